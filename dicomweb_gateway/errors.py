@@ -1,0 +1,121 @@
+"""Every error that the gateway raises on purpose, one tree, each carrying its facts.
+
+GatewayError
+ ├ SettingsError              contradictory or unusable settings; refused at start
+ ├ RequestError               the client's fault, answered 4xx
+ │  ├ InvalidRequest          400, names the parameter
+ │  ├ ResourceNotFound        404, unknown or not below the named parents
+ │  ├ NotAcceptable           406, names what could be served (A-9)
+ │  ├ PayloadTooLarge         413
+ │  └ RangeNotSatisfiable     416
+ ├ UndecodablePixels          the stored frame cannot be decoded here; stored syntax and metadata still can
+ ├ UnreadableDicom            a DICOM file that an import leaves out, with the reason
+ ├ CorruptFrame               length, codestream or CRC-32 of a frame is wrong, also after a second fetch
+ ├ IndexUnavailable           the metadata index does not answer
+ ├ FetchersUnavailable        no frame fetcher answers
+ └ UpstreamError              HealthImaging
+    ├ UpstreamNotFound        it no longer has the thing: the index row is stale (healthimaging.md 6.3-10)
+    ├ UpstreamDenied          our credentials may not, or are wrong
+    ├ UpstreamThrottled       429 after all tries
+    ├ UpstreamBusy            409 still processing, after all tries
+    ├ UpstreamFailed          5xx or nonsense after all tries
+    └ UpstreamTimeout         no answer in time
+
+HTTP statuses stand in `web/errors.py`, the only such table.
+"""
+
+from collections.abc import Sequence
+
+
+class GatewayError(Exception):
+    """Base of everything that is raised on purpose; the message is safe to show to a client."""
+
+
+class SettingsError(GatewayError):
+    """Settings that contradict each other or cannot be used; one sentence says which and why."""
+
+
+class RequestError(GatewayError):
+    """The request cannot be served as it was asked."""
+
+
+class InvalidRequest(RequestError):
+    """A malformed UID, key or parameter; the message names it."""
+
+
+class ResourceNotFound(RequestError):
+    """The study, series, instance, frame or bulk data does not exist, or not below these parents."""
+
+
+class NotAcceptable(RequestError):
+    """Nothing that the client accepts can be served; `offered` lists the media types that could be (A-9)."""
+
+    def __init__(self, message: str, offered: Sequence[str] = ()) -> None:
+        self.offered = tuple(offered)
+        if self.offered:
+            message = f"{message}; this resource can be served as: {', '.join(self.offered)}"
+        super().__init__(message)
+
+
+class PayloadTooLarge(RequestError):
+    """The request asks for, or carries, more than is allowed."""
+
+
+class RangeNotSatisfiable(RequestError):
+    """A byte range outside a body of `total` bytes (RFC 9110 15.5.17)."""
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        super().__init__(f"the requested range lies outside the {total} bytes of this resource")
+
+
+class UndecodablePixels(GatewayError):
+    """No decoder here takes this frame; the message gives transfer syntax and reason."""
+
+
+class UnreadableDicom(GatewayError):
+    """A file that is not DICOM, or is too broken to import; the message is the reason to show."""
+
+
+class CorruptFrame(GatewayError):
+    """What HealthImaging sent for a frame is short, torn or fails its CRC-32."""
+
+
+class IndexUnavailable(GatewayError):
+    """The metadata index is down, slow or refuses us."""
+
+
+class FetchersUnavailable(GatewayError):
+    """The frame fetcher that owns a frame does not answer."""
+
+
+class UpstreamError(GatewayError):
+    """HealthImaging did not give what was asked; `retry_after` is in seconds, None if unknown."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
+class UpstreamNotFound(UpstreamError):
+    """HealthImaging does not know the data store, image set or frame."""
+
+
+class UpstreamDenied(UpstreamError):
+    """HealthImaging refused our credentials."""
+
+
+class UpstreamThrottled(UpstreamError):
+    """HealthImaging throttled us through all tries."""
+
+
+class UpstreamBusy(UpstreamError):
+    """HealthImaging still processes the image set (409) after all tries."""
+
+
+class UpstreamFailed(UpstreamError):
+    """HealthImaging failed, or answered something that makes no sense, through all tries."""
+
+
+class UpstreamTimeout(UpstreamError):
+    """HealthImaging did not answer in time."""

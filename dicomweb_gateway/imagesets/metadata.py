@@ -1,0 +1,176 @@
+"""The image set metadata document as study, series, instances and frames (healthimaging.md section 2)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from dicomweb_gateway.dicom.pixel_description import (
+    DOUBLE_FLOAT_PIXEL_DATA,
+    FLOAT_PIXEL_DATA,
+    PIXEL_DATA,
+    PixelDescription,
+)
+from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
+from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
+from dicomweb_gateway.imagesets.values import Tags, integer, text
+
+
+@dataclass(frozen=True, slots=True)
+class FrameDocument:
+    """One entry of ImageFrames (2.4); `checksum` is that of the full resolution, None when not given."""
+
+    frame_id: str
+    checksum: int | None
+    width: int | None
+    height: int | None
+    min_pixel_value: int | None
+    max_pixel_value: int | None
+    size_in_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceDocument:
+    """One instance with the attributes of its own level; `series` leads to those above it."""
+
+    series: "SeriesDocument"
+    instance_uid: str
+    tags: Tags
+    vrs: dict[str, str]
+    transfer_syntax_uid: str
+    frames: tuple[FrameDocument, ...]
+
+    @property
+    def levels(self) -> tuple[Tags, Tags, Tags, Tags]:
+        """Patient, study, series and instance attributes; a later level wins where a key stands twice."""
+        image_set = self.series.image_set
+        return image_set.patient, image_set.study, self.series.tags, self.tags
+
+    @property
+    def pixels(self) -> PixelDescription | None:
+        """Layout of the frames, None when the instance has no frames or does not describe them.
+
+        An instance without ImageFrames has no pixels here, whatever its Image Pixel module says.
+        """
+        rows, columns = integer(self.tags, "Rows"), integer(self.tags, "Columns")
+        if not self.frames or not rows or not columns:
+            return None
+        keyword = next((k for k in (FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA) if k in self.tags), PIXEL_DATA)
+        allocated = integer(self.tags, "BitsAllocated") or 16
+        stored = integer(self.tags, "BitsStored") or allocated
+        high_bit = integer(self.tags, "HighBit")
+        return PixelDescription(
+            rows=rows,
+            columns=columns,
+            samples_per_pixel=integer(self.tags, "SamplesPerPixel") or 1,
+            bits_allocated=allocated,
+            bits_stored=stored,
+            high_bit=stored - 1 if high_bit is None else high_bit,
+            pixel_representation=integer(self.tags, "PixelRepresentation") or 0,
+            photometric_interpretation=text(self.tags, "PhotometricInterpretation") or "MONOCHROME2",
+            planar_configuration=integer(self.tags, "PlanarConfiguration") or 0,
+            number_of_frames=len(self.frames),
+            keyword=keyword,
+        )
+
+    def wanted_frames(self) -> tuple[WantedFrame, ...]:
+        """What to ask the frame fetchers for, in frame order (frame 1 first)."""
+        image_set = self.series.image_set
+        sample = max(1, (integer(self.tags, "BitsAllocated") or 8) // 8)
+        return tuple(
+            WantedFrame(
+                FrameKey(image_set.datastore_id, image_set.image_set_id, frame.frame_id),
+                self.transfer_syntax_uid,
+                frame.checksum,
+                sample,
+            )
+            for frame in self.frames
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SeriesDocument:
+    """One series of an image set; its instances are made one by one, on demand."""
+
+    image_set: "ImageSetDocument"
+    series_uid: str
+    tags: Tags
+    raw_instances: dict[str, dict[str, Any]]
+
+    def instances(self) -> Iterator[InstanceDocument]:
+        """The instances in document order, which means nothing (2.1): sort where order matters."""
+        for uid in self.raw_instances:
+            yield self.instance(uid)
+
+    def instance(self, instance_uid: str) -> InstanceDocument:
+        """One instance by SOP Instance UID; KeyError when the series does not hold it."""
+        raw = self.raw_instances[instance_uid]
+        return InstanceDocument(
+            series=self,
+            instance_uid=instance_uid,
+            tags=raw.get("DICOM") or {},
+            vrs=raw.get("DICOMVRs") or {},
+            transfer_syntax_uid=raw.get("StoredTransferSyntaxUID") or HTJ2K_LOSSLESS_RPCL,
+            frames=tuple(_frame(f) for f in raw.get("ImageFrames") or ()),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ImageSetDocument:
+    """A whole metadata document; several series in one image set are allowed (2.1)."""
+
+    datastore_id: str
+    image_set_id: str
+    patient: Tags
+    study: Tags
+    raw_series: dict[str, dict[str, Any]]
+
+    @property
+    def study_uid(self) -> str:
+        """Study Instance UID, "" when the document has none."""
+        return text(self.study, "StudyInstanceUID") or ""
+
+    def series(self) -> Iterator[SeriesDocument]:
+        """The series of the image set, normally one."""
+        for uid, raw in self.raw_series.items():
+            yield SeriesDocument(self, uid, raw.get("DICOM") or {}, raw.get("Instances") or {})
+
+    def find_instance(self, series_uid: str, instance_uid: str) -> InstanceDocument | None:
+        """The instance below its series, None when the document does not hold it there."""
+        for series in self.series():
+            if series.series_uid == series_uid and instance_uid in series.raw_instances:
+                return series.instance(instance_uid)
+        return None
+
+
+def parse_document(blob: bytes) -> ImageSetDocument:
+    """The document in `blob` (UTF-8 JSON, already gunzipped); UpstreamFailed when it is none."""
+    try:
+        raw = orjson.loads(blob)
+        study = raw["Study"]
+        return ImageSetDocument(
+            datastore_id=raw["DatastoreID"],
+            image_set_id=raw["ImageSetID"],
+            patient=(raw.get("Patient") or {}).get("DICOM") or {},
+            study=study.get("DICOM") or {},
+            raw_series=study.get("Series") or {},
+        )
+    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
+        raise UpstreamFailed("HealthImaging sent image set metadata that is not of its schema") from error
+
+
+def _frame(raw: dict[str, Any]) -> FrameDocument:
+    levels = raw.get("PixelDataChecksumFromBaseToFullResolution") or ()
+    full = max(levels, key=lambda level: level.get("Width") or 0, default={})
+    checksum = full.get("Checksum")
+    return FrameDocument(
+        frame_id=raw["ID"],
+        checksum=None if checksum is None else int(checksum) & 0xFFFFFFFF,
+        width=full.get("Width"),
+        height=full.get("Height"),
+        min_pixel_value=raw.get("MinPixelValue"),
+        max_pixel_value=raw.get("MaxPixelValue"),
+        size_in_bytes=raw.get("FrameSizeInBytes"),
+    )

@@ -1,0 +1,113 @@
+"""The folder list is the architecture: imports between rooms go down only, and no module cycles."""
+
+import ast
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
+
+FLOORS = [
+    {"cli", "__main__", "bootstrap", "app", "settings", "master", "demo", "supervision"},
+    {"routes"},
+    {"web"},
+    {"workflow"},
+    {"wado", "stow"},
+    {"index", "frames"},
+    {"imagesets"},
+    {"qido", "pixels", "tlm"},
+    {"dicom"},
+    {"errors"},
+]
+FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
+EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "errors"}
+MAY_IMPORT_EMULATOR = {"cli", "bootstrap", "demo"}
+TOP = FLOORS[0]
+
+ONLY_IN = {
+    "flask": {"app", "routes", "web", "emulator"},
+    "sqlalchemy": {"index"},
+    "boto3": {"imagesets"},
+    "botocore": {"imagesets"},
+    "imagecodecs": {"pixels"},
+    "PIL": {"pixels"},
+}
+
+
+def modules() -> dict[str, Path]:
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "__init__.py" and "_migrations" not in path.parts
+    }
+
+
+def imports_of(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            names.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return names
+
+
+def room_of(module: str) -> str:
+    return module.split(".")[1]
+
+
+def own_imports(path: Path) -> set[str]:
+    known = modules()
+    return {name for name in imports_of(path) if name in known}
+
+
+def test_package_inits_are_empty():
+    full = [p for p in PACKAGE.rglob("__init__.py") if p.read_text().strip()]
+    assert not full
+
+
+def test_every_room_has_a_floor():
+    rooms = {room_of(name) for name in modules()} - {"emulator"}
+    assert rooms <= set(FLOOR_OF), rooms - set(FLOOR_OF)
+
+
+def test_rooms_import_only_downward():
+    wrong = []
+    for name, path in modules().items():
+        room = room_of(name)
+        for target in own_imports(path):
+            other = room_of(target)
+            if other == room:
+                continue
+            if room == "emulator":
+                allowed = other in EMULATOR_MAY_IMPORT
+            elif other == "emulator":
+                allowed = room in MAY_IMPORT_EMULATOR
+            elif room in TOP:
+                allowed = True
+            else:
+                allowed = FLOOR_OF[room] < FLOOR_OF[other]
+            if not allowed:
+                wrong.append(f"{name} imports {target}")
+    assert not wrong
+
+
+def test_no_import_cycles():
+    graph = {name: own_imports(path) - {name} for name, path in modules().items()}
+    tuple(TopologicalSorter(graph).static_order())
+
+
+def test_libraries_stay_in_their_rooms():
+    wrong = []
+    for name, path in modules().items():
+        heads = {imported.split(".")[0] for imported in imports_of(path)}
+        for library, rooms in ONLY_IN.items():
+            if library in heads and room_of(name) not in rooms:
+                wrong.append(f"{name} imports {library}")
+    assert not wrong
+
+
+def test_every_module_opens_with_a_sentence():
+    silent = [n for n, p in modules().items() if not ast.get_docstring(ast.parse(p.read_text()))]
+    assert not silent
