@@ -1,0 +1,28 @@
+"""What the index gives to retrieval: one frozen value per stored instance."""
+
+from dataclasses import dataclass
+
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
+from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceRecord:
+    """All that retrieval needs to know of one instance before it reads the image set metadata.
+
+    `image_set` carries the version that was indexed; it is the winner when several image sets hold the
+    instance (dicomweb.md Q-52). `frames` is in frame order, frame 1 first, and empty together with
+    `pixels` None when the instance has no pixel data. `pixels` can also be None when frames exist that
+    the instance does not describe.
+    """
+
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+    sop_class_uid: str
+    image_set: ImageSetRef
+    transfer_syntax_uid: str
+    pixels: PixelDescription | None
+    frames: tuple[WantedFrame, ...]
+    modality: str | None
+    instance_number: int | None
