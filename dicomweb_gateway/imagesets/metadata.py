@@ -163,7 +163,7 @@ def parse_document(blob: bytes) -> ImageSetDocument:
 
 def _frame(raw: dict[str, Any]) -> FrameDocument:
     levels = raw.get("PixelDataChecksumFromBaseToFullResolution") or ()
-    full = max(levels, key=lambda level: level.get("Width") or 0, default={})
+    full: dict[str, Any] = max(levels, key=lambda level: level.get("Width") or 0, default={})
     checksum = full.get("Checksum")
     return FrameDocument(
         frame_id=raw["ID"],

@@ -1,0 +1,130 @@
+"""The DICOM JSON model: single elements and whole documents (PS3.18 annex F; dicomweb.md J-20 to J-28)."""
+
+import math
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import orjson
+
+JsonElement = dict[str, Any]
+JsonObject = dict[str, JsonElement]
+"""One dataset: 8 upper-case hex digits to element, keys ascending."""
+
+UTF8 = "ISO_IR 192"
+"""The character set of every answer (J-28)."""
+
+BINARY_VRS = frozenset({"OB", "OD", "OF", "OL", "OV", "OW", "UN"})
+KEEPS_LEADING_SPACE = frozenset({"LT", "ST", "UT"})
+
+_EXACT = 2**53
+_LARGEST = 1.7976931348623157e308
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
+_PADDING = " \0"
+
+
+def element(vr: str, values: Sequence[Any]) -> JsonElement:
+    """One element; `values` are text (PN, IS, DS, AT ... as DICOM writes them), numbers or, for SQ, objects.
+
+    No values, or one empty value, give `{"vr": vr}`; an empty member among others becomes null (J-21).
+    Not for binary VRs: those are InlineBinary or BulkDataURI (J-25).
+    """
+    if vr == "SQ":
+        return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
+    convert = _CONVERTERS.get(vr, _text)
+    converted = [convert(value) for value in values]
+    if not converted or (converted == [None] and not _is_nan(values[0])):
+        return {"vr": vr}
+    return {"vr": vr, "Value": converted}
+
+
+def dumps(document: Any) -> bytes:
+    """`document` as UTF-8 JSON with keys in the order they stand."""
+    return orjson.dumps(document)
+
+
+def label_utf8(dataset: JsonObject) -> JsonObject:
+    """`dataset` with 00080005 set to ISO_IR 192 when it is there or any text is not ASCII (J-28)."""
+    if "00080005" in dataset:
+        dataset["00080005"] = element("CS", [UTF8])
+    elif not dumps(dataset).isascii():
+        return dict(sorted({**dataset, "00080005": element("CS", [UTF8])}.items()))
+    return dataset
+
+
+def _text(value: Any) -> str | None:
+    return str(value).strip(_PADDING) or None if value is not None else None
+
+
+def _free_text(value: Any) -> str | None:
+    return str(value).rstrip(_PADDING) or None if value is not None else None
+
+
+def _person_name(value: Any) -> dict[str, str] | None:
+    groups = (group.strip(_PADDING) for group in str(value or "").split("="))
+    named = {name: group for name, group in zip(_PN_GROUPS, groups, strict=False) if group}
+    return named or None
+
+
+def _whole(number: int) -> int | str:
+    return number if -_EXACT <= number <= _EXACT else str(number)
+
+
+def _real(number: float) -> float | None:
+    if math.isnan(number):
+        return None
+    return math.copysign(_LARGEST, number) if math.isinf(number) else number
+
+
+def _integer(value: Any) -> int | float | str | None:
+    if isinstance(value, int | float):
+        return _whole(value) if isinstance(value, int) else _real(value)
+    text = _text(value)
+    return _whole(int(text)) if text and _INTEGER.fullmatch(text) else text
+
+
+def _decimal(value: Any) -> int | float | str | None:
+    whole = _integer(value)
+    if isinstance(whole, str) and _DECIMAL.fullmatch(whole):
+        number = float(whole)
+        return whole if math.isinf(number) or _INTEGER.fullmatch(whole) else number
+    return whole
+
+
+def _number(value: Any) -> int | float | str | None:
+    """A binary number; text is what JSON cannot carry ("NaN", "Infinity") or a number written as text."""
+    if isinstance(value, str) and not _INTEGER.fullmatch(value.strip(_PADDING)):
+        try:
+            return _real(float(value.strip(_PADDING)))
+        except ValueError:
+            return _text(value)
+    return _integer(value)
+
+
+def _is_nan(value: Any) -> bool:
+    try:
+        return math.isnan(float(value))
+    except (TypeError, ValueError):
+        return False
+
+
+def _long(value: Any) -> str | None:
+    return _text(value)
+
+
+def _tag(value: Any) -> str | None:
+    return f"{value:08X}" if isinstance(value, int) else (_text(value) or "").upper() or None
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "PN": _person_name,
+    "IS": _integer,
+    "DS": _decimal,
+    "AT": _tag,
+    "SV": _long,
+    "UV": _long,
+    **dict.fromkeys(KEEPS_LEADING_SPACE, _free_text),
+    **dict.fromkeys(("FL", "FD", "SL", "SS", "UL", "US"), _number),
+}
