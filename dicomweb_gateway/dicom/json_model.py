@@ -33,7 +33,7 @@ def element(vr: str, values: Sequence[Any]) -> JsonElement:
     """
     if vr == "SQ":
         return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
-    convert = _CONVERTERS.get(vr, _text)
+    convert: Callable[[Any], Any] = _CONVERTERS.get(vr, _text)
     converted = [convert(value) for value in values]
     if not converted or (converted == [None] and not _is_nan(values[0])):
         return {"vr": vr}

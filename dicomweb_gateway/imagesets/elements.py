@@ -37,9 +37,9 @@ def read_elements(
 ) -> list[Element]:
     """The attributes of one level, or of an item when `nested`, in ascending tag order.
 
-    Group 0002, group lengths and, outside items, pixel elements are left out (J-2, J-5); SpecificCharacterSet says
-    ISO_IR 192, because HealthImaging's text is Unicode already (J-28). `signed` is PixelRepresentation 1
-    and decides "US or SS". Keys that are neither keyword nor tag are dropped.
+    Group 0002, group lengths and, outside items, pixel elements are left out (J-2, J-5).
+    SpecificCharacterSet says ISO_IR 192, because HealthImaging's text is Unicode already (J-28). `signed`
+    is PixelRepresentation 1 and decides "US or SS". Keys that are neither keyword nor tag are dropped.
     """
     return sorted(_elements(tags, vrs, signed, nested), key=_by_tag)
 

@@ -1,0 +1,122 @@
+"""The DICOM file format (PS3.10 7) around pixel data that streams: heads, fragment framing, tails."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+from struct import pack
+
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset, write_file_meta_info
+from pydicom.uid import UID
+
+from dicomweb_gateway.dicom.pixel_description import (
+    DOUBLE_FLOAT_PIXEL_DATA,
+    FLOAT_PIXEL_DATA,
+    PixelDescription,
+)
+
+IMPLEMENTATION_CLASS_UID = "2.25.218637894421607153064226830472165204817"
+IMPLEMENTATION_VERSION = "DCMWEB_GATEWAY_1"
+
+_PIXEL_DATA = 0x7FE00010
+_TAGS = {FLOAT_PIXEL_DATA: 0x7FE00008, DOUBLE_FLOAT_PIXEL_DATA: 0x7FE00009}
+_ITEM = b"\xfe\xff\x00\xe0"
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
+_LAST_OFFSET = 0xFFFFFFFF
+_LARGEST_ELEMENT = 0xFFFFFFFE
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """What stands around the frames of one file: `head`, then per frame `before[i]`, the frame, `after[i]`,
+    then `tail`. All little endian; frames go in as they are.
+    """
+
+    head: bytes
+    before: tuple[bytes, ...]
+    after: tuple[bytes, ...]
+    tail: bytes
+
+
+def without_pixels(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
+    """A whole Part 10 file of `dataset`, which has no pixel data."""
+    return _file_head(dataset, transfer_syntax_uid) + _encode(dataset)
+
+
+def native(dataset: Dataset, transfer_syntax_uid: str, pixels: PixelDescription, length: int) -> Framing:
+    """Framing of a file with native pixel data of `length` bytes in all, which come as one run.
+
+    `before` and `after` have one entry: the run is the only frame to frame here. The VR is OW for more
+    than 8 bits allocated and for packed bits, else OB (PS3.5 8.1, A.2); odd lengths are padded.
+    """
+    tag = _TAGS.get(pixels.keyword, _PIXEL_DATA)
+    vr = {0x7FE00008: b"OF", 0x7FE00009: b"OD"}.get(tag, b"OB" if pixels.bits_allocated == 8 else b"OW")
+    padded = length + length % 2
+    if padded > _LARGEST_ELEMENT:
+        raise ValueError(f"native pixel data of {length} bytes does not fit a DICOM element")
+    before, after = _split(dataset, tag)
+    head = _file_head(dataset, transfer_syntax_uid) + _encode(before)
+    head += pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, padded)
+    return Framing(head, (b"",), (b"\0" * (length % 2),), _encode(after))
+
+
+def encapsulated(dataset: Dataset, transfer_syntax_uid: str, lengths: Sequence[int]) -> Framing:
+    """Framing of encapsulated frames of `lengths` bytes, one fragment each (PS3.5 A.4).
+
+    A Basic Offset Table is written; an Extended Offset Table takes its place when an offset does not fit
+    32 bits (PS3.3 C.7.6.3.1.8). Odd frames get one pad byte, which the offset tables do not count as data.
+    """
+    padded = [length + length % 2 for length in lengths]
+    offsets = [0, *accumulate(size + 8 for size in padded[:-1])] if padded else []
+    dataset = Dataset(dataset)
+    fits = not offsets or offsets[-1] <= _LAST_OFFSET
+    if not fits:
+        dataset.add_new(0x7FE00001, "OV", pack(f"<{len(offsets)}Q", *offsets))
+        dataset.add_new(0x7FE00002, "OV", pack(f"<{len(lengths)}Q", *lengths))
+    table = pack(f"<{len(offsets)}I", *offsets) if fits else b""
+    before, after = _split(dataset, _PIXEL_DATA)
+    head = _file_head(dataset, transfer_syntax_uid) + _encode(before)
+    head += pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF) + _ITEM + pack("<I", len(table)) + table
+    return Framing(
+        head,
+        tuple(_ITEM + pack("<I", size) for size in padded),
+        tuple(b"\0" * (length % 2) for length in lengths),
+        _SEQUENCE_END + _encode(after),
+    )
+
+
+def _split(dataset: Dataset, tag: int) -> tuple[Dataset, Dataset]:
+    """The elements before `tag` and those after it, both ascending."""
+    return (
+        Dataset({k: v for k, v in dataset._dict.items() if k < tag}),
+        Dataset({k: v for k, v in dataset._dict.items() if k > tag}),
+    )
+
+
+def _buffer() -> DicomBytesIO:
+    buffer = DicomBytesIO()
+    buffer.is_little_endian = True
+    buffer.is_implicit_VR = False
+    return buffer
+
+
+def _encode(dataset: Dataset) -> bytes:
+    buffer = _buffer()
+    write_dataset(buffer, dataset, ["utf8"])
+    return buffer.getvalue()
+
+
+def _file_head(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
+    """Preamble, prefix and group 0002 (PS3.10 7.1)."""
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\0\1"
+    meta.MediaStorageSOPClassUID = UID(str(dataset.get("SOPClassUID", "")))
+    meta.MediaStorageSOPInstanceUID = UID(str(dataset.get("SOPInstanceUID", "")))
+    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
+    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
+    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
+    buffer = _buffer()
+    buffer.write(b"\0" * 128 + b"DICM")
+    write_file_meta_info(buffer, meta, enforce_standard=False)
+    return buffer.getvalue()

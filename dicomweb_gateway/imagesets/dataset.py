@@ -1,0 +1,117 @@
+"""HealthImaging's attributes as a pydicom Dataset, values kept exactly as they were written."""
+
+from base64 import b64decode
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydicom import config
+from pydicom.dataelem import DataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from pydicom.tag import BaseTag
+from pydicom.valuerep import PersonName
+
+from dicomweb_gateway.dicom.json_model import BINARY_VRS, KEEPS_LEADING_SPACE
+from dicomweb_gateway.imagesets.elements import CHARACTER_SET, Element, read_elements
+from dicomweb_gateway.imagesets.metadata import InstanceDocument
+from dicomweb_gateway.imagesets.values import PADDING, Tags
+
+_LARGEST_SHORT_VALUE = 0xFFFE
+"""Bytes; a longer value of a VR with a 16-bit length field is written as UN (PS3.5 6.2.2)."""
+
+
+def instance_dataset(instance: InstanceDocument) -> Dataset:
+    """All four levels of `instance` merged, without group 0002 and without top-level pixel data.
+
+    DS and IS keep the text that HealthImaging gives, so that nothing is rounded; text is labelled
+    ISO_IR 192 (J-28).
+    """
+    merged: dict[str, Any] = {}
+    for level in instance.levels:
+        merged.update(level)
+    pixels = instance.pixels
+    dataset = dataset_of(merged, instance.vrs, bool(pixels and pixels.pixel_representation))
+    if "SpecificCharacterSet" not in dataset and _has_non_ascii_text(dataset):
+        dataset.add(DataElement(CHARACTER_SET, "CS", "ISO_IR 192", already_converted=True))
+    return dataset
+
+
+def dataset_of(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool = False) -> Dataset:
+    """One level or item as a Dataset; see `read_elements` for what is left out."""
+    dataset = Dataset()
+    for found in read_elements(tags, vrs, signed, nested):
+        dataset._dict[BaseTag(found.tag)] = _data_element(found, vrs, signed)
+    return dataset
+
+
+def _data_element(found: Element, vrs: Mapping[str, str], signed: bool) -> DataElement:
+    vr, values = found.vr, found.values
+    if vr == "SQ":
+        items = [dataset_of(item, vrs, signed, nested=True) for item in values if isinstance(item, Mapping)]
+        return DataElement(found.tag, "SQ", Sequence(items), already_converted=True)
+    value: Any = b64decode(values) if isinstance(values, str) else _single(list(map(_converter(vr), values)))
+    if vr in _SHORT_TEXT and _text_length(value) > _LARGEST_SHORT_VALUE:
+        vr, value = "UN", _as_bytes(value)
+    return DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
+
+
+def _single(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else (values or None)
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).strip(PADDING)
+
+
+def _free_text(value: Any) -> str:
+    return "" if value is None else str(value).rstrip(PADDING)
+
+
+def _person_name(value: Any) -> PersonName:
+    return PersonName(_text(value))
+
+
+def _whole(value: Any) -> int:
+    return int(value)
+
+
+def _tag_number(value: Any) -> int:
+    return value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
+
+
+_CONVERTERS: dict[str, Callable[[Any], Any]] = {
+    "AT": _tag_number,
+    "PN": _person_name,
+    "FL": float,
+    "FD": float,
+    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), _whole),
+    **dict.fromkeys(KEEPS_LEADING_SPACE, _free_text),
+}
+_SHORT_TEXT = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"})
+
+
+def _converter(vr: str) -> Callable[[Any], Any]:
+    return _CONVERTERS.get(vr, _text)
+
+
+def _text_length(value: Any) -> int:
+    values = value if isinstance(value, list) else [value]
+    return sum(len(str(v).encode()) + 1 for v in values if isinstance(v, str | PersonName))
+
+
+def _as_bytes(value: Any) -> bytes:
+    data = "\\".join(map(str, value if isinstance(value, list) else [value])).encode()
+    return data + b" " * (len(data) % 2)
+
+
+def _has_non_ascii_text(dataset: Dataset) -> bool:
+    return any(_is_non_ascii(found) for found in dataset.values())
+
+
+def _is_non_ascii(found: Any) -> bool:
+    if found.VR == "SQ":
+        return any(_has_non_ascii_text(item) for item in found.value)
+    if found.VR in BINARY_VRS:
+        return False
+    values = found.value if isinstance(found.value, list) else [found.value]
+    return any(isinstance(v, str | PersonName) and not str(v).isascii() for v in values)
