@@ -1,0 +1,213 @@
+"""JPEG 2000 family marker parser: boxes, SIZ, COD, tile-parts; bytes in, frozen values out.
+
+ISO/IEC 15444-1 annexes A (markers) and I (boxes), 15444-15 (HTJ2K); facts on HealthImaging's own frames
+in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are found by walking SOT markers.
+"""
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from dicomweb_gateway.errors import CorruptFrame
+
+JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
+"""The first box of every JP2 and JPH file (15444-1 I.5.1)."""
+
+SIZ, COD, TLM, SOT, EOC = 0xFF51, 0xFF52, 0xFF55, 0xFF90, 0xFFD9
+BARE_START = b"\xff\x4f\xff\x51"
+"""SOC and SIZ: the start of every bare codestream."""
+
+PROGRESSIONS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
+
+_SOT_LENGTH = 12
+_LARGEST_COMPONENT_COUNT = 16384
+
+
+@dataclass(frozen=True, slots=True)
+class TilePart:
+    """One tile-part; `tile` and `index` (TPsot) are 0-based, [start, end) its bytes from the SOT marker on."""
+
+    tile: int
+    index: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Codestream:
+    """Main header facts and tile-parts of one bare codestream; offsets count from its first byte.
+
+    `width` and `height` are those of the image area. `precision` is the largest of all components in bits,
+    `signed` whether any component is. `decompositions` counts wavelet levels, so there are one more
+    resolutions. `header_end` is the offset of the first SOT. `tile_parts` holds only the parts that lie
+    wholly inside the data. `complete`: the EOC is there and every tile-part lies inside the data.
+    """
+
+    width: int
+    height: int
+    components: int
+    precision: int
+    signed: bool
+    decompositions: int
+    reversible: bool
+    colour_transform: bool
+    high_throughput: bool
+    progression: str
+    has_tlm: bool
+    header_end: int
+    tile_parts: tuple[TilePart, ...]
+    complete: bool
+    origin: tuple[int, int] = (0, 0)
+
+    @property
+    def body_end(self) -> int:
+        """Offset behind the last whole tile-part."""
+        return self.tile_parts[-1].end if self.tile_parts else self.header_end
+
+
+def is_boxed(data: bytes) -> bool:
+    """Whether `data` opens with the JP2 signature box."""
+    return data[:12] == JP2_SIGNATURE
+
+
+def codestream_span(data: bytes) -> tuple[int, int]:
+    """[start, end) of the codestream in `data`: the `jp2c` box's contents, or everything when it is bare.
+
+    A `jp2c` box cut short counts as far as the data go. Raises CorruptFrame without a codestream.
+    """
+    if is_boxed(data):
+        for kind, start, end in _boxes(data):
+            if kind == b"jp2c":
+                return start, end
+        raise CorruptFrame("JP2 boxes without a codestream box")
+    if not data.startswith(BARE_START):
+        raise CorruptFrame("neither a JPEG 2000 codestream nor JP2 boxes")
+    return 0, len(data)
+
+
+def unbox(data: bytes) -> bytes:
+    """The bare codestream out of JP2/JPH boxes; a bare one comes back unchanged. Raises CorruptFrame."""
+    start, end = codestream_span(data)
+    return data if (start, end) == (0, len(data)) else bytes(data[start:end])
+
+
+def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
+    """(type, contents start, contents end) of the top-level boxes; LBox 1 is an XLBox, 0 runs to the end."""
+    position = 0
+    while position + 8 <= len(data):
+        length, kind = struct.unpack_from(">I4s", data, position)
+        head = 8
+        if length == 1:
+            if position + 16 > len(data):
+                return
+            length = struct.unpack_from(">Q", data, position + 8)[0]
+            head = 16
+        elif length == 0:
+            length = len(data) - position
+        if length < head:
+            raise CorruptFrame("a JP2 box is shorter than its own header")
+        yield kind, position + head, min(position + length, len(data))
+        position += length
+
+
+def parse_codestream(data: bytes) -> Codestream:
+    """Facts of the codestream in `data`, boxed or bare; offsets count from the codestream's own first byte.
+
+    Raises CorruptFrame when the main header is torn or contradicts itself. Torn tile-parts are no error:
+    they are left out and `complete` is false.
+    """
+    start, end = codestream_span(data)
+    stream = memoryview(data)[start:end]
+    segments, header_end = _main_header(stream)
+    if SIZ not in segments or COD not in segments:
+        raise CorruptFrame("the codestream's main header lacks SIZ or COD")
+    try:
+        width, height, origin, components, precision, signed = _read_siz(segments[SIZ])
+        progression, transform, decompositions, style, wavelet = struct.unpack_from(
+            ">xBxxBBxxBB", segments[COD]
+        )
+    except struct.error as error:
+        raise CorruptFrame("the codestream's main header is torn") from error
+    if progression >= len(PROGRESSIONS):
+        raise CorruptFrame(f"unknown progression order {progression}")
+    parts, complete = _tile_parts(stream, header_end)
+    return Codestream(
+        width=width,
+        height=height,
+        origin=origin,
+        components=components,
+        precision=precision,
+        signed=signed,
+        decompositions=decompositions,
+        reversible=wavelet == 1,
+        colour_transform=transform == 1,
+        high_throughput=bool(style & 0x40),
+        progression=PROGRESSIONS[progression],
+        has_tlm=TLM in segments,
+        header_end=header_end,
+        tile_parts=parts,
+        complete=complete,
+    )
+
+
+def header_segments(stream: bytes | memoryview) -> Iterator[tuple[int, int, int]]:
+    """(marker, start, end) of each main header segment of a bare codestream, SIZ to the one before the SOT.
+
+    `start` is the marker's own offset. Raises CorruptFrame when no SOT ends the header.
+    """
+    position = 2
+    while position + 4 <= len(stream):
+        marker, length = struct.unpack_from(">HH", stream, position)
+        if marker == SOT:
+            return
+        if marker < 0xFF00 or length < 2:
+            break
+        yield marker, position, position + 2 + length
+        position += 2 + length
+    raise CorruptFrame("the codestream ends, or goes astray, inside its main header")
+
+
+def _main_header(stream: memoryview) -> tuple[dict[int, memoryview], int]:
+    """Contents of each kind of main header segment (the first of a kind), and the offset of the first SOT."""
+    found: dict[int, memoryview] = {}
+    end = 2
+    for marker, start, end in header_segments(stream):
+        found.setdefault(marker, stream[start + 4 : end])
+    return found, end
+
+
+def _read_siz(siz: memoryview) -> tuple[int, int, tuple[int, int], int, int, bool]:
+    """(width, height, (x, y) origin, components, precision in bits, signed) out of SIZ (15444-1 A.5.1)."""
+    right, bottom, left, top, tile_width, tile_height, components = struct.unpack_from(">2xIIIIII8xH", siz)
+    width, height = right - left, bottom - top
+    if min(width, height, tile_width, tile_height) < 1 or not 1 <= components <= _LARGEST_COMPONENT_COUNT:
+        raise CorruptFrame("SIZ describes an empty or impossible image")
+    depths = [struct.unpack_from(">B", siz, 36 + 3 * n)[0] for n in range(components)]
+    precision = max((depth & 0x7F) + 1 for depth in depths)
+    return width, height, (left, top), components, precision, any(depth & 0x80 for depth in depths)
+
+
+def _tile_parts(stream: memoryview, position: int) -> tuple[tuple[TilePart, ...], bool]:
+    """The tile-parts that lie wholly in `stream` from the first SOT on, and whether nothing is missing.
+
+    TNsot is not read: 0 means unknown there. Psot 0 means up to the EOC (15444-1 A.4.2).
+    """
+    parts: list[TilePart] = []
+    while position + _SOT_LENGTH <= len(stream):
+        marker, tile, length, index = struct.unpack_from(">H2xHIB", stream, position)
+        if marker != SOT:
+            break
+        end = position + length if length else _end_of_image(stream)
+        if end > len(stream) or end < position + _SOT_LENGTH:
+            return tuple(parts), False
+        parts.append(TilePart(tile, index, position, end))
+        position = end
+    return tuple(parts), bool(parts) and bytes(stream[position : position + 2]) == EOC.to_bytes(2, "big")
+
+
+def _end_of_image(stream: memoryview) -> int:
+    """Offset of a final EOC, which one pad byte may follow (PS3.5 A.4); the stream's end without one."""
+    for end in (len(stream) - 2, len(stream) - 3):
+        if bytes(stream[end : end + 2]) == EOC.to_bytes(2, "big"):
+            return end
+    return len(stream)
