@@ -1,0 +1,60 @@
+"""Exception to HTTP status: the only such table (dicomweb.md C-7)."""
+
+from dicomweb_gateway.errors import (
+    CorruptFrame,
+    FetchersUnavailable,
+    GatewayError,
+    IndexUnavailable,
+    InvalidRequest,
+    NotAcceptable,
+    PayloadTooLarge,
+    RangeNotSatisfiable,
+    ResourceNotFound,
+    UndecodablePixels,
+    UpstreamBusy,
+    UpstreamDenied,
+    UpstreamFailed,
+    UpstreamNotFound,
+    UpstreamThrottled,
+    UpstreamTimeout,
+)
+
+STATUS: dict[type[GatewayError], int] = {
+    InvalidRequest: 400,
+    ResourceNotFound: 404,
+    NotAcceptable: 406,
+    UndecodablePixels: 406,
+    PayloadTooLarge: 413,
+    RangeNotSatisfiable: 416,
+    CorruptFrame: 502,
+    IndexUnavailable: 503,
+    FetchersUnavailable: 503,
+    UpstreamNotFound: 404,
+    UpstreamDenied: 502,
+    UpstreamThrottled: 503,
+    UpstreamBusy: 503,
+    UpstreamFailed: 502,
+    UpstreamTimeout: 504,
+}
+
+RETRY_AFTER_SECONDS = 5
+"""What a 503 advises when nobody upstream said better."""
+
+
+def status_of(error: GatewayError) -> int:
+    """The status of `error`: that of its class or of the nearest base class in the table, else 500."""
+    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+
+
+def message_of(error: GatewayError) -> str:
+    """What the client is told: the message of errors in the table, a bare sentence for any other (C-7)."""
+    if status_of(error) == 500:
+        return "the gateway failed; the reason is in its log"
+    return str(error)
+
+
+def retry_after_of(error: GatewayError) -> int | None:
+    """Seconds for Retry-After, None where retrying is not the advice."""
+    if status_of(error) != 503:
+        return None
+    return max(1, round(getattr(error, "retry_after", None) or RETRY_AFTER_SECONDS))
