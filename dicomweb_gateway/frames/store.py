@@ -1,0 +1,255 @@
+"""The frame store: one checked file per frame on local disk, shared by all processes of a gateway.
+
+A file is `<root>/<2 hex of the key's hash>/<key>`, in the format of `frame_file.py`. Only fetchers publish.
+Readers need no lock: a file is complete before it gets its name, and what is torn, short or corrupt is a
+miss and is removed.
+"""
+
+import itertools
+import os
+import re
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import BinaryIO
+
+from dicomweb_gateway.frames import frame_file
+from dicomweb_gateway.frames.frame_file import HEADER_SIZE
+from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUnwritable
+from dicomweb_gateway.imagesets.store import FrameKey
+
+_PLAIN_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
+_TOUCH_SECONDS = 60
+_SPACE_SECONDS = 0.5
+_MAX_VERIFIED = 8192
+
+INCOMING = ".incoming"
+"""Folder below the root for files that are still being written, one folder a writer."""
+
+
+class FrameOnDisk:
+    """A StoredFrame in the frame store; no descriptor is held until `open`.
+
+    `again` brings the frame anew when its file is gone or corrupt at reading; without it LostFrame is raised.
+    """
+
+    __slots__ = ("_again", "_path", "_store", "length", "prefetched")
+
+    def __init__(
+        self,
+        store: "FrameStore",
+        path: str,
+        length: int,
+        prefetched: bool,
+        again: Callable[[], StoredFrame] | None = None,
+    ) -> None:
+        self._store = store
+        self._path = path
+        self._again = again
+        self.length = length
+        self.prefetched = prefetched
+
+    def recovering(self, again: Callable[[], StoredFrame]) -> "FrameOnDisk":
+        """The same frame, brought by `again` should its file be lost."""
+        return FrameOnDisk(self._store, self._path, self.length, self.prefetched, again)
+
+    def open(self) -> tuple[BinaryIO, int]:
+        """The open file and the header's length; see StoredFrame."""
+        try:
+            return self._store.open_checked(self._path, self.length), HEADER_SIZE
+        except LostFrame:
+            if self._again is None:
+                raise
+            return self._same(self._again()).open()
+
+    def read(self) -> bytes:
+        """The frame's bytes; see StoredFrame."""
+        try:
+            return self._store.read_checked(self._path, self.length)
+        except LostFrame:
+            if self._again is None:
+                raise
+            return self._same(self._again()).read()
+
+    def _same(self, frame: StoredFrame) -> StoredFrame:
+        if frame.length != self.length:
+            raise LostFrame("the frame has another length than before")
+        return frame
+
+
+class FrameStore:
+    """The files below `root`; cheap to make, safe over fork and from any thread.
+
+    `min_free_bytes` is the free space that publishing leaves on the disk. `writer` names the process that
+    publishes, so that its successor can remove what it left half-written.
+    """
+
+    def __init__(self, root: Path | str, *, min_free_bytes: int = 0, writer: str = "writer") -> None:
+        self._root = str(root)
+        self._min_free_bytes = min_free_bytes
+        self._incoming = os.path.join(self._root, INCOMING, writer)
+        self._numbers = itertools.count()
+        self._space_known_at = 0.0
+        self._free = 0
+        self._verified: dict[tuple[str, int], None] = {}
+
+    @property
+    def root(self) -> str:
+        """The folder of the store."""
+        return self._root
+
+    def prepare(self) -> None:
+        """Make the folders and remove what this writer left half-written; StoreUnwritable when it cannot."""
+        try:
+            os.makedirs(self._root, mode=0o700, exist_ok=True)
+            os.makedirs(self._incoming, mode=0o700, exist_ok=True)
+            for name in os.listdir(self._incoming):
+                os.unlink(os.path.join(self._incoming, name))
+        except OSError as error:
+            raise StoreUnwritable(f"the frame store cannot be used: {error.strerror}") from error
+
+    def problem(self) -> str | None:
+        """Why the store does not answer, in a few words; None when it does."""
+        try:
+            with os.scandir(self._root) as entries:
+                next(entries, None)
+        except OSError as error:
+            return error.strerror or "unreadable"
+        return None
+
+    def find(self, key: FrameKey) -> FrameOnDisk | None:
+        """The frame if it is here and looks whole (header and size); marks it as used."""
+        path = self.path(key)
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        try:
+            header = frame_file.read_header(descriptor)
+            if header is None:
+                _remove(path)
+                return None
+            _touch(descriptor)
+            return FrameOnDisk(self, path, header.length, header.prefetched)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+
+    def publish(self, key: FrameKey, payload: bytes, *, prefetched: bool = False) -> FrameOnDisk:
+        """Write the frame, then give it its name in one step; StoreUnwritable when the disk refuses."""
+        self._require_space(len(payload))
+        path = self.path(key)
+        temporary = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
+        try:
+            frame_file.write(temporary, os.path.basename(path), payload, prefetched=prefetched)
+            _rename(temporary, path)
+        except OSError as error:
+            _remove(temporary)
+            raise StoreUnwritable(f"the frame store cannot be written: {error.strerror}") from error
+        return FrameOnDisk(self, path, len(payload), prefetched)
+
+    def path(self, key: FrameKey) -> str:
+        """Where the frame of `key` lies or would lie."""
+        digest = key_digest(key).hex()
+        plain = all(_PLAIN_ID.fullmatch(part) for part in key)
+        return os.path.join(self._root, digest[:2], "-".join(key) if plain else digest)
+
+    def open_checked(self, path: str, length: int) -> BinaryIO:
+        """The file at `path`, positioned behind its header; LostFrame unless it is whole and right.
+
+        The CRC-32 is computed once a file and process: what was right stays so in the page cache, and this
+        halves the cost of a warm frame.
+        """
+        try:
+            file = open(path, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
+        except OSError as error:
+            raise LostFrame("the frame left the store") from error
+        try:
+            self._verify(file.fileno(), path, length)
+            file.seek(HEADER_SIZE)
+        except LostFrame:
+            file.close()
+            _remove(path)
+            raise
+        except OSError as error:
+            file.close()
+            raise LostFrame("the frame cannot be read") from error
+        return file
+
+    def read_checked(self, path: str, length: int) -> bytes:
+        """The payload of the file at `path`; LostFrame unless it is whole and right."""
+        name = os.path.basename(path)
+        try:
+            with open(path, "rb") as file:
+                header = frame_file.read_header(file.fileno())
+                file.seek(HEADER_SIZE)
+                payload = b"" if header is None else file.read(header.length)
+        except OSError as error:
+            raise LostFrame("the frame left the store") from error
+        if header is None or (header.length, header.checksum) != (
+            length,
+            frame_file.payload_checksum(name, payload),
+        ):
+            _remove(path)
+            raise LostFrame("the stored frame is corrupt")
+        return payload
+
+    def _verify(self, descriptor: int, path: str, length: int) -> None:
+        header = frame_file.read_header(descriptor)
+        if header is None or header.length != length:
+            raise LostFrame("the stored frame is torn")
+        name = os.path.basename(path)
+        identity = (name, os.fstat(descriptor).st_ino)
+        if identity in self._verified:
+            return
+        if frame_file.stored_checksum(descriptor, name) != header.checksum:
+            raise LostFrame("the stored frame is corrupt")
+        if len(self._verified) >= _MAX_VERIFIED:
+            self._verified = {}
+        self._verified[identity] = None
+
+    def _require_space(self, length: int) -> None:
+        now = time.monotonic()
+        try:
+            if now - self._space_known_at > _SPACE_SECONDS:
+                self._free = free_bytes(self._root)
+                self._space_known_at = now
+        except OSError as error:
+            raise StoreUnwritable(f"the frame store does not answer: {error.strerror}") from error
+        self._free -= length
+        if self._free < self._min_free_bytes:
+            raise StoreUnwritable("the disk of the frame store is at its free-space floor")
+
+
+def key_digest(key: FrameKey) -> bytes:
+    """The hash of a key: it chooses the folder of its file and the fetcher that owns it."""
+    return sha256("\0".join(key).encode("utf-8", "surrogatepass")).digest()
+
+
+def free_bytes(folder: str) -> int:
+    """Bytes that an ordinary process may still write on the disk of `folder`; OSError when unknown."""
+    status = os.statvfs(folder)
+    return status.f_bavail * status.f_frsize
+
+
+def _touch(descriptor: int) -> None:
+    """Note the use; not at every one, because each costs a write of the inode."""
+    if abs(time.time() - os.fstat(descriptor).st_mtime) > _TOUCH_SECONDS:
+        with suppress(OSError):
+            os.utime(descriptor)
+
+
+def _rename(temporary: str, path: str) -> None:
+    try:
+        os.rename(temporary, path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.rename(temporary, path)
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):
+        os.unlink(path)
