@@ -25,7 +25,7 @@ _LARGEST_COMPONENT_COUNT = 16384
 
 @dataclass(frozen=True, slots=True)
 class TilePart:
-    """One tile-part; `tile` and `index` (TPsot) are 0-based, [start, end) its bytes from the SOT marker on."""
+    """One tile-part; `tile` and `index` (TPsot) are 0-based, [start, end) are its bytes from SOT on."""
 
     tile: int
     index: int

@@ -1,0 +1,209 @@
+"""Decode one frame of any transfer syntax into stored samples; CRC-32 values that check a stored frame.
+
+A new syntax is a row in `dicom/transfer_syntax.py` and, for a new family, a row in `_DECODERS`.
+"""
+
+import zlib
+from collections.abc import Callable
+
+import numpy as np
+
+from dicomweb_gateway.dicom.codestream import Codestream, parse_codestream, unbox
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
+from dicomweb_gateway.dicom.transfer_syntax import (
+    EXPLICIT_VR_BE,
+    HTJ2K_LOSSLESS,
+    HTJ2K_LOSSLESS_RPCL,
+    J2K_LOSSLESS,
+    transfer_syntax,
+)
+from dicomweb_gateway.errors import CorruptFrame, UndecodablePixels
+from dicomweb_gateway.pixels.jpeg_header import JpegHeader, read_jpeg_header
+from dicomweb_gateway.pixels.native import decode_native, native_bytes
+from dicomweb_gateway.pixels.optionals import (
+    Samples,
+    decode_jpeg,
+    decode_jpegls,
+    decode_jpegxl,
+    decode_lossless_jpeg,
+    decode_openjpeg,
+    decode_openjph,
+)
+from dicomweb_gateway.pixels.rle import decode_rle
+from dicomweb_gateway.pixels.samples import fit, guard_header, guard_size
+
+__all__ = ["checksum", "decode_frame", "decoded_photometric", "native_bytes"]
+
+CHECKED_AFTER_DECODING = {"", HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, J2K_LOSSLESS}
+"""Stored syntaxes whose HealthImaging checksum covers decoded samples; "" stands for a missing UID, which
+HealthImaging uses for its own HTJ2K (healthimaging.md 3.6)."""
+
+
+def decode_frame(
+    data: bytes, transfer_syntax_uid: str, pixels: PixelDescription, *, reduce: int = 0
+) -> Samples:
+    """One coded frame as stored samples: `pixels.frame_shape` of `pixels.dtype`, little endian.
+
+    Colour is pixel-interleaved and stays as DICOM describes it, except what `decoded_photometric` says;
+    words are as stored, bits above BitsStored included (`samples.mask_samples` drops them); 1-bit frames
+    come as 0 and 1.
+
+    `reduce` asks for an image smaller by 2**reduce (sizes rounded up). Only reversible HTJ2K obeys, as far
+    as it has resolutions; every other coding answers full size, so callers look at the shape.
+
+    Raises UndecodablePixels: unknown or unsupported syntax (video), torn data, or a stream that
+    contradicts the description.
+    """
+    row = transfer_syntax(transfer_syntax_uid)
+    decoder = _DECODERS.get(row.family) if row else None
+    if decoder is None:
+        raise UndecodablePixels(f"no decoder for transfer syntax {transfer_syntax_uid}")
+    guard_size(pixels, len(data))
+    try:
+        samples = decoder(data, transfer_syntax_uid, pixels, reduce)
+    except UndecodablePixels as error:
+        raise UndecodablePixels(f"{row.name if row else transfer_syntax_uid}: {error}") from error
+    if not reduce and samples.shape != pixels.frame_shape:
+        raise UndecodablePixels(f"the decoder gave {samples.shape} instead of {pixels.frame_shape}")
+    return samples
+
+
+def decoded_photometric(transfer_syntax_uid: str, pixels: PixelDescription) -> str:
+    """Photometric interpretation of what `decode_frame` returns.
+
+    Codecs undo their own transform (YBR_RCT and YBR_ICT give RGB), chroma comes at full resolution
+    (YBR_FULL_422 gives YBR_FULL), and JPEG XL hands out RGB for every colour image.
+    """
+    told = pixels.photometric_interpretation
+    row = transfer_syntax(transfer_syntax_uid)
+    if not told.startswith("YBR"):
+        return told
+    if told in ("YBR_RCT", "YBR_ICT") or (row is not None and row.family == "jpegxl"):
+        return "RGB"
+    return "YBR_FULL" if told == "YBR_FULL_422" else told
+
+
+def checksum(data: bytes, transfer_syntax_uid: str, bytes_per_sample: int) -> frozenset[int]:
+    """CRC-32 values (unsigned) that HealthImaging may give for this stored frame (healthimaging.md 3.6).
+
+    HTJ2K lossless and JPEG 2000 lossless: over the decoded samples, little endian, pixel-interleaved. The
+    codec's own sample width and `bytes_per_sample` (BitsAllocated / 8) both count, since nobody has
+    published which one HealthImaging takes when they differ. Any other syntax: over the stored bytes.
+    Raises UndecodablePixels when the frame does not decode.
+    """
+    if transfer_syntax_uid not in CHECKED_AFTER_DECODING:
+        return frozenset({zlib.crc32(data)})
+    stream, facts = _codestream(data)
+    samples = _decode_stream(stream, facts, 0)
+    widths = {samples.dtype.itemsize, max(bytes_per_sample, samples.dtype.itemsize)}
+    return frozenset(
+        zlib.crc32(np.ascontiguousarray(samples, f"<{samples.dtype.kind}{width}").data) for width in widths
+    )
+
+
+def _native(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    return decode_native(data, pixels, big_endian=uid == EXPLICIT_VR_BE)
+
+
+def _deflated(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    """Raw deflate around one native frame (PS3.5 A.4.16); inflates no further than the frame is long."""
+    try:
+        inflated = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, pixels.frame_length)
+    except zlib.error as error:
+        raise UndecodablePixels(str(error)) from error
+    return decode_native(inflated, pixels)
+
+
+def _rle(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    return decode_rle(data, pixels)
+
+
+def _jpeg(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    header = read_jpeg_header(data)
+    guard_header(pixels, header.width, header.height, header.components)
+    source, target = _jpeg_colours(header, pixels.photometric_interpretation)
+    try:
+        samples = decode_jpeg(data, source, target)
+    except UndecodablePixels:
+        if not header.lossless:
+            raise
+        samples = decode_lossless_jpeg(data)
+    if source == "RGB" and target == "YCBCR":
+        samples = _rgb_to_ybr(samples)
+    return fit(samples, pixels, header.precision)
+
+
+def _jpeg_colours(header: JpegHeader, photometric: str) -> tuple[str | None, str | None]:
+    """Colour space of the stream and the one to hand out, so that the result is what the label says.
+
+    A stream that says nothing about itself holds what the label says. Lossless streams have no
+    transform: their JFIF marker, which says YCbCr, is only a habit of encoders.
+    """
+    if header.components != 3:
+        return None, None
+    target = "YCBCR" if photometric.startswith("YBR") else "RGB"
+    claimed = None if header.lossless and header.colour == "YCBCR" else header.colour
+    return claimed or target, target
+
+
+def _rgb_to_ybr(samples: Samples) -> Samples:
+    """8-bit RGB as YBR_FULL (PS3.3 C.7.6.3.1.2): for RGB streams under a YBR label.
+
+    libjpeg has no such conversion on the way out, and hands out RGB unchanged.
+    """
+    matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], "f4")
+    ybr: Samples = samples.astype("f4") @ matrix.T + np.array([0, 128, 128], "f4")
+    return np.clip(np.rint(ybr), 0, 255).astype("u1")
+
+
+def _jpegls(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    header = read_jpeg_header(data)
+    guard_header(pixels, header.width, header.height, header.components)
+    return fit(decode_jpegls(data), pixels, header.precision)
+
+
+def _jpegxl(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    samples = decode_jpegxl(data)
+    if samples.ndim == 3 and samples.shape[2] == 1:
+        samples = samples[..., 0]
+    return fit(samples, pixels, samples.dtype.itemsize * 8)
+
+
+def _jpeg2000(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    stream, facts = _codestream(data)
+    guard_header(pixels, facts.width, facts.height, facts.components)
+    return fit(_decode_stream(stream, facts, reduce), pixels, facts.precision)
+
+
+def _codestream(data: bytes) -> tuple[bytes, Codestream]:
+    """The bare codestream and its facts; a torn header becomes UndecodablePixels."""
+    try:
+        stream = unbox(data)
+        return stream, parse_codestream(stream)
+    except CorruptFrame as error:
+        raise UndecodablePixels(str(error)) from error
+
+
+def _decode_stream(stream: bytes, facts: Codestream, reduce: int) -> Samples:
+    """By OpenJPH only when it is right (reversible HTJ2K of equal components), else by OpenJPEG."""
+    if not (facts.high_throughput and facts.reversible):
+        return decode_openjpeg(stream)
+    skip = min(reduce, facts.decompositions) if facts.origin == (0, 0) else 0
+    try:
+        return decode_openjph(stream, skip)
+    except UndecodablePixels:
+        if not facts.complete:
+            raise
+        return decode_openjpeg(stream)
+
+
+_DECODERS: dict[str, Callable[[bytes, str, PixelDescription, int], Samples]] = {
+    "native": _native,
+    "deflated-frame": _deflated,
+    "rle": _rle,
+    "jpeg": _jpeg,
+    "jpegls": _jpegls,
+    "jpegxl": _jpegxl,
+    "j2k": _jpeg2000,
+    "htj2k": _jpeg2000,
+}

@@ -1,0 +1,102 @@
+"""Lossless encoders as HealthImaging uses them, and rewrites of their streams (healthimaging.md 3.2-3.4)."""
+
+import struct
+
+import numpy as np
+
+from dicomweb_gateway.dicom.codestream import (
+    JP2_SIGNATURE,
+    TLM,
+    header_segments,
+    is_boxed,
+    parse_codestream,
+    unbox,
+)
+from dicomweb_gateway.errors import UndecodablePixels
+from dicomweb_gateway.pixels.optionals import (
+    Samples,
+    decode_openjpeg,
+    encode_openjpeg,
+    encode_openjph,
+)
+
+BASE_RESOLUTION = 64
+"""Pixels: width or height of the smallest resolution is at most this (PS3.5 10.18)."""
+
+_GREYSCALE, _SRGB = 17, 16
+
+
+def decompositions_for(rows: int, columns: int) -> int:
+    """Smallest n with min(rows, columns) / 2**n <= 64, so that the base resolution obeys PS3.5 10.18."""
+    n = 0
+    while min(rows, columns) > BASE_RESOLUTION << n:
+        n += 1
+    return n
+
+
+def encode_htj2k(samples: Samples) -> bytes:
+    """HTJ2K lossless RPCL (1.2.840.10008.1.2.4.202), bare codestream with TLM, a tile-part per resolution.
+
+    `samples`: (rows, columns) or (rows, columns, 3), integers of 8, 16 or 32 bits; comes back bit for bit.
+    Three samples go through the reversible colour transform inside, which decoders undo. Raises
+    UndecodablePixels for anything else (HTJ2K has no floats).
+    """
+    return encode_openjph(_encodable(samples), decompositions_for(*samples.shape[:2]))
+
+
+def encode_j2k(samples: Samples) -> bytes:
+    """JPEG 2000 lossless (1.2.840.10008.1.2.4.90), bare codestream; `samples` as for `encode_htj2k`.
+
+    Raises UndecodablePixels also for 32-bit values that OpenJPEG cannot keep (about 26 bits).
+    """
+    prepared = _encodable(samples)
+    stream = encode_openjpeg(prepared, decompositions_for(*samples.shape[:2]) + 1)
+    if prepared.dtype.itemsize > 2 and not np.array_equal(decode_openjpeg(stream), prepared):
+        raise UndecodablePixels("JPEG 2000: OpenJPEG cannot keep these 32-bit values")
+    return stream
+
+
+def _encodable(samples: Samples) -> Samples:
+    """`samples` in native byte order and C order. Raises UndecodablePixels for what no encoder takes."""
+    colour = samples.ndim == 3 and samples.shape[2] == 3
+    if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 4 or not (samples.ndim == 2 or colour):
+        raise UndecodablePixels(f"no lossless coding for samples of {samples.dtype} {samples.shape}")
+    return np.ascontiguousarray(samples, samples.dtype.newbyteorder("="))
+
+
+def box_jp2(codestream: bytes) -> bytes:
+    """`codestream` in the JP2 boxes of HealthImaging's older frames: signature, ftyp, jp2h, open-ended jp2c.
+
+    85 bytes of boxes for every image. A boxed one comes back unchanged. Raises CorruptFrame.
+    """
+    if is_boxed(codestream):
+        return codestream
+    facts = parse_codestream(codestream)
+    depth = (facts.precision - 1) | (0x80 if facts.signed else 0)
+    header = struct.pack(">IIHBBBB", facts.height, facts.width, facts.components, depth, 7, 0, 0)
+    colour = struct.pack(">BBBI", 1, 0, 0, _SRGB if facts.components == 3 else _GREYSCALE)
+    boxes = (
+        JP2_SIGNATURE,
+        _box(b"ftyp", b"jp2 " + struct.pack(">I", 0) + b"jp2 "),
+        _box(b"jp2h", _box(b"ihdr", header) + _box(b"colr", colour)),
+        struct.pack(">I4s", 0, b"jp2c"),
+    )
+    return b"".join(boxes) + codestream
+
+
+def _box(kind: bytes, contents: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(contents), kind) + contents
+
+
+def drop_tlm(codestream: bytes) -> bytes:
+    """The bare codestream without TLM markers and with every TNsot 0 (unknown), as old frames have it.
+
+    Raises CorruptFrame when `codestream` cannot be parsed; boxes are taken off.
+    """
+    stream = unbox(codestream)
+    facts = parse_codestream(stream)
+    body = bytearray(stream)
+    for part in facts.tile_parts:
+        body[part.start + 11] = 0
+    kept = [stream[start:end] for marker, start, end in header_segments(stream) if marker != TLM]
+    return b"".join((stream[:2], *kept, bytes(body[facts.header_end :])))
