@@ -22,7 +22,6 @@ _ALIASES = {
     "application/dicom json": "application/dicom+json",
     "application/dicom xml": "application/dicom+xml",
     "image/svg xml": "image/svg+xml",
-    "video/h265": "video/H265",
 }
 """Other spellings to the standard name (A-8); a `+` that a query parser took for a space (C-9, L-19)."""
 
@@ -45,7 +44,7 @@ class MediaRange:
     parameters: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     def covers(self, media_type: str) -> bool:
-        """Whether `media_type` (lower case) is this type, or of its `image/*`, `video/*` or `*/*` kind (A-7)."""
+        """Whether `media_type` (lower case) is this type, or of its `image/*` or `*/*` kind (A-7)."""
         if self.media_type in (ANY, media_type):
             return True
         return self.media_type.endswith("/*") and media_type.startswith(self.media_type[:-1])

@@ -59,7 +59,7 @@ def negotiate_json(ranges: Sequence[MediaRange]) -> Representation:
 
 @dataclass(frozen=True, slots=True)
 class InstanceChoice:
-    """How instances go out: `transfer_syntax` None means the default (ELE, W-2), "*" as stored, else a UID."""
+    """How instances go out: `transfer_syntax` None is the default (ELE, W-2), "*" as stored, else a UID."""
 
     multipart: bool
     transfer_syntax: str | None
@@ -164,7 +164,7 @@ def _frame_form(
             return as_stored
         return decoded if _is_decodable(stored_uid) else None
     if stored is None or not stored.encapsulated or not wanted.covers(stored.media_type.lower()):
-        return as_stored if stored is not None and wanted.covers(stored.media_type) else None
+        return None
     return as_stored if syntax in (None, STORED, stored_uid) else None
 
 

@@ -1,0 +1,59 @@
+"""Bulk data: whatever a BulkDataURI of ours names (dicomweb.md 4.5)."""
+
+import binascii
+from base64 import b64decode
+from dataclasses import dataclass
+
+from dicomweb_gateway.dicom.dictionary import parse_tag
+from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound, UpstreamFailed
+from dicomweb_gateway.imagesets.elements import PIXEL_ELEMENTS, find_element
+from dicomweb_gateway.imagesets.values import text
+from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.wado.archive import Archive, document_of
+
+_OCTET_STREAM = "application/octet-stream"
+_ENCAPSULATED_DOCUMENT = 0x00420011
+_MAX_DEPTH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPath:
+    """Where a value stands: `items` leads through sequences as (tag, 1-based item), then `tag`."""
+
+    items: tuple[tuple[int, int], ...]
+    tag: int
+
+    @property
+    def is_pixel_data(self) -> bool:
+        """Whether it is the instance's own pixel data, which is answered as frames (B-4)."""
+        return not self.items and self.tag in PIXEL_ELEMENTS
+
+
+def parse_bulk_path(path: str) -> BulkPath:
+    """`tag[/item/tag...]`, tags as 8 hex digits, items from 1 (B-1); InvalidRequest when it is not that."""
+    steps = path.split("/")
+    tags = [parse_tag(step) for step in steps[::2]]
+    numbers = [int(step) if step.isascii() and step.isdigit() else 0 for step in steps[1::2]]
+    known = [tag for tag in tags if tag is not None]
+    if len(known) != len(tags) or len(steps) % 2 == 0 or 0 in numbers or len(numbers) > _MAX_DEPTH:
+        raise InvalidRequest("a bulk data path is tag[/item/tag...], tags of 8 hex digits, items from 1")
+    return BulkPath(tuple(zip(known, numbers, strict=False)), known[-1])
+
+
+def bulk_value(archive: Archive, record: InstanceRecord, path: BulkPath) -> tuple[bytes, str]:
+    """The value's bytes, little endian, and its media type: the document's own for 00420011 (B-2, B-3)."""
+    document = document_of(archive, record)
+    merged = {key: value for level in document.levels for key, value in level.items()}
+    found = find_element(merged, document.vrs, list(path.items), path.tag)
+    if found is None or not isinstance(found.values, str):
+        raise ResourceNotFound("the instance has no bulk data at this path")
+    try:
+        data = b64decode(found.values, validate=True)
+    except binascii.Error as error:
+        raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
+    media_type = text(merged, "MIMETypeOfEncapsulatedDocument") if _is_document(path) else None
+    return data, (media_type or _OCTET_STREAM).lower()
+
+
+def _is_document(path: BulkPath) -> bool:
+    return not path.items and path.tag == _ENCAPSULATED_DOCUMENT
