@@ -1,0 +1,219 @@
+"""Our own tables beside the AWS ones: all that searching and retrieval read (healthimaging.md 6.4).
+
+    gateway_imageset          one image set: version, primary or not, state, the study variant it belongs to
+     └ gateway_imageset_series   the series that it holds, also those whose instances another set gave
+    gateway_study             one study as one patient's image sets describe it (a variant)
+     ├ gateway_person_name       folded name groups, for matching
+     └ gateway_series            one series of that variant
+        ├ gateway_request           items of RequestAttributesSequence
+        └ gateway_instance          one instance, from the image set that wins (dicomweb.md Q-52)
+           └ gateway_frame             its frames in order
+
+A study normally has one variant. It has more when image sets of one Study Instance UID name different
+patients: then every variant keeps its own patient, so that no answer mixes two people, and `is_main`
+marks the variant that `/studies` shows (that of the best image set). Likewise for a series.
+
+Text compares byte by byte everywhere (utf8mb4_bin on MySQL), and holds stripped values; what is answered
+comes from `attributes`, DICOM JSON of that level without bulk data.
+"""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.sql.schema import SchemaItem
+
+from dicomweb_gateway.index.tables import TEXT_LENGTH, Clock, Key, metadata
+
+NAME_LENGTH = 512
+"""Characters of a folded name group; longer ones are cut on both sides of a comparison."""
+
+MISSING_LAST = 2**62
+"""Order value of a series or instance without a usable number (Q-37): behind all others."""
+
+ACTIVE = "active"
+STALE = "stale"
+"""States of an image set; HealthImaging answered 404 for a stale one."""
+
+_Stamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
+_LongText = Text().with_variant(mysql.LONGTEXT(), "mysql", "mariadb")
+
+
+def _key(name: str) -> Column[int]:
+    return Column(name, Key, primary_key=True, autoincrement=True)
+
+
+def _owned_by(table: str, key: str, part_of_key: bool = False) -> Column[int]:
+    target = ForeignKey(f"{table}.{key}", ondelete="CASCADE")
+    return Column(key, Key, target, primary_key=part_of_key, autoincrement=False, nullable=False)
+
+
+def _text(name: str, length: int = TEXT_LENGTH) -> Column[str]:
+    return Column(name, String(length))
+
+
+def _uid(name: str) -> Column[str]:
+    return Column(name, String(64), nullable=False)
+
+
+def _table(name: str, *items: SchemaItem) -> Table:
+    return Table(
+        name,
+        metadata,
+        *items,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+
+
+gateway_study = _table(
+    "gateway_study",
+    _key("study_key"),
+    _uid("study_uid"),
+    Column("patient_key", String(64), nullable=False),
+    Column("is_main", Boolean, nullable=False),
+    Column("imageset_key", Key),
+    _text("patientid"),
+    _text("issuerofpatientid"),
+    Column("patientbirthdate", Date),
+    _text("patientsex"),
+    _text("accessionnumber"),
+    _text("studyid"),
+    Column("studydate", Date),
+    Column("studytime", Clock),
+    _text("studydescription"),
+    Column("series_count", Integer, nullable=False),
+    Column("instance_count", Integer, nullable=False),
+    Column("attributes", _LongText, nullable=False),
+    UniqueConstraint("study_uid", "patient_key", name="gateway_study_unique"),
+    Index("gateway_study_latest", "is_main", "studydate", "studytime", "study_uid"),
+    Index("gateway_study_patientid", "patientid"),
+    Index("gateway_study_accessionnumber", "accessionnumber"),
+)
+
+gateway_person_name = _table(
+    "gateway_person_name",
+    _owned_by("gateway_study", "study_key", part_of_key=True),
+    Column("keyword", String(64), primary_key=True),
+    Column("groupnumber", Integer, primary_key=True, autoincrement=False),
+    Column("folded", String(NAME_LENGTH), nullable=False),
+    Index("gateway_person_name_folded", "keyword", "folded"),
+)
+
+gateway_imageset = _table(
+    "gateway_imageset",
+    _key("imageset_key"),
+    Column("datastoreid", String(64), nullable=False),
+    Column("imagesetid", String(64), nullable=False),
+    Column("version", BigInteger, nullable=False),
+    Column("is_primary", Boolean),
+    Column("updated_at", _Stamp),
+    Column("indexed_at", _Stamp, nullable=False),
+    Column("state", String(16), nullable=False),
+    _uid("study_uid"),
+    Column("study_key", Key),
+    UniqueConstraint("datastoreid", "imagesetid", name="gateway_imageset_unique"),
+    Index("gateway_imageset_study", "study_uid"),
+)
+
+gateway_imageset_series = _table(
+    "gateway_imageset_series",
+    _owned_by("gateway_imageset", "imageset_key", part_of_key=True),
+    Column("series_uid", String(64), primary_key=True),
+    Index("gateway_imageset_series_uid", "series_uid"),
+)
+
+gateway_series = _table(
+    "gateway_series",
+    _key("series_key"),
+    _owned_by("gateway_study", "study_key"),
+    _uid("study_uid"),
+    _uid("series_uid"),
+    Column("is_main", Boolean, nullable=False),
+    Column("imageset_key", Key),
+    _text("modality"),
+    Column("seriesnumber", BigInteger),
+    Column("series_order", BigInteger, nullable=False),
+    _text("seriesdescription"),
+    _text("bodypartexamined"),
+    _text("manufacturer"),
+    _text("manufacturermodelname"),
+    _text("institutionname"),
+    _text("stationname"),
+    _text("protocolname"),
+    _text("laterality"),
+    Column("seriesdate", Date),
+    Column("seriestime", Clock),
+    Column("performedprocedurestepstartdate", Date),
+    Column("performedprocedurestepstarttime", Clock),
+    Column("instance_count", Integer, nullable=False),
+    Column("attributes", _LongText, nullable=False),
+    UniqueConstraint("study_key", "series_uid", name="gateway_series_unique"),
+    Index("gateway_series_uid", "series_uid"),
+    Index("gateway_series_study", "study_uid", "series_order", "series_uid"),
+    Index("gateway_series_study_modality", "study_uid", "modality"),
+    Index("gateway_series_modality", "modality", "study_uid"),
+    Index("gateway_series_order", "is_main", "series_order", "series_uid"),
+)
+
+gateway_request = _table(
+    "gateway_request",
+    _owned_by("gateway_series", "series_key", part_of_key=True),
+    Column("item", Integer, primary_key=True, autoincrement=False),
+    _text("scheduledprocedurestepid"),
+    _text("requestedprocedureid"),
+    Index("gateway_request_step", "scheduledprocedurestepid"),
+    Index("gateway_request_procedure", "requestedprocedureid"),
+)
+
+gateway_instance = _table(
+    "gateway_instance",
+    _key("instance_key"),
+    _owned_by("gateway_series", "series_key"),
+    Column("imageset_key", Key, nullable=False),
+    _uid("instance_uid"),
+    _uid("sop_class_uid"),
+    Column("instancenumber", BigInteger),
+    Column("instance_order", BigInteger, nullable=False),
+    Column("contentdate", Date),
+    Column("numberofframes", Integer),
+    Column("rows", Integer, quote=True),
+    Column("columns", Integer, quote=True),
+    _uid("transfer_syntax_uid"),
+    Column("pixel_keyword", String(32)),
+    Column("samples_per_pixel", Integer),
+    Column("bits_allocated", Integer),
+    Column("bits_stored", Integer),
+    Column("high_bit", Integer),
+    Column("pixel_representation", Integer),
+    _text("photometric_interpretation", 32),
+    Column("planar_configuration", Integer),
+    Column("bytes_per_sample", Integer, nullable=False),
+    Column("attributes", _LongText, nullable=False),
+    UniqueConstraint("series_key", "instance_uid", name="gateway_instance_unique"),
+    Index("gateway_instance_uid", "instance_uid"),
+    Index("gateway_instance_imageset", "imageset_key"),
+    Index("gateway_instance_series_order", "series_key", "instance_order", "instance_uid"),
+    Index("gateway_instance_order", "instance_order", "instance_uid"),
+)
+
+gateway_frame = _table(
+    "gateway_frame",
+    _owned_by("gateway_instance", "instance_key", part_of_key=True),
+    Column("framenumber", Integer, primary_key=True, autoincrement=False),
+    Column("frameid", String(64), nullable=False),
+    Column("checksum", BigInteger),
+    Index("gateway_frame_frameid", "frameid"),
+)
