@@ -49,7 +49,8 @@ def decode_frame(
     come as 0 and 1.
 
     `reduce` asks for an image smaller by 2**reduce (sizes rounded up). Only reversible HTJ2K obeys, as far
-    as it has resolutions; every other coding answers full size, so callers look at the shape.
+    as it has resolutions; every other coding answers full size, so callers look at the shape. With
+    `reduce` a stream may also end behind any tile-part (`tlm.levels`).
 
     Raises UndecodablePixels: unknown or unsupported syntax (video), torn data, or a stream that
     contradicts the description.
@@ -94,6 +95,8 @@ def checksum(data: bytes, transfer_syntax_uid: str, bytes_per_sample: int) -> fr
     if transfer_syntax_uid not in CHECKED_AFTER_DECODING:
         return frozenset({zlib.crc32(data)})
     stream, facts = _codestream(data)
+    if not facts.complete:
+        raise UndecodablePixels("the codestream is cut short")
     samples = _decode_stream(stream, facts, 0)
     widths = {samples.dtype.itemsize, max(bytes_per_sample, samples.dtype.itemsize)}
     return frozenset(
@@ -172,6 +175,8 @@ def _jpegxl(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Sam
 def _jpeg2000(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
     stream, facts = _codestream(data)
     guard_header(pixels, facts.width, facts.height, facts.components)
+    if not facts.complete and not (reduce and facts.high_throughput and facts.tile_parts):
+        raise UndecodablePixels("the codestream is cut short")
     return fit(_decode_stream(stream, facts, reduce), pixels, facts.precision)
 
 

@@ -70,19 +70,29 @@ def _require_fit(samples: Samples, wanted: np.dtype[np.generic]) -> None:
         raise UndecodablePixels(f"the stream's values do not fit into {bits} bits allocated")
 
 
-def mask_samples(samples: Samples, pixels: PixelDescription) -> Samples:
+def mask_samples(samples: Samples, pixels: PixelDescription, *, lossy: bool = False) -> Samples:
     """Stored values of stored words (dicomweb.md P-1): only BitsStored below HighBit count, sign-extended.
 
-    Bits outside (embedded overlays, padding) are dropped. The dtype stays. Float pixels, 1-bit pixels and
-    words without spare bits come back unchanged, without a copy.
+    Bits outside (embedded overlays, padding) are dropped. With `lossy` the image went through a lossy
+    coding, where bits outside are a codec's overshoot: values are clamped then, or white would wrap to
+    black. The dtype stays. Float pixels, 1-bit pixels and words without spare bits come back as they are.
     """
-    width = samples.dtype.itemsize * 8
-    spare = width - pixels.bits_stored
+    spare = samples.dtype.itemsize * 8 - pixels.bits_stored
     if samples.dtype.kind == "f" or pixels.is_packed or spare <= 0 or pixels.bits_stored < 1:
         return samples
+    if lossy:
+        return np.clip(samples, *stored_range(pixels))
     shift = max(pixels.high_bit + 1 - pixels.bits_stored, 0)
+    masked: Samples
     if samples.dtype.kind == "i":
-        masked: Samples = (samples << max(spare - shift, 0)) >> spare
+        masked = (samples << max(spare - shift, 0)) >> spare
     else:
         masked = (samples >> shift) & samples.dtype.type((1 << pixels.bits_stored) - 1)
     return masked
+
+
+def stored_range(pixels: PixelDescription) -> tuple[int, int]:
+    """Smallest and largest stored value that BitsStored and PixelRepresentation allow."""
+    if pixels.pixel_representation:
+        return -1 << (pixels.bits_stored - 1), (1 << (pixels.bits_stored - 1)) - 1
+    return 0, (1 << pixels.bits_stored) - 1
