@@ -1,0 +1,32 @@
+"""gzip for JSON and text answers (dicomweb.md H-7, J-8)."""
+
+import re
+import zlib
+from collections.abc import Iterable, Iterator
+
+MINIMUM = 1024
+"""Bytes below which compressing does not pay (J-8)."""
+
+_LEVEL = 5
+_GZIP = 31
+_CODING = re.compile(r"\s*([A-Za-z0-9*_-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?$")
+
+
+def accepts_gzip(accept_encoding: str | None) -> bool:
+    """Whether gzip is named, or `*`, with a weight above 0; the more exact name wins."""
+    weights: dict[str, float] = {}
+    for member in (accept_encoding or "").split(","):
+        match = _CODING.match(member)
+        if match:
+            weights[match[1].lower()] = float(match[2]) if match[2] and match[2].count(".") < 2 else 1.0
+    return weights.get("gzip", weights.get("*", 0.0)) > 0
+
+
+def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """`pieces` as one gzip member; browsers stop after the first of several."""
+    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    for piece in pieces:
+        data = compressor.compress(piece)
+        if data:
+            yield data
+    yield compressor.flush()

@@ -1,0 +1,64 @@
+"""Absolute links: where this gateway is reached from outside (dicomweb.md C-8, V-6)."""
+
+from ipaddress import ip_address, ip_network
+
+from flask import Request
+
+from dicomweb_gateway.web.services import WebConfig
+
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+
+
+def base_path(request: Request, config: WebConfig) -> str:
+    """The base path (such as "/aetitle") under which the request came in."""
+    path = request.path
+    return next((p for p in config.ae_paths if path == p or path.startswith(f"{p}/")), config.ae_paths[0])
+
+
+def base_url(request: Request, config: WebConfig) -> str:
+    """Absolute URL of the DICOMweb base path, without a trailing slash.
+
+    From the configured public URL; else from the forwarding headers of a trusted proxy; else from Host,
+    completed with the listening port when a direct peer left it out (V-6).
+    """
+    return root_url(request, config) + base_path(request, config)
+
+
+def root_url(request: Request, config: WebConfig) -> str:
+    """Absolute URL of the gateway's root, without a trailing slash."""
+    if config.public_url:
+        return config.public_url.rstrip("/")
+    if is_trusted(request.remote_addr, config.trusted_proxies):
+        scheme, host, prefix = _forwarded(request)
+        return f"{scheme}://{host}{prefix.rstrip('/')}"
+    return f"{request.scheme}://{_with_port(request.host, request.scheme, config.port)}"
+
+
+def is_trusted(address: str | None, networks: tuple[str, ...]) -> bool:
+    """Whether `address` lies in one of `networks` (addresses or CIDR)."""
+    try:
+        peer = ip_address(address or "")
+    except ValueError:
+        return False
+    return any(peer in ip_network(network, strict=False) for network in networks)
+
+
+def _with_port(host: str, scheme: str, port: int) -> str:
+    """`host` with the listening port when it has none and the port is not the scheme's own."""
+    bare = host.rpartition("]")[2] if host.startswith("[") else host
+    return host if ":" in bare or port == _DEFAULT_PORTS.get(scheme) else f"{host}:{port}"
+
+
+def _forwarded(request: Request) -> tuple[str, str, str]:
+    """(scheme, host, prefix) by Forwarded (RFC 7239), else by X-Forwarded-*, first hop."""
+    fields = {}
+    for pair in request.headers.get("Forwarded", "").partition(",")[0].split(";"):
+        name, _, value = pair.strip().partition("=")
+        fields[name.lower()] = value.strip('"')
+
+    def header(name: str) -> str:
+        return request.headers.get(name, "").partition(",")[0].strip()
+
+    scheme = fields.get("proto") or header("X-Forwarded-Proto") or request.scheme
+    host = fields.get("host") or header("X-Forwarded-Host") or request.host
+    return scheme, host, header("X-Forwarded-Prefix")

@@ -1,0 +1,118 @@
+"""Flask responses out of plain bodies: JSON, single parts, multipart, 304, errors."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+
+from flask import Request, Response
+from werkzeug.wsgi import wrap_file
+
+from dicomweb_gateway.dicom.json_model import dumps
+from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.wado.body import Segment, chunks, content_length, is_static, ready
+from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, gzip_pieces
+from dicomweb_gateway.web.conditional import is_match
+from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
+from dicomweb_gateway.web.files import SegmentFile
+
+NO_CACHE = "private, no-cache"
+"""Instances may be imported again, so DICOMweb answers are revalidated (H-5)."""
+
+
+def json_response(
+    request: Request, pieces: Iterable[bytes], media_type: str, etag: str | None = None
+) -> Response:
+    """A JSON answer that streams; compressed when the client takes it and it is worth it (J-8).
+
+    The first two pieces are made here, so that what fails early still becomes an error answer (M-9).
+    """
+    iterator = iter(pieces)
+    first = list(_take(iterator, 2))
+    small = len(first) < 2 or (first[-1] in (b"]", b"") and sum(map(len, first)) < MINIMUM)
+    body: Iterable[bytes] = chain(first, iterator)
+    response = Response(status=200, content_type=media_type)
+    if small and len(first) < 2 and sum(map(len, first)) >= MINIMUM:
+        small = False
+    if not small and accepts_gzip(request.headers.get("Accept-Encoding")):
+        response.headers["Content-Encoding"] = "gzip"
+        body = gzip_pieces(body)
+    if len(first) < 2 and "Content-Encoding" not in response.headers:
+        response.set_data(b"".join(body))
+    else:
+        response.response = body
+    response.vary.update(["Accept", "Accept-Encoding"])
+    response.headers["Cache-Control"] = NO_CACHE
+    if etag is not None:
+        response.headers["ETag"] = etag
+    return response
+
+
+def body_response(
+    request: Request, segments: Sequence[Segment], content_type: str, etag: str | None = None
+) -> Response:
+    """A body of known length: stored bytes go out as a file, what is to be made by this thread."""
+    response = Response(status=200, content_type=content_type, direct_passthrough=True)
+    response.headers["Content-Length"] = str(content_length(segments))
+    response.vary.add("Accept")
+    response.headers["Cache-Control"] = NO_CACHE
+    if etag is not None:
+        response.headers["ETag"] = etag
+    if request.method == "HEAD":
+        return response
+    if is_static(segments):
+        file = SegmentFile([s for s in segments if not callable(getattr(s, "produce", None))])
+        response.response = wrap_file(request.environ, file)  # type: ignore[arg-type]
+    else:
+        response.response = chunks(ready(segments))
+    return response
+
+
+def stream_response(pieces: Iterator[bytes], content_type: str) -> Response:
+    """A body of unknown length; the first piece is made before this returns (M-9)."""
+    first = next(pieces, b"")
+    response = Response(_joined(first, pieces), status=200, content_type=content_type)
+    response.direct_passthrough = True
+    response.vary.add("Accept")
+    response.headers["Cache-Control"] = NO_CACHE
+    return response
+
+
+def not_modified(request: Request, etag: str) -> Response | None:
+    """304 without a body when the client holds `etag`, else None (H-8)."""
+    if not is_match(request.headers.get("If-None-Match"), etag):
+        return None
+    response = Response(status=304)
+    response.headers["ETag"] = etag
+    response.headers["Cache-Control"] = NO_CACHE
+    response.vary.add("Accept")
+    return response
+
+
+def error_response(status: int, message: str, retry_after: int | None = None) -> Response:
+    """The small JSON body of every error (C-7)."""
+    body = dumps({"status": status, "message": message})
+    response = Response(body, status=status, content_type="application/json")
+    response.headers["Cache-Control"] = "no-store"
+    if retry_after is not None:
+        response.headers["Retry-After"] = str(retry_after)
+    return response
+
+
+def gateway_error_response(error: GatewayError) -> Response:
+    """The answer to an error of ours."""
+    return error_response(status_of(error), message_of(error), retry_after_of(error))
+
+
+def _take(iterator: Iterator[bytes], count: int) -> Iterator[bytes]:
+    for _, piece in zip(range(count), iterator, strict=False):
+        yield piece
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    """`chain`, but closing it closes `rest`: a client that leaves stops the work (M-8)."""
+    try:
+        yield first
+        yield from rest
+    finally:
+        close = getattr(rest, "close", None)
+        if close is not None:
+            close()

@@ -1,0 +1,58 @@
+"""What the routes work with: the archive, the search, the health probe and a few plain values."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flask import current_app
+
+from dicomweb_gateway.index.search import SearchResult
+from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.wado.archive import Archive
+
+EXTENSION = "dicomweb_gateway"
+
+
+@dataclass(frozen=True, slots=True)
+class WebConfig:
+    """The settings that answers depend on.
+
+    `ae_paths` are base paths such as "/aetitle"; `public_url` is the root that absolute links start with,
+    without a base path, None to take it from the request; `boundary_key` keys multipart boundaries (M-6).
+    `host_rule_on` refuses foreign Host names while no login is asked (H-1).
+    """
+
+    ae_paths: tuple[str, ...]
+    public_url: str | None
+    port: int
+    boundary_key: bytes
+    trusted_proxies: tuple[str, ...] = ()
+    cors_origins: tuple[str, ...] = ()
+    allowed_hosts: tuple[str, ...] = ()
+    host_rule_on: bool = True
+    max_results: int = 5000
+    strict_query: bool = False
+    max_frames: int = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    """Why the gateway is not well, None when it is; `notes` tell what is wrong beyond it (upstream)."""
+
+    failing: str | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a request may use, made once per web process."""
+
+    config: WebConfig
+    archive: Archive
+    search: Callable[[QidoQuery], SearchResult]
+    health: Callable[[], HealthReport]
+
+
+def services() -> Services:
+    """The services of the app that handles the current request."""
+    found: Services = current_app.extensions[EXTENSION]
+    return found
