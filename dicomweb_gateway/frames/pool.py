@@ -1,0 +1,155 @@
+"""The web process's side of the frame path: the store first, then the fetcher that owns the frame."""
+
+import copy
+import time
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future
+from functools import partial
+from typing import Any
+
+from dicomweb_gateway.errors import FetchersUnavailable, UpstreamTimeout
+from dicomweb_gateway.frames.channel import Channel, Pending
+from dicomweb_gateway.frames.counters import Counters
+from dicomweb_gateway.frames.protocol import Answer
+from dicomweb_gateway.frames.store import FrameStore, key_digest
+from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
+from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
+
+_PING_SECONDS = 2.0
+_PREFETCH_BATCH = 256
+
+
+class FramePool:
+    """Frames for one web process, from any of its threads.
+
+    `fetcher_addresses` are the Unix sockets of the fetchers, in the same order in every process, because a
+    frame belongs to the fetcher that its key hashes to. `timeout_seconds` is how long one frame is waited
+    for. The pool may be made before a fork but must be used only after it.
+    """
+
+    def __init__(self, fetcher_addresses: Sequence[str], store: FrameStore, timeout_seconds: float) -> None:
+        self._channels = [Channel(address) for address in fetcher_addresses]
+        self._store = store
+        self._timeout = timeout_seconds
+        self._counters = Counters()
+
+    def get(self, wanted: WantedFrame) -> StoredFrame:
+        """The whole frame, from the store or fetched.
+
+        Raises CorruptFrame, an UpstreamError, or FetchersUnavailable when no fetcher took the request.
+        """
+        return self._at_hand(wanted) or self._result(wanted, self._ask(wanted))
+
+    def get_many(self, wanted: Sequence[WantedFrame], window: int) -> Generator[StoredFrame, None, None]:
+        """The frames in the order asked, at most `window` of them under way; raises as `get` does.
+
+        Closing the generator takes back what is under way.
+        """
+        under_way: deque[tuple[WantedFrame, StoredFrame | Pending]] = deque()
+        following = iter(wanted)
+        try:
+            while True:
+                while len(under_way) < max(1, window) and (frame := next(following, None)) is not None:
+                    under_way.append((frame, self._at_hand(frame) or self._ask(frame)))
+                if not under_way:
+                    return
+                frame, found = under_way.popleft()
+                yield self._result(frame, found) if isinstance(found, Pending) else found
+        finally:
+            for frame, found in under_way:
+                if isinstance(found, Pending):
+                    self._channel(frame.key).release(found)
+
+    def prefetch(self, wanted: Sequence[WantedFrame]) -> None:
+        """Have the frames fetched behind everything that is asked for; returns at once, promises nothing."""
+        shares: dict[int, list[WantedFrame]] = {}
+        for frame in wanted:
+            shares.setdefault(self._owner(frame.key), []).append(frame)
+        for owner, frames in shares.items():
+            for start in range(0, len(frames), _PREFETCH_BATCH):
+                self._channels[owner].tell(tuple(frames[start : start + _PREFETCH_BATCH]))
+
+    def ping(self) -> None:
+        """Return when every fetcher answers; FetchersUnavailable names those that do not within 2 s."""
+        silent = [str(number) for number, stats in enumerate(self._ask_all()) if stats is None]
+        if silent:
+            raise FetchersUnavailable(f"no answer from frame fetcher {', '.join(silent)}")
+
+    def stats(self) -> dict[str, Any]:
+        """Counters of this process and, per fetcher, its own; None for a fetcher that does not answer."""
+        return {"pool": self._counters.snapshot(), "fetchers": self._ask_all()}
+
+    def close(self) -> None:
+        """Hang up; whoever still waits gets FetchersUnavailable."""
+        for channel in self._channels:
+            channel.close()
+
+    def _owner(self, key: FrameKey) -> int:
+        return int.from_bytes(key_digest(key)[8:16], "little") % len(self._channels)
+
+    def _channel(self, key: FrameKey) -> Channel:
+        return self._channels[self._owner(key)]
+
+    def _at_hand(self, wanted: WantedFrame) -> StoredFrame | None:
+        found = self._store.find(wanted.key)
+        if found is None:
+            return None
+        self._counters.add("hits")
+        if found.prefetched:
+            self._counters.add("prefetched_hits")
+        return found.recovering(partial(self._fetch_inline, wanted))
+
+    def _ask(self, wanted: WantedFrame) -> Pending:
+        self._counters.add("misses")
+        return self._channel(wanted.key).ask(wanted)
+
+    def _result(self, wanted: WantedFrame, pending: Pending) -> StoredFrame:
+        answer = self._wait(wanted.key, pending)
+        if answer.payload is not None:
+            self._counters.add("inline")
+            return FrameInMemory(answer.payload)
+        found = self._store.find(wanted.key)
+        if found is None:
+            return self._fetch_inline(wanted)
+        return found.recovering(partial(self._fetch_inline, wanted))
+
+    def _fetch_inline(self, wanted: WantedFrame) -> StoredFrame:
+        """The frame's bytes straight from its fetcher, for when the store's file was lost under our hands."""
+        self._counters.add("inline")
+        answer = self._wait(wanted.key, self._channel(wanted.key).ask(wanted, inline=True))
+        if answer.payload is None:
+            raise FetchersUnavailable("the frame fetcher sent no frame")
+        return FrameInMemory(answer.payload)
+
+    def _wait(self, key: FrameKey, pending: Pending) -> Answer:
+        channel = self._channel(key)
+        try:
+            answer = pending.future.result(self._timeout)
+        except TimeoutError as error:
+            self._counters.add("timeouts")
+            if channel.answering:
+                raise UpstreamTimeout("the frame did not come in time") from error
+            raise FetchersUnavailable("no frame fetcher answers") from error
+        finally:
+            channel.release(pending)
+        if answer.error is not None:
+            # waiters share the answer, but a raised exception belongs to one thread
+            raise copy.copy(answer.error)
+        return answer
+
+    def _ask_all(self) -> list[dict[str, Any] | None]:
+        asked = [(channel, channel.ask_stats()) for channel in self._channels]
+        deadline = time.monotonic() + _PING_SECONDS
+        answers: list[dict[str, Any] | None] = []
+        for channel, pending in asked:
+            answers.append(_stats_of(pending.future, max(0.0, deadline - time.monotonic())))
+            channel.release(pending)
+        return answers
+
+
+def _stats_of(future: "Future[Answer]", seconds: float) -> dict[str, Any] | None:
+    try:
+        return future.result(seconds).stats
+    except (TimeoutError, FetchersUnavailable):
+        return None
