@@ -1,0 +1,150 @@
+"""From a file to a parsed DICOM data set, or to the sentence that says why it is none."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom import Dataset
+from pydicom.dataelem import RawDataElement
+
+from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
+from dicomweb_gateway.dicom.uids import is_valid_uid
+from dicomweb_gateway.emulator.ingest.document import encodings_of
+from dicomweb_gateway.emulator.ingest.values import texts
+from dicomweb_gateway.errors import UnreadableDicom
+
+_PREAMBLE = 128
+_UNDEFINED_LENGTH = 0xFFFFFFFF
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+GROUPING_TAGS = {
+    "StudyInstanceUID": (0x0020000D, "UI"),
+    "SeriesInstanceUID": (0x0020000E, "UI"),
+    "SOPInstanceUID": (0x00080018, "UI"),
+    "StudyDate": (0x00080020, "DA"),
+    "AccessionNumber": (0x00080050, "SH"),
+    "PatientID": (0x00100020, "LO"),
+    "StudyID": (0x00200010, "SH"),
+    "SeriesNumber": (0x00200011, "IS"),
+}
+"""What decides which image set a file belongs to (healthimaging.md 2.5), with the instance's own name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which image set and instance a file is; `study_key` and `series_key` must agree within an image set."""
+
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+    study_key: tuple[str, ...]
+    series_key: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ParsedFile:
+    """A data set as pydicom read it, elements still raw, and the transfer syntax of the file."""
+
+    dataset: Dataset
+    file_meta: Dataset | None
+    transfer_syntax_uid: str
+    little_endian: bool
+    identity: Identity
+
+
+def read_identity(path: str | PathLike[str]) -> Identity:
+    """The identity of a file, reading no more of it than needed; UnreadableDicom with the reason else."""
+    tags: Sequence[Any] = [tag for tag, _ in GROUPING_TAGS.values()]
+    dataset = _read(path, stop_before_pixels=True, specific_tags=[*tags, 0x00041220])
+    return identity_of(dataset)
+
+
+def read_file(path: str | PathLike[str]) -> ParsedFile:
+    """The whole file; UnreadableDicom when it is no DICOM, is cut off or lacks its UIDs."""
+    dataset = _read(path)
+    _refuse_truncated(dataset)
+    implicit, little_endian = dataset.original_encoding
+    meta = getattr(dataset, "file_meta", None) or None
+    syntax = str(meta.get("TransferSyntaxUID", "") or "") if meta is not None else ""
+    if not syntax:
+        syntax = (
+            IMPLICIT_VR_LE if implicit else (EXPLICIT_VR_BE if little_endian is False else EXPLICIT_VR_LE)
+        )
+    return ParsedFile(dataset, meta, syntax, little_endian is not False, identity_of(dataset))
+
+
+def identity_of(dataset: Dataset) -> Identity:
+    """The identity in a data set; UnreadableDicom when a UID is missing or malformed."""
+    found = {name: _text(dataset, tag, vr) for name, (tag, vr) in GROUPING_TAGS.items()}
+    if not found["SOPInstanceUID"] and 0x00041220 in dataset:
+        raise UnreadableDicom("a DICOMDIR lists files and is no instance itself")
+    for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        if not found[name]:
+            raise UnreadableDicom(f"{name} is missing or empty")
+        if not is_valid_uid(found[name]):
+            raise UnreadableDicom(f"{name} is not a valid UID: {found[name][:80]!r}")
+    return Identity(
+        study_uid=found["StudyInstanceUID"],
+        series_uid=found["SeriesInstanceUID"],
+        instance_uid=found["SOPInstanceUID"],
+        study_key=tuple(found[n] for n in ("StudyDate", "AccessionNumber", "PatientID", "StudyID")),
+        series_key=(found["SeriesNumber"],),
+    )
+
+
+def _text(dataset: Dataset, tag: int, vr: str) -> str:
+    if tag not in dataset:
+        return ""
+    raw = dataset.get_item(tag)
+    if not isinstance(raw, RawDataElement):
+        return str(raw.value or "").strip(" \0")
+    return "\\".join(texts(raw.value or b"", vr, encodings_of(dataset, []))).strip()
+
+
+def _read(path: str | PathLike[str], **options: Any) -> Dataset:
+    try:
+        with Path(path).open("rb") as file:
+            _require_dicom(file)
+            return pydicom.dcmread(file, force=True, **options)
+    except UnreadableDicom:
+        raise
+    except MemoryError as error:
+        raise UnreadableDicom("reading it needs more memory than an import may take") from error
+    except Exception as error:
+        raise UnreadableDicom(f"not readable as DICOM: {error or type(error).__name__}") from error
+
+
+def _require_dicom(file: BinaryIO) -> None:
+    """Content decides, not the name: DICM after the preamble, or the start of a bare data set."""
+    head = file.read(_PREAMBLE + 4)
+    file.seek(0)
+    if not head:
+        raise UnreadableDicom("the file is empty")
+    if head[_PREAMBLE:] != b"DICM" and not _starts_a_dataset(head):
+        raise UnreadableDicom("not a DICOM file: no DICM prefix, and no data set at its start")
+
+
+def _starts_a_dataset(head: bytes) -> bool:
+    """Whether the first bytes are an element of group 0002 or 0008, as any object without preamble has."""
+    if len(head) < 8:
+        return False
+    for order in "<>":
+        group, element = struct.unpack_from(f"{order}HH", head)
+        length = struct.unpack_from(f"{order}I", head, 4)[0]
+        if group in (0x0002, 0x0008) and element <= 0x0100 and (head[4:6].isalpha() or length <= 0xFFFF):
+            return True
+    return False
+
+
+def _refuse_truncated(dataset: Dataset) -> None:
+    tags = list(dataset.keys())
+    last = dataset.get_item(max(tags)) if tags else None
+    if isinstance(last, RawDataElement) and last.length not in (None, _UNDEFINED_LENGTH):
+        held = len(last.value or b"")
+        if held < last.length:
+            raise UnreadableDicom(
+                f"the file ends inside element {last.tag}: {held} of {last.length} bytes are there"
+            )
