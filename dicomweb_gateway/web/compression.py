@@ -25,8 +25,13 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """`pieces` as one gzip member; browsers stop after the first of several."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    for piece in pieces:
-        data = compressor.compress(piece)
-        if data:
-            yield data
-    yield compressor.flush()
+    try:
+        for piece in pieces:
+            data = compressor.compress(piece)
+            if data:
+                yield data
+        yield compressor.flush()
+    finally:
+        close = getattr(pieces, "close", None)
+        if close is not None:
+            close()

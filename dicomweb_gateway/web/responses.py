@@ -1,7 +1,6 @@
 """Flask responses out of plain bodies: JSON, single parts, multipart, 304, errors."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
 
 from flask import Request, Response
 from werkzeug.wsgi import wrap_file
@@ -18,31 +17,30 @@ NO_CACHE = "private, no-cache"
 """Instances may be imported again, so DICOMweb answers are revalidated (H-5)."""
 
 
-def json_response(
-    request: Request, pieces: Iterable[bytes], media_type: str, etag: str | None = None
-) -> Response:
-    """A JSON answer that streams; compressed when the client takes it and it is worth it (J-8).
+def json_response(request: Request, body: bytes, media_type: str, etag: str | None = None) -> Response:
+    """A JSON answer that is at hand; compressed when the client takes it and it is worth it (J-8)."""
+    response = _json_head(media_type, etag)
+    if len(body) >= MINIMUM and accepts_gzip(request.headers.get("Accept-Encoding")):
+        response.headers["Content-Encoding"] = "gzip"
+        body = b"".join(gzip_pieces([body]))
+    response.set_data(body)
+    return response
 
-    The first two pieces are made here, so that what fails early still becomes an error answer (M-9).
+
+def json_stream(
+    request: Request, pieces: Iterator[bytes], media_type: str, etag: str | None = None
+) -> Response:
+    """A JSON answer that is made while it goes out; compressed when the client takes it (J-8).
+
+    The first piece is made here, so that what fails at once still becomes an error answer (M-9).
     """
-    iterator = iter(pieces)
-    first = list(_take(iterator, 2))
-    small = len(first) < 2 or (first[-1] in (b"]", b"") and sum(map(len, first)) < MINIMUM)
-    body: Iterable[bytes] = chain(first, iterator)
-    response = Response(status=200, content_type=media_type)
-    if small and len(first) < 2 and sum(map(len, first)) >= MINIMUM:
-        small = False
-    if not small and accepts_gzip(request.headers.get("Accept-Encoding")):
+    response = _json_head(media_type, etag)
+    body = _joined(next(pieces, b""), pieces)
+    if accepts_gzip(request.headers.get("Accept-Encoding")):
         response.headers["Content-Encoding"] = "gzip"
         body = gzip_pieces(body)
-    if len(first) < 2 and "Content-Encoding" not in response.headers:
-        response.set_data(b"".join(body))
-    else:
-        response.response = body
-    response.vary.update(["Accept", "Accept-Encoding"])
-    response.headers["Cache-Control"] = NO_CACHE
-    if etag is not None:
-        response.headers["ETag"] = etag
+    response.response = body
+    response.direct_passthrough = True
     return response
 
 
@@ -102,9 +100,13 @@ def gateway_error_response(error: GatewayError) -> Response:
     return error_response(status_of(error), message_of(error), retry_after_of(error))
 
 
-def _take(iterator: Iterator[bytes], count: int) -> Iterator[bytes]:
-    for _, piece in zip(range(count), iterator, strict=False):
-        yield piece
+def _json_head(media_type: str, etag: str | None) -> Response:
+    response = Response(status=200, content_type=media_type)
+    response.vary.update(["Accept", "Accept-Encoding"])
+    response.headers["Cache-Control"] = NO_CACHE
+    if etag is not None:
+        response.headers["ETag"] = etag
+    return response
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

@@ -1,0 +1,245 @@
+"""Every setting of the gateway: one frozen value, read once, contradictions refused (DESIGN 4).
+
+Order of precedence: command line, environment (the upper-case name, no prefix), TOML file, default.
+"""
+
+import os
+import shutil
+from collections.abc import Mapping
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from dicomweb_gateway.errors import SettingsError
+
+GIB = 1 << 30
+CommaList = Annotated[tuple[str, ...], NoDecode]
+"""A list; in the environment and on the command line the members are separated by commas."""
+
+
+def _data_dir() -> Path:
+    return Path.home() / ".local" / "share" / "dicomweb-gateway"
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+class Settings(BaseSettings):
+    """The effective settings; unset optional ones are filled in by the properties below."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    host: str | None = None
+    """Address to listen on; unset: 127.0.0.1, because no login is configured."""
+    port: int = Field(default=8080, ge=0, le=65535)
+    """TCP port; 0 takes a free one."""
+    ae_path: CommaList = ("/aetitle",)
+    """Base path or paths of the DICOMweb routes; the first is used in documentation and links."""
+    public_url: str | None = None
+    """Root of absolute links as clients reach it, without the base path; unset: taken from each request."""
+    data_dir: Path = Field(default_factory=_data_dir)
+    """Everything that is kept, where no other setting says otherwise."""
+    database_url: SecretStr | None = None
+    """SQLAlchemy URL of the metadata index; unset: SQLite in DATA_DIR."""
+    ahi_endpoint: str | None = None
+    """HealthImaging endpoint, such as the emulator's URL; unset: AWS."""
+    ahi_region: str | None = Field(
+        default=None, validation_alias=AliasChoices("ahi_region", "aws_region", "aws_default_region")
+    )
+    """AWS region; also read from AWS_REGION and AWS_DEFAULT_REGION."""
+    ahi_datastore_ids: CommaList = ()
+    """Data stores that may be served and indexed; empty: all in the index."""
+    cache_root: Path | None = None
+    """Frame store and metadata cache; unset: `cache` in DATA_DIR."""
+    cache_max_bytes: int | None = Field(default=None, ge=1 << 20)
+    """Bytes of the frame store; unset: 20 GB or half of the free disk, whichever is less."""
+    web_processes: int | None = Field(default=None, ge=1, le=256)
+    """Web processes; unset: one per core, at most 8."""
+    web_threads: int = Field(default=16, ge=2, le=1024)
+    """Worker threads of each web process."""
+    fetcher_processes: int | None = Field(default=None, ge=1, le=64)
+    """Frame fetchers; unset: 1 up to two cores, else 2."""
+    fetches_in_flight: int = Field(default=32, ge=1, le=512)
+    """GetImageFrame requests that one fetcher has under way at most."""
+    prefetch: bool = True
+    """Fetch the frames of an opened series ahead of demand."""
+    index_cache_seconds: float = Field(default=10, ge=0, le=3600)
+    """How long a web process may trust what it read from the index."""
+    metadata_ttl: float = Field(default=60, ge=0)
+    """Seconds that a metadata document of unknown version is trusted."""
+    verify_checksums: Literal["always", "off"] = "always"
+    """Compare each fetched frame's CRC-32 with the image set metadata before it is used."""
+    cors_origins: CommaList = ()
+    """Origins that may read answers in a browser; empty: loopback origins."""
+    allowed_hosts: CommaList = ()
+    """Host names, beside loopback names and addresses, that a gateway without login answers to."""
+    trusted_proxies: CommaList = ()
+    """Addresses or networks whose Forwarded and X-Forwarded-* headers are believed."""
+    auth_mode: Literal["none"] = "none"
+    """Login; this version has none (`null` means the same)."""
+    max_results: int = Field(default=5000, ge=1)
+    """Rows of one search answer at most (Q-34)."""
+    strict_query: bool = False
+    """Refuse unknown query parameters instead of warning about them (Q-4)."""
+    max_frames_per_request: int = Field(default=1000, ge=1)
+    """Frame numbers in one frame list (F-3)."""
+    boundary_key: SecretStr | None = None
+    """Secret behind multipart boundaries, the same on all hosts of one service; unset: kept in the index."""
+    frame_timeout: float = Field(default=60, gt=0)
+    """Seconds that a request waits for one frame before it answers 504."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Least severe message that is logged; no level logs patient data."""
+    log_format: Literal["text", "json"] | None = None
+    """Unset: text on a terminal, JSON lines otherwise."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Command line, environment, TOML file; no dotenv file, no secret folder."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+    @field_validator(
+        "ae_path", "ahi_datastore_ids", "cors_origins", "allowed_hosts", "trusted_proxies", mode="before"
+    )
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(member.strip() for member in value.split(",") if member.strip())
+        return value
+
+    @field_validator("ae_path")
+    @classmethod
+    def _clean_paths(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        cleaned = tuple("/" + path.strip("/") for path in paths)
+        if not cleaned or "/" in cleaned:
+            raise ValueError("needs at least one base path that is not the root")
+        return cleaned
+
+    @field_validator("auth_mode", mode="before")
+    @classmethod
+    def _known_login(cls, value: Any) -> Any:
+        if str(value).lower() in ("none", "null"):
+            return "none"
+        raise ValueError(
+            "this version has no login yet; it refuses to start rather than to serve without one"
+        )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network, strict=False)
+        return networks
+
+    @field_validator("public_url")
+    @classmethod
+    def _absolute(cls, url: str | None) -> str | None:
+        if url is not None and not url.startswith(("http://", "https://")):
+            raise ValueError("must be an absolute http or https URL")
+        return url
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if "DB_SECRET_ARN" in os.environ:
+            raise ValueError("DB_SECRET_ARN is not supported by this version; give DATABASE_URL")
+        return self
+
+    @property
+    def listen_host(self) -> str:
+        """Where to listen."""
+        return self.host or "127.0.0.1"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether others than this machine can reach the gateway."""
+        try:
+            return not ip_address(self.listen_host).is_loopback
+        except ValueError:
+            return self.listen_host != "localhost"
+
+    @property
+    def index_url(self) -> str:
+        """SQLAlchemy URL of the index, password included."""
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return f"sqlite:///{self.data_dir / 'index.sqlite'}"
+
+    @property
+    def cache_folder(self) -> Path:
+        """Root of frame store and metadata cache."""
+        return self.cache_root or self.data_dir / "cache"
+
+    @property
+    def frame_store_bytes(self) -> int:
+        """Byte budget of the frame store."""
+        if self.cache_max_bytes is not None:
+            return self.cache_max_bytes
+        folder = self.cache_folder
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        return max(GIB // 4, min(20 * GIB, shutil.disk_usage(folder).free // 2))
+
+    @property
+    def web_process_count(self) -> int:
+        """Web processes to fork."""
+        return self.web_processes or min(8, _cores())
+
+    @property
+    def fetcher_count(self) -> int:
+        """Frame fetchers to fork."""
+        return self.fetcher_processes or (1 if _cores() <= 2 else 2)
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:
+    """The settings; `overrides` come from the command line, None values in it mean not given.
+
+    Raises SettingsError with one sentence that names the setting.
+    """
+    given = {name: value for name, value in (overrides or {}).items() if value is not None}
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=config)
+
+    if config is not None and not config.is_file():
+        raise SettingsError(f"the configuration file {config} does not exist")
+    try:
+        return FromFile(**given)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None
+    except ValueError as error:
+        raise SettingsError(f"the configuration file {config} cannot be read: {error}") from None
+
+
+def source_of(name: str, overrides: Mapping[str, Any], config: Path | None) -> str:
+    """Where the setting's value came from: "command line", "environment", the file's name or "default"."""
+    if overrides.get(name) is not None:
+        return "command line"
+    names = ("ahi_region", "aws_region", "aws_default_region") if name == "ahi_region" else (name,)
+    if any(key.lower() in names and value for key, value in os.environ.items()):
+        return "environment"
+    if config is not None and name in TomlConfigSettingsSource(Settings, toml_file=config)():
+        return str(config)
+    return "default"
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = ".".join(map(str, first["loc"][:1])).upper()
+    message = first["msg"].removeprefix("Value error, ")
+    return f"{name}: {message}" if name else message

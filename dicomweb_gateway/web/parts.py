@@ -1,0 +1,62 @@
+"""Answers of one or several parts out of segments (dicomweb.md section 3)."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from flask import Request, Response
+
+from dicomweb_gateway.wado.body import Segment, chunks, content_length, ready
+from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
+from dicomweb_gateway.web.negotiation import Representation
+from dicomweb_gateway.web.responses import body_response, stream_response
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part's payload, its full Content-Type and its absolute path without host (W-11)."""
+
+    segments: Sequence[Segment]
+    content_type: str
+    location: str | None = None
+
+
+def single_part(request: Request, part: Part, etag: str | None) -> Response:
+    """The part alone, its type as the answer's."""
+    response = body_response(request, part.segments, part.content_type, etag)
+    if part.location is not None:
+        response.headers["Content-Location"] = part.location
+    return response
+
+
+def all_parts(request: Request, parts: Sequence[Part], media_type: str, key: bytes, etag: str) -> Response:
+    """Parts that are all at hand, with Content-Length (M-7); `etag` names content and representation."""
+    framing = MultipartFraming(boundary_for(key, etag), media_type)
+    heads = framing.heads((p.content_type, content_length(p.segments), p.location) for p in parts)
+    segments: list[Segment] = []
+    for head, part in zip(heads, parts, strict=True):
+        segments += [head, *part.segments]
+    segments.append(framing.tail)
+    return body_response(request, segments, framing.content_type, etag)
+
+
+def represented(
+    request: Request, parts: Sequence[Part], chosen: Representation, key: bytes, etag: str
+) -> Response:
+    """One part alone or all in multipart, as negotiated."""
+    if chosen.multipart:
+        return all_parts(request, parts, chosen.media_type, key, etag)
+    return single_part(request, parts[0], etag)
+
+
+def streamed_parts(parts: Iterable[Part], media_type: str, boundary: str) -> Response:
+    """Parts that are made one after the other while the answer goes out (M-8, M-9)."""
+    framing = MultipartFraming(boundary, media_type)
+    return stream_response(_pieces(framing, parts), framing.content_type)
+
+
+def _pieces(framing: MultipartFraming, parts: Iterable[Part]) -> Iterator[bytes]:
+    for number, part in enumerate(parts):
+        segments = ready(part.segments)
+        yield framing.head(part.content_type, content_length(segments), part.location, number == 0)
+        yield from chunks(segments)
+    yield framing.tail

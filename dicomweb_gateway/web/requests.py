@@ -1,0 +1,16 @@
+"""What every route reads from a request: the Accept list and the query pairs."""
+
+from flask import Request
+
+from dicomweb_gateway.web.accept import MediaRange, parse_accept
+
+
+def accepted(request: Request) -> list[MediaRange]:
+    """What the client accepts: the `accept` parameter before the Accept headers (A-1, C-9)."""
+    values = request.args.getlist("accept")
+    return parse_accept([value for value in values if value.strip()] or request.headers.getlist("Accept"))
+
+
+def query_pairs(request: Request) -> list[tuple[str, str]]:
+    """The decoded query as (name, value) in the order written, empty names dropped (C-4)."""
+    return [(name, value) for name, value in request.args.items(multi=True) if name]

@@ -1,0 +1,39 @@
+"""The instances that a path names, out of the index, parents checked (dicomweb.md C-6, Q-37)."""
+
+from collections.abc import Iterator
+from itertools import chain
+
+from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound
+from dicomweb_gateway.index.reader import IndexReader
+from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.web.resource import ResourcePath
+
+
+def selected_instances(index: IndexReader, path: ResourcePath) -> Iterator[InstanceRecord]:
+    """Every instance below `path` in Q-37 order; ResourceNotFound, at once, when there is none."""
+    records = _instances(index, path)
+    first = next(records, None)
+    if first is None:
+        raise ResourceNotFound("there is nothing below this path")
+    return chain([first], records)
+
+
+def image_set_versions(index: IndexReader, path: ResourcePath) -> list[str]:
+    """One text per image set below `path` that changes with its version, for entity tags (H-5)."""
+    refs = index.image_sets(_study(path), path.series_uid)
+    return [f"{ref.datastore_id}/{ref.image_set_id}/{ref.version_id}" for ref in refs]
+
+
+def _instances(index: IndexReader, path: ResourcePath) -> Iterator[InstanceRecord]:
+    study = _study(path)
+    if path.series_uid is None:
+        return iter(index.study_instances(study))
+    if path.instance_uid is None:
+        return iter(index.series_instances(study, path.series_uid))
+    return iter([index.instance(study, path.series_uid, path.instance_uid)])
+
+
+def _study(path: ResourcePath) -> str:
+    if path.study_uid is None:
+        raise InvalidRequest("the path names no study")
+    return path.study_uid
