@@ -53,11 +53,12 @@ class MediaRange:
 def parse_accept(values: list[str]) -> list[MediaRange]:
     """All types of several Accept lines or comma lists, most wanted first; `q=0` left out (A-1, A-2).
 
-    Equal weights keep their order. No value at all means anything (A-5).
+    Equal weights keep their order. No value at all is the same as a bare `multipart/related`: the
+    resource's default, in parts where the resource has parts (A-5, B-2).
     """
     ranges = [parsed for value in values for item in _split(value) if (parsed := _parse(item)) is not None]
     if not ranges:
-        return [MediaRange(ANY)]
+        return [MediaRange(ANY, multipart=True)]
     wanted = [parsed for parsed in ranges if parsed.quality > 0]
     return sorted(wanted, key=lambda parsed: -parsed.quality)
 
