@@ -1,0 +1,60 @@
+"""What a client may ask of a rendered image, as frozen values (dicomweb.md R-6 to R-12)."""
+
+from dataclasses import dataclass
+from math import floor, log2
+from typing import NamedTuple
+
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
+
+LINEAR, LINEAR_EXACT, SIGMOID = "LINEAR", "LINEAR_EXACT", "SIGMOID"
+"""VOI LUT functions (PS3.3 C.11.2.1.3)."""
+
+
+class Window(NamedTuple):
+    """One VOI window in modality LUT output units; `function` is LINEAR, LINEAR_EXACT or SIGMOID."""
+
+    center: float
+    width: float
+    function: str = LINEAR
+
+
+class Viewport(NamedTuple):
+    """Output box in pixels, and the source region in pixels of the stored frame (0-based corner).
+
+    None for `source_width` or `source_height` means up to the image's edge; a negative one mirrors the
+    region (PS3.18 8.3.5.1.3).
+    """
+
+    width: int
+    height: int
+    x: float = 0.0
+    y: float = 0.0
+    source_width: float | None = None
+    source_height: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderOptions:
+    """`quality` is JPEG's, 1 to 100; `warnings` are texts for `Warning: 299`, parameters that do nothing."""
+
+    window: Window | None = None
+    viewport: Viewport | None = None
+    quality: int = 90
+    warnings: tuple[str, ...] = ()
+
+
+def reduction_for(options: RenderOptions, pixels: PixelDescription, *, exact: bool = False) -> int:
+    """How many resolutions a decode may skip (R-12): 0 without a viewport or when the image is enlarged.
+
+    The reduced region is never smaller than what the viewport shows of it. Palette indices, 1-bit
+    masks and what the caller knows to be `exact` (`Presentation.exact`) cannot be averaged: 0.
+    """
+    view = options.viewport
+    if view is None or exact or pixels.is_packed or pixels.is_float:
+        return 0
+    if pixels.photometric_interpretation == "PALETTE COLOR":
+        return 0
+    wide = abs(view.source_width or pixels.columns - view.x) / view.width
+    high = abs(view.source_height or pixels.rows - view.y) / view.height
+    shrink = max(wide, high)
+    return max(0, floor(log2(shrink))) if shrink > 1 else 0
