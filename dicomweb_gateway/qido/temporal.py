@@ -33,7 +33,7 @@ def parse_time(text: str) -> TimeSpan | None:
 
 def stored_date(text: str | None) -> date | None:
     """The day of a DA value met in data, the old form `YYYY.MM.DD` included; None when unusable."""
-    return text and (_day(_DATE.fullmatch(text)) or _day(_OLD_DATE.fullmatch(text))) or None
+    return (text and (_day(_DATE.fullmatch(text)) or _day(_OLD_DATE.fullmatch(text)))) or None
 
 
 def stored_time(text: str | None) -> time | None:

@@ -1,0 +1,181 @@
+"""One image set's metadata document into index rows, in one transaction, as often as one likes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeVar
+
+from sqlalchemy import Connection, Engine, delete
+
+from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from dicomweb_gateway.index import aws_writer, mains, side_writer
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.engine import WRITE_TRIES, index_errors, is_contention, writing
+from dicomweb_gateway.index.image_set_rows import (
+    StoredSet,
+    find_set,
+    links_of_study,
+    naive_utc,
+    put_links,
+    put_set,
+    sets_of_study,
+)
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class IndexedImageSet:
+    """What indexing one image set did.
+
+    `applied` False: the index holds a newer version already and nothing was changed. `instances` counts
+    those that this image set now gives, without those that a better image set gave. `reindex` names image
+    sets that may hold something that this one no longer gives and are to be indexed again.
+    """
+
+    image_set: ImageSetRef
+    study_uid: str
+    applied: bool
+    series: int
+    instances: int
+    reindex: tuple[ImageSetRef, ...]
+
+
+def index_image_set(
+    engine: Engine,
+    document: ImageSetDocument,
+    *,
+    version: int,
+    is_primary: bool | None = None,
+    updated_at: datetime | None = None,
+) -> IndexedImageSet:
+    """Write `document`, the metadata of its image set at `version`, into the index.
+
+    The same call again changes nothing; an older version than the index holds is left out. Where several
+    image sets give the same study, series or instance the primary wins, then the newest (dicomweb.md
+    Q-52). `is_primary` and `updated_at` None keep what is known of the image set. Raises IndexUnavailable,
+    and UpstreamFailed for a document without Study Instance UID.
+    """
+    if not document.study_uid:
+        raise UpstreamFailed(f"the metadata of image set {document.image_set_id} names no study")
+    return _retried(
+        engine, lambda connection: _index(connection, document, version, is_primary, naive_utc(updated_at))
+    )
+
+
+def remove_image_set(engine: Engine, datastore_id: str, image_set_id: str) -> list[ImageSetRef]:
+    """Take an image set out of the index; the image sets to index again, because they may take its place.
+
+    Unknown image sets are no error. Raises IndexUnavailable.
+    """
+    return _retried(engine, lambda connection: _remove(connection, datastore_id, image_set_id))
+
+
+def _index(
+    connection: Connection,
+    document: ImageSetDocument,
+    version: int,
+    is_primary: bool | None,
+    updated_at: datetime | None,
+) -> IndexedImageSet:
+    known = find_set(connection, document.datastore_id, document.image_set_id)
+    if known is not None and known.version > version:
+        return IndexedImageSet(known.ref, known.study_uid, False, 0, 0, ())
+    reindex: list[ImageSetRef] = []
+    if known is not None and known.study_uid != document.study_uid:
+        reindex += _remove(connection, document.datastore_id, document.image_set_id)
+        known = None
+    values = {
+        "datastoreid": document.datastore_id,
+        "imagesetid": document.image_set_id,
+        "version": version,
+        "is_primary": is_primary if is_primary is not None or known is None else known.is_primary,
+        "updated_at": updated_at if updated_at is not None or known is None else known.updated_at,
+        "state": side.ACTIVE,
+        "study_uid": document.study_uid,
+    }
+    key = put_set(connection, known, values)
+    put_links(connection, key, list(document.raw_series))
+    before = side_writer.forget(connection, key)
+    aws_writer.forget_instances(connection, document.datastore_id, document.image_set_id)
+    own, after = _write(connection, document, key)
+    weaker = known is not None and own.rank < known.rank
+    if weaker or before - after:
+        reindex += _heirs(connection, own)
+    return IndexedImageSet(
+        own.ref, own.study_uid, True, len(document.raw_series), len(after), tuple(dict.fromkeys(reindex))
+    )
+
+
+def _write(
+    connection: Connection, document: ImageSetDocument, key: int
+) -> tuple[StoredSet, side_writer.Held]:
+    """The image set as it now stands, and the instances that it gives."""
+    sets = sets_of_study(connection, document.study_uid)
+    writer = side_writer.Writer(connection, sets[key], sets)
+    study_key = writer.put_study(document)
+    sets[key] = own = sets[key]._replace(study_key=study_key)
+    put_set(connection, own, {"study_key": study_key})
+    links = links_of_study(connection, own.study_uid)
+    series_keys = {series.series_uid: writer.put_series(study_key, series) for series in document.series()}
+    mains.drop_orphans(connection, own.study_uid, sets, links)
+    mains.mark_mains(connection, own.study_uid, sets, links)
+    aws = aws_writer.AwsWriter(connection, own)
+    study_pkey = aws.put_study(document)
+    imageset_pkey: int | None = None
+    held: side_writer.Held = set()
+    for series in document.series():
+        series_pkey = aws.put_series(study_pkey, series)
+        imageset_pkey = imageset_pkey or aws.put_image_set(series_pkey)
+        for uids in portions(writer.claim(series)):
+            instances = [series.instance(uid) for uid in uids]
+            writer.put_instances(series_keys[series.series_uid], instances)
+            aws.put_instances(series_pkey, imageset_pkey, instances)
+            held.update((series.series_uid, uid) for uid in uids)
+    aws_writer.settle(connection, own.study_uid, mains.count(connection, own.study_uid))
+    return own, held
+
+
+def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> list[ImageSetRef]:
+    own = find_set(connection, datastore_id, image_set_id)
+    if own is None:
+        return []
+    heirs = _heirs(connection, own)
+    side_writer.forget(connection, own.imageset_key)
+    aws_writer.forget_image_set(connection, datastore_id, image_set_id)
+    table = side.gateway_imageset
+    connection.execute(delete(table).where(table.c.imageset_key == own.imageset_key))
+    sets = sets_of_study(connection, own.study_uid)
+    links = links_of_study(connection, own.study_uid)
+    mains.drop_orphans(connection, own.study_uid, sets, links)
+    mains.mark_mains(connection, own.study_uid, sets, links)
+    aws_writer.settle(connection, own.study_uid, mains.count(connection, own.study_uid))
+    return heirs
+
+
+def _heirs(connection: Connection, own: StoredSet) -> list[ImageSetRef]:
+    """The image sets that share a series with `own`, and the best one of the study, best first."""
+    sets = sets_of_study(connection, own.study_uid)
+    del sets[own.imageset_key]
+    links = links_of_study(connection, own.study_uid)
+    series = {uid for key, uid in links if key == own.imageset_key}
+    sharing = {key for key, uid in links if uid in series}
+    ranked = sorted(sets.values(), key=lambda one: one.rank, reverse=True)
+    return [one.ref for number, one in enumerate(ranked) if number == 0 or one.imageset_key in sharing]
+
+
+def _retried(engine: Engine, write: Callable[[Connection], Result]) -> Result:
+    """`write` in a transaction of its own, tried again when another writer got in its way."""
+    with index_errors():
+        for _ in range(WRITE_TRIES - 1):
+            try:
+                with writing(engine) as connection:
+                    return write(connection)
+            except Exception as error:
+                if not is_contention(error):
+                    raise
+        with writing(engine) as connection:
+            return write(connection)

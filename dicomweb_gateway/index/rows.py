@@ -1,0 +1,249 @@
+"""One image set metadata document as column values; nothing here touches the database."""
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from sqlalchemy import BigInteger, Date, Integer, String, Table, Time
+
+from dicomweb_gateway.dicom.json_model import JsonObject, dumps, element
+from dicomweb_gateway.imagesets.elements import dicom_json
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
+from dicomweb_gateway.imagesets.values import Tags, first_value, integer, text
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.qido.names import fold_name
+from dicomweb_gateway.qido.temporal import stored_date, stored_time
+
+Row = dict[str, Any]
+Reader = Callable[[Tags, str], Any]
+
+PATIENT_KEYWORDS = ("PatientID", "PatientName", "PatientBirthDate", "PatientSex", "PatientComments")
+STUDY_KEYWORDS = (
+    "AccessionNumber",
+    "StudyID",
+    "StudyDate",
+    "StudyTime",
+    "StudyDescription",
+    "ReferringPhysicianName",
+)
+SERIES_KEYWORDS = (
+    "Modality",
+    "SeriesNumber",
+    "SeriesDescription",
+    "InstitutionName",
+    "BodyPartExamined",
+    "StationName",
+    "Manufacturer",
+    "ManufacturerModelName",
+    "ProtocolName",
+    "Laterality",
+    "SeriesDate",
+    "SeriesTime",
+    "PerformedProcedureStepStartDate",
+    "PerformedProcedureStepStartTime",
+)
+INSTANCE_KEYWORDS = (
+    "ImageType",
+    "InstanceNumber",
+    "AcquisitionDate",
+    "AcquisitionTime",
+    "ContentDate",
+    "ContentTime",
+    "PhotometricInterpretation",
+    "NumberOfFrames",
+    "Rows",
+    "Columns",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "PixelRepresentation",
+    "WindowCenter",
+    "WindowWidth",
+    "ContentDescription",
+)
+NAME_KEYWORDS = ("PatientName", "ReferringPhysicianName")
+"""Person names that can be searched; all stand at patient or study level."""
+
+ATTRIBUTES_MAX = 262_144
+"""Bytes of an instance's attributes above which single long elements are left out of the index."""
+
+ELEMENT_MAX = 16_384
+"""Bytes of one element that the index keeps of such an instance (per-frame functional groups are longer)."""
+
+_TIMEZONE = "TimezoneOffsetFromUTC"
+
+
+def patient_key(document: ImageSetDocument) -> str:
+    """What tells two patients under one Study Instance UID apart (64 hex digits)."""
+    patient = document.patient
+    name = "=".join(fold_name(text(patient, "PatientName") or ""))
+    facts = [text(patient, key) or "" for key in ("PatientID", "IssuerOfPatientID", "PatientBirthDate")]
+    return hashlib.sha256("\0".join([*facts, name]).encode()).hexdigest()
+
+
+def study_row(document: ImageSetDocument) -> Row:
+    """Values of `gateway_study` that come from the document."""
+    keywords = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", *STUDY_KEYWORDS)
+    tags = {**document.patient, **document.study}
+    attributes = dicom_json(tags, {})
+    _add_timezone(attributes, document.series())
+    return {
+        **columns(side.gateway_study, keywords, tags),
+        "attributes": dumps(attributes).decode(),
+    }
+
+
+def name_rows(document: ImageSetDocument) -> list[Row]:
+    """Rows of `gateway_person_name`, without their owner."""
+    tags = {**document.patient, **document.study}
+    return [
+        {"keyword": keyword, "groupnumber": number, "folded": folded[: side.NAME_LENGTH]}
+        for keyword in NAME_KEYWORDS
+        for number, folded in enumerate(fold_name(text(tags, keyword) or ""), 1)
+        if folded
+    ]
+
+
+def series_row(series: SeriesDocument) -> Row:
+    """Values of `gateway_series` that come from the document."""
+    values = columns(side.gateway_series, SERIES_KEYWORDS, series.tags)
+    first = next(series.instances(), None)
+    signed = first is not None and integer(first.tags, "PixelRepresentation") == 1
+    attributes = dicom_json(series.tags, {}, signed=signed)
+    _add_timezone(attributes, iter([series]))
+    return {
+        **values,
+        "series_order": _order(values["seriesnumber"]),
+        "attributes": dumps(attributes).decode(),
+    }
+
+
+def request_rows(series: SeriesDocument) -> list[Row]:
+    """Rows of `gateway_request`, without their owner; `item` is 1-based."""
+    items = series.tags.get("RequestAttributesSequence")
+    items = items if isinstance(items, list) else [items]
+    keywords = ("ScheduledProcedureStepID", "RequestedProcedureID")
+    return [
+        {"item": number, **columns(side.gateway_request, keywords, item)}
+        for number, item in enumerate(items, 1)
+        if isinstance(item, Mapping)
+    ]
+
+
+def instance_row(instance: InstanceDocument) -> Row:
+    """Values of `gateway_instance` that come from the document."""
+    tags, pixels = instance.tags, instance.pixels
+    values = columns(
+        side.gateway_instance, ("InstanceNumber", "ContentDate", "NumberOfFrames", "Rows", "Columns"), tags
+    )
+    bits = integer(tags, "BitsAllocated") or 8
+    return {
+        **values,
+        "instance_uid": instance.instance_uid,
+        "sop_class_uid": (text(tags, "SOPClassUID") or "")[:64],
+        "instance_order": _order(values["instancenumber"]),
+        "transfer_syntax_uid": instance.transfer_syntax_uid,
+        "pixel_keyword": pixels and pixels.keyword,
+        "samples_per_pixel": pixels and pixels.samples_per_pixel,
+        "bits_allocated": pixels and pixels.bits_allocated,
+        "bits_stored": pixels and pixels.bits_stored,
+        "high_bit": pixels and pixels.high_bit,
+        "pixel_representation": pixels and pixels.pixel_representation,
+        "photometric_interpretation": pixels and pixels.photometric_interpretation[:32],
+        "planar_configuration": pixels and pixels.planar_configuration,
+        "bytes_per_sample": max(1, bits // 8),
+        "attributes": _instance_attributes(instance),
+    }
+
+
+def frame_rows(instance: InstanceDocument) -> list[Row]:
+    """Rows of `gateway_frame`, without their owner; `framenumber` is 1-based."""
+    return [
+        {"framenumber": number, "frameid": frame.frame_id, "checksum": frame.checksum}
+        for number, frame in enumerate(instance.frames, 1)
+    ]
+
+
+def aws_instance_row(instance: InstanceDocument) -> Row:
+    """Values of the AWS `instance` table that come from the document."""
+    return {
+        **columns(aws.instance, INSTANCE_KEYWORDS, instance.tags),
+        "sopinstanceuid": instance.instance_uid,
+        "sopclassuid": (text(instance.tags, "SOPClassUID") or "")[:64],
+    }
+
+
+def columns(table: Table, keywords: tuple[str, ...], tags: Tags) -> Row:
+    """The columns of `table` that hold one of `keywords`, each in the column's type; None when unusable."""
+    return {name: read(tags, keyword) for name, keyword, read in _readers(table.name, keywords)}
+
+
+@cache
+def _readers(table_name: str, keywords: tuple[str, ...]) -> list[tuple[str, str, Reader]]:
+    table = aws.metadata.tables[table_name]
+    return [
+        (keyword.lower(), keyword, _reader(table.c[keyword.lower()].type))
+        for keyword in keywords
+        if keyword.lower() in table.c
+    ]
+
+
+def _reader(kind: Any) -> Reader:
+    if isinstance(kind, String):
+        return _clipped(kind.length)
+    if isinstance(kind, Date):
+        return lambda tags, key: stored_date(_first_text(tags, key))
+    if isinstance(kind, Time):
+        return lambda tags, key: stored_time(_first_text(tags, key))
+    if isinstance(kind, BigInteger):
+        return _bounded(2**53)
+    if isinstance(kind, Integer):
+        return _bounded(2**31 - 1)
+    raise TypeError(f"no reader for columns of type {kind!r}")
+
+
+def _clipped(length: int | None) -> Reader:
+    def read(tags: Tags, key: str) -> str | None:
+        value = text(tags, key)
+        return value[:length] if value else None
+
+    return read
+
+
+def _bounded(limit: int) -> Reader:
+    def read(tags: Tags, key: str) -> int | None:
+        value = integer(tags, key)
+        return value if value is not None and abs(value) <= limit else None
+
+    return read
+
+
+def _first_text(tags: Tags, key: str) -> str | None:
+    value = first_value(tags, key)
+    return None if value is None else str(value)
+
+
+def _order(number: int | None) -> int:
+    return side.MISSING_LAST if number is None else number
+
+
+def _add_timezone(attributes: JsonObject, series: Iterator[SeriesDocument]) -> None:
+    """HealthImaging keeps the offset with the instances; answers want it above (dicomweb.md Q-44)."""
+    offsets = (text(i.tags, _TIMEZONE) for one in series for i in one.instances())
+    offset = next((found for found in offsets if found), None)
+    if offset:
+        attributes["00080201"] = element("SH", [offset])
+
+
+def _instance_attributes(instance: InstanceDocument) -> str:
+    signed = integer(instance.tags, "PixelRepresentation") == 1
+    attributes = dicom_json(instance.tags, instance.vrs, signed=signed)
+    attributes.setdefault("00080018", element("UI", [instance.instance_uid]))
+    blob = dumps(attributes)
+    if len(blob) > ATTRIBUTES_MAX:
+        blob = dumps({key: value for key, value in attributes.items() if len(dumps(value)) <= ELEMENT_MAX})
+    return blob.decode()

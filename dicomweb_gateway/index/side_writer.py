@@ -1,0 +1,135 @@
+"""Writes one image set's document into our side tables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, Table, delete, insert, select, update
+
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.chunks import FRAME_PORTION, insert_row, portions
+from dicomweb_gateway.index.image_set_rows import StoredSet
+from dicomweb_gateway.index.rows import (
+    Row,
+    frame_rows,
+    instance_row,
+    name_rows,
+    patient_key,
+    request_rows,
+    series_row,
+    study_row,
+)
+
+_STUDY, _SERIES = side.gateway_study, side.gateway_series
+_INSTANCE, _FRAME = side.gateway_instance, side.gateway_frame
+
+Held = set[tuple[str, str]]
+"""(series UID, instance UID) pairs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes for image set `own`; `sets` are all image sets of its study, `own` included."""
+
+    connection: Connection
+    own: StoredSet
+    sets: Mapping[int, StoredSet]
+
+    def wins_over(self, imageset_key: int | None) -> bool:
+        """Whether what `imageset_key` gave is to be replaced by ours."""
+        other = None if imageset_key is None else self.sets.get(imageset_key)
+        return other is None or other.imageset_key == self.own.imageset_key or self.own.rank > other.rank
+
+    def put_study(self, document: ImageSetDocument) -> int:
+        """The study variant of the document's patient, written where we win; its key."""
+        identity = {"study_uid": document.study_uid, "patient_key": patient_key(document)}
+        found = self.connection.execute(
+            select(_STUDY.c.study_key, _STUDY.c.imageset_key).filter_by(**identity)
+        ).first()
+        if found is not None and not self.wins_over(found.imageset_key):
+            return int(found.study_key)
+        values = {**study_row(document), "imageset_key": self.own.imageset_key}
+        if found is None:
+            new = {**identity, **values, "is_main": False, "series_count": 0, "instance_count": 0}
+            key = insert_row(self.connection, _STUDY, new)
+        else:
+            key = int(found.study_key)
+            self.connection.execute(update(_STUDY).where(_STUDY.c.study_key == key).values(values))
+        self._put_children(side.gateway_person_name, "study_key", key, name_rows(document))
+        return key
+
+    def put_series(self, study_key: int, series: SeriesDocument) -> int:
+        """One series below that variant, written where we win; its key."""
+        identity = {"study_key": study_key, "series_uid": series.series_uid}
+        found = self.connection.execute(
+            select(_SERIES.c.series_key, _SERIES.c.imageset_key).filter_by(**identity)
+        ).first()
+        if found is not None and not self.wins_over(found.imageset_key):
+            return int(found.series_key)
+        values = {**series_row(series), "imageset_key": self.own.imageset_key}
+        if found is None:
+            new = {
+                **identity,
+                **values,
+                "study_uid": self.own.study_uid,
+                "is_main": False,
+                "instance_count": 0,
+            }
+            key = insert_row(self.connection, _SERIES, new)
+        else:
+            key = int(found.series_key)
+            self.connection.execute(update(_SERIES).where(_SERIES.c.series_key == key).values(values))
+        self._put_children(side.gateway_request, "series_key", key, request_rows(series))
+        return key
+
+    def claim(self, series: SeriesDocument) -> list[str]:
+        """The instances of `series` that we are to give; what weaker image sets gave of them is removed.
+
+        Our own earlier rows must be gone (`forget`).
+        """
+        query = (
+            select(_INSTANCE.c.instance_key, _INSTANCE.c.instance_uid, _INSTANCE.c.imageset_key)
+            .join(_SERIES)
+            .where(_SERIES.c.study_uid == self.own.study_uid, _SERIES.c.series_uid == series.series_uid)
+        )
+        lost: set[str] = set()
+        beaten: list[int] = []
+        for row in self.connection.execute(query):
+            if row.instance_uid not in series.raw_instances:
+                continue
+            if self.wins_over(row.imageset_key):
+                beaten.append(row.instance_key)
+            else:
+                lost.add(row.instance_uid)
+        for keys in portions(beaten):
+            self.connection.execute(delete(_INSTANCE).where(_INSTANCE.c.instance_key.in_(keys)))
+        return [uid for uid in series.raw_instances if uid not in lost]
+
+    def put_instances(self, series_key: int, instances: list[InstanceDocument]) -> None:
+        """New rows for claimed instances and their frames."""
+        owner = {"series_key": series_key, "imageset_key": self.own.imageset_key}
+        self.connection.execute(insert(_INSTANCE), [{**owner, **instance_row(one)} for one in instances])
+        uids = [one.instance_uid for one in instances]
+        query = select(_INSTANCE.c.instance_uid, _INSTANCE.c.instance_key).where(
+            _INSTANCE.c.series_key == series_key, _INSTANCE.c.instance_uid.in_(uids)
+        )
+        keys = {row.instance_uid: row.instance_key for row in self.connection.execute(query)}
+        frames = (
+            {"instance_key": keys[one.instance_uid], **row} for one in instances for row in frame_rows(one)
+        )
+        for rows in portions(frames, FRAME_PORTION):
+            self.connection.execute(insert(_FRAME), rows)
+
+    def _put_children(self, table: Table, owner: str, key: int, rows: list[Row]) -> None:
+        self.connection.execute(delete(table).where(table.c[owner] == key))
+        if rows:
+            self.connection.execute(insert(table), [{owner: key, **row} for row in rows])
+
+
+def forget(connection: Connection, imageset_key: int) -> Held:
+    """Remove all instances that an image set gave; which they were."""
+    mine = _INSTANCE.c.imageset_key == imageset_key
+    query = select(_SERIES.c.series_uid, _INSTANCE.c.instance_uid).join(_SERIES).where(mine)
+    held = {(row.series_uid, row.instance_uid) for row in connection.execute(query)}
+    connection.execute(delete(_INSTANCE).where(mine))
+    return held
