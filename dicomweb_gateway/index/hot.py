@@ -1,0 +1,82 @@
+"""A small map of recent lookups that many threads share (DESIGN section 2, step 1)."""
+
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from concurrent.futures import Future
+from typing import Generic, NamedTuple, TypeVar
+
+Value = TypeVar("Value")
+
+
+class _Entry(NamedTuple, Generic[Value]):
+    value: Value
+    weight: int
+    expires: float
+
+
+class HotMap(Generic[Value]):
+    """Keeps values for `seconds`; threads that miss the same key together cause one load.
+
+    `budget` bounds the sum of `weigh(value)`; the entry that was loaded longest ago goes first. Failures are
+    raised to all who waited and are not kept. `seconds` 0 keeps nothing but still joins.
+    """
+
+    def __init__(self, seconds: float, budget: int, weigh: Callable[[Value], int]) -> None:
+        self._seconds = seconds
+        self._budget = budget
+        self._weigh = weigh
+        self._lock = threading.Lock()
+        self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
+        self._loading: dict[Hashable, Future[Value]] = {}
+        self._weight = 0
+
+    def get(self, key: Hashable, load: Callable[[], Value]) -> Value:
+        """The value of `key`, from here or from `load`, whose exceptions come through."""
+        with self._lock:
+            entry = self._entries.get(key)
+            if entry is not None and entry.expires > time.monotonic():
+                return entry.value
+            running = self._loading.get(key)
+            if running is None:
+                own: Future[Value] = Future()
+                self._loading[key] = own
+        if running is not None:
+            return running.result()
+        return self._load(key, load, own)
+
+    def clear(self) -> None:
+        """Forget everything that is kept."""
+        with self._lock:
+            self._entries.clear()
+            self._weight = 0
+
+    def _load(self, key: Hashable, load: Callable[[], Value], own: Future[Value]) -> Value:
+        try:
+            value = load()
+        except BaseException as error:
+            with self._lock:
+                del self._loading[key]
+            own.set_exception(error)
+            raise
+        with self._lock:
+            del self._loading[key]
+            self._keep(key, value)
+        own.set_result(value)
+        return value
+
+    def _keep(self, key: Hashable, value: Value) -> None:
+        self._drop(key)
+        weight = self._weigh(value)
+        if self._seconds <= 0 or weight > self._budget:
+            return
+        self._entries[key] = _Entry(value, weight, time.monotonic() + self._seconds)
+        self._weight += weight
+        while self._weight > self._budget:
+            self._drop(next(iter(self._entries)))
+
+    def _drop(self, key: Hashable) -> None:
+        old = self._entries.pop(key, None)
+        if old is not None:
+            self._weight -= old.weight

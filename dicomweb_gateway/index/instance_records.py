@@ -1,0 +1,89 @@
+"""Rows of our side tables as InstanceRecord values."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, select
+
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
+from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.records import InstanceRecord
+
+_SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
+_FRAME, _SET = side.gateway_frame, side.gateway_imageset
+
+_COLUMNS = (
+    *(_SERIES.c[name] for name in ("study_uid", "series_uid", "modality")),
+    *(column for column in _INSTANCE.c if column.name != "attributes"),
+    *(_SET.c[name] for name in ("datastoreid", "imagesetid", "version")),
+)
+
+
+def load_records(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[InstanceRecord]:
+    """The active instances that meet `conditions`, in the order of Q-37: InstanceNumber, missing last, UID.
+
+    Two queries for each portion of instances; the records are made as they are taken.
+    """
+    query: Select[Any] = (
+        select(*_COLUMNS)
+        .select_from(_INSTANCE)
+        .join(_SERIES)
+        .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
+        .where(_SET.c.state == side.ACTIVE, *conditions)
+        .order_by(_INSTANCE.c.instance_order, _INSTANCE.c.instance_uid)
+    )
+    for rows in portions(connection.execute(query).all()):
+        frames = _frames(connection, [row.instance_key for row in rows])
+        for row in rows:
+            yield _record(row, frames.get(row.instance_key, ()))
+
+
+def _frames(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple[str, int | None]]]:
+    query = (
+        select(_FRAME.c.instance_key, _FRAME.c.frameid, _FRAME.c.checksum)
+        .where(_FRAME.c.instance_key.in_(keys))
+        .order_by(_FRAME.c.instance_key, _FRAME.c.framenumber)
+    )
+    frames: dict[int, list[tuple[str, int | None]]] = {}
+    for instance_key, frame_id, checksum in connection.execute(query):
+        frames.setdefault(instance_key, []).append((frame_id, checksum))
+    return frames
+
+
+def _record(row: Row[Any], frames: Sequence[tuple[str, int | None]]) -> InstanceRecord:
+    store, image_set, syntax = row.datastoreid, row.imagesetid, row.transfer_syntax_uid
+    return InstanceRecord(
+        study_uid=row.study_uid,
+        series_uid=row.series_uid,
+        instance_uid=row.instance_uid,
+        sop_class_uid=row.sop_class_uid,
+        image_set=ImageSetRef(store, image_set, str(row.version)),
+        transfer_syntax_uid=syntax,
+        pixels=_pixels(row, len(frames)),
+        frames=tuple(
+            WantedFrame(FrameKey(store, image_set, frame_id), syntax, checksum, row.bytes_per_sample)
+            for frame_id, checksum in frames
+        ),
+        modality=row.modality,
+        instance_number=row.instancenumber,
+    )
+
+
+def _pixels(row: Row[Any], frames: int) -> PixelDescription | None:
+    if row.pixel_keyword is None:
+        return None
+    return PixelDescription(
+        rows=row.rows,
+        columns=row.columns,
+        samples_per_pixel=row.samples_per_pixel,
+        bits_allocated=row.bits_allocated,
+        bits_stored=row.bits_stored,
+        high_bit=row.high_bit,
+        pixel_representation=row.pixel_representation,
+        photometric_interpretation=row.photometric_interpretation,
+        planar_configuration=row.planar_configuration,
+        number_of_frames=frames,
+        keyword=row.pixel_keyword,
+    )
