@@ -23,7 +23,8 @@ class Presentation:
 
     `windows` are usable ones, in file order. `padding`: stored values from the first to the second,
     both included, are no image. `aspect`: height of a pixel over its width. `value_range`: the stored
-    values that are black and white, for masks. `index_values`: values are labels, not intensities.
+    values that are black and white, for masks. `labels`: values name segments, they are no intensities.
+    `embedded_overlay`: bits of the words above BitsStored hold an overlay.
     `lossy`: the image was compressed lossily, so bits above BitsStored are overshoot.
     """
 
@@ -37,14 +38,14 @@ class Presentation:
     palette: tuple[Lut, Lut, Lut] | None = None
     aspect: float = 1.0
     value_range: tuple[float, float] | None = None
-    index_values: bool = False
+    labels: bool = False
     embedded_overlay: bool = False
     lossy: bool = False
 
     @property
-    def exact(self) -> bool:
+    def index_values(self) -> bool:
         """Whether stored words may not be averaged, so that no reduced decode can be shown."""
-        return self.index_values or self.embedded_overlay
+        return self.labels or self.embedded_overlay
 
 
 def presentation_of(dataset: Dataset, frame_index: int) -> Presentation:
@@ -69,7 +70,7 @@ def presentation_of(dataset: Dataset, frame_index: int) -> Presentation:
         palette=read_palette(dataset, signed=signed) if photometric == "PALETTE COLOR" else None,
         aspect=_aspect(dataset, frame_index),
         value_range=_mask_range(dataset),
-        index_values=_text(dataset, "SegmentationType") == "LABELMAP",
+        labels=_text(dataset, "SegmentationType") == "LABELMAP",
         embedded_overlay=_has_embedded_overlay(dataset),
         lossy=_text(dataset, "LossyImageCompression") == "01",
     )

@@ -44,7 +44,7 @@ def render(
     if options.viewport is None:
         return image
     size = fitted_size(region, options.viewport, presentation.aspect)
-    return scale(image, size, smooth=not presentation.index_values)
+    return scale(image, size, smooth=not presentation.labels)
 
 
 def grey_mapping(
