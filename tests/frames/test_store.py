@@ -1,6 +1,8 @@
 import os
-import signal
+import resource
+import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from dicomweb_gateway.imagesets.store import FrameKey
 
 KEY = FrameKey("a" * 32, "b" * 32, "c" * 32)
 PAYLOAD = bytes(range(256)) * 40
+SPAWN = get_context("spawn")
 
 
 @pytest.fixture
@@ -169,14 +172,13 @@ def write_until_killed(root: str) -> None:
 
 
 def test_kill_in_the_middle_of_writing_leaves_no_torn_frame(tmp_path):
-    child = os.fork()
-    if child == 0:
-        write_until_killed(str(tmp_path))
+    child = SPAWN.Process(target=write_until_killed, args=(str(tmp_path),))
+    child.start()
     while not list(tmp_path.glob("[0-9a-f][0-9a-f]/*")):
         time.sleep(0.01)
     time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    child.kill()
+    child.join()
     (tmp_path / INCOMING / "0" / "left").write_bytes(b"half")
 
     store = FrameStore(tmp_path, writer="0")
@@ -188,23 +190,21 @@ def test_kill_in_the_middle_of_writing_leaves_no_torn_frame(tmp_path):
         assert store.find(key(number)).read() == number.to_bytes(4, "little") * 50_000
 
 
-def write_with_a_file_size_limit(root: str) -> int:
-    import resource
-
+def write_with_a_file_size_limit(root: str) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
     store = FrameStore(root, writer="0")
     store.prepare()
     try:
         store.publish(KEY, PAYLOAD)
     except StoreUnwritable:
-        return 0 if store.publish(key(1), b"small").read() == b"small" else 2
-    return 1
+        sys.exit(0 if store.publish(key(1), b"small").read() == b"small" else 2)
+    sys.exit(1)
 
 
 def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path):
-    child = os.fork()
-    if child == 0:
-        os._exit(write_with_a_file_size_limit(str(tmp_path)))
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    child = SPAWN.Process(target=write_with_a_file_size_limit, args=(str(tmp_path),))
+    child.start()
+    child.join()
+    assert child.exitcode == 0
     assert not list((tmp_path / INCOMING / "0").iterdir())
     assert FrameStore(tmp_path).find(KEY) is None
