@@ -9,7 +9,7 @@ _TABLE = side.gateway_imageset
 
 
 def known_image_sets(engine: Engine, datastore_id: str) -> dict[str, int]:
-    """Image set id to indexed version of one data store; without stale ones, so that they are indexed again."""
+    """Image set id to indexed version of one data store, without stale ones: they are to be indexed again."""
     query = select(_TABLE.c.imagesetid, _TABLE.c.version).where(
         _TABLE.c.datastoreid == datastore_id, _TABLE.c.state == side.ACTIVE
     )

@@ -1,0 +1,137 @@
+"""What one match answers, as DICOM JSON (dicomweb.md 2.6)."""
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from dicomweb_gateway.dicom.dictionary import is_private, tag_text
+from dicomweb_gateway.dicom.json_model import UTF8, JsonElement, JsonObject, element
+from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, transfer_syntax
+
+STUDY_ATTRIBUTES = {
+    "00080020": "DA",
+    "00080030": "TM",
+    "00080050": "SH",
+    "00080090": "PN",
+    "00081030": "LO",
+    "00100010": "PN",
+    "00100020": "LO",
+    "00100030": "DA",
+    "00100040": "CS",
+    "00200010": "SH",
+}
+"""Always present in a study answer, empty when the study has no value (Q-44, Q-48)."""
+
+SERIES_ATTRIBUTES = {
+    "00080021": "DA",
+    "00080031": "TM",
+    "00080060": "CS",
+    "0008103E": "LO",
+    "00180015": "CS",
+    "00200011": "IS",
+}
+"""Always present in a series answer (Q-45)."""
+
+INSTANCE_ATTRIBUTES = {"00080016": "UI", "00200013": "IS"}
+"""Always present in an instance answer (Q-46)."""
+
+STUDY_IF_KNOWN = ("00080201",)
+SERIES_IF_KNOWN = ("00080201", "00400244", "00400245", "00400275")
+INSTANCE_IF_KNOWN = ("00080201", "00280008", "00280010", "00280011", "00280100")
+
+_CHARACTER_SET = "00080005"
+_AVAILABILITY = "00080056"
+_AVAILABLE_SYNTAXES = "00083002"
+
+
+def study_part(
+    attributes: Mapping[str, JsonElement], uid: str, modalities: Iterable[str], series: int, instances: int
+) -> JsonObject:
+    """The attributes of Q-44; `series` and `instances` are the numbers of related ones."""
+    return {
+        **_required(attributes, STUDY_ATTRIBUTES),
+        **_known(attributes, STUDY_IF_KNOWN),
+        _AVAILABILITY: element("CS", ["ONLINE"]),
+        "00080061": element("CS", sorted(set(modalities))),
+        "0020000D": element("UI", [uid]),
+        "00201206": element("IS", [series]),
+        "00201208": element("IS", [instances]),
+    }
+
+
+def series_part(
+    attributes: Mapping[str, JsonElement], study_uid: str, uid: str, instances: int
+) -> JsonObject:
+    """The attributes of Q-45."""
+    return {
+        **_required(attributes, SERIES_ATTRIBUTES),
+        **_known(attributes, SERIES_IF_KNOWN),
+        "0020000D": element("UI", [study_uid]),
+        "0020000E": element("UI", [uid]),
+        "00201209": element("IS", [instances]),
+    }
+
+
+def instance_part(
+    attributes: Mapping[str, JsonElement], uids: tuple[str, str, str], stored_syntax: str, has_frames: bool
+) -> JsonObject:
+    """The attributes of Q-46; `uids` are those of study, series and instance."""
+    study_uid, series_uid, uid = uids
+    return {
+        **_required(attributes, INSTANCE_ATTRIBUTES),
+        **_known(attributes, INSTANCE_IF_KNOWN),
+        _AVAILABILITY: element("CS", ["ONLINE"]),
+        _AVAILABLE_SYNTAXES: element("UI", available_syntaxes(stored_syntax, has_frames)),
+        "00080018": element("UI", [uid]),
+        "0020000D": element("UI", [study_uid]),
+        "0020000E": element("UI", [series_uid]),
+    }
+
+
+def available_syntaxes(stored_syntax: str, has_frames: bool) -> list[str]:
+    """The stored syntax first, and Explicit VR Little Endian where the pixels can become that (W-3)."""
+    if not has_frames:
+        return [EXPLICIT_VR_LE]
+    row = transfer_syntax(stored_syntax)
+    if row is None or row.family == "video":
+        return [stored_syntax]
+    return list(dict.fromkeys([stored_syntax, EXPLICIT_VR_LE]))
+
+
+def finished(
+    parts: Sequence[JsonObject],
+    levels: Sequence[Mapping[str, JsonElement]],
+    include: Sequence[int],
+    include_all: bool,
+) -> JsonObject:
+    """One answer object, keys ascending.
+
+    `levels`: the attributes held for the answered level and those above it, the answered level last; that
+    an included attribute belongs to a lower level shows in its absence there (Q-29). `include_all` adds all
+    of the answered level (Q-31). What the parts say is never replaced.
+    """
+    answer: JsonObject = {_CHARACTER_SET: element("CS", [UTF8])}
+    for attributes in levels:
+        answer |= {key: attributes[key] for key in _keys(include) if key in attributes}
+    if include_all:
+        answer |= levels[-1]
+    for part in parts:
+        answer |= part
+    return dict(sorted(answer.items()))
+
+
+def _keys(include: Sequence[int]) -> list[str]:
+    """Tags as DICOM JSON keys, a private one with its creator (Q-30; PS3.5 7.8.1)."""
+    keys = []
+    for tag in include:
+        keys.append(tag_text(tag))
+        block = (tag & 0xFFFF) >> 8
+        if is_private(tag) and block >= 0x10:
+            keys.append(tag_text((tag & 0xFFFF0000) | block))
+    return keys
+
+
+def _required(attributes: Mapping[str, JsonElement], vrs: Mapping[str, str]) -> JsonObject:
+    return {key: attributes.get(key) or element(vr, []) for key, vr in vrs.items()}
+
+
+def _known(attributes: Mapping[str, JsonElement], keys: Sequence[str]) -> JsonObject:
+    return {key: attributes[key] for key in keys if key in attributes}

@@ -1,0 +1,203 @@
+"""A query string's pairs as one frozen QidoQuery (dicomweb.md 2.1 to 2.5)."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from dicomweb_gateway.dicom.dictionary import tag_of_key
+from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.qido.attributes import (
+    ATTRIBUTES,
+    MODALITIES_IN_STUDY,
+    MODALITY,
+    REQUEST_ATTRIBUTES,
+    REQUEST_ITEM_ATTRIBUTES,
+    SPECIFIC_CHARACTER_SET,
+    Level,
+    Matching,
+    QueryAttribute,
+    usable_at,
+)
+from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery, RequestItem, TextIn
+from dicomweb_gateway.qido.values import make_condition
+
+DEFAULT_MAX_RESULTS = 5000
+"""Rows of one answer when no setting says otherwise (Q-34)."""
+
+NEVER_KEYS = frozenset({"accept", "charset"})
+"""Parameters of content negotiation (C-9)."""
+
+NOT_SUPPORTED = {
+    "fuzzymatching": (
+        "The fuzzymatching parameter is not supported. Only literal matching has been performed."
+    ),
+    "emptyvaluematching": (
+        "The emptyvaluematching parameter is not supported. Empty Value Matching has not been performed."
+    ),
+    "multiplevaluematching": (
+        "The multiplevaluematching parameter is not supported. "
+        "Multiple Value Matching has not been performed."
+    ),
+}
+"""Warning texts, exact (Q-33)."""
+
+_CONTROLS = frozenset({"includefield", "limit", "offset", "orderby", "totalcount", *NOT_SUPPORTED})
+_LARGEST_NUMBER = 2**62
+_UNSIGNED = re.compile(r"[0-9]{1,100}", re.ASCII)
+_UNPRINTABLE = re.compile(r"[^0-9A-Za-z_.\- ]")
+
+
+@dataclass
+class _Collected:
+    """The pairs sorted into what they are."""
+
+    keys: dict[tuple[int, ...], list[str]] = field(default_factory=dict)
+    names: dict[tuple[int, ...], str] = field(default_factory=dict)
+    controls: dict[str, list[str]] = field(default_factory=dict)
+    unknown: list[str] = field(default_factory=list)
+
+
+def parse_query(
+    level: Level,
+    args: Sequence[tuple[str, str]],
+    *,
+    study_uid: str | None = None,
+    series_uid: str | None = None,
+    max_results: int = DEFAULT_MAX_RESULTS,
+    strict: bool = False,
+) -> QidoQuery:
+    """The search that a route of `level` was asked for.
+
+    `args`: the decoded pairs in their order. `study_uid`, `series_uid`: the UIDs of the path, valid ones.
+    `strict`: names that are no DICOM key are refused instead of ignored with a warning (Q-4). Raises
+    InvalidRequest that names the parameter.
+    """
+    found = _collect(args)
+    if strict and found.unknown:
+        raise InvalidRequest(f"{_printable(found.unknown[0])} is neither a DICOM attribute nor a parameter")
+    include, include_all = _include(found.controls.get("includefield", []))
+    asked = [path[0] for path in found.keys]
+    return QidoQuery(
+        level=level,
+        study_uid=study_uid,
+        series_uid=series_uid,
+        conditions=_conditions(level, found),
+        include=tuple(dict.fromkeys([*asked, *include])),
+        include_all=include_all,
+        limit=_number(found.controls, "limit"),
+        offset=_number(found.controls, "offset") or 0,
+        max_results=max_results,
+        order=_order(level, found.controls.get("orderby", [])),
+        total_count=_flag(found.controls, "totalcount"),
+        warnings=_warnings(found),
+    )
+
+
+def _collect(args: Sequence[tuple[str, str]]) -> _Collected:
+    found = _Collected()
+    for name, value in args:
+        lower = name.lower()
+        if not name or lower in NEVER_KEYS:
+            continue
+        if lower in _CONTROLS:
+            found.controls.setdefault(lower, []).append(value)
+            continue
+        path = _path(name)
+        if path is None:
+            found.unknown.append(name)
+        else:
+            found.keys.setdefault(path, []).append(value)
+            found.names.setdefault(path, name)
+    return found
+
+
+def _path(name: str) -> tuple[int, ...] | None:
+    """The tags of a dotted key (Q-1), None when a part of it is no DICOM key."""
+    tags = [tag_of_key(part) for part in name.split(".")]
+    known = tuple(tag for tag in tags if tag is not None)
+    return known if len(known) == len(tags) else None
+
+
+def _conditions(level: Level, found: _Collected) -> tuple[Condition, ...]:
+    conditions: list[Condition] = []
+    item: list[TextIn] = []
+    for path, values in found.keys.items():
+        name = found.names[path]
+        condition = make_condition(_attribute(level, path, name), values, name)
+        if condition is None:
+            continue
+        if len(path) == 1:
+            conditions.append(condition)
+        elif isinstance(condition, TextIn):
+            item.append(condition)
+    if item:
+        conditions.append(RequestItem(tuple(item)))
+    return tuple(conditions)
+
+
+def _attribute(level: Level, path: tuple[int, ...], name: str) -> QueryAttribute:
+    """The table row of a key; InvalidRequest when it cannot be matched here (Q-3, Q-24)."""
+    if level == "study" and path == (MODALITY,):
+        path = (MODALITIES_IN_STUDY,)
+    attribute = ATTRIBUTES.get(path[0]) if len(path) == 1 else None
+    if len(path) == 2 and path[0] == REQUEST_ATTRIBUTES:
+        attribute = REQUEST_ITEM_ATTRIBUTES.get(path[1])
+    if path[0] == SPECIFIC_CHARACTER_SET:
+        raise InvalidRequest(f"{name}: the character set is never a matching key")
+    if attribute is None:
+        raise InvalidRequest(f"{name}: this attribute cannot be searched")
+    if not usable_at(attribute, level):
+        raise InvalidRequest(f"{name}: this attribute cannot be searched at {level} level")
+    return attribute
+
+
+def _include(values: list[str]) -> tuple[list[int], bool]:
+    """Top-level tags of all known `includefield` members, and whether `all` is one (Q-28)."""
+    members = [member.strip(" ") for value in values for member in value.split(",")]
+    paths = [_path(member) for member in members if member]
+    return [path[0] for path in paths if path], any(member.lower() == "all" for member in members)
+
+
+def _order(level: Level, values: list[str]) -> tuple[OrderKey, ...]:
+    keys = []
+    for member in (member.strip(" ") for value in values for member in value.split(",")):
+        if not member:
+            continue
+        tag = tag_of_key(member.removeprefix("-"))
+        attribute = None if tag is None else ATTRIBUTES.get(tag)
+        if attribute is None or not usable_at(attribute, level) or attribute.matching is Matching.MODALITIES:
+            raise InvalidRequest(f"orderby: cannot sort by {_printable(member)} at {level} level")
+        keys.append(OrderKey(attribute, member.startswith("-")))
+    return tuple(keys)
+
+
+def _number(controls: dict[str, list[str]], name: str) -> int | None:
+    values = set(controls.get(name, ()))
+    if not values:
+        return None
+    value = values.pop()
+    if values or not _UNSIGNED.fullmatch(value):
+        raise InvalidRequest(f"{name}: not one unsigned integer")
+    return min(int(value), _LARGEST_NUMBER)
+
+
+def _flag(controls: dict[str, list[str]], name: str) -> bool:
+    values = controls.get(name, [])
+    if any(value not in ("true", "false") for value in values):
+        raise InvalidRequest(f"{name}: neither true nor false")
+    return "true" in values
+
+
+def _warnings(found: _Collected) -> tuple[str, ...]:
+    ignored = [
+        f"The parameter {_printable(name)} is no DICOM attribute and was ignored." for name in found.unknown
+    ]
+    return (
+        *(text for name, text in NOT_SUPPORTED.items() if _flag(found.controls, name)),
+        *dict.fromkeys(ignored),
+    )
+
+
+def _printable(name: str) -> str:
+    """`name` as it may stand in a header or message."""
+    return _UNPRINTABLE.sub("?", name)[:64]

@@ -1,0 +1,167 @@
+"""Query values as conditions, one reader for each kind of matching (dicomweb.md 2.3)."""
+
+import re
+from collections.abc import Callable, Sequence
+
+from dicomweb_gateway.dicom.uids import is_valid_uid
+from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.qido.attributes import LIST_VRS, Matching, QueryAttribute
+from dicomweb_gateway.qido.expression import (
+    Condition,
+    DateRange,
+    ModalitiesIn,
+    NameIn,
+    NamePattern,
+    NumberIn,
+    RangeIn,
+    TextIn,
+    TextPattern,
+    TimeRange,
+    UidIn,
+)
+from dicomweb_gateway.qido.names import GROUPS, fold_group
+from dicomweb_gateway.qido.temporal import parse_date, parse_time
+
+MAX_VALUES = 10_000
+"""Values of one key."""
+
+MAX_TEXT = 1024
+"""Characters of one text value; nothing that is stored for matching is longer."""
+
+MAX_WILDCARDS = 16
+"""`*` in one value: each more multiplies the database's work on a value that almost fits."""
+
+_LARGEST = 2**53
+_RUNS = re.compile(r"\*+")
+_SEPARATORS = re.compile(r"[,\\]")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
+
+
+def is_universal(value: str) -> bool:
+    """Whether a value matches everything, a missing value included (Q-10)."""
+    return not value.strip(" *") and "?" not in value
+
+
+def make_condition(attribute: QueryAttribute, values: Sequence[str], name: str) -> Condition | None:
+    """The condition that `values` (OR) state for the attribute, None when they match everything.
+
+    `name` is the key as the client wrote it; InvalidRequest names it.
+    """
+    if any("\0" in value for value in values):
+        raise InvalidRequest(f"{name}: a value holds a NUL character")
+    if any(is_universal(value) for value in values):
+        return None
+    return _MAKERS[attribute.matching](attribute, [value.strip(" ") for value in values], name)
+
+
+def _uids(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    uids = [part.strip(" ") for value in values for part in _SEPARATORS.split(value)]
+    uids = [uid for uid in uids if uid]
+    if len(uids) > MAX_VALUES:
+        raise InvalidRequest(f"{name}: more than {MAX_VALUES} values")
+    if not uids or not all(is_valid_uid(uid) for uid in uids):
+        raise InvalidRequest(f"{name}: not a UID or list of UIDs; wildcards are not allowed here")
+    return UidIn(attribute, tuple(dict.fromkeys(uids)))
+
+
+def _texts(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    patterns = _patterns(attribute, values, name)
+    return None if patterns is None else TextIn(attribute, patterns)
+
+
+def _modalities(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    patterns = _patterns(attribute, values, name)
+    return None if patterns is None else ModalitiesIn(patterns)
+
+
+def _names(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    alternatives = [_name(value, name) for value in values]
+    return NameIn(attribute, tuple(alternatives)) if all(alternatives) else None
+
+
+def _dates(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    return RangeIn(attribute, tuple(_date_range(value, name) for value in values))
+
+
+def _times(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    return RangeIn(attribute, tuple(_time_range(value, name) for value in values))
+
+
+def _numbers(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+    if not all(_INTEGER.fullmatch(value) for value in values):
+        raise InvalidRequest(f"{name}: not a whole number")
+    return NumberIn(attribute, tuple(n for n in map(int, values) if abs(n) <= _LARGEST))
+
+
+_MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], Condition | None]] = {
+    Matching.UID: _uids,
+    Matching.TEXT: _texts,
+    Matching.MODALITIES: _modalities,
+    Matching.NAME: _names,
+    Matching.DATE: _dates,
+    Matching.TIME: _times,
+    Matching.NUMBER: _numbers,
+}
+
+
+def _patterns(attribute: QueryAttribute, values: list[str], name: str) -> tuple[TextPattern, ...] | None:
+    """Patterns of a text key and its lists; None when one member matches everything.
+
+    A short value with a comma also counts as a whole: descriptions contain commas.
+    """
+    if attribute.vr not in LIST_VRS:
+        return tuple(_pattern(value, name) for value in dict.fromkeys(values))
+    parts = [part.strip(" ") for value in values for part in _SEPARATORS.split(value)]
+    if any(is_universal(part) for part in parts if part):
+        return None
+    whole = [value for value in values if len(value) <= MAX_TEXT and value.count("*") <= MAX_WILDCARDS]
+    members = [member for member in dict.fromkeys([*whole, *parts]) if member]
+    if len(members) > MAX_VALUES:
+        raise InvalidRequest(f"{name}: more than {MAX_VALUES} values")
+    return tuple(_pattern(member, name) for member in members)
+
+
+def _pattern(text: str, name: str) -> TextPattern:
+    if len(text) > MAX_TEXT:
+        raise InvalidRequest(f"{name}: a value is longer than {MAX_TEXT} characters")
+    text = _RUNS.sub("*", text)
+    if text.count("*") > MAX_WILDCARDS:
+        raise InvalidRequest(f"{name}: more than {MAX_WILDCARDS} wildcards in a value")
+    return TextPattern(text, "*" in text or "?" in text)
+
+
+def _name(value: str, name: str) -> tuple[NamePattern, ...]:
+    """Group patterns of one PN value; empty when it matches everything.
+
+    Without `=` any component group may fit (Q-12); with it each given group must fit its own.
+    """
+    groups = value.split("=")
+    if len(groups) > GROUPS:
+        raise InvalidRequest(f"{name}: a person name has at most {GROUPS} component groups")
+    single = len(groups) == 1
+    return tuple(
+        NamePattern(_pattern(fold_group(group), name), None if single else number)
+        for number, group in enumerate(groups, 1)
+        if not is_universal(fold_group(group))
+    )
+
+
+def _date_range(value: str, name: str) -> DateRange:
+    start_text, dash, end_text = value.partition("-")
+    start, end = parse_date(start_text.strip(" ")), parse_date(end_text.strip(" "))
+    if (start_text and start is None) or (end_text and end is None) or (start is None and end is None):
+        raise InvalidRequest(f"{name}: not a date YYYYMMDD or range of dates a-b, a- or -b")
+    if start is not None and end is not None and start > end:
+        raise InvalidRequest(f"{name}: the range ends before it starts")
+    return DateRange(start, end if dash else start)
+
+
+def _time_range(value: str, name: str) -> TimeRange:
+    start_text, dash, end_text = value.partition("-")
+    start, end = parse_time(start_text.strip(" ")), parse_time(end_text.strip(" "))
+    if (start_text and start is None) or (end_text and end is None) or (start is None and end is None):
+        raise InvalidRequest(f"{name}: not a time HH[MM[SS[.F]]] or range of times a-b, a- or -b")
+    if start is not None and end is not None and start.start > end.end:
+        raise InvalidRequest(f"{name}: the range ends before it starts")
+    last = end if dash else start
+    return TimeRange(start and start.start, last and last.end)
