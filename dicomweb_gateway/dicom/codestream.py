@@ -7,6 +7,7 @@ in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are foun
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TypedDict
 
 from dicomweb_gateway.errors import CorruptFrame
 
@@ -38,9 +39,10 @@ class Codestream:
     """Main header facts and tile-parts of one bare codestream; offsets count from its first byte.
 
     `width` and `height` are those of the image area. `precision` is the largest of all components in bits,
-    `signed` whether any component is. `decompositions` counts wavelet levels, so there are one more
-    resolutions. `header_end` is the offset of the first SOT. `tile_parts` holds only the parts that lie
-    wholly inside the data. `complete`: the EOC is there and every tile-part lies inside the data.
+    `signed` whether any component is; `uniform`: all components are alike and none is subsampled.
+    `tiles` counts the image's tiles, not its tile-parts. `decompositions` counts wavelet levels, so there
+    are one more resolutions. `header_end` is the offset of the first SOT. `tile_parts` holds only the parts
+    that lie wholly inside the data. `complete`: the EOC is there and every tile-part lies inside the data.
     """
 
     width: int
@@ -48,6 +50,8 @@ class Codestream:
     components: int
     precision: int
     signed: bool
+    uniform: bool
+    tiles: int
     decompositions: int
     reversible: bool
     colour_transform: bool
@@ -122,7 +126,7 @@ def parse_codestream(data: bytes) -> Codestream:
     if SIZ not in segments or COD not in segments:
         raise CorruptFrame("the codestream's main header lacks SIZ or COD")
     try:
-        width, height, origin, components, precision, signed = _read_siz(segments[SIZ])
+        image = _read_siz(segments[SIZ])
         progression, transform, decompositions, style, wavelet = struct.unpack_from(
             ">xBxxBBxxBB", segments[COD]
         )
@@ -132,12 +136,7 @@ def parse_codestream(data: bytes) -> Codestream:
         raise CorruptFrame(f"unknown progression order {progression}")
     parts, complete = _tile_parts(stream, header_end)
     return Codestream(
-        width=width,
-        height=height,
-        origin=origin,
-        components=components,
-        precision=precision,
-        signed=signed,
+        **image,
         decompositions=decompositions,
         reversible=wavelet == 1,
         colour_transform=transform == 1,
@@ -176,15 +175,36 @@ def _main_header(stream: memoryview) -> tuple[dict[int, memoryview], int]:
     return found, end
 
 
-def _read_siz(siz: memoryview) -> tuple[int, int, tuple[int, int], int, int, bool]:
-    """(width, height, (x, y) origin, components, precision in bits, signed) out of SIZ (15444-1 A.5.1)."""
-    right, bottom, left, top, tile_width, tile_height, components = struct.unpack_from(">2xIIIIII8xH", siz)
+class _Image(TypedDict):
+    width: int
+    height: int
+    origin: tuple[int, int]
+    components: int
+    precision: int
+    signed: bool
+    uniform: bool
+    tiles: int
+
+
+def _read_siz(siz: memoryview) -> _Image:
+    """What SIZ says of the image (15444-1 A.5.1). Raises CorruptFrame when that is impossible."""
+    right, bottom, left, top, tile_wide, tile_high, tile_left, tile_top, components = struct.unpack_from(
+        ">2xIIIIIIIIH", siz
+    )
     width, height = right - left, bottom - top
-    if min(width, height, tile_width, tile_height) < 1 or not 1 <= components <= _LARGEST_COMPONENT_COUNT:
+    if min(width, height, tile_wide, tile_high) < 1 or not 1 <= components <= _LARGEST_COMPONENT_COUNT:
         raise CorruptFrame("SIZ describes an empty or impossible image")
-    depths = [struct.unpack_from(">B", siz, 36 + 3 * n)[0] for n in range(components)]
-    precision = max((depth & 0x7F) + 1 for depth in depths)
-    return width, height, (left, top), components, precision, any(depth & 0x80 for depth in depths)
+    kinds = [struct.unpack_from(">BBB", siz, 36 + 3 * n) for n in range(components)]
+    return {
+        "width": width,
+        "height": height,
+        "origin": (left, top),
+        "components": components,
+        "precision": max((depth & 0x7F) + 1 for depth, _, _ in kinds),
+        "signed": any(depth & 0x80 for depth, _, _ in kinds),
+        "uniform": set(kinds) == {(kinds[0][0], 1, 1)},
+        "tiles": -(-(right - tile_left) // tile_wide) * -(-(bottom - tile_top) // tile_high),
+    }
 
 
 def _tile_parts(stream: memoryview, position: int) -> tuple[tuple[TilePart, ...], bool]:

@@ -126,7 +126,7 @@ def _jpeg(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Sampl
     guard_header(pixels, header.width, header.height, header.components)
     source, target = _jpeg_colours(header, pixels.photometric_interpretation)
     try:
-        samples = decode_jpeg(data, source, target)
+        samples = decode_jpeg(data, source, source if source == "RGB" else target)
     except UndecodablePixels:
         if not header.lossless:
             raise
@@ -152,7 +152,7 @@ def _jpeg_colours(header: JpegHeader, photometric: str) -> tuple[str | None, str
 def _rgb_to_ybr(samples: Samples) -> Samples:
     """8-bit RGB as YBR_FULL (PS3.3 C.7.6.3.1.2): for RGB streams under a YBR label.
 
-    libjpeg has no such conversion on the way out, and hands out RGB unchanged.
+    libjpeg has no such conversion on the way out.
     """
     matrix = np.array([[0.299, 0.587, 0.114], [-0.168736, -0.331264, 0.5], [0.5, -0.418688, -0.081312]], "f4")
     ybr: Samples = samples.astype("f4") @ matrix.T + np.array([0, 128, 128], "f4")
@@ -191,15 +191,27 @@ def _codestream(data: bytes) -> tuple[bytes, Codestream]:
 
 def _decode_stream(stream: bytes, facts: Codestream, reduce: int) -> Samples:
     """By OpenJPH only when it is right (reversible HTJ2K of equal components), else by OpenJPEG."""
-    if not (facts.high_throughput and facts.reversible):
+    if not (facts.high_throughput and facts.reversible and facts.uniform):
         return decode_openjpeg(stream)
     skip = min(reduce, facts.decompositions) if facts.origin == (0, 0) else 0
-    try:
-        return decode_openjph(stream, skip)
-    except UndecodablePixels:
-        if not facts.complete:
-            raise
-        return decode_openjpeg(stream)
+    samples = decode_openjph(stream, skip)
+    # imagecodecs loses OpenJPH's errors in damaged code-blocks and hands out zeros from there on.
+    if not (samples if facts.tiles == 1 else samples[-1]).any():
+        return _second_opinion(stream, samples)
+    return samples
+
+
+def _second_opinion(stream: bytes, samples: Samples) -> Samples:
+    """`samples`, black at the end, when OpenJPEG finds the same; its own full-size image otherwise.
+
+    Raises UndecodablePixels when it finds the stream damaged, or differs from a reduced image.
+    """
+    full = decode_openjpeg(stream)
+    if full.shape == samples.shape:
+        return full
+    if full.any():
+        raise UndecodablePixels("the codestream is damaged")
+    return samples
 
 
 _DECODERS: dict[str, Callable[[bytes, str, PixelDescription, int], Samples]] = {

@@ -46,8 +46,9 @@ class RenderOptions:
 def reduction_for(options: RenderOptions, pixels: PixelDescription, *, index_values: bool = False) -> int:
     """How many resolutions a decode may skip (R-12): 0 without a viewport or when the image is enlarged.
 
-    The reduced region is never smaller than what the viewport shows of it. Palette indices, 1-bit
-    masks and what the caller knows to be no intensities (`Presentation.index_values`) cannot be averaged: 0.
+    With square pixels the reduced region is never smaller than what the viewport shows of it. Palette
+    indices, 1-bit masks and what the caller knows to be no intensities (`Presentation.index_values`)
+    cannot be averaged: 0.
     """
     view = options.viewport
     if view is None or index_values or pixels.is_packed or pixels.is_float:
