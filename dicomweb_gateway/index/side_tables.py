@@ -8,6 +8,7 @@
         ├ gateway_request           items of RequestAttributesSequence
         └ gateway_instance          one instance, from the image set that wins (dicomweb.md Q-52)
            └ gateway_frame             its frames in order
+    gateway_secret            random secrets that all hosts of one service share
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
 patients: then every variant keeps its own patient, so that no answer mixes two people, and `is_main`
@@ -216,4 +217,10 @@ gateway_frame = _table(
     Column("frameid", String(64), nullable=False),
     Column("checksum", BigInteger),
     Index("gateway_frame_frameid", "frameid"),
+)
+
+gateway_secret = _table(
+    "gateway_secret",
+    Column("name", String(64), primary_key=True),
+    Column("value", String(128), nullable=False),
 )

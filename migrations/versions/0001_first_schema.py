@@ -355,6 +355,12 @@ _side_table(
     Index("gateway_frame_frameid", "frameid"),
 )
 
+_side_table(
+    "gateway_secret",
+    Column("name", String(64), primary_key=True),
+    Column("value", String(128), nullable=False),
+)
+
 
 _PATIENT = """
     issuer.issuerofpatientid, issuer.description, patient.patientid, patient.patientname,
