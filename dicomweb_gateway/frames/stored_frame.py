@@ -3,12 +3,14 @@
 from io import BytesIO
 from typing import BinaryIO, Protocol
 
+from dicomweb_gateway.errors import CorruptFrame
+
 
 class StoreUnwritable(Exception):
     """The disk is full, below its floor, or failing; the frame must be served without being stored."""
 
 
-class LostFrame(Exception):
+class LostFrame(CorruptFrame):
     """A frame that was in the store a moment ago is gone or corrupt now."""
 
 

@@ -25,7 +25,8 @@ import socket, sys, orjson
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.fetcher import run_fetcher
 config = FetcherConfig(**orjson.loads(sys.argv[2]))
-run_fetcher(socket.socket(fileno=int(sys.argv[1])), config)
+with socket.socket(fileno=int(sys.argv[1])) as listening:
+    run_fetcher(listening, config)
 """
 STORE, IMAGE_SET = "d" * 32, "1" * 32
 
