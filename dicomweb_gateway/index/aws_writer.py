@@ -40,12 +40,16 @@ class AwsWriter:
         uid = self.own.study_uid
         main = side.gateway_study
         owner = self._one(select(main.c.imageset_key).where(main.c.study_uid == uid, main.c.is_main))
-        known = self._one(select(aws.study.c.study_pkey).where(aws.study.c.studyinstanceuid == uid))
+        query = select(aws.study.c.study_pkey, aws.study.c.patient_pkey)
+        known = self.connection.execute(query.where(aws.study.c.studyinstanceuid == uid)).first()
         if known is not None and owner != self.own.imageset_key:
-            return known
+            return int(known.study_pkey)
         values = columns(aws.study, STUDY_KEYWORDS, document.study)
         values |= {"studyinstanceuid": uid, "patient_pkey": self._put_patient(document)}
-        return self._put(aws.study, known, values)
+        key = self._put(aws.study, None if known is None else known.study_pkey, values)
+        if known is not None and known.patient_pkey != values["patient_pkey"]:
+            _drop_patient(self.connection, known.patient_pkey)
+        return key
 
     def put_series(self, study_pkey: int, series: SeriesDocument) -> int:
         """The series' row, written where our image set speaks for it; its key."""
@@ -200,6 +204,7 @@ def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> N
 
 
 def _drop_patient(connection: Connection, patient_pkey: int) -> None:
+    """Remove a patient who has no study left."""
     used = select(func.count()).select_from(aws.study).where(aws.study.c.patient_pkey == patient_pkey)
     if connection.execute(used).scalar_one() == 0:
         connection.execute(delete(aws.patient).where(aws.patient.c.patient_pkey == patient_pkey))

@@ -94,7 +94,7 @@ class IndexReader:
             .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
             .where(_SET.c.state == side.ACTIVE, _below(study_uid, series_uid))
             .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
-            .order_by(func.min(_SERIES.c.series_order), _SET.c.imagesetid, _SET.c.datastoreid)
+            .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
         )
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()

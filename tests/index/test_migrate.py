@@ -1,0 +1,72 @@
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from dicomweb_gateway.index import migrate, side_tables
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.tables import metadata
+from tests.index.documents import simple
+
+AWS_TABLES = """
+CREATE TABLE issuer (issuer_pkey INTEGER PRIMARY KEY, issuerofpatientid VARCHAR(64) NOT NULL UNIQUE,
+    description VARCHAR(1024));
+CREATE TABLE patient (patient_pkey INTEGER PRIMARY KEY, issuer_pkey BIGINT NOT NULL, patientid VARCHAR(64),
+    patientname VARCHAR(64), patientbirthdate DATE, patientsex VARCHAR(16), patientcomments TEXT,
+    UNIQUE (patientid, issuer_pkey));
+INSERT INTO issuer VALUES (1, 'DEFAULT_DOMAIN', NULL);
+INSERT INTO patient VALUES (7, 1, 'KEPT', 'None', NULL, 'None', NULL)
+"""
+
+
+def test_migrated_schema_is_that_of_the_tables(engine):
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_every_column_of_a_table_is_migrated_in_order(engine):
+    found = inspect(engine)
+    for table in metadata.sorted_tables:
+        assert [c["name"] for c in found.get_columns(table.name)] == [c.name for c in table.columns]
+
+
+def test_revisions(index_url):
+    assert migrate.current_revision(index_url) is None
+    assert not migrate.is_current(index_url)
+    migrate.upgrade(index_url)
+    assert migrate.current_revision(index_url) == migrate.head_revision()
+    migrate.upgrade(index_url)
+    assert migrate.is_current(index_url)
+
+
+def test_runs_on_a_database_that_aws_made_and_filled(index_url):
+    engine = make_engine(index_url)
+    with engine.begin() as connection:
+        for statement in AWS_TABLES.split(";"):
+            connection.execute(text(statement))
+    migrate.upgrade(index_url)
+    index_image_set(engine, simple("1.2", "a"), version=1)
+    with engine.connect() as connection:
+        patients = connection.execute(text("SELECT patient_pkey, patientid FROM patient ORDER BY 1")).all()
+        issuers = connection.execute(text("SELECT count(*) FROM issuer")).scalar()
+    assert patients[0] == (7, "KEPT")
+    assert [row[1] for row in patients] == ["KEPT", "P1"]
+    assert issuers == 1
+    assert {"patient_patientid", "patient_patientname"} <= {
+        index["name"] for index in inspect(engine).get_indexes("patient")
+    }
+    assert inspect(engine).has_table(side_tables.gateway_frame.name)
+    engine.dispose()
+
+
+def test_views_answer_one_row_for_each_study_and_series(engine):
+    index_image_set(engine, simple("1.2", "a", series_tags={"Modality": "MR"}), version=1)
+    with engine.connect() as connection:
+        study = connection.execute(text("SELECT * FROM full_study_view")).one()
+        series = connection.execute(text("SELECT * FROM full_series_view")).one()
+    assert (study.issuerofpatientid, study.patientid, study.modalitiesinstudy) == (
+        "DEFAULT_DOMAIN",
+        "P1",
+        "MR",
+    )
+    assert (series.seriesinstanceuid, series.numberofseriesrelatedinstances) == ("1.2.1", 1)
