@@ -7,7 +7,19 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
 
 FLOORS = [
-    {"cli", "__main__", "bootstrap", "app", "settings", "master", "demo", "supervision"},
+    {
+        "cli",
+        "__main__",
+        "bootstrap",
+        "app",
+        "settings",
+        "master",
+        "demo",
+        "supervision",
+        "logs",
+        "loading",
+        "server",
+    },
     {"routes"},
     {"web"},
     {"workflow"},

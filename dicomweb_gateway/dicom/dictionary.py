@@ -7,7 +7,7 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from pydicom.datadict import DicomDictionary, RepeatersDictionary
+from pydicom._dicom_dict import DicomDictionary, RepeatersDictionary
 
 _TAG = re.compile(r"[0-9A-Fa-f]{8}")
 

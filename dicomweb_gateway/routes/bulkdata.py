@@ -16,9 +16,7 @@ from dicomweb_gateway.web.services import services
 blueprint = Blueprint("bulkdata", __name__)
 
 
-@blueprint.get(
-    "/studies/<study>/series/<series>/instances/<instance>/bulkdata/<path:steps>", strict_slashes=False
-)
+@blueprint.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata/<path:steps>")
 def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Response:
     """One binary value, or the instance's frames for its pixel data (B-1 to B-4, W-R7)."""
     gateway = services()

@@ -19,8 +19,8 @@ blueprint = Blueprint("frames", __name__)
 _INSTANCE = "/studies/<study>/series/<series>/instances/<instance>"
 
 
-@blueprint.get(f"{_INSTANCE}/frames", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/frames/<frames>", strict_slashes=False)
+@blueprint.get(f"{_INSTANCE}/frames")
+@blueprint.get(f"{_INSTANCE}/frames/<frames>")
 def retrieve_frames(study: str, series: str, instance: str, frames: str | None = None) -> Response:
     """The frames of a list in its order, all without a list (W-R4, W-R5)."""
     gateway = services()
@@ -42,6 +42,8 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
     known = not_modified(request, etag)
     if known is not None:
         return known
+    if gateway.archive.prefetcher is not None:
+        gateway.archive.prefetcher.asked(record, wanted[-1])
     numbers = frame_numbers or range(1, len(wanted) + 1)
     prefix = _location(gateway, record)
     parts = [

@@ -27,8 +27,8 @@ from dicomweb_gateway.web.services import Services, services
 blueprint = Blueprint("instances", __name__)
 
 
-@blueprint.get("/studies/<study>", strict_slashes=False)
-@blueprint.get("/studies/<study>/series/<series>", strict_slashes=False)
+@blueprint.get("/studies/<study>")
+@blueprint.get("/studies/<study>/series/<series>")
 def retrieve_instances(study: str, series: str | None = None) -> Response:
     """Every instance below a study or series, streamed part by part (W-R1, W-R2)."""
     gateway = services()
@@ -51,7 +51,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     return response
 
 
-@blueprint.get("/studies/<study>/series/<series>/instances/<instance>", strict_slashes=False)
+@blueprint.get("/studies/<study>/series/<series>/instances/<instance>")
 def retrieve_instance(study: str, series: str, instance: str) -> Response:
     """One instance, in multipart or alone (W-R3, W-8)."""
     gateway = services()

@@ -16,9 +16,9 @@ from dicomweb_gateway.web.services import services
 blueprint = Blueprint("metadata", __name__)
 
 
-@blueprint.get("/studies/<study>/metadata", strict_slashes=False)
-@blueprint.get("/studies/<study>/series/<series>/metadata", strict_slashes=False)
-@blueprint.get("/studies/<study>/series/<series>/instances/<instance>/metadata", strict_slashes=False)
+@blueprint.get("/studies/<study>/metadata")
+@blueprint.get("/studies/<study>/series/<series>/metadata")
+@blueprint.get("/studies/<study>/series/<series>/instances/<instance>/metadata")
 def retrieve_metadata(study: str, series: str | None = None, instance: str | None = None) -> Response:
     """A JSON array of every instance below the path, in Q-37 order (J-1, W-R6)."""
     gateway = services()

@@ -29,11 +29,11 @@ _SERIES = f"{_STUDY}/series/<series>"
 _INSTANCE = f"{_SERIES}/instances/<instance>"
 
 
-@blueprint.get(f"{_STUDY}/rendered", strict_slashes=False)
-@blueprint.get(f"{_SERIES}/rendered", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/rendered", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/rendered/<frames>", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/frames/<frames>/rendered", strict_slashes=False)
+@blueprint.get(f"{_STUDY}/rendered")
+@blueprint.get(f"{_SERIES}/rendered")
+@blueprint.get(f"{_INSTANCE}/rendered")
+@blueprint.get(f"{_INSTANCE}/rendered/<frames>")
+@blueprint.get(f"{_INSTANCE}/frames/<frames>/rendered")
 def retrieve_rendered(
     study: str, series: str | None = None, instance: str | None = None, frames: str | None = None
 ) -> Response:
@@ -46,11 +46,11 @@ def retrieve_rendered(
     return _images(gateway, record, numbers, options, chosen)
 
 
-@blueprint.get(f"{_STUDY}/thumbnail", strict_slashes=False)
-@blueprint.get(f"{_SERIES}/thumbnail", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/thumbnail", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/thumbnail/<frames>", strict_slashes=False)
-@blueprint.get(f"{_INSTANCE}/frames/<frames>/thumbnail", strict_slashes=False)
+@blueprint.get(f"{_STUDY}/thumbnail")
+@blueprint.get(f"{_SERIES}/thumbnail")
+@blueprint.get(f"{_INSTANCE}/thumbnail")
+@blueprint.get(f"{_INSTANCE}/thumbnail/<frames>")
+@blueprint.get(f"{_INSTANCE}/frames/<frames>/thumbnail")
 def retrieve_thumbnail(
     study: str, series: str | None = None, instance: str | None = None, frames: str | None = None
 ) -> Response:

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound
+from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.wado.levels import frame_levels
 from dicomweb_gateway.web.conditional import strong_etag
@@ -56,7 +56,7 @@ def _key(datastore_id: str, image_set_id: str, frame_id: str | None) -> FrameKey
         raise InvalidRequest("Missing argument. Required: datastore ID, imageSet ID, image frame ID.")
     for name, value in (("data store", datastore_id), ("image set", image_set_id), ("frame", frame_id)):
         if not _ID.fullmatch(value):
-            raise ResourceNotFound(
+            raise InvalidRequest(
                 f"{value[:40]!r} is no {name} id: those are 32 digits and lower-case letters"
             )
     return FrameKey(datastore_id, image_set_id, frame_id)

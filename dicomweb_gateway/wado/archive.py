@@ -1,22 +1,28 @@
 """The three sources that every retrieval reads: index, metadata documents, frames."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.wado.prefetch import Prefetcher
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
-    """What retrieval needs, handed down as one value; `window` frames are asked for ahead of the reader."""
+    """What retrieval needs, handed down as one value.
+
+    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most.
+    """
 
     index: IndexReader
     documents: DocumentCache
     frames: FramePool
+    prefetcher: Prefetcher | None = None
     window: int = 32
 
 
@@ -29,9 +35,15 @@ def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
     try:
         document = archive.documents.get(record.image_set)
     except UpstreamNotFound:
-        archive.index.mark_stale(record.image_set)
+        forget_stale(archive, record)
         raise
     found = document.find_instance(record.series_uid, record.instance_uid)
     if found is None:
         raise ResourceNotFound("the instance is no longer in its image set")
     return found
+
+
+def forget_stale(archive: Archive, record: InstanceRecord) -> None:
+    """Make the index rows of the record's image set stale, where the index may be written."""
+    with suppress(IndexUnavailable):
+        archive.index.mark_stale(record.image_set)

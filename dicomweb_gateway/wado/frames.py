@@ -13,7 +13,7 @@ from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decode_frame, native_bytes
-from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.archive import Archive, forget_stale
 from dicomweb_gateway.wado.body import FrameSlice, Lazy, Segment
 
 _CODESTREAM_FAMILIES = ("j2k", "htj2k")
@@ -36,7 +36,7 @@ def stored_frames(
     try:
         yield from archive.frames.get_many(wanted, archive.window)
     except UpstreamNotFound:
-        archive.index.mark_stale(record.image_set)
+        forget_stale(archive, record)
         raise
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dicomweb_gateway.errors import NotAcceptable, ResourceNotFound
+from dicomweb_gateway.errors import NotAcceptable
 from dicomweb_gateway.imagesets.dataset import instance_dataset
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decoded_photometric
@@ -36,16 +36,12 @@ def rendered_frame(
 def representative_of_study(archive: Archive, study_uid: str) -> InstanceRecord:
     """The middle image of the first series that has images (R-14); 404 or, without images, 406."""
     series_uid = archive.index.first_series_with_images(study_uid)
-    if series_uid is None:
-        raise NotAcceptable("the study has no image that could be rendered")
     return representative_of_series(archive, study_uid, series_uid)
 
 
 def representative_of_series(archive: Archive, study_uid: str, series_uid: str) -> InstanceRecord:
     """The middle image in Q-37 order (R-14); ResourceNotFound, or NotAcceptable without images (R-5)."""
     records = archive.index.series_instances(study_uid, series_uid)
-    if not records:
-        raise ResourceNotFound("the series is unknown, or not in this study")
     images = [record for record in records if record.pixels is not None]
     if not images:
         raise NotAcceptable("the series has no image that could be rendered")

@@ -7,7 +7,7 @@ from werkzeug.wsgi import wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.errors import GatewayError
-from dicomweb_gateway.wado.body import Segment, chunks, content_length, is_static, ready
+from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
 from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, gzip_pieces
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
@@ -57,7 +57,7 @@ def body_response(
     if request.method == "HEAD":
         return response
     if is_static(segments):
-        file = SegmentFile([s for s in segments if not callable(getattr(s, "produce", None))])
+        file = SegmentFile([segment for segment in segments if not isinstance(segment, Lazy)])
         response.response = wrap_file(request.environ, file)  # type: ignore[arg-type]
     else:
         response.response = chunks(ready(segments))

@@ -1,0 +1,141 @@
+"""Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
+
+import logging
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from threading import Lock, Thread
+from time import monotonic
+
+from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
+from dicomweb_gateway.frames.config import FetcherConfig
+from dicomweb_gateway.frames.pool import FramePool
+from dicomweb_gateway.frames.store import FrameStore
+from dicomweb_gateway.imagesets.documents import DocumentCache
+from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.reader import IndexReader
+from dicomweb_gateway.index.search import search
+from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
+from dicomweb_gateway.workflow.progress import read_progress
+
+_LOG = logging.getLogger(__name__)
+_MIN_FREE_BYTES = 512 << 20
+_UPSTREAM_PROBE_SECONDS = 15
+
+
+def frame_folder(settings: Settings) -> Path:
+    """Where the frame store lies."""
+    return settings.cache_folder / "frames"
+
+
+def fetcher_config(settings: Settings, number: int) -> FetcherConfig:
+    """What fetcher `number` (from 0) is told."""
+    return FetcherConfig(
+        cache_root=str(frame_folder(settings)),
+        cache_max_bytes=settings.frame_store_bytes,
+        min_free_bytes=_MIN_FREE_BYTES,
+        endpoint_url=settings.ahi_endpoint,
+        region=settings.ahi_region,
+        fetches_in_flight=settings.fetches_in_flight,
+        verify=settings.verify_checksums == "always",
+        name=str(number),
+        fetchers=settings.fetcher_count,
+        janitor=number == 0,
+    )
+
+
+def make_image_set_store(settings: Settings) -> HealthImaging:
+    """HealthImaging as the settings say; no connection is made yet."""
+    return HealthImaging(settings.ahi_endpoint, settings.ahi_region)
+
+
+def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: int) -> Services:
+    """The parts of one web process, made after the fork: engine and SDK client do not survive one."""
+    engine = make_engine(settings.index_url)
+    image_sets = make_image_set_store(settings)
+    index = IndexReader(engine, cache_seconds=settings.index_cache_seconds)
+    documents = DocumentCache(image_sets, settings.cache_folder / "metadata", ttl=settings.metadata_ttl)
+    store = FrameStore(frame_folder(settings))
+    pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
+    key = settings.boundary_key.get_secret_value() if settings.boundary_key else None
+    config = WebConfig(
+        ae_paths=settings.ae_path,
+        public_url=settings.public_url,
+        port=port,
+        boundary_key=(key or shared_secret(engine, "multipart-boundary")).encode(),
+        trusted_proxies=settings.trusted_proxies,
+        cors_origins=settings.cors_origins,
+        allowed_hosts=settings.allowed_hosts,
+        max_results=settings.max_results,
+        strict_query=settings.strict_query,
+        max_frames=settings.max_frames_per_request,
+    )
+    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
+    return Services(
+        config=config,
+        archive=Archive(index, documents, pool, Prefetcher(index, pool) if settings.prefetch else None),
+        search=partial(search, engine),
+        health=health.report,
+    )
+
+
+class HealthProbe:
+    """Asks the parts whether they answer; HealthImaging is looked at in the background (DESIGN 4)."""
+
+    def __init__(
+        self, index: IndexReader, pool: FramePool, frames: Path, image_sets: HealthImaging, data_dir: Path
+    ) -> None:
+        self._index = index
+        self._pool = pool
+        self._frames = frames
+        self._image_sets = image_sets
+        self._data_dir = data_dir
+        self._lock = Lock()
+        self._asked_at = float("-inf")
+        self._upstream_note: str | None = None
+
+    def report(self) -> HealthReport:
+        """What fails first: index, frame store, fetchers, or an import that `demo` still does."""
+        checks = (
+            ("index", self._index.ping),
+            ("frame store", self._check_frame_store),
+            ("fetchers", self._pool.ping),
+        )
+        for name, check in checks:
+            try:
+                check()
+            except (GatewayError, OSError) as error:
+                _LOG.warning("health: %s: %s", name, error)
+                return HealthReport(failing=f"{name}: {error}" if isinstance(error, GatewayError) else name)
+        progress = read_progress(self._data_dir)
+        if progress is not None:
+            return HealthReport(failing=f"importing {progress.done} of {progress.total}")
+        self._look_upstream()
+        return HealthReport(notes=(self._upstream_note,) if self._upstream_note else ())
+
+    def _check_frame_store(self) -> None:
+        """OSError when the store's folder cannot be listed."""
+        next(self._frames.iterdir(), None)
+
+    def _look_upstream(self) -> None:
+        """Ask HealthImaging at most every 15 s, without making the caller wait."""
+        with self._lock:
+            if monotonic() - self._asked_at < _UPSTREAM_PROBE_SECONDS:
+                return
+            self._asked_at = monotonic()
+        Thread(target=self._ask_upstream, daemon=True).start()
+
+    def _ask_upstream(self) -> None:
+        try:
+            self._image_sets.ping()
+            self._upstream_note = None
+        except UpstreamDenied:
+            # the gateway needs no ListDatastores right; a refusal shows that HealthImaging is there
+            self._upstream_note = None
+        except UpstreamError as error:
+            self._upstream_note = f"HealthImaging does not answer: {type(error).__name__}"

@@ -1,0 +1,84 @@
+"""`check`: what an administrator looks at before starting the service."""
+
+import resource
+import shutil
+from typing import NamedTuple
+
+from dicomweb_gateway.bootstrap import make_image_set_store
+from dicomweb_gateway.errors import GatewayError, UpstreamDenied
+from dicomweb_gateway.index.migrate import current_revision, head_revision
+from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.settings import Settings
+
+_FREE_BYTES = 1 << 30
+_DESCRIPTORS = 4096
+
+
+class CheckResult(NamedTuple):
+    """One line of the table."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def run_checks(settings: Settings) -> list[CheckResult]:
+    """Every check, each in its own right: one that fails keeps no other from running."""
+    return [
+        _schema(settings),
+        _index(settings),
+        _credentials(settings),
+        _upstream(settings),
+        _disk(settings),
+        _limits(),
+    ]
+
+
+def _schema(settings: Settings) -> CheckResult:
+    try:
+        current = current_revision(settings.index_url)
+    except GatewayError as error:
+        return CheckResult("schema", False, str(error))
+    wanted = head_revision()
+    embedded = settings.index_url.startswith("sqlite")
+    if current == wanted:
+        return CheckResult("schema", True, f"revision {current}")
+    advice = "made at the first start" if embedded else "run `dicomweb-gateway db upgrade`"
+    return CheckResult("schema", embedded, f"revision {current or 'none'}, needs {wanted}: {advice}")
+
+
+def _index(settings: Settings) -> CheckResult:
+    try:
+        counts = IndexWriter(settings.index_url).counts()
+    except GatewayError as error:
+        return CheckResult("index", False, str(error))
+    return CheckResult("index", True, ", ".join(f"{value} {name}" for name, value in counts.items()))
+
+
+def _credentials(settings: Settings) -> CheckResult:
+    source = make_image_set_store(settings).credentials_source()
+    return CheckResult("credentials", source != "none", source)
+
+
+def _upstream(settings: Settings) -> CheckResult:
+    try:
+        make_image_set_store(settings).ping()
+    except UpstreamDenied as error:
+        return CheckResult("HealthImaging", True, f"answers, but may not list data stores: {error}")
+    except GatewayError as error:
+        return CheckResult("HealthImaging", False, str(error))
+    return CheckResult("HealthImaging", True, settings.ahi_endpoint or "AWS")
+
+
+def _disk(settings: Settings) -> CheckResult:
+    folder = settings.cache_folder
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    free = shutil.disk_usage(folder).free
+    return CheckResult("disk", free > _FREE_BYTES, f"{free / (1 << 30):.1f} GiB free at {folder}")
+
+
+def _limits() -> CheckResult:
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    fine = hard == resource.RLIM_INFINITY or hard >= _DESCRIPTORS
+    return CheckResult("limits", fine, f"{hard} open files allowed")

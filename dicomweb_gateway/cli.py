@@ -1,0 +1,265 @@
+"""The command `dicomweb-gateway`: click options in, one call each (DESIGN 3).
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
+"""
+
+import os
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from dicomweb_gateway.errors import GatewayError, SettingsError
+from dicomweb_gateway.service.logs import set_up_logging
+from dicomweb_gateway.settings import Settings, load_settings, source_of
+
+
+class Given:
+    """What the command line says about settings, before a command adds its own."""
+
+    def __init__(self, config: Path | None, pairs: tuple[str, ...]) -> None:
+        self.config = config
+        self.overrides: dict[str, Any] = {}
+        for pair in pairs:
+            name, separator, value = pair.partition("=")
+            if not separator or name.lower() not in Settings.model_fields:
+                raise SettingsError(f"--set {pair}: write NAME=VALUE with a setting's name")
+            self.overrides[name.lower()] = value
+
+    def settings(self, **more: Any) -> Settings:
+        """The effective settings."""
+        return load_settings({**self.overrides, **_present(more)}, self.config)
+
+
+class _Commands(click.Group):
+    """Turns errors of ours into one sentence and an exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except SettingsError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(2)
+        except GatewayError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("dicomweb-gateway"))
+@click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
+@click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
+@click.pass_context
+def main(ctx: click.Context, config: Path | None, pairs: tuple[str, ...]) -> None:
+    """DICOMweb gateway for AWS HealthImaging, with HealthImaging built in for machines without AWS."""
+    ctx.obj = Given(config, pairs)
+
+
+@main.command()
+@click.option("--dicom", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="PATH")
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where everything is kept.")
+@click.option("--host")
+@click.option("--port", type=int)
+@click.pass_obj
+def demo(
+    given: Given, dicom: tuple[Path, ...], data: Path | None, host: str | None, port: int | None
+) -> None:
+    """Serve DICOM files of this machine through the built-in HealthImaging; no AWS account needed."""
+    from dicomweb_gateway.service.demo import run_demo
+
+    def make_settings(fixed: dict[str, Any]) -> Settings:
+        return given.settings(**{"data_dir": data, "host": host, "port": port, **fixed})
+
+    settings = make_settings({})
+    set_up_logging(settings.log_level, settings.log_format)
+    sys.exit(run_demo(make_settings, dicom))
+
+
+@main.command()
+@click.option("--host")
+@click.option("--port", type=int)
+@click.pass_obj
+def serve(given: Given, host: str | None, port: int | None) -> None:
+    """Serve the configured index and HealthImaging."""
+    from dicomweb_gateway.service.master import listen_tcp, run_gateway, run_once, upgrade_index
+
+    settings = given.settings(host=host, port=port)
+    set_up_logging(settings.log_level, settings.log_format)
+    listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)
+    code = run_once(lambda: upgrade_index(settings))
+    sys.exit(code or run_gateway(settings, listening))
+
+
+@main.command()
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), default=Path("healthimaging"))
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", type=int, default=8090, show_default=True)
+@click.option("--region", default="us-east-1", show_default=True)
+@click.option("--storage-format", type=click.Choice(["HTJ2K", "JPEG_2000_LOSSLESS"]), default="HTJ2K")
+@click.option("--workers", type=int, help="Import processes; default one per core.")
+@click.option("--skip-unchanged", is_flag=True, help="Do not read files again that were imported before.")
+@click.option("--latency-ms", type=float, default=0, help="Added to every answer.")
+@click.option("--failure-rate", type=float, default=0, help="Share of requests that answer 500.")
+@click.option("--throttle", is_flag=True, help="Enforce HealthImaging's rates with 429.")
+@click.option("--conflict", type=int, default=0, help="409 answers before an image set's metadata come.")
+@click.option("--boxed", is_flag=True, help="Frames in JP2 boxes without TLM.")
+@click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
+def emulator(data: Path, host: str, port: int, log_level: str, storage_format: str, **switches: Any) -> None:
+    """AWS HealthImaging on this machine, for development and tests."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    set_up_logging(log_level, None)
+    from dicomweb_gateway.emulator.config import EmulatorConfig
+    from dicomweb_gateway.emulator.server import run_emulator
+
+    try:
+        config = EmulatorConfig(data_dir=data, lossless_storage_format=storage_format, **switches)
+    except ValueError as error:
+        raise SettingsError(str(error)) from None
+    run_emulator(
+        config, host, port, lambda bound: click.echo(f"HealthImaging emulator on http://{host}:{bound}")
+    )
+
+
+@main.group()
+def db() -> None:
+    """The metadata index's schema."""
+
+
+@db.command("upgrade")
+@click.pass_obj
+def db_upgrade(given: Given) -> None:
+    """Create or bring up to date the tables of the gateway; an index made by AWS is kept as it is."""
+    from dicomweb_gateway.index.migrate import current_revision, upgrade
+
+    url = given.settings().index_url
+    upgrade(url)
+    click.echo(f"the index is at revision {current_revision(url)}")
+
+
+@db.command("check")
+@click.pass_obj
+def db_check(given: Given) -> None:
+    """Say whether the schema is this version's; exit 1 when it is not."""
+    from dicomweb_gateway.index.migrate import current_revision, head_revision
+
+    url = given.settings().index_url
+    current, head = current_revision(url), head_revision()
+    click.echo(f"revision {current or 'none'}, this version needs {head}")
+    sys.exit(0 if current == head else 1)
+
+
+@main.group()
+def index() -> None:
+    """Fill the metadata index from HealthImaging."""
+
+
+@index.command("sync")
+@click.option("--datastore", multiple=True, help="Data store id; default: configured ones, else all.")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def index_sync(given: Given, datastore: tuple[str, ...], as_json: bool) -> None:
+    """Index what is new or newer, remove what is gone."""
+    settings = given.settings()
+    store, synchroniser = _synchroniser(settings)
+    failed = False
+    for datastore_id in datastore or settings.ahi_datastore_ids or store.data_store_ids():
+        report = synchroniser.data_store(datastore_id)
+        failed = failed or bool(report.failures)
+        _report(
+            as_json,
+            {
+                "datastore": datastore_id,
+                "indexed": report.indexed,
+                "unchanged": report.unchanged,
+                "removed": report.removed,
+                "failures": report.failures,
+            },
+        )
+    sys.exit(1 if failed else 0)
+
+
+@index.command("image-set")
+@click.argument("datastore_id")
+@click.argument("image_set_id")
+@click.pass_obj
+def index_image_set(given: Given, datastore_id: str, image_set_id: str) -> None:
+    """Index one image set as it stands."""
+    from dicomweb_gateway.imagesets.store import ImageSetRef
+
+    _, synchroniser = _synchroniser(given.settings())
+    instances = synchroniser.image_set(ImageSetRef(datastore_id, image_set_id))
+    click.echo(f"{instances} instances")
+
+
+@index.command("status")
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def index_status(given: Given, as_json: bool) -> None:
+    """How much the index holds."""
+    from dicomweb_gateway.index.writer import IndexWriter
+
+    _report(as_json, dict(IndexWriter(given.settings().index_url).counts()))
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def config(given: Given, as_json: bool) -> None:
+    """The effective settings and where each came from; secrets are masked."""
+    settings = given.settings()
+    rows = {
+        name: {"value": _shown(value), "source": source_of(name, given.overrides, given.config)}
+        for name, value in settings.model_dump().items()
+    }
+    if as_json:
+        click.echo(orjson.dumps(rows, option=orjson.OPT_INDENT_2).decode())
+        return
+    width = max(map(len, rows))
+    for name, row in rows.items():
+        click.echo(f"{name.upper():{width}}  {row['value']}  ({row['source']})")
+
+
+@main.command()
+@click.option("--json", "as_json", is_flag=True)
+@click.pass_obj
+def check(given: Given, as_json: bool) -> None:
+    """Database, credentials, HealthImaging, disk, limits: a table; exit 1 when something is wrong."""
+    from dicomweb_gateway.checks import run_checks
+
+    results = run_checks(given.settings())
+    if as_json:
+        click.echo(orjson.dumps([r._asdict() for r in results], option=orjson.OPT_INDENT_2).decode())
+    else:
+        for result in results:
+            click.echo(f"{'ok  ' if result.ok else 'FAIL'}  {result.name:14}  {result.detail}")
+    sys.exit(0 if all(result.ok for result in results) else 1)
+
+
+def _synchroniser(settings: Settings) -> tuple[Any, Any]:
+    from dicomweb_gateway.bootstrap import make_image_set_store
+    from dicomweb_gateway.index.writer import IndexWriter
+    from dicomweb_gateway.workflow.sync import Synchroniser
+
+    store = make_image_set_store(settings)
+    return store, Synchroniser(IndexWriter(settings.index_url), store)
+
+
+def _report(as_json: bool, row: dict[str, Any]) -> None:
+    if as_json:
+        click.echo(orjson.dumps(row).decode())
+    else:
+        click.echo("  ".join(f"{name} {value}" for name, value in row.items()))
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value) if not isinstance(value, bool | int | float | None) else value
+
+
+def _present(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

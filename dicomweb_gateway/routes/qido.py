@@ -1,0 +1,83 @@
+"""The six searches (dicomweb.md section 2)."""
+
+from flask import Blueprint, Response, request
+
+from dicomweb_gateway.dicom.json_model import dumps, element
+from dicomweb_gateway.index.search import SearchResult
+from dicomweb_gateway.qido.attributes import Level
+from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.web.conditional import weak_etag
+from dicomweb_gateway.web.links import base_url
+from dicomweb_gateway.web.negotiation import negotiate_json
+from dicomweb_gateway.web.requests import accepted, query_pairs
+from dicomweb_gateway.web.resource import ResourcePath, parse_path
+from dicomweb_gateway.web.responses import json_response, not_modified
+from dicomweb_gateway.web.services import Services, services
+
+blueprint = Blueprint("qido", __name__)
+
+_UIDS = ("0020000D", "0020000E", "00080018")
+_DEPTH: dict[Level, int] = {"study": 1, "series": 2, "instance": 3}
+
+
+@blueprint.get("/studies")
+def search_studies() -> Response:
+    """Studies (Q-R1)."""
+    return _search("study", ResourcePath())
+
+
+@blueprint.get("/series")
+@blueprint.get("/studies/<study>/series")
+def search_series(study: str | None = None) -> Response:
+    """Series, of one study or of all (Q-R2, Q-R4)."""
+    return _search("series", parse_path(study))
+
+
+@blueprint.get("/instances")
+@blueprint.get("/studies/<study>/instances")
+@blueprint.get("/studies/<study>/series/<series>/instances")
+def search_instances(study: str | None = None, series: str | None = None) -> Response:
+    """Instances, of one series, one study or of all (Q-R3, Q-R5, Q-R6)."""
+    return _search("instance", parse_path(study, series))
+
+
+def _search(level: Level, path: ResourcePath) -> Response:
+    gateway = services()
+    chosen = negotiate_json(accepted(request))
+    query = parse_query(
+        level,
+        query_pairs(request),
+        study_uid=path.study_uid,
+        series_uid=path.series_uid,
+        max_results=gateway.config.max_results,
+        strict=gateway.config.strict_query,
+    )
+    result = gateway.search(query)
+    links = base_url(request, gateway.config)
+    body = dumps([_with_retrieve_url(row, level, links) for row in result.rows])
+    etag = weak_etag(body)
+    response = not_modified(request, etag) or json_response(request, body, chosen.media_type, etag)
+    response.headers["Cache-Control"] = "no-cache"
+    _add_notices(response, result, gateway, links)
+    return response
+
+
+def _with_retrieve_url(row: dict[str, dict[str, object]], level: Level, links: str) -> dict[str, object]:
+    """`row` with 00081190, the WADO-RS address of what it describes (Q-51), in its place."""
+    study, series, instance = (_uid(row, key) for key in _UIDS)
+    path = ResourcePath(study, series if _DEPTH[level] > 1 else None, instance if _DEPTH[level] > 2 else None)
+    url = f"{links}/{path.path}"
+    return dict(sorted({**row, "00081190": element("UR", [url])}.items()))
+
+
+def _uid(row: dict[str, dict[str, object]], key: str) -> str | None:
+    values = row.get(key, {}).get("Value")
+    return str(values[0]) if isinstance(values, list) else None
+
+
+def _add_notices(response: Response, result: SearchResult, gateway: Services, links: str) -> None:
+    """Warnings and, where it cost nothing, the number of matches (Q-33 to Q-35)."""
+    if result.total is not None:
+        response.headers["X-Total-Count"] = str(result.total)
+    for warning in result.warnings:
+        response.headers.add("Warning", f'299 {links}: "{warning}"')

@@ -1,0 +1,89 @@
+"""`demo`: the emulator, an embedded index and the gateway on this machine, filled from DICOM folders."""
+
+import socket
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from dicomweb_gateway.service.master import (
+    helper_child,
+    listen_tcp,
+    run_gateway,
+    run_once,
+    upgrade_index,
+    upstream_child,
+)
+from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.workflow.progress import Progress, write_progress
+
+_REGION = "us-east-1"
+
+
+def run_demo(make_settings: Callable[[dict[str, Any]], Settings], sources: Sequence[Path]) -> int:
+    """Run until Ctrl-C or SIGTERM; the exit code.
+
+    `make_settings` makes the settings out of what the demo itself decides: endpoint and public URL.
+    `sources` are DICOM files and folders; none stands for the built-in samples.
+    """
+    emulator_port = _free_port()
+    decided: dict[str, Any] = {
+        "ahi_endpoint": f"http://127.0.0.1:{emulator_port}",
+        "ahi_region": _REGION,
+        "database_url": None,
+    }
+    settings = make_settings(decided)
+    listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)
+    if settings.public_url is None and not settings.is_exposed:
+        decided["public_url"] = f"http://{_url_host(settings)}:{listening[0].getsockname()[1]}"
+        settings = make_settings(decided)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    write_progress(settings.data_dir, Progress(0, 0))
+    code = run_once(lambda: upgrade_index(settings))
+    if code:
+        return code
+    resolved = [path.resolve() for path in sources]
+    port = listening[0].getsockname()[1]
+    helpers = [
+        upstream_child("emulator", _emulator_command(settings.data_dir, emulator_port)),
+        helper_child("loader", lambda: _load(settings, resolved, port)),
+    ]
+    return run_gateway(settings, listening, helpers)
+
+
+def _load(settings: Settings, sources: Sequence[Path], port: int) -> None:
+    """The loader's process. Its imports, SDK and SQL engine among them, stay out of the master."""
+    from dicomweb_gateway.workflow.loader import Loader
+
+    loader = Loader(settings.ahi_endpoint or "", _REGION, settings.index_url, settings.data_dir)
+    print(loader.run(sources), flush=True)
+    print(_how_to_use(settings, port), flush=True)
+
+
+def _how_to_use(settings: Settings, port: int) -> str:
+    root = settings.public_url or f"http://{_url_host(settings)}:{port}"
+    url = f"{root.rstrip('/')}{settings.ae_path[0]}"
+    return (
+        f"\nready: point a DICOMweb viewer (OHIF, Weasis) at  {url}\n"
+        f"try:   curl '{url}/studies?limit=3'\n"
+        f"       curl {root}/health\n"
+        "stop with Ctrl-C\n"
+    )
+
+
+def _url_host(settings: Settings) -> str:
+    host = settings.listen_host
+    return f"[{host}]" if ":" in host else host
+
+
+def _emulator_command(data_dir: Path, port: int) -> list[str]:
+    command = [sys.executable, "-m", "dicomweb_gateway", "emulator"]
+    command += ["--data", str(data_dir / "emulator"), "--port", str(port)]
+    return [*command, "--log-level", "warning", "--skip-unchanged"]
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

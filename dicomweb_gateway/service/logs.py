@@ -1,0 +1,41 @@
+"""Logging for all processes: text for people, JSON lines for machines; never a patient's data."""
+
+import json
+import logging
+import sys
+import time
+from typing import Literal
+
+_PACKAGE = "dicomweb_gateway"
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time (UTC), level, process, logger, message and, for errors, the trace."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line without its end."""
+        entry = {
+            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+            + f".{int(record.msecs):03d}Z",
+            "level": record.levelname.lower(),
+            "pid": record.process,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            entry["trace"] = self.formatException(record.exc_info)
+        return json.dumps(entry, ensure_ascii=False)
+
+
+def set_up_logging(level: str, form: Literal["text", "json"] | None) -> None:
+    """Log to standard error; `form` None: text on a terminal, JSON otherwise."""
+    handler = logging.StreamHandler(sys.stderr)
+    if (form or ("text" if sys.stderr.isatty() else "json")) == "json":
+        handler.setFormatter(JsonFormatter())
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    # other libraries speak only when something is wrong: botocore's debug lines would hold data
+    root.setLevel(logging.WARNING)
+    logging.getLogger(_PACKAGE).setLevel(level.upper())
