@@ -7,19 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
 
 FLOORS = [
-    {
-        "cli",
-        "__main__",
-        "bootstrap",
-        "app",
-        "settings",
-        "master",
-        "demo",
-        "supervision",
-        "logs",
-        "loading",
-        "server",
-    },
+    {"cli", "__main__", "bootstrap", "app", "settings", "checks", "service"},
     {"routes"},
     {"web"},
     {"workflow"},
@@ -32,7 +20,7 @@ FLOORS = [
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "errors"}
-MAY_IMPORT_EMULATOR = {"cli", "bootstrap", "demo"}
+MAY_IMPORT_EMULATOR = {"cli", "bootstrap"}
 TOP = FLOORS[0]
 
 ONLY_IN = {
