@@ -1,0 +1,246 @@
+from datetime import date, time
+
+import pytest
+
+from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.qido.attributes import ATTRIBUTES, REQUEST_ITEM_ATTRIBUTES
+from dicomweb_gateway.qido.expression import (
+    DateRange,
+    ModalitiesIn,
+    NameIn,
+    NamePattern,
+    NumberIn,
+    RangeIn,
+    RequestItem,
+    TextIn,
+    TextPattern,
+    TimeRange,
+    UidIn,
+)
+from dicomweb_gateway.qido.parse import NOT_SUPPORTED, parse_query
+from dicomweb_gateway.qido.values import MAX_VALUES
+
+BY_KEYWORD = {row.keyword: row for row in [*ATTRIBUTES.values(), *REQUEST_ITEM_ATTRIBUTES.values()]}
+
+
+def only(level, name, value):
+    (condition,) = parse_query(level, [(name, value)]).conditions
+    return condition
+
+
+def text(keyword, *patterns):
+    made = tuple(TextPattern(p, "*" in p or "?" in p) for p in patterns)
+    return TextIn(BY_KEYWORD[keyword], made)
+
+
+def named(*patterns):
+    made = tuple((NamePattern(TextPattern(p, "*" in p or "?" in p), None),) for p in patterns)
+    return NameIn(BY_KEYWORD["PatientName"], made)
+
+
+def within(keyword, *ranges):
+    return RangeIn(BY_KEYWORD[keyword], ranges)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "condition"),
+    [
+        ("PatientID", "abc", text("PatientID", "abc")),
+        ("00100020", " abc ", text("PatientID", "abc")),
+        ("0020000d", "1.2", UidIn(BY_KEYWORD["StudyInstanceUID"], ("1.2",))),
+        ("StudyInstanceUID", "1.2,1.3\\1.2,", UidIn(BY_KEYWORD["StudyInstanceUID"], ("1.2", "1.3"))),
+        ("PatientID", "a**b?", text("PatientID", "a*b?")),
+        ("StudyDescription", "Chest, PA", text("StudyDescription", "Chest, PA", "Chest", "PA")),
+        ("PatientSex", "M\\F", text("PatientSex", "M\\F", "M", "F")),
+        ("ModalitiesInStudy", "CT", ModalitiesIn((TextPattern("CT", False),))),
+        ("Modality", "CT", ModalitiesIn((TextPattern("CT", False),))),
+        ("PatientName", "DOE^*", named("doe^*")),
+        ("PatientName", "Doe^John^^", named("doe^john")),
+        ("PatientName", "Гусева*", named("гусева*")),
+        ("StudyDate", "20240102", within("StudyDate", DateRange(date(2024, 1, 2), date(2024, 1, 2)))),
+        ("StudyDate", "20240102-", within("StudyDate", DateRange(date(2024, 1, 2), None))),
+        ("StudyDate", "-20240102", within("StudyDate", DateRange(None, date(2024, 1, 2)))),
+        (
+            "StudyDate",
+            "20240102-20240102",
+            within("StudyDate", DateRange(date(2024, 1, 2), date(2024, 1, 2))),
+        ),
+        ("StudyTime", "1030", within("StudyTime", TimeRange(time(10, 30), time(10, 30, 59, 999999)))),
+        ("StudyTime", "10-11", within("StudyTime", TimeRange(time(10), time(11, 59, 59, 999999)))),
+        ("StudyTime", "10-", within("StudyTime", TimeRange(time(10), None))),
+        ("StudyTime", "-10", within("StudyTime", TimeRange(None, time(10, 59, 59, 999999)))),
+        ("NumberOfStudyRelatedSeries", "+07", NumberIn(BY_KEYWORD["NumberOfStudyRelatedSeries"], (7,))),
+        ("NumberOfStudyRelatedSeries", "9" * 30, NumberIn(BY_KEYWORD["NumberOfStudyRelatedSeries"], ())),
+    ],
+)
+def test_a_study_key(name, value, condition):
+    assert only("study", name, value) == condition
+
+
+def test_name_groups_each_fit_their_own():
+    (alternative,) = only("study", "PatientName", "Yamada^Tarou==やまだ*").alternatives
+    assert alternative == (
+        NamePattern(TextPattern("yamada^tarou", False), 1),
+        NamePattern(TextPattern("やまだ*", True), 3),
+    )
+
+
+@pytest.mark.parametrize("value", ["", "*", "**", " ", " * "])
+@pytest.mark.parametrize(
+    "name", ["PatientName", "PatientID", "StudyDate", "StudyInstanceUID", "StudyTime", "00080061"]
+)
+def test_universal_values_filter_nothing_and_are_answered(name, value):
+    query = parse_query("study", [(name, value)])
+    assert query.conditions == ()
+    assert len(query.include) == 1
+
+
+def test_a_repeated_key_is_a_list():
+    query = parse_query(
+        "study", [("PatientID", "a"), ("00100020", "b"), ("PatientName", "x"), ("PatientName", "y")]
+    )
+    assert query.conditions == (text("PatientID", "a", "b"), named("x", "y"))
+    ranges = (
+        parse_query("study", [("StudyDate", "20240101"), ("StudyDate", "20250101-")]).conditions[0].ranges
+    )
+    assert len(ranges) == 2
+    assert parse_query("study", [("PatientID", "a"), ("PatientID", "*")]).conditions == ()
+    assert parse_query("study", [("PatientID", "a,*")]).conditions == ()
+
+
+@pytest.mark.parametrize("name", ["RequestAttributesSequence.ScheduledProcedureStepID", "00400275.00400009"])
+def test_keys_of_one_sequence_belong_to_one_item(name):
+    query = parse_query("series", [(name, "S1"), ("00400275.RequestedProcedureID", "R*")])
+    expected = RequestItem((text("ScheduledProcedureStepID", "S1"), text("RequestedProcedureID", "R*")))
+    assert query.conditions == (expected,)
+    assert query.include == (0x00400275,)
+
+
+@pytest.mark.parametrize(
+    ("level", "name", "value"),
+    [
+        ("study", "SpecificCharacterSet", "ISO_IR 100"),
+        ("study", "00080005", ""),
+        ("study", "PatientWeight", "70"),
+        ("study", "SeriesDescription", "x"),
+        ("study", "SeriesInstanceUID", "1.2"),
+        ("series", "SOPInstanceUID", "1.2"),
+        ("study", "00091001", "x"),
+        ("study", "DEADBEEF", "x"),
+        ("series", "RequestAttributesSequence", "x"),
+        ("series", "RequestAttributesSequence.AccessionNumber", "x"),
+        ("series", "RequestAttributesSequence.ScheduledProcedureStepID.StudyID", "x"),
+        ("study", "RequestAttributesSequence.ScheduledProcedureStepID", "x"),
+        ("study", "StudyInstanceUID", "1.2*"),
+        ("study", "StudyInstanceUID", "1.2,abc"),
+        ("study", "StudyInstanceUID", ","),
+        ("study", "StudyInstanceUID", "1." * 33 + "1"),
+        ("study", "StudyDate", "2024*"),
+        ("study", "StudyDate", "-"),
+        ("study", "StudyDate", "20240231"),
+        ("study", "StudyDate", "20240102-20240101"),
+        ("study", "StudyDate", "20240101-20240102-"),
+        ("study", "StudyDate", "20240101,20240102"),
+        ("study", "StudyTime", "-"),
+        ("study", "StudyTime", "25"),
+        ("study", "StudyTime", "11-10"),
+        ("study", "StudyTime", "10?"),
+        ("series", "SeriesNumber", "1*"),
+        ("series", "SeriesNumber", "1.5"),
+        ("series", "SeriesNumber", "٣"),
+        ("instance", "Rows", "0x10"),
+        ("study", "PatientID", "a\0b"),
+        ("study", "PatientID", "x" * 2000),
+        ("study", "PatientID", "*a" * 17),
+        ("study", "PatientName", "a=b=c=d"),
+        ("study", "limit", "-1"),
+        ("study", "limit", "1.0"),
+        ("study", "limit", ""),
+        ("study", "limit", "٣"),
+        ("study", "offset", "x"),
+        ("study", "fuzzymatching", "yes"),
+        ("study", "totalcount", "1"),
+        ("study", "orderby", "NoSuchKey"),
+        ("study", "orderby", "-SeriesNumber"),
+        ("study", "orderby", "ModalitiesInStudy"),
+    ],
+)
+def test_what_cannot_be_used_is_named(level, name, value):
+    with pytest.raises(InvalidRequest, match=rf"^{name}: "):
+        parse_query(level, [(name, value)])
+
+
+def test_too_many_values_are_refused():
+    with pytest.raises(InvalidRequest, match="StudyInstanceUID"):
+        parse_query("study", [("StudyInstanceUID", ",".join(f"1.{n}" for n in range(MAX_VALUES + 1)))])
+
+
+@pytest.mark.parametrize("level", ["study", "series", "instance"])
+def test_keys_of_the_levels_above_are_usable(level):
+    levels = ["study", "series", "instance"]
+    for attribute in ATTRIBUTES.values():
+        usable = levels.index(attribute.level) <= levels.index(level) or attribute.keyword == "Modality"
+        if usable:
+            parse_query(level, [(attribute.keyword, "")])
+        else:
+            with pytest.raises(InvalidRequest, match=attribute.keyword):
+                parse_query(level, [(attribute.keyword, "")])
+
+
+def test_paging():
+    query = parse_query("study", [("Limit", "20"), ("offset", "007")], max_results=10)
+    assert (query.limit, query.offset, query.page) == (20, 7, 10)
+    assert parse_query("study", []).page == 5000
+    assert parse_query("study", [("offset", "9" * 40)]).offset == 2**62
+    with pytest.raises(InvalidRequest, match="limit"):
+        parse_query("study", [("limit", "1"), ("limit", "2")])
+
+
+@pytest.mark.parametrize(
+    ("args", "include", "everything"),
+    [
+        ([("includefield", "00081030,00080060")], (0x00081030, 0x00080060), False),
+        ([("includeField", "StudyDescription"), ("includefield", "00081030")], (0x00081030,), False),
+        ([("includefield", "all,StudyDescription")], (0x00081030,), True),
+        ([("includefield", "ALL")], (), True),
+        ([("includefield", "Nonsense,,00091001")], (0x00091001,), False),
+        ([("includefield", "RequestAttributesSequence.ScheduledProcedureStepID")], (0x00400275,), False),
+        ([("", ""), ("includefield", "")], (), False),
+        ([("PatientID", "x"), ("includefield", "PatientID")], (0x00100020,), False),
+    ],
+)
+def test_includefield(args, include, everything):
+    query = parse_query("study", args)
+    assert (query.include, query.include_all) == (include, everything)
+
+
+def test_unknown_names_are_ignored_with_a_warning():
+    query = parse_query(
+        "study", [('foo\r\n"x', "1"), ("patientname", "Doe"), ("accept", "x"), ("charset", "y")]
+    )
+    assert query.conditions == ()
+    assert query.warnings == (
+        "The parameter foo???x is no DICOM attribute and was ignored.",
+        "The parameter patientname is no DICOM attribute and was ignored.",
+    )
+
+
+def test_strict_queries_refuse_unknown_names():
+    with pytest.raises(InvalidRequest, match="patientname"):
+        parse_query("study", [("patientname", "Doe")], strict=True)
+    assert parse_query("study", [("accept", "x"), ("", "y")], strict=True).warnings == ()
+
+
+@pytest.mark.parametrize("name", list(NOT_SUPPORTED))
+def test_unsupported_parameters_warn_only_when_true(name):
+    assert parse_query("study", [(name, "true")]).warnings == (NOT_SUPPORTED[name],)
+    assert parse_query("study", [(name.upper(), "false")]).warnings == ()
+
+
+def test_orderby():
+    order = parse_query("series", [("orderby", "-StudyDate,SeriesNumber"), ("orderby", "00100010")]).order
+    assert [(key.attribute.keyword, key.descending) for key in order] == [
+        ("StudyDate", True),
+        ("SeriesNumber", False),
+        ("PatientName", False),
+    ]
