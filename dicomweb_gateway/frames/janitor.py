@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from dicomweb_gateway.frames.store import INCOMING, free_bytes
 
-_BUCKET_SECONDS = 10
+_BUCKET_SECONDS = 2
 _PAUSE_SECONDS = 30.0
 _REST_FACTOR = 10
 _ABANDONED_SECONDS = 3600.0
@@ -28,8 +28,9 @@ class Janitor:
     """Evicts for a whole store; one thread of one fetcher runs it.
 
     A round brings the store down to 90 % of `max_bytes`, so that rounds stay rare. Files used less than
-    `grace_seconds` ago stay: somebody may be about to open them. `writers` is how many fetchers publish;
-    this one's volume times that tells when the next round is due.
+    `grace_seconds` ago stay, as somebody may be about to open them; so under a working set larger than the
+    budget the store exceeds it by what comes in during that time and a round. `writers` is how many
+    fetchers publish; this one's volume times that tells when the next round is due.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Janitor:
         min_free_bytes: int,
         *,
         writers: int = 1,
-        grace_seconds: float = 10,
+        grace_seconds: float = 3,
     ) -> None:
         self._root = root
         self._max_bytes = max_bytes

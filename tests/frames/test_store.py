@@ -84,6 +84,17 @@ def test_a_damaged_file_is_no_answer_and_is_removed(store, damage, found_at_look
     assert not path.exists()
 
 
+@pytest.mark.parametrize("size", [1000, 9 << 20], ids=["small", "large"])
+def test_a_file_that_changes_under_a_running_process_is_no_answer(store, size):
+    frame = store.publish(KEY, bytes(size))
+    frame.open()[0].close()
+    with open(store.path(KEY), "r+b") as file:
+        file.seek(HEADER_SIZE + size // 2)
+        file.write(b"!")
+    with pytest.raises(LostFrame):
+        frame.open()
+
+
 def test_a_file_under_another_key_is_no_answer(store):
     store.publish(key(1), PAYLOAD)
     target = Path(store.path(key(2)))
