@@ -194,6 +194,8 @@ def _read_siz(siz: memoryview) -> _Image:
     width, height = right - left, bottom - top
     if min(width, height, tile_wide, tile_high) < 1 or not 1 <= components <= _LARGEST_COMPONENT_COUNT:
         raise CorruptFrame("SIZ describes an empty or impossible image")
+    if not (tile_left <= left < tile_left + tile_wide and tile_top <= top < tile_top + tile_high):
+        raise CorruptFrame("SIZ places the first tile outside the image")
     kinds = [struct.unpack_from(">BBB", siz, 36 + 3 * n) for n in range(components)]
     return {
         "width": width,

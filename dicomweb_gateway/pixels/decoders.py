@@ -38,6 +38,9 @@ CHECKED_AFTER_DECODING = {"", HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, J2K_LOSSLESS}
 """Stored syntaxes whose HealthImaging checksum covers decoded samples; "" stands for a missing UID, which
 HealthImaging uses for its own HTJ2K (healthimaging.md 3.6)."""
 
+_PADDING_BYTES = 64
+"""How far before the end of the data the end mark of a stream may stand."""
+
 
 def decode_frame(
     data: bytes, transfer_syntax_uid: str, pixels: PixelDescription, *, reduce: int = 0
@@ -162,6 +165,9 @@ def _rgb_to_ybr(samples: Samples) -> Samples:
 def _jpegls(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
     header = read_jpeg_header(data)
     guard_header(pixels, header.width, header.height, header.components)
+    # CharLS takes seconds to find out that even a small stream is cut.
+    if data.rfind(b"\xff\xd9", -_PADDING_BYTES) < 0:
+        raise UndecodablePixels("the stream is cut short")
     return fit(decode_jpegls(data), pixels, header.precision)
 
 

@@ -276,6 +276,11 @@ def test_a_stream_cut_behind_a_tile_part_serves_reduced_decodes_only():
         decode_frame(cut, HTJ2K, described(samples))
 
 
+def bad_tile_origin(stream: bytes) -> bytes:
+    """A tile grid that begins below the image: OpenJPH never comes back from it."""
+    return stream[:36] + (50).to_bytes(4, "big") + stream[40:]
+
+
 HUGE = PixelDescription(65535, 65535, samples_per_pixel=3, bits_allocated=8, bits_stored=8, high_bit=7)
 
 
@@ -299,6 +304,8 @@ HUGE = PixelDescription(65535, 65535, samples_per_pixel=3, bits_allocated=8, bit
         (encode_j2k(grey())[:-500], J2K, PixelDescription(70, 90), "cut short"),
         (b"\0\0 not deflated", DEFLATED_FRAME, PixelDescription(4, 4), "Deflated"),
         (b"junk", JXL, PixelDescription(4, 4), "JPEG XL"),
+        (imagecodecs.jpegls_encode(grey())[:-500], JLS, PixelDescription(70, 90), "cut short"),
+        (bad_tile_origin(encode_htj2k(grey())), HTJ2K, PixelDescription(70, 90), "outside the image"),
     ],
 )
 def test_what_cannot_be_right_is_refused(data, uid, pixels, reason):
