@@ -1,4 +1,4 @@
-"""How the emulator is set up: where it keeps its data, and every switch that makes it misbehave on purpose."""
+"""How the emulator is set up: where it keeps its data, and every switch that makes it misbehave."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields

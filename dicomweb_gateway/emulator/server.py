@@ -1,8 +1,21 @@
 """Runs the emulator on waitress, in this process, until it is told to stop."""
 
-from collections.abc import Callable
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 
+from waitress.server import create_server
+
+from dicomweb_gateway.emulator.app import create_emulator_app, services_of
 from dicomweb_gateway.emulator.config import EmulatorConfig
+from dicomweb_gateway.errors import SettingsError
+
+THREADS = 160
+"""Requests at once; the latency switch sleeps in its thread, so more than clients have in flight."""
+_CONNECTIONS = 4096
+_BUFFER = 64 << 20
 
 
 def run_emulator(
@@ -10,6 +23,72 @@ def run_emulator(
 ) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is called with the bound port once requests are accepted.
 
-    Port 0 takes a free one. SettingsError when another emulator uses the folder or the port is taken.
+    Port 0 takes a free one. SettingsError when another emulator uses the folder or the port is taken. Signals
+    are only taken over in the main thread.
     """
-    raise NotImplementedError
+    with serving(config, host, port) as server:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, _interrupt)
+        if ready is not None:
+            ready(server.port)
+        server.run()
+
+
+class EmulatorServer:
+    """A bound socket with the emulator behind it; `run` serves until interrupted or until `stop`."""
+
+    def __init__(self, config: EmulatorConfig, host: str, port: int) -> None:
+        self._app = create_emulator_app(config)
+        try:
+            self._server = create_server(
+                self._app,
+                host=host,
+                port=port,
+                threads=THREADS,
+                connection_limit=_CONNECTIONS,
+                backlog=1024,
+                asyncore_use_poll=True,
+                # Frames leave from memory: the default sends everything over 1 MB through a temporary file.
+                outbuf_overflow=_BUFFER,
+                send_bytes=4096,
+                clear_untrusted_proxy_headers=True,
+                ident="HealthImagingEmulator",
+            )
+        except OSError as error:
+            services_of(self._app).close()
+            raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+
+    @property
+    def port(self) -> int:
+        """The port that is bound."""
+        return int(getattr(self._server, "effective_port", 0)) or int(self._server.effective_listen[0][1])
+
+    def run(self) -> None:
+        """Serve; returns after `stop`, or after SIGTERM or SIGINT where they raise in this thread."""
+        self._server.run()
+
+    def stop(self) -> None:
+        """Make `run` return; safe from any thread."""
+        self._server.close()
+
+    def close(self) -> None:
+        """Stop serving and importing, give the folder free."""
+        self._server.close()
+        self._server.task_dispatcher.shutdown()
+        services_of(self._app).close()
+
+
+@contextmanager
+def serving(config: EmulatorConfig, host: str = "127.0.0.1", port: int = 0) -> Iterator[EmulatorServer]:
+    """A server that is closed when the block ends; the caller runs it, in this or another thread."""
+    server = EmulatorServer(config, host, port)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    """waitress ends its loop on SystemExit and lets its threads finish."""
+    raise SystemExit(0)

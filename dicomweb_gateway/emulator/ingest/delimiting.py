@@ -67,7 +67,7 @@ def in_byte_order(
     Pixels of up to 8 bits lie swapped in the 16-bit words of a big-endian OW (PS3.5 A.3): they are put into
     byte order here, and are little endian from then on.
     """
-    data: bytes = element.value
+    data = element.value or b""
     if transfer_syntax_uid != EXPLICIT_VR_BE or pixels.bits_allocated > 8:
         return data, transfer_syntax_uid
     return (swap_bytes(data) if element.VR == "OW" else data), EXPLICIT_VR_LE

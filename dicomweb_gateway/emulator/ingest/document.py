@@ -1,4 +1,4 @@
-"""A parsed DICOM data set as the attributes of one instance, sorted into HealthImaging's levels (2.1 to 2.3)."""
+"""A parsed DICOM data set as one instance's attributes, sorted into HealthImaging's levels (2.1 to 2.3)."""
 
 import struct
 from collections.abc import Sequence

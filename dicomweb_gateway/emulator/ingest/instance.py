@@ -74,8 +74,9 @@ def _imported(
     blob: str | None,
 ) -> ImportedInstance:
     frames = stored.frames if stored else ()
+    syntax = stored.transfer_syntax_uid if stored else ""
     ids = [
-        _frame_id(datastore_id, parsed.identity, number, frame.digest)
+        _frame_id((datastore_id, syntax), parsed.identity, number, frame.digest)
         for number, frame in enumerate(frames, start=1)
     ]
     document: dict[str, Any] = {"DICOM": attributes.instance, "DICOMVRs": attributes.vrs}
@@ -117,15 +118,17 @@ def _imported(
     )
 
 
-def _frame_id(datastore_id: str, identity: Identity, number: int, digest: bytes) -> str:
+def _frame_id(place: tuple[str, str], identity: Identity, number: int, digest: bytes) -> str:
     """32 hex digits that the same frame of the same instance always gets, so that nothing doubles.
+
+    `place`: data store and stored transfer syntax.
 
     The grouping elements take part: two image sets of one series, which exist because these differ, never
     share a frame id.
     """
     name = "\0".join(
         (
-            datastore_id,
+            *place,
             identity.study_uid,
             identity.series_uid,
             *identity.study_key,

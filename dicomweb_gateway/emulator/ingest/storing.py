@@ -82,9 +82,9 @@ def store_pixels(
     uid = parsed.transfer_syntax_uid
     syntax = transfer_syntax(uid)
     if syntax is not None and syntax.family == "video":
-        return _kept(uid, pixels, [whole_object(element.value)], writer)
+        return _kept(uid, pixels, [whole_object(element.value or b"")], writer)
     if syntax.encapsulated if syntax else is_undefined_length(element):
-        frames = encapsulated_frames(parsed.dataset, element.value, pixels)
+        frames = encapsulated_frames(parsed.dataset, element.value or b"", pixels)
         if uid in KEPT:
             return _kept(uid, pixels, frames, writer)
         try:
@@ -164,7 +164,7 @@ def _append(
     size_in_bytes: int,
     samples: Samples | None,
 ) -> StoredFrame:
-    """`checked` are the bytes that the checksum covers; `samples` those that the minimum and maximum count."""
+    """`checked` are the bytes that the checksum covers, `samples` what minimum and maximum count."""
     return StoredFrame(
         offset=writer.append(data),
         length=len(data),

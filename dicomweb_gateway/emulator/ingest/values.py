@@ -1,4 +1,4 @@
-"""One DICOM element as the value that HealthImaging would show in its metadata JSON (healthimaging.md 2.3)."""
+"""One DICOM element as the value that HealthImaging shows in its metadata JSON (healthimaging.md 2.3)."""
 
 import base64
 import math

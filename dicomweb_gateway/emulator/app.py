@@ -1,0 +1,84 @@
+"""HealthImaging as a WSGI app: operations, switches, counters, errors."""
+
+import logging
+
+from flask import Flask, Response, g, request
+from werkzeug.exceptions import HTTPException
+
+from dicomweb_gateway.emulator.config import EmulatorConfig
+from dicomweb_gateway.emulator.errors import InternalFailure, InvalidRequest, ServiceError, UnknownOperation
+from dicomweb_gateway.emulator.routes.datastores import datastore_routes
+from dicomweb_gateway.emulator.routes.image_sets import image_set_routes
+from dicomweb_gateway.emulator.routes.jobs import job_routes
+from dicomweb_gateway.emulator.routes.side import side_routes
+from dicomweb_gateway.emulator.services import Services, open_services
+from dicomweb_gateway.emulator.wire import error_answer
+
+SERVICES = "emulator"
+"""Key in `app.extensions` under which the app's Services are; whoever makes the app closes them."""
+
+log = logging.getLogger(__name__)
+
+
+def create_emulator_app(config: EmulatorConfig) -> Flask:
+    """The emulator over the folder of `config`, its import thread running.
+
+    SettingsError when another emulator uses the folder. Close with `services_of(app).close()`.
+    """
+    services = open_services(config)
+    app = Flask(__name__, static_folder=None)
+    app.extensions[SERVICES] = services
+    for routes in (datastore_routes, job_routes, image_set_routes):
+        app.register_blueprint(routes(services))
+    app.register_blueprint(side_routes(services))
+    _count_and_disturb(app, services)
+    _answer_errors(app)
+    return app
+
+
+def services_of(app: Flask) -> Services:
+    """The parts behind an app."""
+    services: Services = app.extensions[SERVICES]
+    return services
+
+
+def _operation() -> str | None:
+    """The operation of the current request; None for side routes and unknown paths."""
+    blueprint, _, operation = (request.endpoint or "").rpartition(".")
+    return operation if operation and blueprint != "side" else None
+
+
+def _count_and_disturb(app: Flask, services: Services) -> None:
+    @app.before_request
+    def begin() -> None:
+        operation = _operation()
+        if operation is not None:
+            g.counted = operation
+            services.counters.begin(operation)
+            services.mishaps.before(operation)
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        operation = g.pop("counted", None)
+        if operation is not None:
+            services.counters.end(operation, response.status_code, response.content_length or 0)
+        return response
+
+
+def _answer_errors(app: Flask) -> None:
+    @app.errorhandler(ServiceError)
+    def known(error: ServiceError) -> Response:
+        return error_answer(error)
+
+    @app.errorhandler(HTTPException)
+    def outside(error: HTTPException) -> Response:
+        if error.code in (404, 405):
+            return error_answer(
+                UnknownOperation(f"This emulator has no operation {request.method} {request.path}")
+            )
+        return error_answer(InvalidRequest(error.description or "The request is malformed"))
+
+    @app.errorhandler(Exception)
+    def unforeseen(error: Exception) -> Response:
+        log.error("%s %s failed", request.method, request.path, exc_info=error)
+        return error_answer(InternalFailure("An internal error occurred"))

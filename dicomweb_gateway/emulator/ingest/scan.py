@@ -1,0 +1,58 @@
+"""Finds the files of an import job, in sorted path order, and names them in file URIs."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from urllib.parse import unquote, urlsplit
+
+from dicomweb_gateway.emulator.errors import InvalidRequest
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """One file as it lay there when the job looked; times in nanoseconds."""
+
+    path: str
+    size: int
+    mtime_ns: int
+
+
+def folder_of_uri(uri: str, name: str) -> str:
+    """The absolute path in a `file:///folder/` URI; InvalidRequest, naming `name`, for anything else."""
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        parts = urlsplit("")
+    local = parts.scheme == "file" and parts.netloc in ("", "localhost") and parts.path.startswith("/")
+    if not local or parts.query or parts.fragment:
+        raise InvalidRequest(f"{name} must be a file:///folder/ URI (this emulator has no S3)")
+    path = unquote(parts.path, errors="surrogateescape")
+    if "\0" in path:
+        raise InvalidRequest(f"{name} must be a file:///folder/ URI without NUL")
+    return path
+
+
+def find_files(root: str) -> list[FoundFile]:
+    """All files below a folder (or the one file that `root` is), in the order of their paths' bytes.
+
+    Links to files count as files; links to folders are not followed, so that no loop is possible. What
+    vanishes or cannot be listed while looking is left out.
+    """
+    if not os.path.isdir(root):
+        return list(_found(root))
+    paths = (os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
+    return [found for path in sorted(paths, key=os.fsencode) for found in _found(path)]
+
+
+def printable(path: str) -> str:
+    """`path` as valid Unicode, for logs; bytes that are no UTF-8 become U+FFFD."""
+    return os.fsencode(path).decode("utf-8", "replace")
+
+
+def _found(path: str) -> Iterator[FoundFile]:
+    try:
+        status = os.stat(path)
+    except OSError:
+        return
+    if os.path.isfile(path):
+        yield FoundFile(path, status.st_size, status.st_mtime_ns)

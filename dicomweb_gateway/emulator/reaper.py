@@ -1,0 +1,50 @@
+"""Finishes deletions a moment after they were accepted, as the service does (healthimaging.md 4.5)."""
+
+import logging
+import threading
+
+from dicomweb_gateway.emulator.image_sets import finish_deletions
+from dicomweb_gateway.emulator.storage import Storage
+
+DELAY = 0.3
+"""Seconds in which an image set can be seen LOCKED."""
+
+log = logging.getLogger(__name__)
+
+
+class Reaper:
+    """One thread; deletions that a crash interrupted are finished when it starts."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self._stop = threading.Event()
+        self._wake = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._wake.set()
+        self._thread.start()
+
+    def wake(self) -> None:
+        """There is something to delete."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait()
+            self._wake.clear()
+            if self._stop.wait(DELAY):
+                break
+            try:
+                finish_deletions(self._storage)
+            except Exception:
+                log.exception("deleting an image set failed; it is tried again at the next deletion or start")
+        self._storage.catalogue.close()

@@ -1,0 +1,48 @@
+"""The parts of one emulator, made together and handed to the routes."""
+
+from dataclasses import dataclass
+
+from dicomweb_gateway.emulator.config import EmulatorConfig
+from dicomweb_gateway.emulator.counters import Counters
+from dicomweb_gateway.emulator.ingest.importer import Importer
+from dicomweb_gateway.emulator.mishaps import Mishaps
+from dicomweb_gateway.emulator.reaper import Reaper
+from dicomweb_gateway.emulator.storage import Storage
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything that a request may need."""
+
+    config: EmulatorConfig
+    storage: Storage
+    importer: Importer
+    reaper: Reaper
+    mishaps: Mishaps
+    counters: Counters
+
+    def close(self) -> None:
+        """Stop the threads and give the folder free; an unfinished import goes on at the next start."""
+        self.importer.stop()
+        self.reaper.stop()
+        self.storage.close()
+
+
+def open_services(config: EmulatorConfig) -> Services:
+    """Open the folder, sweep what a crash left there, and start the threads that finish what it interrupted.
+
+    SettingsError when another emulator uses the folder.
+    """
+    storage = Storage(config.data_dir)
+    storage.sweep()
+    services = Services(
+        config=config,
+        storage=storage,
+        importer=Importer(storage, config),
+        reaper=Reaper(storage),
+        mishaps=Mishaps(config.faults),
+        counters=Counters(),
+    )
+    services.reaper.start()
+    services.importer.start()
+    return services
