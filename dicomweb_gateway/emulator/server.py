@@ -5,8 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from waitress.server import create_server
+from waitress.wasyncore import close_all
 
 from dicomweb_gateway.emulator.app import create_emulator_app, services_of
 from dicomweb_gateway.emulator.config import EmulatorConfig
@@ -40,9 +42,11 @@ class EmulatorServer:
 
     def __init__(self, config: EmulatorConfig, host: str, port: int) -> None:
         self._app = create_emulator_app(config)
+        self._map: dict[int, Any] = {}
         try:
-            self._server = create_server(
+            self._server: Any = create_server(
                 self._app,
+                map=self._map,
                 host=host,
                 port=port,
                 threads=THREADS,
@@ -61,22 +65,30 @@ class EmulatorServer:
 
     @property
     def port(self) -> int:
-        """The port that is bound."""
-        return int(getattr(self._server, "effective_port", 0)) or int(self._server.effective_listen[0][1])
+        """The port that is bound; the first one where a host name stands for several addresses."""
+        listening = getattr(self._server, "effective_listen", None)
+        return int(listening[0][1] if listening else self._server.effective_port)
 
     def run(self) -> None:
         """Serve; returns after `stop`, or after SIGTERM or SIGINT where they raise in this thread."""
         self._server.run()
 
     def stop(self) -> None:
-        """Make `run` return; safe from any thread."""
-        self._server.close()
+        """Make `run` return; safe from any thread. Connections are cut."""
+        for dispatcher in list(self._map.values()):
+            if hasattr(dispatcher, "pull_trigger"):
+                dispatcher.pull_trigger(self._cut)
+                return
 
     def close(self) -> None:
-        """Stop serving and importing, give the folder free."""
-        self._server.close()
+        """Stop importing and give the folder free; for after `run`."""
+        self._cut()
         self._server.task_dispatcher.shutdown()
         services_of(self._app).close()
+
+    def _cut(self) -> None:
+        """Close every socket, whereupon waitress's loop has nothing left to wait for."""
+        close_all(self._map, ignore_all=True)
 
 
 @contextmanager

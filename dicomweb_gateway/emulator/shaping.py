@@ -13,33 +13,13 @@ from dicomweb_gateway.dicom.dictionary import attribute_of_keyword
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.emulator.config import Faults
+from dicomweb_gateway.emulator.ingest.values import BINARY, NUMBERS
 from dicomweb_gateway.pixels.decoders import decode_frame
 from dicomweb_gateway.pixels.encoders import box_jp2, drop_tlm
 
 Document = dict[str, Any]
 ReadFrame = Callable[[str], bytes]
-_UNPADDED = frozenset(
-    [
-        "SQ",
-        "OB",
-        "OW",
-        "OF",
-        "OD",
-        "OL",
-        "OV",
-        "UN",
-        "US",
-        "SS",
-        "UL",
-        "SL",
-        "UV",
-        "SV",
-        "FL",
-        "FD",
-        "AT",
-        "UI",
-    ]
-)
+_UNPADDED = {"SQ", "AT", "UI", *NUMBERS, *BINARY}
 _LOWER_LEVELS = 2
 
 

@@ -6,48 +6,32 @@ from pydicom import Dataset
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.hooks import raw_element_vr
 
+from dicomweb_gateway.emulator.ingest.values import BINARY, NUMBERS
+
 _PIXEL_REPRESENTATION = 0x00280103
 _LUT_DESCRIPTOR = 0x00283002
 _LUT_DATA = 0x00283006
 _WAVEFORM_BITS = 0x54001004
-_KNOWN = frozenset(
-    [
-        "AE",
-        "AS",
-        "AT",
-        "CS",
-        "DA",
-        "DS",
-        "DT",
-        "FD",
-        "FL",
-        "IS",
-        "LO",
-        "LT",
-        "OB",
-        "OD",
-        "OF",
-        "OL",
-        "OV",
-        "OW",
-        "PN",
-        "SH",
-        "SL",
-        "SQ",
-        "SS",
-        "ST",
-        "SV",
-        "TM",
-        "UC",
-        "UI",
-        "UL",
-        "UN",
-        "UR",
-        "US",
-        "UT",
-        "UV",
-    ]
-)
+_KNOWN = {
+    "AE",
+    "AS",
+    "AT",
+    "CS",
+    "DA",
+    "DS",
+    "DT",
+    "IS",
+    "LO",
+    "LT",
+    "PN",
+    "SH",
+    "SQ",
+    "ST",
+    "TM",
+    "UC",
+    "UI",
+}
+_KNOWN |= {"UR", "UT", *NUMBERS, *BINARY}
 
 
 def actual_vr(
