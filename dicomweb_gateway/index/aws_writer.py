@@ -7,7 +7,7 @@ with the first unless the later image set is primary.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, update
+from sqlalchemy import Connection, Select, Table, delete, exists, insert, select, update
 
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.values import text
@@ -205,6 +205,5 @@ def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> N
 
 def _drop_patient(connection: Connection, patient_pkey: int) -> None:
     """Remove a patient who has no study left."""
-    used = select(func.count()).select_from(aws.study).where(aws.study.c.patient_pkey == patient_pkey)
-    if connection.execute(used).scalar_one() == 0:
-        connection.execute(delete(aws.patient).where(aws.patient.c.patient_pkey == patient_pkey))
+    studies = exists().where(aws.study.c.patient_pkey == patient_pkey)
+    connection.execute(delete(aws.patient).where(aws.patient.c.patient_pkey == patient_pkey, ~studies))

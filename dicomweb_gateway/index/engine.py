@@ -21,7 +21,7 @@ POOL_TIMEOUT = 10
 RECYCLE_AFTER = 600
 """Seconds after which a MySQL connection is replaced; below the idle timeouts of usual proxies."""
 
-WRITE_TRIES = 5
+WRITE_TRIES = 12
 """Times that a write is tried when another indexer gets in its way (deadlock, same new key)."""
 
 _SQLITE_START = "sqlite_start"
@@ -74,10 +74,12 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A transaction that will write, committed at the end; driver errors come out untranslated.
 
     On SQLite it takes the write lock at once: a read lock that is raised later fails at the first
-    contention instead of waiting.
+    contention instead of waiting. Elsewhere it reads what is committed and locks rows, not gaps between
+    them, which two indexers of different studies would contend for.
     """
-    marked = engine.execution_options(**{_SQLITE_START: "BEGIN IMMEDIATE"})
-    with marked.begin() as connection:
+    sqlite = engine.dialect.name == "sqlite"
+    options = {_SQLITE_START: "BEGIN IMMEDIATE"} if sqlite else {"isolation_level": "READ COMMITTED"}
+    with engine.execution_options(**options).begin() as connection:
         yield connection
 
 

@@ -1,7 +1,9 @@
 """The image sets that the index knows, and which of two wins (dicomweb.md Q-52)."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
+from zlib import crc32
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, insert, select, update
 
@@ -48,6 +50,14 @@ def find_set(connection: Connection, datastore_id: str, image_set_id: str) -> St
     """The stored image set, None when the index does not know it."""
     row = connection.execute(_select(is_set(datastore_id, image_set_id))).first()
     return None if row is None else StoredSet(*row)
+
+
+def lock_studies(connection: Connection, study_uids: Iterable[str]) -> None:
+    """Wait until no other indexer writes these studies, and keep others out until the transaction ends."""
+    slots = {crc32(uid.encode()) % side.LOCK_SLOTS for uid in study_uids}
+    table = side.gateway_lock
+    query = select(table.c.slot).where(table.c.slot.in_(sorted(slots))).order_by(table.c.slot)
+    connection.execute(query.with_for_update()).all()
 
 
 def sets_of_study(connection: Connection, study_uid: str) -> dict[int, StoredSet]:

@@ -1,5 +1,7 @@
 """One image set's metadata document into index rows, in one transaction, as often as one likes."""
 
+import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,6 +20,7 @@ from dicomweb_gateway.index.image_set_rows import (
     StoredSet,
     find_set,
     links_of_study,
+    lock_studies,
     naive_utc,
     put_links,
     put_set,
@@ -25,6 +28,9 @@ from dicomweb_gateway.index.image_set_rows import (
 )
 
 Result = TypeVar("Result")
+
+BACKOFF = 0.02
+"""Seconds that a writer waits at most after its first failed try; each further try waits longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +87,7 @@ def _index(
     is_primary: bool | None,
     updated_at: datetime | None,
 ) -> IndexedImageSet:
-    known = find_set(connection, document.datastore_id, document.image_set_id)
+    known = _locked_set(connection, document.datastore_id, document.image_set_id, document.study_uid)
     if known is not None and known.version > version:
         return IndexedImageSet(known.ref, known.study_uid, False, 0, 0, ())
     reindex: list[ImageSetRef] = []
@@ -108,6 +114,15 @@ def _index(
     return IndexedImageSet(
         own.ref, own.study_uid, True, len(document.raw_series), len(after), tuple(dict.fromkeys(reindex))
     )
+
+
+def _locked_set(
+    connection: Connection, datastore_id: str, image_set_id: str, *study_uids: str
+) -> StoredSet | None:
+    """The stored image set, with its study and `study_uids` locked against other indexers."""
+    known = find_set(connection, datastore_id, image_set_id)
+    lock_studies(connection, [*study_uids, *([known.study_uid] if known else [])])
+    return find_set(connection, datastore_id, image_set_id)
 
 
 def _write(
@@ -140,7 +155,7 @@ def _write(
 
 
 def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> list[ImageSetRef]:
-    own = find_set(connection, datastore_id, image_set_id)
+    own = _locked_set(connection, datastore_id, image_set_id)
     if own is None:
         return []
     heirs = _heirs(connection, own)
@@ -170,12 +185,13 @@ def _heirs(connection: Connection, own: StoredSet) -> list[ImageSetRef]:
 def _retried(engine: Engine, write: Callable[[Connection], Result]) -> Result:
     """`write` in a transaction of its own, tried again when another writer got in its way."""
     with index_errors():
-        for _ in range(WRITE_TRIES - 1):
+        for attempt in range(1, WRITE_TRIES):
             try:
                 with writing(engine) as connection:
                     return write(connection)
             except Exception as error:
                 if not is_contention(error):
                     raise
+            time.sleep(random.uniform(0, BACKOFF * attempt))  # noqa: S311 - spreads writers, hides nothing
         with writing(engine) as connection:
             return write(connection)

@@ -8,6 +8,7 @@
         ├ gateway_request           items of RequestAttributesSequence
         └ gateway_instance          one instance, from the image set that wins (dicomweb.md Q-52)
            └ gateway_frame             its frames in order
+    gateway_lock              rows that indexers lock, so that one study is written by one at a time
     gateway_secret            random secrets that all hosts of one service share
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
@@ -36,6 +37,9 @@ from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.schema import SchemaItem
 
 from dicomweb_gateway.index.tables import TEXT_LENGTH, Clock, Key, metadata
+
+LOCK_SLOTS = 64
+"""Rows of `gateway_lock`; an indexer holds the one that its study falls on."""
 
 NAME_LENGTH = 512
 """Characters of a folded name group; longer ones are cut on both sides of a comparison."""
@@ -224,3 +228,5 @@ gateway_secret = _table(
     Column("name", String(64), primary_key=True),
     Column("value", String(128), nullable=False),
 )
+
+gateway_lock = _table("gateway_lock", Column("slot", Integer, primary_key=True, autoincrement=False))

@@ -361,6 +361,8 @@ _side_table(
     Column("value", String(128), nullable=False),
 )
 
+lock = _side_table("gateway_lock", Column("slot", Integer, primary_key=True, autoincrement=False))
+
 
 _PATIENT = """
     issuer.issuerofpatientid, issuer.description, patient.patientid, patient.patientname,
@@ -417,6 +419,8 @@ def _seed(connection: Connection) -> None:
     found = select(issuer.c.issuer_pkey).where(issuer.c.issuerofpatientid == default["issuerofpatientid"])
     if connection.execute(found).first() is None:
         connection.execute(insert(issuer).values(default))
+    if connection.execute(select(lock.c.slot)).first() is None:
+        connection.execute(insert(lock), [{"slot": number} for number in range(64)])
 
 
 def _add_views(connection: Connection, present: set[str]) -> None:

@@ -16,7 +16,7 @@ def test_making_an_engine_connects_to_nothing(tmp_path):
     assert not (tmp_path / "deep" / "index.db").exists()
 
 
-def test_sqlite_is_set_up(engine):
+def test_sqlite_is_set_up(sqlite_only, engine):
     with reading(engine) as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA foreign_keys")).scalar() == 1
@@ -42,7 +42,7 @@ def test_other_errors_pass():
         raise ZeroDivisionError
 
 
-def test_readers_do_not_wait_for_a_writer(engine):
+def test_readers_do_not_wait_for_a_writer(sqlite_only, engine):
     with engine.execution_options(sqlite_start="BEGIN IMMEDIATE").begin() as writer:
         writer.execute(text("INSERT INTO imagetype (type) VALUES ('x')"))
         with reading(engine) as connection:

@@ -39,7 +39,7 @@ def test_revisions(index_url):
     assert migrate.is_current(index_url)
 
 
-def test_runs_on_a_database_that_aws_made_and_filled(index_url):
+def test_runs_on_a_database_that_aws_made_and_filled(sqlite_only, index_url):
     engine = make_engine(index_url)
     with engine.begin() as connection:
         for statement in AWS_TABLES.split(";"):

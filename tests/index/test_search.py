@@ -54,8 +54,8 @@ REQUESTS = [
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory):
-    url = f"sqlite:///{tmp_path_factory.mktemp('index')}/index.db"
+def filled(new_index_url):
+    url = new_index_url()
     upgrade(url)
     engine = make_engine(url)
     for study_uid, (patient, study, series) in STUDIES.items():
