@@ -73,7 +73,7 @@ def box_jp2(codestream: bytes) -> bytes:
         return codestream
     facts = parse_codestream(codestream)
     depth = (facts.precision - 1) | (0x80 if facts.signed else 0)
-    header = struct.pack(">IIHBBBB", facts.height, facts.width, facts.components, depth, 7, 0, 0)
+    header = struct.pack(">IIHBBBB", facts.height, facts.width, facts.components, depth, 7, 1, 0)
     colour = struct.pack(">BBBI", 1, 0, 0, _SRGB if facts.components == 3 else _GREYSCALE)
     boxes = (
         JP2_SIGNATURE,

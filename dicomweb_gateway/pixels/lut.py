@@ -27,9 +27,11 @@ class Lut:
 
     def apply(self, inputs: Samples) -> Samples:
         """Outputs for `inputs` of any numeric dtype, in their shape; NaN counts as the first input."""
-        top = len(self.values) - 1
-        index = np.clip(np.nan_to_num(inputs, nan=self.first) - self.first, 0, top)
-        chosen: Samples = self.values[index.astype(np.intp)]
+        if inputs.dtype.kind == "f":
+            offsets = np.nan_to_num(inputs, nan=self.first) - self.first
+        else:
+            offsets = inputs.astype("i4" if inputs.dtype.itemsize < 4 else "i8") - self.first
+        chosen: Samples = self.values[np.clip(offsets, 0, len(self.values) - 1).astype(np.intp)]
         return chosen
 
     @property

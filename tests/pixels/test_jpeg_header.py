@@ -1,0 +1,44 @@
+"""JPEG headers as encoders write them."""
+
+import imagecodecs
+import numpy as np
+import pytest
+
+from dicomweb_gateway.errors import UndecodablePixels
+from dicomweb_gateway.pixels.jpeg_header import JpegHeader, read_jpeg_header
+
+GREY = np.zeros((20, 30), "u1")
+COLOUR = np.zeros((20, 30, 3), "u1")
+
+
+@pytest.mark.parametrize(
+    ("stream", "header"),
+    [
+        (imagecodecs.jpeg8_encode(GREY), JpegHeader(30, 20, 1, 8, False, None)),
+        (imagecodecs.jpeg8_encode(COLOUR), JpegHeader(30, 20, 3, 8, False, "YCBCR")),
+        (
+            imagecodecs.jpeg8_encode(COLOUR, colorspace="RGB", outcolorspace="RGB"),
+            JpegHeader(30, 20, 3, 8, False, "RGB"),
+        ),
+        (
+            imagecodecs.jpeg8_encode(GREY.astype("u2"), lossless=True, bitspersample=12),
+            JpegHeader(30, 20, 1, 12, True, None),
+        ),
+        (imagecodecs.jpegls_encode(GREY), JpegHeader(30, 20, 1, 8, True, None)),
+    ],
+)
+def test_headers(stream, header):
+    assert read_jpeg_header(bytes(stream)) == header
+
+
+def test_fill_bytes_before_a_marker_are_skipped():
+    stream = bytes(imagecodecs.jpeg8_encode(GREY))
+    assert read_jpeg_header(stream[:2] + b"\xff\xff" + stream[2:]) == read_jpeg_header(stream)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xe0\x00\x00", b"GIF89a"]
+)
+def test_no_header(data):
+    with pytest.raises(UndecodablePixels):
+        read_jpeg_header(data)
