@@ -1,8 +1,11 @@
 """The AWS metadata index (ahiindex) and the gateway's side tables, as they were at the first release.
 
 Only what is missing is created, so that this also runs on a database that the AWS project made and filled
-(healthimaging.md 6.4): tables that exist keep their columns and rows, and get the indexes they lack.
+(healthimaging.md 6.4): tables that exist keep their columns and rows, get wider columns where ours are
+wider, and the indexes they lack.
 """
+
+from typing import Any
 
 from alembic import op
 from sqlalchemy import (
@@ -29,6 +32,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import mysql
 from sqlalchemy.sql.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
 
 revision = "0001"
 down_revision = None
@@ -397,11 +401,35 @@ def upgrade() -> None:
     present = set(known.get_table_names())
     for table in metadata.sorted_tables:
         if table.name in present:
+            _widen(connection, known, table)
             _add_indexes(connection, known, table)
         else:
             table.create(connection)
     _seed(connection)
     _add_views(connection, set(known.get_view_names()))
+
+
+def _widen(connection: Connection, known: Inspector, table: Table) -> None:
+    """Columns of an existing table as wide as ours; SQLite takes any length anyway."""
+    if connection.dialect.name == "sqlite":
+        return
+    existing = {column["name"]: column for column in known.get_columns(table.name)}
+    for column in table.columns:
+        found = existing.get(column.name)
+        if found is not None and _is_wider(column.type, found["type"]):
+            op.alter_column(
+                table.name,
+                column.name,
+                type_=column.type,
+                existing_type=found["type"],
+                existing_nullable=found["nullable"],
+            )
+
+
+def _is_wider(ours: TypeEngine[Any], theirs: TypeEngine[Any]) -> bool:
+    if isinstance(ours, String) and isinstance(theirs, String):
+        return theirs.length is not None and (ours.length is None or ours.length > theirs.length)
+    return isinstance(ours, Time) and isinstance(theirs, mysql.TIME) and not theirs.fsp
 
 
 def _add_indexes(connection: Connection, known: Inspector, table: Table) -> None:

@@ -1,19 +1,26 @@
+from datetime import time
+
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 
 from dicomweb_gateway.index import migrate, side_tables
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
-from dicomweb_gateway.index.tables import metadata
+from dicomweb_gateway.index.tables import metadata, study
 from tests.index.documents import simple
 
 AWS_TABLES = """
-CREATE TABLE issuer (issuer_pkey INTEGER PRIMARY KEY, issuerofpatientid VARCHAR(64) NOT NULL UNIQUE,
+CREATE TABLE issuer (issuer_pkey {key}, issuerofpatientid VARCHAR(64) NOT NULL UNIQUE,
     description VARCHAR(1024));
-CREATE TABLE patient (patient_pkey INTEGER PRIMARY KEY, issuer_pkey BIGINT NOT NULL, patientid VARCHAR(64),
+CREATE TABLE patient (patient_pkey {key}, issuer_pkey BIGINT NOT NULL, patientid VARCHAR(64),
     patientname VARCHAR(64), patientbirthdate DATE, patientsex VARCHAR(16), patientcomments TEXT,
     UNIQUE (patientid, issuer_pkey));
+CREATE TABLE study (study_pkey {key}, patient_pkey BIGINT NOT NULL,
+    studyinstanceuid VARCHAR(64) NOT NULL UNIQUE,
+    accessionnumber VARCHAR(16), studyid VARCHAR(16), studydate DATE, studytime TIME,
+    studydescription VARCHAR(64), referringphysicianname VARCHAR(64), numberofstudyrelatedseries INT,
+    numberofstudyrelatedinstances INT);
 INSERT INTO issuer VALUES (1, 'DEFAULT_DOMAIN', NULL);
 INSERT INTO patient VALUES (7, 1, 'KEPT', 'None', NULL, 'None', NULL)
 """
@@ -39,19 +46,24 @@ def test_revisions(index_url):
     assert migrate.is_current(index_url)
 
 
-def test_runs_on_a_database_that_aws_made_and_filled(sqlite_only, index_url):
+def test_runs_on_a_database_that_aws_made_and_filled(index_url):
     engine = make_engine(index_url)
+    key = "INTEGER PRIMARY KEY" if engine.dialect.name == "sqlite" else "BIGINT AUTO_INCREMENT PRIMARY KEY"
     with engine.begin() as connection:
-        for statement in AWS_TABLES.split(";"):
+        for statement in AWS_TABLES.format(key=key).split(";"):
             connection.execute(text(statement))
     migrate.upgrade(index_url)
-    index_image_set(engine, simple("1.2", "a"), version=1)
+    wide = {"StudyID": "x" * 200, "AccessionNumber": "y" * 200, "StudyTime": "101112.5"}
+    index_image_set(engine, simple("1.2", "a", study=wide), version=1)
     with engine.connect() as connection:
         patients = connection.execute(text("SELECT patient_pkey, patientid FROM patient ORDER BY 1")).all()
         issuers = connection.execute(text("SELECT count(*) FROM issuer")).scalar()
+        columns = study.c.studyid, study.c.accessionnumber, study.c.studytime
+        written = connection.execute(select(*columns)).one()
     assert patients[0] == (7, "KEPT")
     assert [row[1] for row in patients] == ["KEPT", "P1"]
     assert issuers == 1
+    assert tuple(written) == ("x" * 200, "y" * 200, time(10, 11, 12, 500000))
     assert {"patient_patientid", "patient_patientname"} <= {
         index["name"] for index in inspect(engine).get_indexes("patient")
     }
@@ -62,9 +74,9 @@ def test_runs_on_a_database_that_aws_made_and_filled(sqlite_only, index_url):
 def test_views_answer_one_row_for_each_study_and_series(engine):
     index_image_set(engine, simple("1.2", "a", series_tags={"Modality": "MR"}), version=1)
     with engine.connect() as connection:
-        study = connection.execute(text("SELECT * FROM full_study_view")).one()
+        one = connection.execute(text("SELECT * FROM full_study_view")).one()
         series = connection.execute(text("SELECT * FROM full_series_view")).one()
-    assert (study.issuerofpatientid, study.patientid, study.modalitiesinstudy) == (
+    assert (one.issuerofpatientid, one.patientid, one.modalitiesinstudy) == (
         "DEFAULT_DOMAIN",
         "P1",
         "MR",
