@@ -19,6 +19,7 @@ from dicomweb_gateway.dicom.transfer_syntax import (
 )
 from dicomweb_gateway.errors import CorruptFrame, UndecodablePixels
 from dicomweb_gateway.pixels.jpeg_header import JpegHeader, read_jpeg_header
+from dicomweb_gateway.pixels.jpegxl_header import read_jpegxl_size
 from dicomweb_gateway.pixels.native import decode_native, native_bytes
 from dicomweb_gateway.pixels.optionals import (
     Samples,
@@ -172,6 +173,7 @@ def _jpegls(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Sam
 
 
 def _jpegxl(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
+    guard_header(pixels, *read_jpegxl_size(data), pixels.samples_per_pixel)
     samples = decode_jpegxl(data)
     if samples.ndim == 3 and samples.shape[2] == 1:
         samples = samples[..., 0]

@@ -49,14 +49,28 @@ def reference(dataset: Dataset, samples, pixels: PixelDescription, photometric: 
         return samples / ((1 << pixels.bits_stored) - 1) * 255
     if photometric.startswith("YBR"):
         return convert_color_space(samples, photometric, "RGB")
-    if "PerFrameFunctionalGroupsSequence" in dataset or "SegmentationType" in dataset:
+    if "SegmentationType" in dataset or pixels.is_float:
         return None
+    dataset = flattened(dataset, 0)
     values = apply_modality_lut(stored, dataset)
     if "VOILUTSequence" in dataset or dataset.get("WindowWidth") not in (None, "", []):
         grey = scaled(apply_voi_lut(values, dataset), *output_range(dataset, pixels))
     else:
         grey = stretched(values, stored, shown.padding)
     return 255 - grey if shown.inverse else grey
+
+
+def flattened(dataset: Dataset, frame_index: int) -> Dataset:
+    """A data set with the frame's rescale and window where pydicom's functions look for them."""
+    flat = Dataset()
+    flat.update(dataset)
+    frames = dataset.get("PerFrameFunctionalGroupsSequence") or []
+    shared = dataset.get("SharedFunctionalGroupsSequence") or []
+    for groups in (*shared[:1], *frames[frame_index : frame_index + 1]):
+        for keyword in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
+            for item in groups.get(keyword) or ():
+                flat.update(item)
+    return flat
 
 
 def output_range(dataset: Dataset, pixels: PixelDescription) -> tuple[float, float]:
