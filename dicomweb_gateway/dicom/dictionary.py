@@ -44,9 +44,12 @@ def attribute_of_keyword(keyword: str) -> Attribute | None:
 
 @cache
 def attribute_of_tag(tag: int) -> Attribute | None:
-    """The dictionary row of `tag`, with repeating groups (50xx, 60xx) resolved; None when unknown."""
+    """The dictionary row of `tag`, with repeating groups (50xx, 60xx) resolved; None when unknown.
+
+    Only even groups repeat (PS3.5 7.6): (6001,0010) is a private creator, not OverlayRows.
+    """
     row = DicomDictionary.get(tag)
-    if row is None:
+    if row is None and not is_private(tag):
         text = f"{tag:08X}"
         for mask, repeated in RepeatersDictionary.items():
             if all(m in ("x", c) for m, c in zip(mask.upper().replace("X", "x"), text, strict=True)):
