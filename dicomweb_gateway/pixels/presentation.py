@@ -140,7 +140,7 @@ def _mask_range(dataset: Dataset) -> tuple[float, float] | None:
 
 def _has_embedded_overlay(dataset: Dataset) -> bool:
     """Whether an overlay plane (60xx) lives in bits of the pixel words (PS3.3 C.9.2, retired form)."""
-    return any(_value(dataset, (group, 0x0102)) not in (None, 0) for group in range(0x6000, 0x6020, 2))
+    return any(bool(_value(dataset, (group, 0x0102))) for group in range(0x6000, 0x6020, 2))
 
 
 def _first_group(dataset: Dataset, frame_index: int, keyword: str) -> Dataset | None:
