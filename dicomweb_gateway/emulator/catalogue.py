@@ -65,6 +65,7 @@ class Catalogue:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._local = threading.local()
+        self._open: list[sqlite3.Connection] = []
         self.write_lock = threading.RLock()
         with self.write_lock:
             self._connection().executescript(_SCHEMA)
@@ -92,18 +93,20 @@ class Catalogue:
             connection.execute("COMMIT")
 
     def close(self) -> None:
-        """Close this thread's connection; other threads' end with them."""
-        connection = getattr(self._local, "connection", None)
-        if connection is not None:
-            connection.close()
-            self._local.connection = None
+        """Close all threads' connections; only when no thread uses them any more."""
+        while self._open:
+            self._open.pop().close()
 
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, isolation_level=None, timeout=60)
+            # Each thread keeps to its own connection; only `close` touches those of other threads.
+            connection = sqlite3.connect(
+                self._path, isolation_level=None, timeout=60, check_same_thread=False
+            )
             connection.row_factory = sqlite3.Row
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
             self._local.connection = connection
+            self._open.append(connection)
         return connection

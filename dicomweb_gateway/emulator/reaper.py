@@ -47,4 +47,3 @@ class Reaper:
                 finish_deletions(self._storage)
             except Exception:
                 log.exception("deleting an image set failed; it is tried again at the next deletion or start")
-        self._storage.catalogue.close()

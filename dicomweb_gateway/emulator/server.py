@@ -55,7 +55,6 @@ class EmulatorServer:
                 asyncore_use_poll=True,
                 # Frames leave from memory: the default sends everything over 1 MB through a temporary file.
                 outbuf_overflow=_BUFFER,
-                send_bytes=4096,
                 clear_untrusted_proxy_headers=True,
                 ident="HealthImagingEmulator",
             )

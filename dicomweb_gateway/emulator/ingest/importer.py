@@ -97,7 +97,6 @@ class Importer:
                     self._run_job(job)
         finally:
             self._pool.close()
-            self._storage.catalogue.close()
 
     def _run_job(self, job: Row) -> None:
         catalogue = self._storage.catalogue
