@@ -1,7 +1,9 @@
 """Health for people, scripts and load balancers (DESIGN 4; dicomweb.md S-3)."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
+from markupsafe import escape
 
+from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.responses import error_response
 from dicomweb_gateway.web.services import services
 
@@ -20,6 +22,21 @@ def health() -> Response:
     response.headers["Cache-Control"] = "no-store"
     for note in report.notes:
         response.headers.add("Warning", f'199 - "{note}"')
+    return response
+
+
+@blueprint.get("/")
+def home() -> Response:
+    """A page for people who open the address in a browser; 200 for scripts that look here (S-3)."""
+    path = escape(base_url(request, services().config))
+    text = (
+        "<!doctype html><html lang=en><meta charset=utf-8><title>dicomweb-gateway</title>"
+        f"<h1>dicomweb-gateway</h1><p>Point a DICOMweb viewer at <code>{path}</code>."
+        f'<p><a href="{path}/studies?limit=25">Studies</a> &middot; <a href="health">Health</a>'
+    )
+    response = Response(text, content_type="text/html; charset=utf-8")
+    response.headers["Content-Security-Policy"] = "default-src 'none'"
+    response.headers["Cache-Control"] = "no-store"
     return response
 
 

@@ -13,6 +13,8 @@ from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
 from dicomweb_gateway.web.files import SegmentFile
 
+_GATHERED = 4 << 20
+
 NO_CACHE = "private, no-cache"
 """Instances may be imported again, so DICOMweb answers are revalidated (H-5)."""
 
@@ -30,17 +32,23 @@ def json_response(request: Request, body: bytes, media_type: str, etag: str | No
 def json_stream(
     request: Request, pieces: Iterator[bytes], media_type: str, etag: str | None = None
 ) -> Response:
-    """A JSON answer that is made while it goes out; compressed when the client takes it (J-8).
+    """A JSON answer that is made piece by piece; compressed when the client takes it (J-8).
 
-    The first piece is made here, so that what fails at once still becomes an error answer (M-9).
+    Up to 4 MB as sent are gathered first: such an answer gets its Content-Length, which keeps the connection
+    open, and whatever fails before becomes an error answer (M-9). A larger one streams.
     """
     response = _json_head(media_type, etag)
-    body = _joined(next(pieces, b""), pieces)
     if accepts_gzip(request.headers.get("Accept-Encoding")):
         response.headers["Content-Encoding"] = "gzip"
-        body = gzip_pieces(body)
-    response.response = body
-    response.direct_passthrough = True
+        pieces = gzip_pieces(pieces)
+    gathered = bytearray()
+    for piece in pieces:
+        gathered += piece
+        if len(gathered) > _GATHERED:
+            response.response = _joined(bytes(gathered), pieces)
+            response.direct_passthrough = True
+            return response
+    response.set_data(bytes(gathered))
     return response
 
 

@@ -1,0 +1,43 @@
+"""Demos that several end-to-end tests share; each is started once a session."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydicom.data import get_testdata_file
+
+from dicomweb_gateway.workflow.samples import write_synthetic_series
+
+from .running import Demo, start_demo
+
+BUNDLED = (
+    "CT_small.dcm",
+    "MR_small.dcm",
+    "SC_rgb_small_odd.dcm",
+    "SC_rgb_jpeg_dcmtk.dcm",
+    "examples_palette.dcm",
+    "examples_ybr_color.dcm",
+    "liver_1frame.dcm",
+    "rtdose_1frame.dcm",
+    "reportsi.dcm",
+    "test-SR.dcm",
+)
+
+
+@pytest.fixture(scope="session")
+def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dozen-slice synthetic CT and some of pydicom's own files: what every machine has."""
+    folder = tmp_path_factory.mktemp("small")
+    write_synthetic_series(folder / "ct", slices=12, size=128)
+    for name in BUNDLED:
+        found = get_testdata_file(name, download=False)
+        if found is not None:
+            (folder / name).symlink_to(found)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def small_demo(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
+    demo = start_demo(tmp_path_factory.mktemp("small-demo"), [small_folder])
+    yield demo
+    assert demo.stop() == 0
