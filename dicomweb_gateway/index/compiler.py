@@ -1,5 +1,6 @@
 """A QidoQuery as SQLAlchemy Core: conditions, order and the page of keys; bound parameters only."""
 
+import re
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, exists, false, func, or_, select
@@ -32,6 +33,10 @@ ESCAPE = "!"
 """Escape character of LIKE; a backslash would mean different things to different databases."""
 
 Expression = ColumnElement[Any]
+
+_WILDCARD = re.compile(r"[*?]")
+_LAST_CODE = 0x10FFFF
+_FIRST_SURROGATE, _AFTER_SURROGATES = 0xD800, 0xE000
 
 
 def key_column(level: Level) -> Expression:
@@ -111,9 +116,29 @@ def _like_any(column: Expression, patterns: tuple[TextPattern, ...]) -> Expressi
 
 
 def _like(column: Expression, text: str) -> Expression:
+    """Wildcard match: a range over the prefix, which an index serves, and LIKE for the rest.
+
+    LIKE is given a computed value, not the column, so that no index serves it: the range that MariaDB
+    derives from a prefix ends at U+FFFF and loses texts that go on with a later character.
+    """
+    pattern = text
     for special in (ESCAPE, "%", "_"):
-        text = text.replace(special, ESCAPE + special)
-    return column.like(text.replace("*", "%").replace("?", "_"), escape=ESCAPE)
+        pattern = pattern.replace(special, ESCAPE + special)
+    pattern = pattern.replace("*", "%").replace("?", "_")
+    prefix = _WILDCARD.split(text, maxsplit=1)[0]
+    after = _after(prefix)
+    bounds = [column >= prefix] if prefix else []
+    bounds += [column < after] if after else []
+    return and_(*bounds, column.concat("").like(pattern, escape=ESCAPE))
+
+
+def _after(prefix: str) -> str:
+    """The first text, by code points, behind all that begin with `prefix`; "" when there is none."""
+    stem = prefix.rstrip(chr(_LAST_CODE))
+    if not stem:
+        return ""
+    code = ord(stem[-1]) + 1
+    return stem[:-1] + chr(_AFTER_SURROGATES if code == _FIRST_SURROGATE else code)
 
 
 def _within(column: Expression, limits: DateRange | TimeRange) -> Expression:

@@ -15,6 +15,7 @@ from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.qido.names import fold_name
 from dicomweb_gateway.qido.temporal import stored_date, stored_time
+from dicomweb_gateway.qido.texts import searchable
 
 Row = dict[str, Any]
 Reader = Callable[[Tags, str], Any]
@@ -186,15 +187,15 @@ def columns(table: Table, keywords: tuple[str, ...], tags: Tags) -> Row:
 def _readers(table_name: str, keywords: tuple[str, ...]) -> list[tuple[str, str, Reader]]:
     table = aws.metadata.tables[table_name]
     return [
-        (keyword.lower(), keyword, _reader(table.c[keyword.lower()].type))
+        (keyword.lower(), keyword, _reader(table.c[keyword.lower()].type, table_name.startswith("gateway_")))
         for keyword in keywords
         if keyword.lower() in table.c
     ]
 
 
-def _reader(kind: Any) -> Reader:
+def _reader(kind: Any, for_matching: bool) -> Reader:
     if isinstance(kind, String):
-        return _clipped(kind.length)
+        return _clipped(kind.length, searchable if for_matching else str)
     if isinstance(kind, Date):
         return lambda tags, key: stored_date(_first_text(tags, key))
     if isinstance(kind, Time):
@@ -206,10 +207,9 @@ def _reader(kind: Any) -> Reader:
     raise TypeError(f"no reader for columns of type {kind!r}")
 
 
-def _clipped(length: int | None) -> Reader:
+def _clipped(length: int | None, form: Callable[[str], str]) -> Reader:
     def read(tags: Tags, key: str) -> str | None:
-        value = text(tags, key)
-        return value[:length] if value else None
+        return form(text(tags, key) or "")[:length] or None
 
     return read
 

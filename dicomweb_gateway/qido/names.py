@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from dicomweb_gateway.qido.texts import searchable
+
 GROUPS = 3
 """Component groups of a PN value: alphabetic, ideographic, phonetic."""
 
@@ -12,7 +14,7 @@ def fold_group(text: str) -> str:
     Folding happens here and not in the database, so that every database gives the same answer, for
     Cyrillic as for Latin. Spaces around components mean nothing.
     """
-    components = [component.strip(" \0") for component in text.split("^")]
+    components = [searchable(component) for component in text.split("^")]
     while components and not components[-1]:
         components.pop()
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", "^".join(components)).casefold())

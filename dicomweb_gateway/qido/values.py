@@ -21,6 +21,7 @@ from dicomweb_gateway.qido.expression import (
 )
 from dicomweb_gateway.qido.names import GROUPS, fold_group
 from dicomweb_gateway.qido.temporal import parse_date, parse_time
+from dicomweb_gateway.qido.texts import searchable
 
 MAX_VALUES = 10_000
 """Values of one key."""
@@ -51,7 +52,7 @@ def make_condition(attribute: QueryAttribute, values: Sequence[str], name: str) 
         raise InvalidRequest(f"{name}: a value holds a NUL character")
     if any(is_universal(value) for value in values):
         return None
-    return _MAKERS[attribute.matching](attribute, [value.strip(" ") for value in values], name)
+    return _MAKERS[attribute.matching](attribute, [searchable(value) for value in values], name)
 
 
 def _uids(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
