@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any
 
@@ -76,7 +76,9 @@ class EmulatorServer:
         """Make `run` return; safe from any thread. Connections are cut."""
         for dispatcher in list(self._map.values()):
             if hasattr(dispatcher, "pull_trigger"):
-                dispatcher.pull_trigger(self._cut)
+                # Another thread's wake-up may have run the cut, and closed the trigger, before ours comes.
+                with suppress(OSError):
+                    dispatcher.pull_trigger(self._cut)
                 return
 
     def close(self) -> None:

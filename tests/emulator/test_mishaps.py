@@ -1,0 +1,143 @@
+"""Every switch does what it says, over HTTP, and can be changed while the emulator runs."""
+
+import threading
+
+import pytest
+import requests
+from botocore.exceptions import ClientError
+
+from dicomweb_gateway.dicom.codestream import is_boxed, parse_codestream, unbox
+from dicomweb_gateway.emulator.config import EmulatorConfig, Faults
+from tests.emulator.running import instances_of
+
+OFF = {
+    "latency_ms": 0,
+    "failure_rate": 0,
+    "failure_operations": [],
+    "corrupt_rate": 0,
+    "throttle": False,
+    "throttle_scale": 1,
+    "conflict": 0,
+    "boxed": False,
+    "padded": False,
+    "multi_level_checksums": False,
+    "without_stored_syntax": False,
+    "pixel_data_null": False,
+}
+
+
+@pytest.fixture
+def faults(loaded):
+    def switch(**changes):
+        return loaded.emulator.side("PUT", "faults", json=changes)
+
+    yield switch
+    assert switch(**OFF) == OFF
+
+
+def first_instance(loaded):
+    document = loaded.emulator.document(loaded.datastore_id, loaded.image_set_id)
+    return next(iter(instances_of(document).values()))
+
+
+def first_frame(loaded):
+    frame_id = first_instance(loaded)["ImageFrames"][0]["ID"]
+    return loaded.emulator.frame(loaded.datastore_id, loaded.image_set_id, frame_id)
+
+
+def test_switches_are_off_at_the_start(loaded):
+    assert loaded.emulator.side("GET", "faults") == OFF
+
+
+def test_failures(loaded, faults):
+    faults(failure_rate=1, failure_operations=["GetImageFrame"])
+    with pytest.raises(ClientError) as caught:
+        first_frame(loaded)
+    assert caught.value.response["Error"]["Code"] == "InternalServerException"
+    assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 500
+
+
+def test_throttling_lets_the_burst_through(loaded, faults):
+    faults(throttle=True, throttle_scale=0.001)
+    url = f"{loaded.emulator.url}/datastore"
+    replies = [requests.get(url, timeout=10) for _ in range(3)]
+    assert [r.status_code for r in replies] == [200, 429, 429]
+    assert replies[-1].headers["x-amzn-ErrorType"] == "ThrottlingException"
+
+
+def test_still_processing_as_often_as_asked(loaded, faults):
+    faults(conflict=2)
+    url = f"{loaded.emulator.url}/datastore/{loaded.datastore_id}/imageSet/{loaded.image_set_id}/getImageSetMetadata"
+    replies = [requests.post(url, timeout=10) for _ in range(4)]
+    assert [r.status_code for r in replies] == [409, 409, 200, 200]
+    assert replies[0].headers["x-amzn-ErrorType"] == "ConflictException"
+
+
+def test_latency_is_served_in_parallel(loaded, faults):
+    faults(latency_ms=400)
+    loaded.emulator.side("POST", "counters/reset")
+    url = f"{loaded.emulator.url}/datastore/{loaded.datastore_id}"
+    threads = [threading.Thread(target=requests.get, args=(url,), kwargs={"timeout": 30}) for _ in range(32)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    counted = loaded.emulator.side("GET", "counters")["operations"]["GetDatastore"]
+    assert counted["requests"] == 32
+    assert counted["maxInFlight"] > 8
+    assert counted["inFlight"] == 0
+
+
+def test_boxed_frames_have_boxes_no_tlm_and_no_part_count(loaded, faults):
+    bare = first_frame(loaded)
+    faults(boxed=True)
+    boxed = first_frame(loaded)
+    assert not is_boxed(bare)
+    assert is_boxed(boxed)
+    stream = unbox(boxed)
+    facts = parse_codestream(stream)
+    assert not facts.has_tlm
+    assert [stream[part.start + 11] for part in facts.tile_parts] == [0] * len(facts.tile_parts)
+
+
+def test_corrupt_frames_are_cut(loaded, faults):
+    whole = first_frame(loaded)
+    faults(corrupt_rate=1)
+    assert first_frame(loaded) == whole[: len(whole) // 2]
+
+
+def test_padded_text(loaded, faults):
+    faults(padded=True)
+    document = loaded.emulator.document(loaded.datastore_id, loaded.image_set_id)
+    [series] = document["Study"]["Series"].values()
+    assert series["DICOM"]["SeriesNumber"] == "1 "
+    assert document["Patient"]["DICOM"]["PatientName"] == "Doe^Jane"
+    assert document["Study"]["DICOM"]["StudyID"] == "7 "
+
+
+def test_documents_without_stored_syntax_and_with_pixel_data(loaded, faults):
+    assert "PixelData" not in first_instance(loaded)["DICOM"]
+    faults(without_stored_syntax=True, pixel_data_null=True)
+    instance = first_instance(loaded)
+    assert "StoredTransferSyntaxUID" not in instance
+    assert instance["DICOM"]["PixelData"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"nonsense": 1}, {"latency_ms": "fast"}, {"failure_rate": 2}, {"throttle": 1}, {"conflict": 0.5}],
+)
+def test_unusable_switches_change_nothing(loaded, changes):
+    reply = requests.put(f"{loaded.emulator.url}/_emulator/faults", json=changes, timeout=10)
+    assert reply.status_code == 400
+    assert loaded.emulator.side("GET", "faults") == OFF
+
+
+def test_settings_that_contradict_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="failure_rate"):
+        EmulatorConfig(data_dir=tmp_path, failure_rate=1.5)
+    with pytest.raises(ValueError, match="lossless_storage_format"):
+        EmulatorConfig(data_dir=tmp_path, lossless_storage_format="JPEG")
+    with pytest.raises(ValueError, match="no operation"):
+        Faults(failure_operations=("GetEverything",))
+    assert EmulatorConfig(data_dir=tmp_path, boxed=True).faults == Faults(boxed=True)
