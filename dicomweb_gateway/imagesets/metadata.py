@@ -17,6 +17,8 @@ from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.imagesets.values import Tags, integer, text
 
+_NOT_OF_SCHEMA = "HealthImaging sent image set metadata that is not of its schema"
+
 
 @dataclass(frozen=True, slots=True)
 class FrameDocument:
@@ -105,16 +107,22 @@ class SeriesDocument:
             yield self.instance(uid)
 
     def instance(self, instance_uid: str) -> InstanceDocument:
-        """One instance by SOP Instance UID; KeyError when the series does not hold it."""
+        """One instance by SOP Instance UID.
+
+        KeyError when the series does not hold it, UpstreamFailed when it is not of the schema.
+        """
         raw = self.raw_instances[instance_uid]
-        return InstanceDocument(
-            series=self,
-            instance_uid=instance_uid,
-            tags=raw.get("DICOM") or {},
-            vrs=raw.get("DICOMVRs") or {},
-            transfer_syntax_uid=raw.get("StoredTransferSyntaxUID") or HTJ2K_LOSSLESS_RPCL,
-            frames=tuple(_frame(f) for f in raw.get("ImageFrames") or ()),
-        )
+        try:
+            return InstanceDocument(
+                series=self,
+                instance_uid=instance_uid,
+                tags=raw.get("DICOM") or {},
+                vrs=raw.get("DICOMVRs") or {},
+                transfer_syntax_uid=raw.get("StoredTransferSyntaxUID") or HTJ2K_LOSSLESS_RPCL,
+                frames=tuple(_frame(f) for f in raw.get("ImageFrames") or ()),
+            )
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise UpstreamFailed(_NOT_OF_SCHEMA) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,15 +158,18 @@ def parse_document(blob: bytes) -> ImageSetDocument:
     try:
         raw = orjson.loads(blob)
         study = raw["Study"]
+        series = study.get("Series") or {}
+        if not all(isinstance(one.get("Instances") or {}, dict) for one in series.values()):
+            raise UpstreamFailed(_NOT_OF_SCHEMA)
         return ImageSetDocument(
             datastore_id=raw["DatastoreID"],
             image_set_id=raw["ImageSetID"],
             patient=(raw.get("Patient") or {}).get("DICOM") or {},
             study=study.get("DICOM") or {},
-            raw_series=study.get("Series") or {},
+            raw_series=series,
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UpstreamFailed("HealthImaging sent image set metadata that is not of its schema") from error
+        raise UpstreamFailed(_NOT_OF_SCHEMA) from error
 
 
 def _frame(raw: dict[str, Any]) -> FrameDocument:
