@@ -1,7 +1,9 @@
 """HealthImaging's attributes as a pydicom Dataset, values kept exactly as they were written."""
 
+import binascii
 from base64 import b64decode
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from pydicom import config
@@ -12,6 +14,7 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
 from dicomweb_gateway.dicom.json_model import BINARY_VRS, KEEPS_LEADING_SPACE
+from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.elements import CHARACTER_SET, Element, read_elements
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.imagesets.values import PADDING, Tags
@@ -37,7 +40,11 @@ def instance_dataset(instance: InstanceDocument) -> Dataset:
 
 
 def dataset_of(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool = False) -> Dataset:
-    """One level or item as a Dataset; see `read_elements` for what is left out."""
+    """One level or item as a Dataset; see `read_elements` for what is left out.
+
+    A member of a binary number that is no number, or does not fit its VR, is left out. Raises
+    UpstreamFailed for a binary value that is not base64.
+    """
     dataset = Dataset()
     for found in read_elements(tags, vrs, signed, nested):
         dataset._dict[BaseTag(found.tag)] = _data_element(found, vrs, signed)
@@ -49,10 +56,24 @@ def _data_element(found: Element, vrs: Mapping[str, str], signed: bool) -> DataE
     if vr == "SQ":
         items = [dataset_of(item, vrs, signed, nested=True) for item in values if isinstance(item, Mapping)]
         return DataElement(found.tag, "SQ", Sequence(items), already_converted=True)
-    value: Any = b64decode(values) if isinstance(values, str) else _single(list(map(_converter(vr), values)))
+    value: Any = _binary(values) if isinstance(values, str) else _single(_converted(vr, values))
     if vr in _SHORT_TEXT and _text_length(value) > _LARGEST_SHORT_VALUE:
         vr, value = "UN", _as_bytes(value)
     return DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
+
+
+def _binary(text: str) -> bytes:
+    """The bytes of base64 `text`, padded to even length: pydicom does that for OB only (PS3.5 7.1.1)."""
+    try:
+        data = b64decode(text)
+    except binascii.Error as error:
+        raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
+    return data + b"\0" * (len(data) % 2)
+
+
+def _converted(vr: str, values: list[Any]) -> list[Any]:
+    converter: Callable[[Any], Any] = _CONVERTERS.get(vr, _text)
+    return [made for value in values if (made := converter(value)) is not None]
 
 
 def _single(values: list[Any]) -> Any:
@@ -71,27 +92,44 @@ def _person_name(value: Any) -> PersonName:
     return PersonName(_text(value))
 
 
-def _whole(value: Any) -> int:
-    return int(value)
+def _real(value: Any) -> float | None:
+    try:
+        return float(value.strip(PADDING) if isinstance(value, str) else value)
+    except (TypeError, ValueError):
+        return None
 
 
-def _tag_number(value: Any) -> int:
-    return value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
+def _whole(bits: int, signed: bool, value: Any) -> int | None:
+    """`value` as an integer that fits `bits` bits, else None."""
+    try:
+        number = int(value.strip(PADDING) if isinstance(value, str) else value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    lowest = -(1 << bits - 1) if signed else 0
+    return number if lowest <= number < lowest + (1 << bits) else None
+
+
+def _tag_number(value: Any) -> int | None:
+    try:
+        return value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
+    except ValueError:
+        return None
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "AT": _tag_number,
     "PN": _person_name,
-    "FL": float,
-    "FD": float,
-    **dict.fromkeys(("SL", "SS", "SV", "UL", "US", "UV"), _whole),
+    "FL": _real,
+    "FD": _real,
+    "SS": partial(_whole, 16, True),
+    "US": partial(_whole, 16, False),
+    "SL": partial(_whole, 32, True),
+    "UL": partial(_whole, 32, False),
+    "SV": partial(_whole, 64, True),
+    "UV": partial(_whole, 64, False),
     **dict.fromkeys(KEEPS_LEADING_SPACE, _free_text),
 }
 _SHORT_TEXT = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"})
-
-
-def _converter(vr: str) -> Callable[[Any], Any]:
-    return _CONVERTERS.get(vr, _text)
 
 
 def _text_length(value: Any) -> int:

@@ -107,7 +107,7 @@ def _elements(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool) ->
             vr = vrs.get(key) or vrs.get(name) or vr
         if len(vr) != 2:
             vr = _settle(tag, vr, value, tags, signed)
-        if isinstance(value, list) and value and isinstance(value[0], Mapping):
+        if isinstance(value[0] if isinstance(value, list) and value else value, Mapping):
             vr = "SQ"
         yield Element(tag, vr, _values(tag, vr, value))
 
@@ -149,7 +149,8 @@ def _is_number(value: str) -> bool:
 
 def _values(tag: int, vr: str, value: Any) -> list[Any] | str:
     if vr in BINARY_VRS:
-        return value if isinstance(value, str) else ""
+        single = value[0] if isinstance(value, list) and len(value) == 1 else value
+        return single if isinstance(single, str) else ""
     if tag == CHARACTER_SET:
         return [UTF8]
     if vr == "SQ":
