@@ -17,6 +17,7 @@ from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
 
+from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
 from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
 
@@ -70,7 +71,7 @@ class DocumentCache:
                 return held
             try:
                 blob = self._read(ref)
-                document = parse_document(blob)
+                document = self._parse(ref, blob)
                 self._hold(ref, _Held(document, len(blob), time.monotonic()))
             finally:
                 with self._lock:
@@ -82,7 +83,15 @@ class DocumentCache:
         with self._lock:
             dropped = self._held.pop(ref, None)
             self._held_bytes -= dropped.size if dropped else 0
-        self._path(ref).unlink(missing_ok=True)
+        _remove(self._path(ref))
+
+    def _parse(self, ref: ImageSetRef, blob: bytes) -> ImageSetDocument:
+        """The document; one that is not of the schema is not kept, so that the next reader asks again."""
+        try:
+            return parse_document(blob)
+        except UpstreamFailed:
+            _remove(self._path(ref))
+            raise
 
     def _find(self, ref: ImageSetRef) -> ImageSetDocument | None:
         with self._lock:
@@ -131,7 +140,7 @@ class DocumentCache:
             blob = gzip.decompress(path.read_bytes())
             if ref.version_id is not None:
                 os.utime(path)
-            return blob
+            return blob or None
         except (OSError, EOFError, zlib.error):
             return None
 
@@ -143,7 +152,7 @@ class DocumentCache:
             os.replace(beside, path)
             self._sweep(path.parent)
         except OSError:
-            beside.unlink(missing_ok=True)
+            _remove(beside)
 
     def _sweep(self, folder: Path) -> None:
         """Keep one of the 256 folders below its share of the budget, least recently used first."""
@@ -173,3 +182,9 @@ class DocumentCache:
             yield
         finally:
             os.close(handle)
+
+
+def _remove(path: Path) -> None:
+    """Delete `path` if the disk lets us; a file that stays is found out by whoever reads it."""
+    with suppress(OSError):
+        path.unlink()

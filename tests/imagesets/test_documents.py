@@ -1,0 +1,170 @@
+"""The document cache: one fetch over threads and processes, versions, age, bad disks (DESIGN 2)."""
+
+import gzip
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+
+import pytest
+
+from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound
+from dicomweb_gateway.imagesets.documents import DocumentCache
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from tests.imagesets.documents import IMAGE_SET, STORE, CountingStore, blob
+
+ONE, TWO, LATEST = (ImageSetRef(STORE, IMAGE_SET, version) for version in ("1", "2", None))
+
+
+def patient(document):
+    return document.patient["PatientID"]
+
+
+@pytest.fixture
+def store(tmp_path):
+    answers = {version: blob(patient={"PatientID": f"P{version}"}) for version in ("1", "2", None)}
+    return CountingStore(tmp_path / "asked", answers)
+
+
+@pytest.fixture
+def cache(store, tmp_path):
+    return DocumentCache(store, tmp_path / "disk")
+
+
+def files(tmp_path):
+    return sorted((tmp_path / "disk").rglob("*.json.gz"))
+
+
+def test_each_version_is_fetched_once(cache, store):
+    assert [patient(cache.get(ref)) for ref in (ONE, TWO, ONE, TWO)] == ["P1", "P2", "P1", "P2"]
+    assert store.asked == ["1", "2"]
+
+
+def test_threads_that_ask_together_cause_one_fetch(cache, store):
+    together = Barrier(16)
+
+    def ask(_):
+        together.wait()
+        return cache.get(ONE)
+
+    with ThreadPoolExecutor(16) as threads:
+        documents = list(threads.map(ask, range(16)))
+    assert len({id(document) for document in documents}) == 1
+    assert store.asked == ["1"]
+
+
+def test_processes_that_ask_together_cause_one_fetch(store, tmp_path):
+    start, go = os.pipe()
+    children = []
+    for _ in range(6):
+        pid = os.fork()
+        if pid == 0:
+            code = 1
+            try:
+                os.close(go)
+                os.read(start, 1)
+                code = 0 if patient(DocumentCache(store, tmp_path / "disk").get(ONE)) == "P1" else 1
+            finally:
+                os._exit(code)
+        children.append(pid)
+    os.close(start)
+    os.close(go)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children] == [0] * 6
+    assert store.asked == ["1"]
+
+
+def test_a_new_process_reads_from_disk(cache, store, tmp_path):
+    cache.get(ONE)
+    assert patient(DocumentCache(store, tmp_path / "disk").get(ONE)) == "P1"
+    assert store.asked == ["1"]
+
+
+def test_a_document_without_known_version_is_fetched_again_when_it_is_old(store, tmp_path):
+    fresh, old = (DocumentCache(store, tmp_path / "disk", ttl=ttl) for ttl in (3600, -1))
+    assert patient(fresh.get(LATEST)) == patient(fresh.get(LATEST)) == "PNone"
+    assert store.asked == ["None"]
+    store.answers[None] = blob(patient={"PatientID": "newer"})
+    assert patient(old.get(LATEST)) == "newer"
+    assert store.asked == ["None", "None"]
+
+
+def test_a_known_version_is_trusted_for_ever(store, tmp_path):
+    cache = DocumentCache(store, tmp_path / "disk", ttl=-1)
+    cache.get(ONE)
+    cache.get(ONE)
+    assert store.asked == ["1"]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: data[:-6],
+        lambda data: b"",
+        lambda data: b"not gzip",
+        lambda data: data[:40] + b"\0\0" + data[42:],
+    ],
+)
+def test_a_damaged_file_is_a_miss(cache, store, tmp_path, damage):
+    cache.get(ONE)
+    (path,) = files(tmp_path)
+    path.write_bytes(damage(path.read_bytes()))
+    assert patient(DocumentCache(store, tmp_path / "disk").get(ONE)) == "P1"
+    assert store.asked == ["1", "1"]
+    assert gzip.decompress(path.read_bytes()) == store.answers["1"]
+
+
+def test_without_a_usable_disk_documents_still_come(store, tmp_path):
+    (tmp_path / "disk").write_text("a file where the folder should be")
+    cache = DocumentCache(store, tmp_path / "disk")
+    assert patient(cache.get(ONE)) == "P1"
+    assert patient(cache.get(ONE)) == "P1"
+    assert store.asked == ["1"]
+
+
+def test_errors_reach_the_caller_and_are_not_remembered(cache, store):
+    gone = ImageSetRef(STORE, IMAGE_SET, "9")
+    with pytest.raises(UpstreamNotFound):
+        cache.get(gone)
+    store.answers["9"] = blob(patient={"PatientID": "P9"})
+    assert patient(cache.get(gone)) == "P9"
+
+
+def test_a_malformed_document_is_not_kept(cache, store, tmp_path):
+    good, store.answers["1"] = store.answers["1"], b"{}"
+    with pytest.raises(UpstreamFailed):
+        cache.get(ONE)
+    store.answers["1"] = good
+    assert patient(cache.get(ONE)) == "P1"
+
+
+def test_forget_drops_memory_and_disk(cache, store, tmp_path):
+    cache.get(ONE)
+    cache.forget(ONE)
+    assert files(tmp_path) == []
+    cache.get(ONE)
+    assert store.asked == ["1", "1"]
+
+
+def test_memory_budget_leaves_the_most_recent(store, tmp_path):
+    size = len(store.answers["1"])
+    cache = DocumentCache(store, tmp_path / "disk", memory_bytes=size + 50)
+    first = cache.get(ONE)
+    assert cache.get(ONE) is first
+    cache.get(TWO)
+    assert cache.get(ONE) is not first
+    assert store.asked == ["1", "2"]
+
+
+def test_a_document_above_the_memory_budget_is_read_from_disk_each_time(store, tmp_path):
+    cache = DocumentCache(store, tmp_path / "disk", memory_bytes=10)
+    assert cache.get(ONE) is not cache.get(ONE)
+    assert store.asked == ["1"]
+
+
+def test_disk_budget_removes_the_least_recently_used(store, tmp_path):
+    cache = DocumentCache(store, tmp_path / "disk", disk_bytes=0)
+    for version in map(str, range(600)):
+        store.answers[version] = blob(patient={"PatientID": version})
+        cache.get(ImageSetRef(STORE, IMAGE_SET, version))
+    # one of 256 folders always keeps its newest
+    folders = [path.parent for path in files(tmp_path)]
+    assert len(folders) == len(set(folders)) > 100
