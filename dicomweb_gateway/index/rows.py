@@ -2,12 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import astuple
 from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, Date, Integer, String, Table, Time
 
 from dicomweb_gateway.dicom.json_model import JsonObject, dumps, element
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.elements import dicom_json
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.values import Tags, first_value, integer, text
@@ -75,6 +77,7 @@ ATTRIBUTES_MAX = 262_144
 ELEMENT_MAX = 16_384
 """Bytes of one element that the index keeps of such an instance (per-frame functional groups are longer)."""
 
+_INT32 = 2**31 - 1
 _TIMEZONE = "TimezoneOffsetFromUTC"
 
 
@@ -137,11 +140,11 @@ def request_rows(series: SeriesDocument) -> list[Row]:
 
 def instance_row(instance: InstanceDocument) -> Row:
     """Values of `gateway_instance` that come from the document."""
-    tags, pixels = instance.tags, instance.pixels
+    tags, pixels = instance.tags, _storable(instance.pixels)
     values = columns(
         side.gateway_instance, ("InstanceNumber", "ContentDate", "NumberOfFrames", "Rows", "Columns"), tags
     )
-    bits = integer(tags, "BitsAllocated") or 8
+    bits = min(integer(tags, "BitsAllocated") or 8, _INT32)
     return {
         **values,
         "instance_uid": instance.instance_uid,
@@ -203,7 +206,7 @@ def _reader(kind: Any, for_matching: bool) -> Reader:
     if isinstance(kind, BigInteger):
         return _bounded(2**53)
     if isinstance(kind, Integer):
-        return _bounded(2**31 - 1)
+        return _bounded(_INT32)
     raise TypeError(f"no reader for columns of type {kind!r}")
 
 
@@ -225,6 +228,14 @@ def _bounded(limit: int) -> Reader:
 def _first_text(tags: Tags, key: str) -> str | None:
     value = first_value(tags, key)
     return None if value is None else str(value)
+
+
+def _storable(pixels: PixelDescription | None) -> PixelDescription | None:
+    """`pixels`, None when a number in it is larger than any image has."""
+    if pixels is None:
+        return None
+    numbers = (value for value in astuple(pixels) if isinstance(value, int))
+    return pixels if all(abs(number) <= _INT32 for number in numbers) else None
 
 
 def _order(number: int | None) -> int:

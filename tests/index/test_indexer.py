@@ -13,6 +13,14 @@ from dicomweb_gateway.index import side_tables, tables
 from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
 from dicomweb_gateway.index.known import data_store_ids, known_image_sets
 from dicomweb_gateway.index.reader import IndexReader
+from dicomweb_gateway.index.rows import (
+    INSTANCE_KEYWORDS,
+    PATIENT_KEYWORDS,
+    SERIES_KEYWORDS,
+    STUDY_KEYWORDS,
+)
+from dicomweb_gateway.index.search import search
+from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import STORE, document, hex_id, instance, simple
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
@@ -329,3 +337,39 @@ def test_text_of_a_real_header_survives(engine):
         row = connection.execute(select(tables.study.c.studydate, tables.study.c.studytime)).one()
         patient = connection.execute(text("SELECT patientid FROM full_study_view")).scalar()
     assert (patient, *row) == ("1CT1", date(2004, 1, 19), time(7, 27, 30))
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        None,
+        "",
+        [],
+        [None],
+        5,
+        1.5,
+        {"a": 1},
+        [{"a": 1}],
+        "x" * 5000,
+        "\0",
+        "a\\b",
+        True,
+        2**63,
+        "9" * 40,
+        "1e400",
+    ],
+)
+def test_values_of_the_wrong_kind_are_indexed_as_they_can_be(engine, odd):
+    """Every attribute that the index reads, with a value that its VR does not allow."""
+    made = document(
+        "1.2",
+        {"1.2.1": {"1.2.1.1": instance("1.2.1.1", **dict.fromkeys(INSTANCE_KEYWORDS, odd))}},
+        patient=dict.fromkeys([*PATIENT_KEYWORDS, "IssuerOfPatientID"], odd),
+        study=dict.fromkeys(STUDY_KEYWORDS, odd),
+        series_tags={**dict.fromkeys(SERIES_KEYWORDS, odd), "RequestAttributesSequence": odd},
+    )
+    assert index_image_set(engine, made, version=1).instances == 1
+    (record,) = IndexReader(engine).series_instances("1.2", "1.2.1")
+    assert len(record.frames) == 1
+    for level in ("study", "series", "instance"):
+        assert len(search(engine, parse_query(level, [("includefield", "all")])).rows) == 1

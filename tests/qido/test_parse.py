@@ -1,3 +1,4 @@
+import random
 from datetime import date, time
 
 import pytest
@@ -244,3 +245,39 @@ def test_orderby():
         ("SeriesNumber", False),
         ("PatientName", False),
     ]
+
+
+def test_random_query_strings_are_parsed_or_refused():
+    chance = random.Random(3)
+    keywords = (row.keyword for row in ATTRIBUTES.values())
+    names = [*keywords, "limit", "orderby", "includefield", "00400275.00400009", "x"]
+    pieces = [
+        "*",
+        "?",
+        "-",
+        ",",
+        "\\",
+        "^",
+        "=",
+        "1",
+        "20240101",
+        "1030",
+        ".",
+        "CT",
+        "😀",
+        " ",
+        "+",
+        "9" * 70,
+    ]
+    refused = []
+    for _ in range(3000):
+        pairs = [
+            (chance.choice(names), "".join(chance.choices(pieces, k=chance.randint(0, 4)))) for _ in range(2)
+        ]
+        try:
+            parse_query(chance.choice(["study", "series", "instance"]), pairs)
+        except InvalidRequest as error:
+            refused.append((str(error), pairs))
+    assert 0 < len(refused) < 3000
+    for message, pairs in refused:
+        assert any(message.startswith(f"{name}: ") for name, _ in pairs)
