@@ -59,6 +59,7 @@ class EmulatorServer:
                 ident="HealthImagingEmulator",
             )
         except OSError as error:
+            self._cut()
             services_of(self._app).close()
             raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
 

@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import requests
 
+from dicomweb_gateway.emulator.config import EmulatorConfig
+from dicomweb_gateway.emulator.server import EmulatorServer
 from dicomweb_gateway.emulator.storage import Storage
 from dicomweb_gateway.errors import SettingsError
 from tests.emulator.files import ct_slice, save
@@ -152,9 +154,6 @@ def test_second_emulator_on_one_folder_is_refused(tmp_path):
 def test_port_that_is_taken_is_refused_and_the_folder_given_free(tmp_path):
     with running(tmp_path / "one") as emulator:
         port = int(emulator.url.rpartition(":")[2])
-        from dicomweb_gateway.emulator.config import EmulatorConfig
-        from dicomweb_gateway.emulator.server import EmulatorServer
-
         with pytest.raises(SettingsError, match="cannot listen"):
             EmulatorServer(EmulatorConfig(data_dir=tmp_path / "two"), "127.0.0.1", port)
         Storage(tmp_path / "two").close()

@@ -1,4 +1,4 @@
-"""Import jobs over HTTP: image sets, versions, duplicates, failures, logs (healthimaging.md 2.5, 4.1, 4.3)."""
+"""Import jobs over HTTP: image sets, versions, duplicates, logs (healthimaging.md 2.5, 4.1, 4.3)."""
 
 import os
 import shutil

@@ -67,7 +67,8 @@ def test_throttling_lets_the_burst_through(loaded, faults):
 
 def test_still_processing_as_often_as_asked(loaded, faults):
     faults(conflict=2)
-    url = f"{loaded.emulator.url}/datastore/{loaded.datastore_id}/imageSet/{loaded.image_set_id}/getImageSetMetadata"
+    image_set = f"/datastore/{loaded.datastore_id}/imageSet/{loaded.image_set_id}"
+    url = f"{loaded.emulator.url}{image_set}/getImageSetMetadata"
     replies = [requests.post(url, timeout=10) for _ in range(4)]
     assert [r.status_code for r in replies] == [409, 409, 200, 200]
     assert replies[0].headers["x-amzn-ErrorType"] == "ConflictException"

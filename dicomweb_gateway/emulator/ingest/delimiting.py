@@ -23,7 +23,7 @@ def pixel_element(dataset: Dataset) -> RawDataElement | None:
     """The element that holds the pixels, None when there is none or it is empty."""
     for tag in PIXEL_ELEMENTS:
         if tag in dataset:
-            element = dataset.get_item(tag)
+            element = dataset.get_item(tag, keep_deferred=True)
             if isinstance(element, RawDataElement) and element.value:
                 return element
     return None
@@ -123,8 +123,8 @@ def _by_offsets(dataset: Dataset, data: bytes, count: int) -> list[bytes]:
     extended = None
     if _EXTENDED_OFFSETS in dataset and _EXTENDED_LENGTHS in dataset:
         extended = (
-            bytes(dataset.get_item(_EXTENDED_OFFSETS).value),
-            bytes(dataset.get_item(_EXTENDED_LENGTHS).value),
+            bytes(dataset.get_item(_EXTENDED_OFFSETS, keep_deferred=True).value),
+            bytes(dataset.get_item(_EXTENDED_LENGTHS, keep_deferred=True).value),
         )
     return list(generate_frames(data, number_of_frames=count, extended_offsets=extended))
 

@@ -109,7 +109,7 @@ class _Reader:
         encodings: Sequence[str],
         signed: int | None,
     ) -> tuple[str, Any]:
-        raw = dataset.get_item(tag)
+        raw = dataset.get_item(tag, keep_deferred=True)
         key, row = key_of(tag)
         vr = actual_vr(raw, dataset, ancestors, signed)
         single = row is None or row.is_single

@@ -79,7 +79,7 @@ def _first(dataset: Dataset, tag: int) -> Any:
     """The first value of an element, None when it is missing or unusable."""
     if tag not in dataset:
         return None
-    raw = dataset.get_item(tag)
+    raw = dataset.get_item(tag, keep_deferred=True)
     value = raw.value
     if isinstance(raw, RawDataElement):
         data = value or b""

@@ -15,6 +15,7 @@ from dicomweb_gateway.emulator.ingest.delimiting import pixel_element
 from dicomweb_gateway.emulator.ingest.document import PIXEL_ELEMENTS, Attributes, attributes_of
 from dicomweb_gateway.emulator.ingest.reading import Identity, ParsedFile, read_file
 from dicomweb_gateway.emulator.ingest.storing import StoredPixels, store_pixels
+from dicomweb_gateway.errors import UnreadableDicom
 
 DECODED = "DECOMPRESSED"
 
@@ -52,7 +53,7 @@ def import_file(path: str, blob_root: Path, datastore_id: str, lossless_uid: str
     """Import one file; UnreadableDicom with the reason when it cannot be."""
     _silence_pydicom()
     parsed = read_file(path)
-    attributes = attributes_of(parsed.dataset, parsed.file_meta, little_endian=parsed.little_endian)
+    attributes = _attributes(parsed)
     element = pixel_element(parsed.dataset)
     if element is None:
         _mark_empty_pixels(parsed, attributes)
@@ -64,6 +65,16 @@ def import_file(path: str, blob_root: Path, datastore_id: str, lossless_uid: str
             attributes.instance[keyword] = None
         attributes.instance.update(stored.changes)
         return _imported(parsed, attributes, datastore_id, stored, writer.name)
+
+
+def _attributes(parsed: ParsedFile) -> Attributes:
+    """pydicom parses lazily: what is wrong with a nested or odd element shows only here."""
+    try:
+        return attributes_of(parsed.dataset, parsed.file_meta, little_endian=parsed.little_endian)
+    except UnreadableDicom:
+        raise
+    except Exception as error:
+        raise UnreadableDicom(f"its attributes cannot be read: {error or type(error).__name__}") from error
 
 
 def _imported(

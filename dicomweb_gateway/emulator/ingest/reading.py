@@ -98,7 +98,7 @@ def identity_of(dataset: Dataset) -> Identity:
 def _text(dataset: Dataset, tag: int, vr: str) -> str:
     if tag not in dataset:
         return ""
-    raw = dataset.get_item(tag)
+    raw = dataset.get_item(tag, keep_deferred=True)
     if not isinstance(raw, RawDataElement):
         return str(raw.value or "").strip(" \0")
     return "\\".join(texts(raw.value or b"", vr, encodings_of(dataset, []))).strip()
@@ -141,7 +141,7 @@ def _starts_a_dataset(head: bytes) -> bool:
 
 def _refuse_truncated(dataset: Dataset) -> None:
     tags = list(dataset.keys())
-    last = dataset.get_item(max(tags)) if tags else None
+    last = dataset.get_item(max(tags), keep_deferred=True) if tags else None
     if isinstance(last, RawDataElement) and last.length not in (None, _UNDEFINED_LENGTH):
         held = len(last.value or b"")
         if held < last.length:
