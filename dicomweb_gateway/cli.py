@@ -47,6 +47,9 @@ class _Commands(click.Group):
         except GatewayError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(1)
+        except OSError as error:
+            click.echo(f"error: {error.strerror or error}: {error.filename or ''}", err=True)
+            sys.exit(1)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

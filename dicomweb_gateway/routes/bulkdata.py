@@ -15,6 +15,8 @@ from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("bulkdata", __name__)
 
+_HARMLESS = ("application/octet-stream", "application/pdf")
+
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata/<path:steps>")
 def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Response:
@@ -30,6 +32,11 @@ def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Re
     ref = record.image_set
     etag = strong_etag(ref.image_set_id, str(ref.version_id), path.path, steps, chosen.part_type)
     location = f"{base_path(request, gateway.config)}/{path.path}/bulkdata/{steps}"
-    return not_modified(request, etag) or represented(
+    response = not_modified(request, etag) or represented(
         request, [Part([value], chosen.part_type, location)], chosen, gateway.config.boundary_key, etag
     )
+    response.headers["X-Content-Type-Options"] = "nosniff"
+    if not chosen.multipart and chosen.media_type not in _HARMLESS:
+        # a document out of a file must not run its scripts as a page of this gateway
+        response.headers["Content-Security-Policy"] = "sandbox"
+    return response

@@ -14,7 +14,7 @@ from dicomweb_gateway.web.negotiation import (
     DICOM,
     InstanceChoice,
     Representation,
-    instance_syntax,
+    instance_form,
     negotiate_instances,
 )
 from dicomweb_gateway.web.parts import Part, represented, streamed_parts
@@ -33,17 +33,18 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     """Every instance below a study or series, streamed part by part (W-R1, W-R2)."""
     gateway = services()
     path = parse_path(study, series)
-    choice = negotiate_instances(accepted(request), single_part_allowed=False)
+    choices = negotiate_instances(accepted(request), single_part_allowed=False)
     records = list(selected_instances(gateway.archive.index, path))
-    parts, left_out = _plan(records, choice)
-    etag = strong_etag(
-        path.path, choice.transfer_syntax or "", *image_set_versions(gateway.archive.index, path)
-    )
-    response = not_modified(request, etag) or streamed_parts(
-        _parts(gateway, parts), DICOM, boundary_for(gateway.config.boundary_key, etag)
-    )
+    planned, left_out = _plan(records, choices)
+    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive.index, path))
+    known = not_modified(request, etag)
+    if known is not None:
+        return known
+    # the parts are made after the request is over for Flask, so what they need of it is read now
+    parts = _parts(gateway, planned, base_path(request, gateway.config))
+    response = streamed_parts(parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
     response.headers["ETag"] = etag
-    if left_out and response.status_code == 200:
+    if left_out:
         response.status_code = 206
         response.headers["Warning"] = (
             f'299 - "{len(left_out)} instances left out: {", ".join(left_out[:20])}"'
@@ -56,49 +57,48 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     """One instance, in multipart or alone (W-R3, W-8)."""
     gateway = services()
     path = parse_path(study, series, instance)
-    choice = negotiate_instances(accepted(request), single_part_allowed=True)
+    choices = negotiate_instances(accepted(request), single_part_allowed=True)
     record = gateway.archive.index.instance(study, series, instance)
-    syntax = instance_syntax(choice, record.transfer_syntax_uid, bool(record.frames))
-    chosen = Representation(DICOM, choice.multipart, syntax)
+    chosen = instance_form(choices, record.transfer_syntax_uid, bool(record.frames))
     etag = strong_etag(
         path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive.index, path)
     )
     known = not_modified(request, etag)
     if known is not None:
         return known
-    return represented(request, [_part(gateway, record, syntax)], chosen, gateway.config.boundary_key, etag)
+    part = _part(gateway, record, chosen, base_path(request, gateway.config))
+    return represented(request, [part], chosen, gateway.config.boundary_key, etag)
 
 
 def _plan(
-    records: list[InstanceRecord], choice: InstanceChoice
-) -> tuple[list[tuple[InstanceRecord, str]], list[str]]:
-    """(record, syntax) of what can be produced and the UIDs of what cannot (W-10); NotAcceptable when
+    records: list[InstanceRecord], choices: list[InstanceChoice]
+) -> tuple[list[tuple[InstanceRecord, Representation]], list[str]]:
+    """(record, form) of what can be produced and the UIDs of what cannot (W-10); NotAcceptable when
     nothing can.
     """
-    parts, left_out, refusal = [], [], None
+    planned, left_out, refusal = [], [], None
     for record in records:
         try:
-            syntax = instance_syntax(choice, record.transfer_syntax_uid, bool(record.frames))
-            parts.append((record, syntax))
+            form = instance_form(choices, record.transfer_syntax_uid, bool(record.frames))
+            planned.append((record, form))
         except NotAcceptable as error:
             refusal = error
             left_out.append(record.instance_uid)
-    if not parts and refusal is not None:
+    if not planned and refusal is not None:
         raise refusal
-    return parts, left_out
+    return planned, left_out
 
 
-def _parts(gateway: Services, planned: list[tuple[InstanceRecord, str]]) -> Iterator[Part]:
-    for number, (record, syntax) in enumerate(planned):
+def _parts(
+    gateway: Services, planned: list[tuple[InstanceRecord, Representation]], base: str
+) -> Iterator[Part]:
+    for number, (record, form) in enumerate(planned):
         following = planned[number + 1 : number + 3]
         gateway.archive.frames.prefetch([frame for later, _ in following for frame in later.frames[:64]])
-        yield _part(gateway, record, syntax)
+        yield _part(gateway, record, form, base)
 
 
-def _part(gateway: Services, record: InstanceRecord, syntax: str) -> Part:
+def _part(gateway: Services, record: InstanceRecord, form: Representation, base: str) -> Part:
     path = ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
-    return Part(
-        instance_segments(gateway.archive, record, syntax),
-        Representation(DICOM, True, syntax).part_type,
-        f"{base_path(request, gateway.config)}/{path}",
-    )
+    segments = instance_segments(gateway.archive, record, str(form.transfer_syntax))
+    return Part(segments, form.part_type, f"{base}/{path}")

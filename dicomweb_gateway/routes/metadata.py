@@ -29,7 +29,7 @@ def retrieve_metadata(study: str, series: str | None = None, instance: str | Non
     encoding = "gzip" if accepts_gzip(request.headers.get("Accept-Encoding")) else ""
     versions = image_set_versions(gateway.archive.index, path)
     etag = strong_etag(path.path, links, chosen.media_type, encoding, *versions)
-    known = not_modified(request, etag)
+    known = not_modified(request, etag, may_be_encoded=True)
     return known or json_stream(
         request, metadata_array(gateway.archive, records, links), chosen.media_type, etag
     )

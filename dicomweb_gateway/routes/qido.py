@@ -56,7 +56,9 @@ def _search(level: Level, path: ResourcePath) -> Response:
     links = base_url(request, gateway.config)
     body = dumps([_with_retrieve_url(row, level, links) for row in result.rows])
     etag = weak_etag(body)
-    response = not_modified(request, etag) or json_response(request, body, chosen.media_type, etag)
+    response = not_modified(request, etag, may_be_encoded=True) or json_response(
+        request, body, chosen.media_type, etag
+    )
     response.headers["Cache-Control"] = "no-cache"
     _add_notices(response, result, gateway, links)
     return response

@@ -1,11 +1,14 @@
 """`demo`: the emulator, an embedded index and the gateway on this machine, filled from DICOM folders."""
 
+import fcntl
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.service.master import (
     helper_child,
     listen_tcp,
@@ -26,18 +29,27 @@ def run_demo(make_settings: Callable[[dict[str, Any]], Settings], sources: Seque
     `make_settings` makes the settings out of what the demo itself decides: endpoint and public URL.
     `sources` are DICOM files and folders; none stands for the built-in samples.
     """
+    settings = make_settings({})
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with _held(settings.data_dir):
+        return _run_held(make_settings, settings.data_dir, sources)
+
+
+def _run_held(
+    make_settings: Callable[[dict[str, Any]], Settings], data_dir: Path, sources: Sequence[Path]
+) -> int:
     emulator_port = _free_port()
     decided: dict[str, Any] = {
         "ahi_endpoint": f"http://127.0.0.1:{emulator_port}",
         "ahi_region": _REGION,
-        "database_url": None,
+        # the embedded index, whatever the environment says for `serve`
+        "database_url": f"sqlite:///{data_dir / 'index.sqlite'}",
     }
     settings = make_settings(decided)
     listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)
     if settings.public_url is None and not settings.is_exposed:
         decided["public_url"] = f"http://{_url_host(settings)}:{listening[0].getsockname()[1]}"
         settings = make_settings(decided)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
     write_progress(settings.data_dir, Progress(0, 0))
     code = run_once(lambda: upgrade_index(settings))
     if code:
@@ -49,6 +61,17 @@ def run_demo(make_settings: Callable[[dict[str, Any]], Settings], sources: Seque
         helper_child("loader", lambda: _load(settings, resolved, port)),
     ]
     return run_gateway(settings, listening, helpers)
+
+
+@contextmanager
+def _held(data_dir: Path) -> Iterator[None]:
+    """The folder is ours until the block ends; SettingsError when another demo has it."""
+    with (data_dir / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(f"another demo is running on {data_dir}") from None
+        yield
 
 
 def _load(settings: Settings, sources: Sequence[Path], port: int) -> None:

@@ -11,7 +11,11 @@ from dicomweb_gateway.dicom.transfer_syntax import (
     EXPLICIT_VR_BE,
     EXPLICIT_VR_LE,
     IMPLICIT_VR_LE,
+    J2K_LOSSLESS,
+    JPEG_LOSSLESS_SV1,
+    JPEG_LS_LOSSLESS,
     OCTET_STREAM,
+    RLE,
     TransferSyntax,
     transfer_syntax,
 )
@@ -22,6 +26,13 @@ DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
 JSON = "application/json"
 STORED = "*"
+_UNNAMED_SYNTAX = {
+    "image/jp2": J2K_LOSSLESS,
+    "image/jls": JPEG_LS_LOSSLESS,
+    "image/jpeg": JPEG_LOSSLESS_SV1,
+    "image/dicom-rle": RLE,
+}
+"""What a media type without a transfer syntax stands for (PS3.18 8.7.3; F-4)."""
 RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif")
 
 
@@ -65,15 +76,20 @@ class InstanceChoice:
     transfer_syntax: str | None
 
 
-def negotiate_instances(ranges: Sequence[MediaRange], single_part_allowed: bool) -> InstanceChoice:
-    """`application/dicom`, in several parts or, for one instance, alone (W-1, W-8)."""
+def negotiate_instances(ranges: Sequence[MediaRange], single_part_allowed: bool) -> list[InstanceChoice]:
+    """`application/dicom`, in several parts or, for one instance, alone (W-1, W-8), most wanted first.
+
+    Which of them an instance can be served in, `instance_form` says; at least one is given.
+    """
+    choices = []
     for wanted in ranges:
         if not wanted.covers(DICOM) or _is_refused(wanted.transfer_syntax):
             continue
         whole = not wanted.multipart and wanted.media_type == DICOM
-        if whole and not single_part_allowed:
-            continue
-        return InstanceChoice(not whole, wanted.transfer_syntax)
+        if not whole or single_part_allowed:
+            choices.append(InstanceChoice(not whole, wanted.transfer_syntax))
+    if choices:
+        return choices
     parts = f'{MULTIPART}; type="{DICOM}"; transfer-syntax='
     offered = [f"{parts}*", f"{parts}{EXPLICIT_VR_LE}"]
     raise NotAcceptable(
@@ -81,24 +97,28 @@ def negotiate_instances(ranges: Sequence[MediaRange], single_part_allowed: bool)
     )
 
 
-def instance_syntax(choice: InstanceChoice, stored: str, has_pixels: bool) -> str:
-    """The transfer syntax in which one instance goes out (W-1 to W-3); NotAcceptable when it cannot.
+def instance_form(choices: Sequence[InstanceChoice], stored: str, has_pixels: bool) -> Representation:
+    """The form in which one instance goes out (W-1 to W-3); NotAcceptable when no choice can be served.
 
     An instance without pixel data is the same in every syntax, so it always goes out as ELE.
     """
-    if not has_pixels:
-        return EXPLICIT_VR_LE
-    wanted = choice.transfer_syntax
-    if wanted is None:
-        return stored if _stays_stored(stored) else EXPLICIT_VR_LE
-    if wanted in (STORED, stored):
-        return stored
-    if wanted == EXPLICIT_VR_LE and _is_decodable(stored):
-        return EXPLICIT_VR_LE
+    for choice in choices:
+        syntax = _instance_syntax(choice.transfer_syntax, stored) if has_pixels else EXPLICIT_VR_LE
+        if syntax is not None:
+            return Representation(DICOM, choice.multipart, syntax)
+    wanted = ", ".join(dict.fromkeys(str(choice.transfer_syntax) for choice in choices))
     raise NotAcceptable(
         f"transfer syntax {wanted} cannot be made of what is stored",
         [f'{MULTIPART}; type="{DICOM}"; transfer-syntax={uid}' for uid in (STORED, *_syntaxes(stored))],
     )
+
+
+def _instance_syntax(wanted: str | None, stored: str) -> str | None:
+    if wanted is None:
+        return stored if _stays_stored(stored) else EXPLICIT_VR_LE
+    if wanted in (STORED, stored):
+        return stored
+    return EXPLICIT_VR_LE if wanted == EXPLICIT_VR_LE and _is_decodable(stored) else None
 
 
 def negotiate_frames(ranges: Sequence[MediaRange], stored_uid: str, frame_count: int) -> Representation:
@@ -155,7 +175,7 @@ def _frame_form(
     syntax = wanted.transfer_syntax
     if _is_refused(syntax):
         return None
-    if wanted.media_type in (ANY, OCTET_STREAM):
+    if wanted.covers(OCTET_STREAM):
         if syntax == STORED or (syntax is not None and syntax == stored_uid):
             return as_stored
         if syntax not in (None, EXPLICIT_VR_LE):
@@ -165,7 +185,10 @@ def _frame_form(
         return decoded if _is_decodable(stored_uid) else None
     if stored is None or not stored.encapsulated or not wanted.covers(stored.media_type.lower()):
         return None
-    return as_stored if syntax in (None, STORED, stored_uid) else None
+    if syntax is None:
+        # a plainly named type means its lossless default, which must not be guessed to be what is stored
+        return as_stored if _UNNAMED_SYNTAX.get(wanted.media_type, stored_uid) == stored_uid else None
+    return as_stored if syntax in (STORED, stored_uid) else None
 
 
 def _frame_offers(stored_uid: str, as_stored: Representation) -> Iterable[str]:

@@ -82,14 +82,17 @@ def stream_response(pieces: Iterator[bytes], content_type: str) -> Response:
     return response
 
 
-def not_modified(request: Request, etag: str) -> Response | None:
-    """304 without a body when the client holds `etag`, else None (H-8)."""
+def not_modified(request: Request, etag: str, may_be_encoded: bool = False) -> Response | None:
+    """304 without a body when the client holds `etag`, else None (H-8).
+
+    `may_be_encoded`: the full answer varies with Accept-Encoding too, as JSON does.
+    """
     if not is_match(request.headers.get("If-None-Match"), etag):
         return None
     response = Response(status=304)
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = NO_CACHE
-    response.vary.add("Accept")
+    response.vary.update(["Accept", "Accept-Encoding"] if may_be_encoded else ["Accept"])
     return response
 
 

@@ -48,9 +48,16 @@ class Checker:
             else:
                 self._note(name, "frame exact", [f"{which} frame has another hash"])
 
-    def instance(self, name: str, url: str, dataset: Dataset) -> None:
-        """The whole instance opens in pydicom with the same attributes, its pixels those of /frames."""
+    def instance(self, name: str, url: str, dataset: Dataset, decodable: bool = True) -> None:
+        """The whole instance opens in pydicom with the same attributes, its pixels those of /frames.
+
+        One that nothing decodes is 406 as ELE and still comes in its stored syntax.
+        """
+        self._stored(name, url, dataset)
         status, body = self.get(url, PART10.format(ELE))
+        if not decodable:
+            self._note(name, "undecodable instance", [] if status == 406 else [f"{status} {body[:200]!r}"])
+            return
         if status != 200:
             self._note(name, "instance", [f"{status} {body[:200]!r}"])
             return
@@ -59,6 +66,8 @@ class Checker:
         if "PixelData" in served and int(served.get("BitsAllocated", 8)) > 1:
             problems += self._pixels_differ(url, served)
         self._note(name, "instance", problems)
+
+    def _stored(self, name: str, url: str, dataset: Dataset) -> None:
         status, body = self.get(url, PART10.format("*"))
         stored = read_part10(only_part(body)) if status == 200 else None
         fine = stored is not None and stored.SOPInstanceUID == dataset.SOPInstanceUID
