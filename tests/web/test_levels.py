@@ -1,0 +1,26 @@
+"""startLevel and endLevel (healthimaging.md 7.1)."""
+
+import pytest
+
+from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.web.levels import parse_levels
+
+
+@pytest.mark.parametrize(
+    ("args", "levels"),
+    [
+        ({}, (None, None)),
+        ({"startLevel": "0"}, (0, None)),
+        ({"endLevel": "2"}, (None, 2)),
+        ({"startLevel": "3", "endLevel": "1"}, (3, 1)),
+    ],
+)
+def test_levels(args, levels):
+    assert parse_levels(args) == levels
+
+
+@pytest.mark.parametrize("text", ["", "-1", "1.9", "a", " 1", "²", "99999"])
+@pytest.mark.parametrize("name", ["startLevel", "endLevel"])
+def test_junk_levels_are_refused_by_name(name, text):
+    with pytest.raises(InvalidRequest, match=name):
+        parse_levels({name: text})
