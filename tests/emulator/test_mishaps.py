@@ -1,6 +1,7 @@
 """Every switch does what it says, over HTTP, and can be changed while the emulator runs."""
 
 import threading
+import zlib
 
 import pytest
 import requests
@@ -8,7 +9,8 @@ from botocore.exceptions import ClientError
 
 from dicomweb_gateway.dicom.codestream import is_boxed, parse_codestream, unbox
 from dicomweb_gateway.emulator.config import EmulatorConfig, Faults
-from tests.emulator.running import instances_of
+from tests.emulator.files import ct_slice, pixels_of, save
+from tests.emulator.running import instances_of, running
 
 OFF = {
     "latency_ms": 0,
@@ -142,3 +144,16 @@ def test_settings_that_contradict_are_refused(tmp_path):
     with pytest.raises(ValueError, match="no operation"):
         Faults(failure_operations=("GetEverything",))
     assert EmulatorConfig(data_dir=tmp_path, boxed=True).faults == Faults(boxed=True)
+
+
+def test_several_checksums_smallest_first(tmp_path, source):
+    save(ct_slice(1, size=256), source / "1.dcm")
+    with running(tmp_path, workers=1, multi_level_checksums=True) as emulator:
+        datastore_id = emulator.datastore()
+        emulator.load(datastore_id, source)
+        [entry] = emulator.image_sets(datastore_id)
+        [instance] = instances_of(emulator.document(datastore_id, entry["imageSetId"])).values()
+    levels = instance["ImageFrames"][0]["PixelDataChecksumFromBaseToFullResolution"]
+    assert [level["Width"] for level in levels] == [64, 128, 256]
+    assert levels[-1]["Checksum"] == zlib.crc32(pixels_of(1, 256).tobytes())
+    assert len({level["Checksum"] for level in levels}) == 3

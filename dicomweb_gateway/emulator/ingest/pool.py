@@ -38,12 +38,12 @@ class _Worker:
         self.since = 0.0
 
     def give(self, task: Task) -> bool:
-        """Whether the worker took the task; False when it is dead."""
+        """Whether the worker took the task; False when it is dead, which waiting for its answer shows, too."""
+        self.task, self.since = task, time.monotonic()
         try:
             self.connection.send(task)
         except OSError:
             return False
-        self.task, self.since = task, time.monotonic()
         return True
 
     def end(self) -> int:
@@ -102,9 +102,7 @@ class WorkerPool:
                 return worker
             worker.end()
         worker = _Worker()
-        if not worker.give(task):
-            worker.end()
-            raise OSError("an import process ended before it began")
+        worker.give(task)
         return worker
 
     def _finished(self, worker: _Worker) -> tuple[Task, Answer]:

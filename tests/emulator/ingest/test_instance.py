@@ -11,6 +11,7 @@ import numpy as np
 import orjson
 import pytest
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.emulator.blobs import blob_path
@@ -213,3 +214,27 @@ def test_corpus_files_are_refused_for_these_reasons_only(tmp_path, corpus):
     others = refused.keys() - without_uid
     assert all(path.startswith("broken/") for path in others), others
     assert len(paths) - len(refused) >= 265
+
+
+def test_frames_that_cannot_be_decoded_are_kept_as_they_are(tmp_path):
+    dataset = ct_slice(PixelData=None)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
+    frame = b"\xff\xd8 this is no JPEG-LS \xff\xd9"
+    dataset.PixelData = encapsulate([frame])
+    dataset["PixelData"].VR = "OB"
+    instance = imported(save(dataset, tmp_path / "1.dcm"), tmp_path)
+    assert instance.transfer_syntax_uid == "1.2.840.10008.1.2.4.80"
+    assert [f.rstrip(b"\0") for f in frames_of(instance, tmp_path)] == [frame]
+    assert "kept in its original transfer syntax" in instance.warnings[0]
+    [entry] = orjson.loads(instance.instance)["ImageFrames"]
+    assert (entry["MinPixelValue"], entry["MaxPixelValue"]) == (None, None)
+
+
+def test_video_is_one_frame(tmp_path):
+    dataset = ct_slice(PixelData=None, NumberOfFrames=25, SamplesPerPixel=3, BitsAllocated=8)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.102"
+    dataset.PixelData = encapsulate([b"video" * 100], fragments_per_frame=3)
+    dataset["PixelData"].VR = "OB"
+    instance = imported(save(dataset, tmp_path / "1.dcm"), tmp_path)
+    assert frames_of(instance, tmp_path)[0].rstrip(b"\0") == b"video" * 100
+    assert len(instance.frames) == 1
