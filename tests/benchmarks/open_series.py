@@ -48,7 +48,8 @@ def run(options: argparse.Namespace, work: Path) -> None:
     demo.stop()
     floor = options.slices * options.latency_ms / 1000 / 64
     print(
-        f"{options.slices} slices of 512x512, upstream {options.latency_ms:g} ms; floor at 64 in flight {floor:.2f} s"
+        f"{options.slices} slices of 512x512, upstream {options.latency_ms:g} ms; "
+        f"floor at 64 in flight {floor:.2f} s"
     )
     for connections in options.connections:
         for _ in range(options.rounds):
