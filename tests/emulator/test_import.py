@@ -89,15 +89,17 @@ def test_a_folder_with_everything_in_it(emulator, source):
         "README.md",
         "empty",
         "caf\ufffd.txt",
+        "dangling",
     }
     assert "SOPInstanceUID is missing" in logs.reasons["without-uid.dcm"]
     assert "not a valid UID" in logs.reasons["bad-uid.dcm"]
     assert "too short" in logs.reasons["huge.dcm"]
     assert "too short" in logs.reasons["short.dcm"]
+    assert logs.reasons["dangling"] == "the file cannot be read: No such file or directory"
     assert logs.reasons["empty"] == "the file is empty"
-    assert logs.summary["numberOfScannedFiles"] == 9
+    assert logs.summary["numberOfScannedFiles"] == 10
     assert logs.summary["numberOfImportedFiles"] == 1
-    assert logs.summary["numberOfFilesWithCustomerError"] == 7
+    assert logs.summary["numberOfFilesWithCustomerError"] == 8
     assert len(logs.summary["imageSetsSummary"]) == 1
 
 

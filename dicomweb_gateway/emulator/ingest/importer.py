@@ -89,14 +89,22 @@ class Importer:
         try:
             while not self._stop.is_set():
                 self._wake.clear()
-                job = next_job(self._storage.catalogue)
-                if job is None:
-                    self._pool.close()
+                if not self._step():
                     self._wake.wait(_IDLE_WAIT)
-                else:
-                    self._run_job(job)
         finally:
             self._pool.close()
+
+    def _step(self) -> bool:
+        """Run the next job; whether there was one. A catalogue that fails now is asked again later."""
+        try:
+            job = next_job(self._storage.catalogue)
+            if job is not None:
+                self._run_job(job)
+                return True
+        except Exception:
+            log.exception("the import jobs cannot be read or written")
+        self._pool.close()
+        return False
 
     def _run_job(self, job: Row) -> None:
         catalogue = self._storage.catalogue

@@ -38,7 +38,7 @@ class _Worker:
         self.since = 0.0
 
     def give(self, task: Task) -> bool:
-        """Whether the worker took the task; False when it is dead, which waiting for its answer shows, too."""
+        """Whether the worker took the task; False when it is dead, as waiting for its answer shows."""
         self.task, self.since = task, time.monotonic()
         try:
             self.connection.send(task)

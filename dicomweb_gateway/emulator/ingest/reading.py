@@ -114,6 +114,10 @@ def _read(path: str | PathLike[str], **options: Any) -> Dataset:
     except MemoryError as error:
         raise UnreadableDicom("reading it needs more memory than an import may take") from error
     except Exception as error:
+        if isinstance(error, IsADirectoryError):
+            raise UnreadableDicom("the folder cannot be listed") from error
+        if isinstance(error, OSError) and error.strerror:
+            raise UnreadableDicom(f"the file cannot be read: {error.strerror}") from error
         raise UnreadableDicom(f"not readable as DICOM: {error or type(error).__name__}") from error
 
 

@@ -1,6 +1,7 @@
 """Finds the files of an import job, in sorted path order, and names them in file URIs."""
 
 import os
+import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from urllib.parse import unquote, urlsplit
@@ -35,12 +36,19 @@ def folder_of_uri(uri: str, name: str) -> str:
 def find_files(root: str) -> list[FoundFile]:
     """All files below a folder (or the one file that `root` is), in the order of their paths' bytes.
 
-    Links to files count as files; links to folders are not followed, so that no loop is possible. What
-    vanishes or cannot be listed while looking is left out.
+    Links to files count as files; links to folders are not followed, so that no loop is possible. Folders
+    that cannot be listed and links that lead nowhere are in the list, so that the import gives a reason for
+    them; pipes, sockets and devices are not.
     """
     if not os.path.isdir(root):
         return list(_found(root))
-    paths = (os.path.join(folder, name) for folder, _, names in os.walk(root) for name in names)
+    paths: list[str] = []
+
+    def note(error: OSError) -> None:
+        paths.append(os.fsdecode(error.filename))
+
+    for folder, _, names in os.walk(root, onerror=note):
+        paths += [os.path.join(folder, name) for name in names]
     return [found for path in sorted(paths, key=os.fsencode) for found in _found(path)]
 
 
@@ -53,6 +61,7 @@ def _found(path: str) -> Iterator[FoundFile]:
     try:
         status = os.stat(path)
     except OSError:
+        yield FoundFile(path, 0, 0)
         return
-    if os.path.isfile(path):
+    if stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode):
         yield FoundFile(path, status.st_size, status.st_mtime_ns)
