@@ -1,6 +1,7 @@
 """Fills a demo: import jobs into the emulator, followed to their end, and their image sets into the index."""
 
 import os
+import re
 import sys
 import time
 from collections import Counter
@@ -28,6 +29,8 @@ _SYNC_SECONDS = 4.0
 _START_SECONDS = 60.0
 _REASONS_SHOWN = 12
 _SHOWN_LENGTH = 150
+_PATH = re.compile(r"/[^\s,]+")
+"""Reasons that differ only in the file they name count as one; the whole list has the names."""
 
 
 class Loader:
@@ -152,7 +155,7 @@ def _figures(progress: dict[str, Any]) -> str:
 def _summary(title: str, entries: list[tuple[str, str]]) -> list[str]:
     if not entries:
         return []
-    reasons = Counter(reason for _, reason in entries).most_common()
+    reasons = Counter(_PATH.sub("...", reason) for _, reason in entries).most_common()
     shown = [f"  {count:5d}  {reason[:_SHOWN_LENGTH]}" for reason, count in reasons[:_REASONS_SHOWN]]
     rest = len(reasons) - len(shown)
     return [
