@@ -18,7 +18,7 @@ from dicomweb_gateway.dicom.dictionary import (
 )
 from dicomweb_gateway.emulator.ingest.element_vr import actual_vr, pixel_representation
 from dicomweb_gateway.emulator.ingest.levels import Level, level_of
-from dicomweb_gateway.emulator.ingest.values import UnfitValue, json_value, kind_of, shaped
+from dicomweb_gateway.emulator.ingest.values import UnfitValue, as_unknown, json_value, kind_of, shaped
 from dicomweb_gateway.errors import UnreadableDicom
 
 SPECIFIC_CHARACTER_SET = 0x00080005
@@ -126,7 +126,8 @@ class _Reader:
             self.note(key, row, vr)
             return key, _converted(raw, single)
         data = raw.value or b""
-        vr = "UN" if key in self.as_un else vr
+        if key in self.as_un:
+            data, vr = as_unknown(data, vr, self.little_endian), "UN"
         try:
             value = json_value(data, vr, little_endian=self.little_endian, encodings=encodings, single=single)
         except UnfitValue:

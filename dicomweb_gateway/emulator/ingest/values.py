@@ -104,11 +104,21 @@ def _attribute_tags(data: bytes, little_endian: bool) -> list[str] | None:
     return [f"{g:04X}{e:04X}" for g, e in zip(words[::2], words[1::2], strict=True)] or None
 
 
+def as_unknown(data: bytes, vr: str, little_endian: bool) -> bytes:
+    """The bytes of a `vr` value as a reader of UN expects them: little endian (PS3.5 6.2.2, note 2)."""
+    size = 2 if vr == "AT" else int(NUMBERS[vr][1:]) if vr in NUMBERS else _WORDS.get(vr, 1)
+    return data if len(data) % size else _swapped(data, size, little_endian)
+
+
 def _little_endian(data: bytes, vr: str, little_endian: bool) -> bytes:
     """Binary words in little endian, since a reader of the JSON cannot know the file's byte order."""
     size = _WORDS.get(vr, 1)
+    if len(data) % size and not little_endian:
+        raise UnfitValue(f"{len(data)} bytes are no whole number of {vr} words")
+    return _swapped(data, size, little_endian)
+
+
+def _swapped(data: bytes, size: int, little_endian: bool) -> bytes:
     if little_endian or size == 1:
         return data
-    if len(data) % size:
-        raise UnfitValue(f"{len(data)} bytes are no whole number of {vr} words")
     return np.frombuffer(data, f">u{size}").astype(f"<u{size}").tobytes()

@@ -10,6 +10,7 @@ import resource
 import signal
 import sys
 import warnings
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from dicomweb_gateway.emulator.ingest.instance import import_file
@@ -71,7 +72,9 @@ def _limit_memory() -> None:
     limit = max(_SMALLEST_MEMORY, physical // 2)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or limit < hard:
-        resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
+        # Not every system has this limit; the guard is then that of the decoders alone.
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_AS, (limit, hard))
 
 
 def main(descriptor: int) -> None:
