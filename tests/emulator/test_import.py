@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
 from dicomweb_gateway.imagesets.metadata import parse_document
 from tests.emulator.files import ROOT, ct_slice, save
@@ -346,3 +347,34 @@ def test_bundled_file_is_refused_with_a_reason(emulator, source, name, reason):
     logs = emulator.load(emulator.datastore(), source)
     assert not logs.success
     assert reason in logs.reasons[name]
+
+
+def test_folder_names_are_decoded_from_their_uris(emulator, source):
+    folder = source / "with space" / "100%41 ü"
+    save(ct_slice(1), folder / "1.dcm")
+    logs = emulator.load(emulator.datastore(), folder)
+    assert [line["inputFile"] for line in logs.success] == [str(folder / "1.dcm")]
+
+
+def test_one_file_is_a_job_too(emulator, source):
+    save(ct_slice(1), source / "1.dcm")
+    save(ct_slice(2), source / "2.dcm")
+    logs = emulator.load(emulator.datastore(), source / "2.dcm")
+    assert logs.summary["numberOfScannedFiles"] == logs.summary["numberOfImportedFiles"] == 1
+
+
+def test_undecodable_frames_are_imported_with_a_warning(emulator, source):
+    dataset = ct_slice(1, PixelData=None)
+    dataset.file_meta.TransferSyntaxUID = "1.2.840.10008.1.2.4.80"
+    dataset.PixelData = encapsulate([b"no JPEG-LS stream"])
+    dataset["PixelData"].VR = "OB"
+    save(dataset, source / "1.dcm")
+    datastore_id = emulator.datastore()
+    logs = emulator.load(datastore_id, source)
+    assert len(logs.success) == 1
+    assert "kept in its original transfer syntax" in logs.warnings["1.dcm"]
+    [entry] = emulator.image_sets(datastore_id)
+    [instance] = instances_of(emulator.document(datastore_id, entry["imageSetId"])).values()
+    assert instance["StoredTransferSyntaxUID"] == "1.2.840.10008.1.2.4.80"
+    frame = emulator.frame(datastore_id, entry["imageSetId"], instance["ImageFrames"][0]["ID"])
+    assert frame.startswith(b"no JPEG-LS stream")
