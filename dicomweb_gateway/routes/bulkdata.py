@@ -23,7 +23,8 @@ def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Re
     """One binary value, or the instance's frames for its pixel data (B-1 to B-4, W-R7)."""
     gateway = services()
     path = parse_path(study, series, instance)
-    place = parse_bulk_path(steps.rstrip("/"))
+    steps = steps.rstrip("/")
+    place = parse_bulk_path(steps)
     record = gateway.archive.index.instance(study, series, instance)
     if place.is_pixel_data:
         return frames_response(gateway, record, ())

@@ -1,18 +1,21 @@
 """Bulk data: whatever a BulkDataURI of ours names (dicomweb.md 4.5)."""
 
 import binascii
+import re
 from base64 import b64decode
 from dataclasses import dataclass
 
 from dicomweb_gateway.dicom.dictionary import parse_tag
 from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound, UpstreamFailed
 from dicomweb_gateway.imagesets.elements import PIXEL_ELEMENTS, find_element
-from dicomweb_gateway.imagesets.values import text
+from dicomweb_gateway.imagesets.values import Tags, text
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive, document_of
 
 _OCTET_STREAM = "application/octet-stream"
-_ENCAPSULATED_DOCUMENT = 0x00420011
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,62}/[a-z0-9][a-z0-9!#$&^_.+-]{0,62}")
+"""RFC 6838 4.2; whatever else a file says of itself must not reach a header."""
+_ITEM_NUMBER = re.compile(r"[0-9]{1,9}")
 _MAX_DEPTH = 32
 
 
@@ -29,11 +32,14 @@ class BulkPath:
         return not self.items and self.tag in PIXEL_ELEMENTS
 
 
+_DOCUMENT = BulkPath((), 0x00420011)
+
+
 def parse_bulk_path(path: str) -> BulkPath:
     """`tag[/item/tag...]`, tags as 8 hex digits, items from 1 (B-1); InvalidRequest when it is not that."""
     steps = path.split("/")
     tags = [parse_tag(step) for step in steps[::2]]
-    numbers = [int(step) if step.isascii() and step.isdigit() else 0 for step in steps[1::2]]
+    numbers = [int(step) if _ITEM_NUMBER.fullmatch(step) else 0 for step in steps[1::2]]
     known = [tag for tag in tags if tag is not None]
     if len(known) != len(tags) or len(steps) % 2 == 0 or 0 in numbers or len(numbers) > _MAX_DEPTH:
         raise InvalidRequest("a bulk data path is tag[/item/tag...], tags of 8 hex digits, items from 1")
@@ -51,9 +57,9 @@ def bulk_value(archive: Archive, record: InstanceRecord, path: BulkPath) -> tupl
         data = b64decode(found.values, validate=True)
     except binascii.Error as error:
         raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
-    media_type = text(merged, "MIMETypeOfEncapsulatedDocument") if _is_document(path) else None
-    return data, (media_type or _OCTET_STREAM).lower()
+    return data, _document_type(merged) if path == _DOCUMENT else _OCTET_STREAM
 
 
-def _is_document(path: BulkPath) -> bool:
-    return not path.items and path.tag == _ENCAPSULATED_DOCUMENT
+def _document_type(tags: Tags) -> str:
+    named = (text(tags, "MIMETypeOfEncapsulatedDocument") or "").lower()
+    return named if _MEDIA_TYPE.fullmatch(named) else _OCTET_STREAM
