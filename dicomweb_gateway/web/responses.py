@@ -107,8 +107,11 @@ def error_response(status: int, message: str, retry_after: int | None = None) ->
 
 
 def gateway_error_response(error: GatewayError) -> Response:
-    """The answer to an error of ours."""
-    return error_response(status_of(error), message_of(error), retry_after_of(error))
+    """The answer to an error of ours; a refusal of the Accept list varies with it (H-6)."""
+    response = error_response(status_of(error), message_of(error), retry_after_of(error))
+    if response.status_code == 406:
+        response.vary.add("Accept")
+    return response
 
 
 def _json_head(media_type: str, etag: str | None) -> Response:
