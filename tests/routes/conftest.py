@@ -1,0 +1,27 @@
+"""One gateway for the tests that only read, and a new one for those that break things."""
+
+import pytest
+
+from tests.routes.archive import House, build
+
+
+@pytest.fixture(scope="session")
+def house(tmp_path_factory) -> House:
+    return build(tmp_path_factory.mktemp("house"))
+
+
+@pytest.fixture
+def fresh(tmp_path) -> House:
+    return build(tmp_path)
+
+
+@pytest.fixture
+def get(house):
+    """`get(path, accept)` asks the shared gateway; what is read before the answer is closed is all of it."""
+    client = house.app.test_client()
+
+    def ask(path, accept=None, method="GET", **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return client.open(path, method=method, headers={**({"Accept": accept} if accept else {}), **headers})
+
+    return ask

@@ -1,0 +1,146 @@
+"""The searches over HTTP (dicomweb.md C-4, C-9, Q-40 to Q-52, L-1, L-2, L-11, L-15); see tests/index too."""
+
+import gzip
+
+import pytest
+
+from tests.routes.archive import CT, OTHER, STUDY, build, path_of
+
+L1 = (
+    "/aetitle/studies?limit=101&offset=0&fuzzymatching=false"
+    "&includefield=00081030%2C00080060%2C00080090%2C00100030"
+)
+L15_FIELDS = (
+    "00080020,00080030,00080050,00080061,00080090,00100010,00100020,00100021,00100030,00100040,"
+    "0020000D,00200010,00081030"
+)
+
+
+def uids(response, tag="0020000D"):
+    assert response.status_code == 200, response.get_data()
+    return sorted(row[tag]["Value"][0] for row in response.get_json())
+
+
+SEARCHES = [
+    ("L-1 OHIF", L1, [STUDY, OTHER]),
+    ("L-1 by name", f"{L1}&PatientName=*ller*", [STUDY, OTHER]),
+    ("L-1 by id", f"{L1}&00100020=*P1*", [STUDY, OTHER]),
+    ("L-1 by date", f"{L1}&StudyDate=20240311-20240312", [STUDY, OTHER]),
+    ("L-1 by modality", f"{L1}&ModalitiesInStudy=SR%2CMR", [STUDY]),
+    ("L-1 by UIDs", f"{L1}&StudyInstanceUID={STUDY}%5C{OTHER}", [STUDY, OTHER]),
+    ("L-15 Weasis", f"/aetitle/studies?&includefield={L15_FIELDS}&00100021=", [STUDY, OTHER]),
+    (
+        "C-9 accept and charset are no keys",
+        "/aetitle/studies?accept=application/dicom%2Bjson&charset=utf-8",
+        [STUDY, OTHER],
+    ),
+    ("L-19 a plus read as space", "/aetitle/studies?accept=application/dicom+json", [STUDY, OTHER]),
+    ("Q-41 no match", "/aetitle/studies?PatientID=nobody", []),
+    ("Q-32 past the end", "/aetitle/studies?limit=10&offset=100", []),
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [row[1:] for row in SEARCHES], ids=[row[0] for row in SEARCHES]
+)
+def test_clients_searches(get, path, expected):
+    response = get(path, "application/dicom+json")
+    assert uids(response) == expected
+    assert response.content_type == "application/dicom+json"
+    assert "Warning" not in response.headers
+
+
+@pytest.mark.parametrize(
+    ("path", "tag", "count"),
+    [
+        (f"/aetitle/studies/{STUDY}/series?includefield=0008103E%2C00080021", "0020000E", 2),
+        ("/aetitle/series", "0020000E", 10),
+        (f"/aetitle/series?0020000E={CT}", "0020000E", 1),
+        (f"{path_of(CT)}/instances?limit=1&includefield=00080018", "00080018", 1),
+        (f"{path_of(CT)}/instances", "00080018", 3),
+        (f"/aetitle/studies/{STUDY}/instances", "00080018", 4),
+        (f"/aetitle/instances?00080018={CT}.2", "00080018", 1),
+        ("/aetitle/studies/9.9/series", "0020000E", 0),
+        (f"/aetitle/studies/{OTHER}/series/{CT}/instances", "00080018", 0),
+    ],
+)
+def test_levels_below_the_study(get, path, tag, count):
+    assert len(uids(get(path), tag)) == count
+
+
+@pytest.mark.parametrize("path", ["/aetitle/studies", "/aetitle/series", "/aetitle/instances"])
+def test_retrieve_urls_can_be_fetched_as_they_stand(get, path):
+    for row in get(path).get_json():
+        assert list(row) == sorted(row)
+        assert row["00081190"]["vr"] == "UR"
+        (url,) = row["00081190"]["Value"]
+        assert url.startswith("http://gw:1/aetitle/studies/")
+        # metadata of whatever the address names: exactly one study, series or instance exists there
+        assert get(f"{url.removeprefix('http://gw:1')}/metadata").status_code == 200
+
+
+def test_an_empty_required_attribute_is_present(get):
+    row = get("/aetitle/studies").get_json()[0]
+    assert row["00080050"] == {"vr": "SH"}
+
+
+@pytest.mark.parametrize(
+    "accept", ["text/html", "multipart/related; type=application/dicom+xml", "image/jpeg"]
+)
+def test_types_that_cannot_be_served(get, accept):
+    response = get("/aetitle/studies", accept)
+    assert response.status_code == 406
+    assert "application/dicom+json" in response.get_json()["message"]
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        ("application/dicom+json, application/json", "application/dicom+json"),
+        ("application/json", "application/json"),
+        (
+            "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*",
+            "application/dicom+json",
+        ),
+    ],
+)
+def test_both_names_of_json(get, accept, expected):
+    assert get("/aetitle/studies", accept).content_type == expected
+
+
+@pytest.mark.parametrize(
+    ("query", "name"),
+    [
+        ("limit=x", "limit"),
+        ("offset=-1", "offset"),
+        ("StudyDate=2024", "StudyDate"),
+        ("fuzzymatching=maybe", "fuzzymatching"),
+    ],
+)
+def test_bad_parameters_are_named(get, query, name):
+    response = get(f"/aetitle/studies?{query}")
+    assert response.status_code == 400
+    assert name.lower() in response.get_json()["message"].lower()
+
+
+def test_unknown_parameters_are_warned_about(get):
+    assert "NoSuchKey" in get("/aetitle/studies?NoSuchKey=1").headers["Warning"]
+
+
+def test_large_answers_are_compressed_for_who_takes_it(get):
+    plain, packed = get("/aetitle/instances"), get("/aetitle/instances", Accept_Encoding="gzip, br")
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert gzip.decompress(packed.get_data()) == plain.get_data()
+    assert int(packed.headers["Content-Length"]) == len(packed.get_data()) < len(plain.get_data())
+    assert {"Accept", "Accept-Encoding"} <= set(packed.vary)
+    assert "Content-Encoding" not in get("/aetitle/studies?PatientID=nobody", Accept_Encoding="gzip").headers
+
+
+def test_a_page_that_the_server_cut_says_what_is_left(tmp_path):
+    client = build(tmp_path, max_results=2).app.test_client()
+    response = client.get("/aetitle/instances", headers={"Host": "localhost"})
+    assert len(response.get_json()) == 2
+    left = int(response.headers["X-Total-Count"]) - 2
+    assert response.headers["Warning"] == (
+        f'299 http://gw:1/aetitle: "There are {left} additional results that can be requested"'
+    )
