@@ -126,7 +126,6 @@ def test_bits_are_packed_frame_by_frame(tmp_path):
         ("SC_ybr_full_422_uncompressed.dcm", "YBR_FULL"),
         ("examples_ybr_color.dcm", "YBR_FULL_422"),
         ("examples_palette.dcm", "PALETTE COLOR"),
-        ("US1_J2KR.dcm", "RGB"),
     ],
 )
 def test_photometric_interpretation_tells_of_the_stored_frames(tmp_path, name, photometric):
