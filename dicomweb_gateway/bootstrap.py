@@ -59,7 +59,12 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     engine = make_engine(settings.index_url)
     image_sets = make_image_set_store(settings)
     index = IndexReader(engine, cache_seconds=settings.index_cache_seconds)
-    documents = DocumentCache(image_sets, settings.cache_folder / "metadata", ttl=settings.metadata_ttl)
+    documents = DocumentCache(
+        image_sets,
+        settings.cache_folder / "metadata",
+        ttl=settings.metadata_ttl,
+        waiting=max(1, settings.web_threads // 2),
+    )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
     key = settings.boundary_key.get_secret_value() if settings.boundary_key else None

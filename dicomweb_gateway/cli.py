@@ -243,10 +243,13 @@ def check(given: Given, as_json: bool) -> None:
 
 
 def _synchroniser(settings: Settings) -> tuple[Any, Any]:
+    """The configured HealthImaging and what fills the configured index, whose schema is seen to first."""
     from dicomweb_gateway.bootstrap import make_image_set_store
     from dicomweb_gateway.index.writer import IndexWriter
+    from dicomweb_gateway.service.master import upgrade_index
     from dicomweb_gateway.workflow.sync import Synchroniser
 
+    upgrade_index(settings)
     store = make_image_set_store(settings)
     return store, Synchroniser(IndexWriter(settings.index_url), store)
 

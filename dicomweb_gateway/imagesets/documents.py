@@ -14,14 +14,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import NamedTuple
 
-from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.errors import UpstreamFailed, UpstreamThrottled
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
 from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
 
 _FOLDERS = 256
+_PATIENCE = 0.5
+"""Seconds that a thread waits for its turn to load: a burst that the disk serves is over by then."""
 _LEVEL = 1
 """gzip level: writing must not cost more than what a later fetch saves."""
 
@@ -37,7 +39,8 @@ class DocumentCache:
 
     `folder` is shared by all processes of a host. `memory_bytes` bounds the JSON size of the documents
     held parsed, `disk_bytes` the compressed size of those on disk; a single document above the memory
-    bound is parsed anew each time it is asked.
+    bound is parsed anew each time it is asked. `waiting` is how many threads may wait for documents that
+    are not at hand: the rest is told to come again, so that a slow upstream never takes every thread (J-9).
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class DocumentCache:
         memory_bytes: int = 64 << 20,
         disk_bytes: int = 1 << 30,
         ttl: float = 60.0,
+        waiting: int = 16,
     ) -> None:
         self._store = store
         self._folder = folder
@@ -56,13 +60,27 @@ class DocumentCache:
         self._held: OrderedDict[ImageSetRef, _Held] = OrderedDict()
         self._held_bytes = 0
         self._lock = Lock()
+        self._waiting = BoundedSemaphore(waiting)
         self._loading: dict[ImageSetRef, Lock] = {}
 
     def get(self, ref: ImageSetRef) -> ImageSetDocument:
-        """The document of `ref`; raises what the store raises, or UpstreamFailed when it is malformed."""
+        """The document of `ref`.
+
+        Raises what the store raises, UpstreamFailed when the document is malformed, UpstreamThrottled when
+        too many threads wait for documents already.
+        """
         held = self._find(ref)
         if held is not None:
             return held
+        if not self._waiting.acquire(timeout=_PATIENCE):
+            raise UpstreamThrottled("too many metadata documents are being fetched", retry_after=1)
+        try:
+            return self._load(ref)
+        finally:
+            self._waiting.release()
+
+    def _load(self, ref: ImageSetRef) -> ImageSetDocument:
+        """From disk or upstream, once however many threads ask."""
         with self._lock:
             loading = self._loading.setdefault(ref, Lock())
         with loading:

@@ -1,11 +1,13 @@
 """Whole instances of study, series and instance (dicomweb.md 4.1)."""
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.errors import NotAcceptable
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.wado.body import Segment
+from dicomweb_gateway.wado.collection import Planned, collect
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.links import base_path
@@ -22,9 +24,12 @@ from dicomweb_gateway.web.requests import accepted
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import not_modified
 from dicomweb_gateway.web.selection import image_set_versions, selected_instances
-from dicomweb_gateway.web.services import Services, services
+from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("instances", __name__)
+
+_NAMED = 20
+"""Instances that a Warning names; the header must stay small."""
 
 
 @blueprint.get("/studies/<study>")
@@ -35,20 +40,23 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     path = parse_path(study, series)
     choices = negotiate_instances(accepted(request), single_part_allowed=False)
     records = list(selected_instances(gateway.archive.index, path))
-    planned, left_out = _plan(records, choices)
+    planned, refused = _plan(records, choices)
     etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive.index, path))
     known = not_modified(request, etag)
     if known is not None:
         return known
+    produced, failed = collect(gateway.archive, planned, gateway.failures)
     # the parts are made after the request is over for Flask, so what they need of it is read now
-    parts = _parts(gateway, planned, base_path(request, gateway.config))
+    base = base_path(request, gateway.config)
+    parts = (_part(p.planned.record, p.segments, p.planned.transfer_syntax_uid, base) for p in produced)
     response = streamed_parts(parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
-    response.headers["ETag"] = etag
+    left_out = refused + failed
     if left_out:
         response.status_code = 206
-        response.headers["Warning"] = (
-            f'299 - "{len(left_out)} instances left out: {", ".join(left_out[:20])}"'
-        )
+        named = ", ".join(left_out[:_NAMED])
+        response.headers["Warning"] = f'299 - "{len(left_out)} instances left out: {named}"'
+    else:
+        response.headers["ETag"] = etag
     return response
 
 
@@ -66,21 +74,19 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     known = not_modified(request, etag)
     if known is not None:
         return known
-    part = _part(gateway, record, chosen, base_path(request, gateway.config))
+    syntax = str(chosen.transfer_syntax)
+    segments = instance_segments(gateway.archive, record, syntax)
+    part = _part(record, segments, syntax, base_path(request, gateway.config))
     return represented(request, [part], chosen, gateway.config.boundary_key, etag)
 
 
-def _plan(
-    records: list[InstanceRecord], choices: list[InstanceChoice]
-) -> tuple[list[tuple[InstanceRecord, Representation]], list[str]]:
-    """(record, form) of what can be produced and the UIDs of what cannot (W-10); NotAcceptable when
-    nothing can.
-    """
+def _plan(records: list[InstanceRecord], choices: list[InstanceChoice]) -> tuple[list[Planned], list[str]]:
+    """What can be produced and the UIDs of what cannot (W-10); NotAcceptable when nothing can."""
     planned, left_out, refusal = [], [], None
     for record in records:
         try:
             form = instance_form(choices, record.transfer_syntax_uid, bool(record.frames))
-            planned.append((record, form))
+            planned.append(Planned(record, str(form.transfer_syntax)))
         except NotAcceptable as error:
             refusal = error
             left_out.append(record.instance_uid)
@@ -89,16 +95,6 @@ def _plan(
     return planned, left_out
 
 
-def _parts(
-    gateway: Services, planned: list[tuple[InstanceRecord, Representation]], base: str
-) -> Iterator[Part]:
-    for number, (record, form) in enumerate(planned):
-        following = planned[number + 1 : number + 3]
-        gateway.archive.frames.prefetch([frame for later, _ in following for frame in later.frames[:64]])
-        yield _part(gateway, record, form, base)
-
-
-def _part(gateway: Services, record: InstanceRecord, form: Representation, base: str) -> Part:
+def _part(record: InstanceRecord, segments: Sequence[Segment], syntax: str, base: str) -> Part:
     path = ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
-    segments = instance_segments(gateway.archive, record, str(form.transfer_syntax))
-    return Part(segments, form.part_type, f"{base}/{path}")
+    return Part(segments, Representation(DICOM, True, syntax).part_type, f"{base}/{path}")

@@ -38,4 +38,6 @@ def set_up_logging(level: str, form: Literal["text", "json"] | None) -> None:
     root.handlers[:] = [handler]
     # other libraries speak only when something is wrong: botocore's debug lines would hold data
     root.setLevel(logging.WARNING)
+    # a browser that opens a study queues for a moment, each time: no news
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     logging.getLogger(_PACKAGE).setLevel(level.upper())

@@ -84,7 +84,7 @@ def _parse(item: str) -> MediaRange | None:
         match[1].lower(): (re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3].strip())
         for match in _PARAMETER.finditer(rest)
     }
-    multipart = media_type == MULTIPART
+    multipart = media_type in (MULTIPART, "multipart/*")
     if multipart:
         media_type = _standard_name(parameters.get("type", "")) or ANY
     return MediaRange(

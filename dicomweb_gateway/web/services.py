@@ -1,13 +1,14 @@
 """What the routes work with: the archive, the search, the health probe and a few plain values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from flask import current_app
 
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.collection import RecentFailures
 
 EXTENSION = "dicomweb_gateway"
 
@@ -50,6 +51,7 @@ class Services:
     archive: Archive
     search: Callable[[QidoQuery], SearchResult]
     health: Callable[[], HealthReport]
+    failures: RecentFailures = field(default_factory=RecentFailures)
 
 
 def services() -> Services:

@@ -135,7 +135,7 @@ def test_every_file_that_shares_its_uid(
             totals[what] = totals.get(what, 0) + number
     print(json.dumps(totals, indent=1))
     assert problems == [], "\n".join(problems)
-    assert totals["instance: right"] + totals["listed with a reason"] == 59
+    assert totals["metadata: right"] + totals["listed with a reason"] == 59
 
 
 def _get(client: Any, url: str, accept: str) -> tuple[int, bytes]:
