@@ -1,0 +1,120 @@
+"""The command line: exit codes, output for scripts, secrets masked (DESIGN 3)."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from dicomweb_gateway.cli import main
+from dicomweb_gateway.settings import Settings
+
+
+@pytest.fixture
+def run(monkeypatch, tmp_path):
+    """`run(*arguments)` on an empty data folder, nothing in the environment."""
+    names = {name.upper() for name in Settings.model_fields} | {
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "DB_SECRET_ARN",
+    }
+    for name in names & set(os.environ):
+        monkeypatch.delenv(name)
+
+    def invoke(*arguments):
+        return CliRunner().invoke(main, ["--set", f"data_dir={tmp_path}/data", *arguments])
+
+    return invoke
+
+
+def test_config_shows_values_sources_and_no_secrets(run, tmp_path, monkeypatch):
+    monkeypatch.setenv("PORT", "9000")
+    result = run("--set", "database_url=mysql+pymysql://u:hunter2@h/d", "config", "--json")
+    assert result.exit_code == 0
+    rows = json.loads(result.output)
+    assert set(rows) == set(Settings.model_fields)
+    assert rows["port"] == {"value": 9000, "source": "environment"}
+    assert rows["data_dir"] == {"value": f"{tmp_path}/data", "source": "command line"}
+    assert rows["max_results"]["source"] == "default"
+    assert rows["database_url"]["value"].strip("*") == ""
+    assert "hunter2" not in result.output
+
+
+def test_config_for_people(run):
+    lines = run("config").output.splitlines()
+    assert len(lines) == len(Settings.model_fields)
+    assert any(line.split() == ["PORT", "8080", "(default)"] for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--set", "nonsense=1", "config"], "nonsense"),
+        (["--set", "port", "config"], "NAME=VALUE"),
+        (["--set", "port=x", "config"], "PORT"),
+        (["--config", "/no/such/file.toml", "config"], "does not exist"),
+        (["--set", "auth_mode=cognito_jwt", "config"], "AUTH_MODE"),
+    ],
+)
+def test_wrong_settings_are_one_sentence_and_exit_2(run, arguments, words):
+    result = run(*arguments)
+    assert result.exit_code == 2
+    assert result.stderr.startswith("error: ")
+    assert words in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["config", "--nonsense"], ["demo", "--dicom", "/no/such/path"], []]
+)
+def test_wrong_usage_exits_2(run, arguments):
+    assert run(*arguments).exit_code == 2
+
+
+def test_the_index_is_made_checked_and_counted(run):
+    assert run("db", "check").exit_code == 1
+    upgraded = run("db", "upgrade")
+    assert upgraded.exit_code == 0, upgraded.output
+    checked = run("db", "check")
+    assert checked.exit_code == 0
+    assert upgraded.output.split()[-1] in checked.output
+    assert run("db", "upgrade").output == upgraded.output
+    status = run("index", "status", "--json")
+    assert status.exit_code == 0
+    assert json.loads(status.output) == {"studies": 0, "series": 0, "instances": 0}
+
+
+def test_an_index_that_does_not_answer_exits_1(run):
+    result = run("--set", "database_url=mysql+pymysql://root@127.0.0.1:1/x", "index", "status")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: ")
+
+
+def test_check_is_a_table_and_fails_when_something_is_wrong(run, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    run("db", "upgrade")
+    result = run(
+        "--set", "ahi_endpoint=http://127.0.0.1:1", "--set", "ahi_region=us-east-1", "check", "--json"
+    )
+    assert result.exit_code == 1
+    rows = {row["name"]: row for row in json.loads(result.output)}
+    assert {name for name, row in rows.items() if not row["ok"]} <= {"HealthImaging", "disk", "limits"}
+    assert not rows["HealthImaging"]["ok"]
+    assert rows["schema"]["ok"]
+    assert rows["index"]["ok"]
+    assert "secret" not in result.output
+
+
+def test_help_needs_none_of_the_heavy_libraries():
+    code = (
+        "import sys\nfrom dicomweb_gateway.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert not {'numpy', 'sqlalchemy', 'boto3', 'flask'} & set(sys.modules), sorted(sys.modules)\n"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert shown.returncode == 0, shown.stderr
+    for command in ("demo", "serve", "emulator", "index", "db", "check", "config"):
+        assert command in shown.stdout

@@ -1,0 +1,174 @@
+"""Settings: precedence, lists, refusals in one sentence, masked secrets (DESIGN 4)."""
+
+import os
+
+import pytest
+
+from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.settings import GIB, Settings, load_settings, source_of
+
+
+@pytest.fixture(autouse=True)
+def bare_environment(monkeypatch):
+    names = {name.upper() for name in Settings.model_fields} | {
+        "AWS_REGION",
+        "AWS_DEFAULT_REGION",
+        "DB_SECRET_ARN",
+    }
+    for name in names & set(os.environ):
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def toml(tmp_path):
+    def write(text):
+        path = tmp_path / "gateway.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_defaults():
+    settings = load_settings()
+    assert (settings.listen_host, settings.port, settings.ae_path) == ("127.0.0.1", 8080, ("/aetitle",))
+    assert settings.index_url == f"sqlite:///{settings.data_dir}/index.sqlite"
+    assert settings.cache_folder == settings.data_dir / "cache"
+    assert settings.verify_checksums == "always"
+    assert settings.web_process_count >= 1
+    assert settings.fetcher_count in (1, 2)
+    assert not settings.is_exposed
+
+
+@pytest.mark.parametrize(
+    ("line", "environment", "file", "port", "source"),
+    [
+        (1, "2", 3, 1, "command line"),
+        (None, "2", 3, 2, "environment"),
+        (None, None, 3, 3, "file"),
+        (None, None, None, 8080, "default"),
+        (None, "", 3, 3, "file"),
+        (0, "2", 3, 0, "command line"),
+    ],
+)
+def test_command_line_then_environment_then_file_then_default(
+    monkeypatch, toml, line, environment, file, port, source
+):
+    if environment is not None:
+        monkeypatch.setenv("PORT", environment)
+    config = toml("" if file is None else f"port = {file}")
+    overrides = {"port": line}
+    assert load_settings(overrides, config).port == port
+    assert source_of("port", overrides, config) == (str(config) if source == "file" else source)
+
+
+@pytest.mark.parametrize(
+    ("environment", "file", "region"),
+    [
+        ({"AWS_DEFAULT_REGION": "c"}, "", "c"),
+        ({"AWS_DEFAULT_REGION": "c", "AWS_REGION": "b"}, "", "b"),
+        ({"AWS_DEFAULT_REGION": "c", "AWS_REGION": "b", "AHI_REGION": "a"}, "", "a"),
+        ({}, 'ahi_region = "f"', "f"),
+        ({"AHI_REGION": "a"}, 'ahi_region = "f"', "a"),
+        ({}, "", None),
+    ],
+)
+def test_region_has_the_samples_names_too(monkeypatch, toml, environment, file, region):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    assert load_settings({}, toml(file)).ahi_region == region
+
+
+def test_the_command_line_beats_the_region_of_the_environment(monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "b")
+    assert load_settings({"ahi_region": "x"}).ahi_region == "x"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "value"),
+    [
+        ("AE_PATH", "/aetitle, dicomweb/,/rs", ("/aetitle", "/dicomweb", "/rs")),
+        ("CORS_ORIGINS", "http://a, http://b", ("http://a", "http://b")),
+        ("AHI_DATASTORE_IDS", "", ()),
+        ("TRUSTED_PROXIES", "10.0.0.0/8,::1", ("10.0.0.0/8", "::1")),
+        ("AUTH_MODE", "null", "none"),
+        ("AUTH_MODE", "None", "none"),
+        ("PREFETCH", "false", False),
+        ("MAX_RESULTS", "7", 7),
+    ],
+)
+def test_values_of_the_environment(monkeypatch, name, text, value):
+    monkeypatch.setenv(name, text)
+    assert getattr(load_settings(), name.lower()) == value
+
+
+def test_lists_in_a_file(toml):
+    settings = load_settings({}, toml('ae_path = ["/a", "/b"]\ncors_origins = "http://x,http://y"'))
+    assert (settings.ae_path, settings.cors_origins) == (("/a", "/b"), ("http://x", "http://y"))
+
+
+REFUSED = [
+    ("PORT", "70000", "PORT"),
+    ("PORT", "http", "PORT"),
+    ("AE_PATH", "/", "AE_PATH"),
+    ("PUBLIC_URL", "gw.example.org", "PUBLIC_URL"),
+    ("TRUSTED_PROXIES", "proxy.example.org", "TRUSTED_PROXIES"),
+    ("AUTH_MODE", "cognito_jwt", "AUTH_MODE"),
+    ("VERIFY_CHECKSUMS", "sometimes", "VERIFY_CHECKSUMS"),
+    ("WEB_PROCESSES", "0", "WEB_PROCESSES"),
+    ("LOG_LEVEL", "loud", "LOG_LEVEL"),
+    ("DB_SECRET_ARN", "arn:aws:secretsmanager:x", "DB_SECRET_ARN"),
+    ("AHI_REGION", "", None),
+]
+
+
+@pytest.mark.parametrize(("name", "text", "named"), REFUSED)
+def test_refusals_are_one_sentence_that_names_the_setting(monkeypatch, name, text, named):
+    monkeypatch.setenv(name, text)
+    if named is None:
+        assert load_settings().ahi_region is None
+        return
+    with pytest.raises(SettingsError) as refused:
+        load_settings()
+    assert named in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("text", "words"), [("port = [", "cannot be read"), ("port = 'x'", "PORT")])
+def test_unusable_files(toml, text, words):
+    with pytest.raises(SettingsError, match=words):
+        load_settings({}, toml(text))
+
+
+def test_a_missing_file(tmp_path):
+    with pytest.raises(SettingsError, match="does not exist"):
+        load_settings({}, tmp_path / "none.toml")
+
+
+def test_secrets_are_masked_and_values_frozen():
+    settings = load_settings({"database_url": "mysql+pymysql://u:hunter2@h/d", "boundary_key": "s3cr3t"})
+    assert "hunter2" not in repr(settings)
+    assert "s3cr3t" not in f"{settings} {settings.model_dump()}"
+    assert settings.index_url == "mysql+pymysql://u:hunter2@h/d"
+    with pytest.raises(ValueError, match="frozen"):
+        settings.port = 1
+
+
+@pytest.mark.parametrize(
+    ("host", "exposed"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("localhost", False),
+        ("0.0.0.0", True),
+        ("192.168.1.1", True),
+        ("gw.org", True),
+    ],
+)
+def test_exposure(host, exposed):
+    assert load_settings({"host": host}).is_exposed is exposed
+
+
+def test_the_frame_store_has_a_budget_before_its_folder_exists(tmp_path):
+    assert load_settings({"data_dir": tmp_path / "not" / "yet"}).frame_store_bytes <= 20 * GIB
+    assert load_settings({"cache_max_bytes": 1 << 20}).frame_store_bytes == 1 << 20
