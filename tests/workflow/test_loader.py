@@ -1,0 +1,70 @@
+"""What a demo tells of its import; the import itself: tests/e2e."""
+
+import orjson
+import pytest
+
+from dicomweb_gateway.workflow.loader import Meter, Report, _linked
+
+
+def job(folder, failures=(), warnings=()):
+    """An import job's logs, as the emulator writes them."""
+    for name, entries in (("FAILURE/failure.ndjson", failures), ("WARNING/warning.ndjson", warnings)):
+        path = folder / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"".join(orjson.dumps(entry) + b"\n" for entry in entries))
+    return folder
+
+
+def failure(path, reason):
+    return {"inputFile": path, "exception": {"exceptionType": "ValidationException", "message": reason}}
+
+
+def test_a_clean_import_is_three_lines(tmp_path):
+    report = Report(tmp_path / "report.txt")
+    report.read(tmp_path / "no-logs", {"imported": 5, "unchanged": 2, "state": "done"})
+    text = report.text({"studies": 1, "series": 2, "instances": 7})
+    assert "loaded: 1 studies, 2 series, 7 instances" in text
+    assert "5 files imported now, 2 unchanged" in text
+    assert "left out" not in text
+    assert (tmp_path / "report.txt").read_text() == ""
+
+
+def test_reasons_are_counted_and_the_whole_list_is_kept(tmp_path):
+    report = Report(tmp_path / "report.txt")
+    failures = [failure(f"f{n}.dcm", "not DICOM") for n in range(3)]
+    failures += [failure(f"g{n}.dcm", f"reason {n}") for n in range(20)]
+    warnings = [
+        {"inputFile": "w.dcm", "importResponse": {"warnings": [{"message": "differs from the first"}]}}
+    ]
+    report.read(job(tmp_path / "one", failures, warnings), {"imported": 1})
+    report.read(job(tmp_path / "two", [failure("h.dcm", "not DICOM")]), {"imported": 2})
+    text = report.text({"studies": 1})
+    assert "left out: 24 files" in text
+    assert "    4  not DICOM" in text
+    assert "and 9 more reasons" in text
+    assert "noted: 1 files" in text
+    assert "3 files imported now" in text
+    lines = (tmp_path / "report.txt").read_text().splitlines()
+    assert len(lines) == 25
+    assert "not DICOM\tf0.dcm" in lines
+    assert "differs from the first\tw.dcm" in lines
+
+
+def test_single_files_are_linked_under_names_of_their_own(tmp_path):
+    sources = [tmp_path / "a" / "x.dcm", tmp_path / "b" / "x.dcm"]
+    for number, path in enumerate(sources):
+        path.parent.mkdir()
+        path.write_text(str(number))
+    folder = _linked(sources, tmp_path / "links")
+    _linked(sources, tmp_path / "links")
+    assert sorted(path.read_text() for path in folder.iterdir()) == ["0", "1"]
+
+
+@pytest.mark.parametrize(
+    ("progress", "shown"), [({"done": 3, "total": 9}, "3 of 9 files"), ({}, "0 of 0 files")]
+)
+def test_the_meter_closes_with_a_plain_line(capsys, progress, shown):
+    meter = Meter()
+    meter.show(progress)
+    meter.finish(progress)
+    assert shown in capsys.readouterr().out
