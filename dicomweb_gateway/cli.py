@@ -107,9 +107,15 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
 @click.option("--skip-unchanged", is_flag=True, help="Do not read files again that were imported before.")
 @click.option("--latency-ms", type=float, default=0, help="Added to every answer.")
 @click.option("--failure-rate", type=float, default=0, help="Share of requests that answer 500.")
+@click.option("--corrupt-rate", type=float, default=0, help="Share of frames that leave cut in half.")
 @click.option("--throttle", is_flag=True, help="Enforce HealthImaging's rates with 429.")
+@click.option("--throttle-scale", type=float, default=1, help="Factor on those rates.")
 @click.option("--conflict", type=int, default=0, help="409 answers before an image set's metadata come.")
 @click.option("--boxed", is_flag=True, help="Frames in JP2 boxes without TLM.")
+@click.option("--padded", is_flag=True, help="Metadata texts keep DICOM's padding.")
+@click.option("--multi-level-checksums", is_flag=True, help="Several checksums a frame.")
+@click.option("--without-stored-syntax", is_flag=True, help="No StoredTransferSyntaxUID for HTJ2K.")
+@click.option("--pixel-data-null", is_flag=True, help="PixelData: null in the metadata.")
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
 def emulator(data: Path, host: str, port: int, log_level: str, storage_format: str, **switches: Any) -> None:
     """AWS HealthImaging on this machine, for development and tests."""

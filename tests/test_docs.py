@@ -48,3 +48,4 @@ def test_every_search_key_is_told_of(attribute: str) -> None:
 )
 def test_emulator_switches_exist_in_its_config(option: str) -> None:
     assert option.removeprefix("--").replace("-", "_") in EmulatorConfig.__dataclass_fields__
+    assert option in README

@@ -81,6 +81,8 @@ def identity_of(dataset: Dataset) -> Identity:
     found = {name: _text(dataset, tag, vr) for name, (tag, vr) in GROUPING_TAGS.items()}
     if not found["SOPInstanceUID"] and 0x00041220 in dataset:
         raise UnreadableDicom("a DICOMDIR lists files and is no instance itself")
+    if not any(found.values()):
+        raise UnreadableDicom("every UID is missing: the file is cut off, or holds no DICOM instance")
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         if not found[name]:
             raise UnreadableDicom(f"{name} is missing or empty")

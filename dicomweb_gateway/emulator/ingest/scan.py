@@ -36,9 +36,9 @@ def folder_of_uri(uri: str, name: str) -> str:
 def find_files(root: str) -> list[FoundFile]:
     """All files below a folder (or the one file that `root` is), in the order of their paths' bytes.
 
-    Links to files count as files; links to folders are not followed, so that no loop is possible. Folders
-    that cannot be listed and links that lead nowhere are in the list, so that the import gives a reason for
-    them; pipes, sockets and devices are not.
+    Links are followed; a folder that is reached twice, as in a loop of links, counts once, by the path that
+    comes first. Folders that cannot be listed and links that lead nowhere are in the list, so that the
+    import gives a reason for them; pipes, sockets and devices are not.
     """
     if not os.path.isdir(root):
         return list(_found(root))
@@ -47,7 +47,14 @@ def find_files(root: str) -> list[FoundFile]:
     def note(error: OSError) -> None:
         paths.append(os.fsdecode(error.filename))
 
-    for folder, _, names in os.walk(root, onerror=note):
+    seen: set[tuple[int, int]] = set()
+    for folder, folders, names in os.walk(root, onerror=note, followlinks=True):
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort(key=os.fsencode)
         paths += [os.path.join(folder, name) for name in names]
     return [found for path in sorted(paths, key=os.fsencode) for found in _found(path)]
 
