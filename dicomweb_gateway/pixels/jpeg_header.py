@@ -12,6 +12,8 @@ _SOF = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 
 _LOSSLESS = {0xC3, 0xC7, 0xCB, 0xCF, 0xF7}
 _ALONE = {0x01, *range(0xD0, 0xD9)}
 _APP0, _APP14 = 0xE0, 0xEE
+_ADOBE_LENGTH = 12
+"""Bytes of a whole Adobe segment; decoders pass over a shorter one, so it says nothing about colour."""
 _RGB_IDS = (b"RGB", b"rgb")
 
 
@@ -34,7 +36,7 @@ def read_jpeg_header(data: bytes) -> JpegHeader:
         for marker, payload in _segments(data):
             if marker == _APP0 and payload[:4] == b"JFIF":
                 colour = "YCBCR"
-            elif marker == _APP14 and payload[:5] == b"Adobe":
+            elif marker == _APP14 and payload[:5] == b"Adobe" and len(payload) >= _ADOBE_LENGTH:
                 colour = {0: "RGB", 1: "YCBCR"}.get(payload[11], colour)
             elif marker in _SOF:
                 return _frame_header(marker, payload, colour)

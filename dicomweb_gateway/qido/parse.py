@@ -118,11 +118,17 @@ def _path(name: str) -> tuple[int, ...] | None:
     return known if len(known) == len(tags) else None
 
 
+_UNIVERSAL = ("", "*")
+
+
 def _conditions(level: Level, found: _Collected) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     item: list[TextIn] = []
     for path, values in found.keys.items():
         name = found.names[path]
+        if path[0] != SPECIFIC_CHARACTER_SET and all(value.strip(" ") in _UNIVERSAL for value in values):
+            # nothing to match, so nothing that could go unmatched: only asks for the attribute
+            continue
         condition = make_condition(_attribute(level, path, name), values, name)
         if condition is None:
             continue

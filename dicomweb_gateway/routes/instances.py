@@ -49,7 +49,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     # the parts are made after the request is over for Flask, so what they need of it is read now
     base = base_path(request, gateway.config)
     parts = (_part(p.planned.record, p.segments, p.planned.transfer_syntax_uid, base) for p in produced)
-    response = streamed_parts(parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
+    response = streamed_parts(request, parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
     left_out = refused + failed
     if left_out:
         response.status_code = 206

@@ -6,12 +6,12 @@ from typing import Any
 import orjson
 from flask import Blueprint, Response, request
 
-from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.errors import InvalidRequest, UpstreamDenied, UpstreamError, UpstreamThrottled
 from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.wado.levels import frame_levels
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.levels import parse_levels
-from dicomweb_gateway.web.responses import body_response, not_modified
+from dicomweb_gateway.web.responses import body_response, gateway_error_response, not_modified
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("tlm", __name__)
@@ -37,6 +37,13 @@ def get_image_frame(datastore_id: str, image_set_id: str) -> Response:
     )
     response.headers["Cache-Control"] = _IMMUTABLE
     return response
+
+
+@blueprint.errorhandler(UpstreamDenied)
+@blueprint.errorhandler(UpstreamThrottled)
+def as_upstream_said(error: UpstreamError) -> Response:
+    """403 and 429 as HealthImaging gave them (healthimaging.md 7.1)."""
+    return gateway_error_response(error, pass_through=True)
 
 
 def _frame_id_of_body() -> str | None:

@@ -37,13 +37,17 @@ STATUS: dict[type[GatewayError], int] = {
     UpstreamTimeout: 504,
 }
 
+PASSED_THROUGH: dict[type[GatewayError], int] = {UpstreamDenied: 403, UpstreamThrottled: 429}
+"""What differs on HealthImaging's own address: its own statuses (healthimaging.md 7.1)."""
+
 RETRY_AFTER_SECONDS = 5
-"""What a 503 advises when nobody upstream said better."""
+"""What a 503 or 429 advises when nobody upstream said better."""
 
 
-def status_of(error: GatewayError) -> int:
+def status_of(error: GatewayError, pass_through: bool = False) -> int:
     """The status of `error`: that of its class or of the nearest base class in the table, else 500."""
-    return next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
+    table = {**STATUS, **PASSED_THROUGH} if pass_through else STATUS
+    return next((table[kind] for kind in type(error).__mro__ if kind in table), 500)
 
 
 def message_of(error: GatewayError) -> str:
@@ -55,6 +59,6 @@ def message_of(error: GatewayError) -> str:
 
 def retry_after_of(error: GatewayError) -> int | None:
     """Seconds for Retry-After, None where retrying is not the advice."""
-    if status_of(error) != 503:
+    if status_of(error, pass_through=True) not in (429, 503):
         return None
     return max(1, round(getattr(error, "retry_after", None) or RETRY_AFTER_SECONDS))

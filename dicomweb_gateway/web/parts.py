@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from urllib.parse import quote
 
 from flask import Request, Response
 
@@ -36,7 +37,7 @@ def all_parts(request: Request, parts: Sequence[Part], media_type: str, key: byt
     for head, part in zip(heads, parts, strict=True):
         segments += [head, *part.segments]
     segments.append(framing.tail)
-    return body_response(request, segments, framing.content_type, etag)
+    return _located(request, body_response(request, segments, framing.content_type, etag))
 
 
 def represented(
@@ -48,10 +49,16 @@ def represented(
     return single_part(request, parts[0], etag)
 
 
-def streamed_parts(parts: Iterable[Part], media_type: str, boundary: str) -> Response:
+def streamed_parts(request: Request, parts: Iterable[Part], media_type: str, boundary: str) -> Response:
     """Parts that are made one after the other while the answer goes out (M-8, M-9)."""
     framing = MultipartFraming(boundary, media_type)
-    return stream_response(_pieces(framing, parts), framing.content_type)
+    return _located(request, stream_response(_pieces(framing, parts), framing.content_type))
+
+
+def _located(request: Request, response: Response) -> Response:
+    """Names the whole by the path that was asked, without host (W-11)."""
+    response.headers["Content-Location"] = quote(request.path, safe="/,")
+    return response
 
 
 def _pieces(framing: MultipartFraming, parts: Iterable[Part]) -> Iterator[bytes]:

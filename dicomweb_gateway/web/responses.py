@@ -106,9 +106,12 @@ def error_response(status: int, message: str, retry_after: int | None = None) ->
     return response
 
 
-def gateway_error_response(error: GatewayError) -> Response:
-    """The answer to an error of ours; a refusal of the Accept list varies with it (H-6)."""
-    response = error_response(status_of(error), message_of(error), retry_after_of(error))
+def gateway_error_response(error: GatewayError, pass_through: bool = False) -> Response:
+    """The answer to an error of ours; a refusal of the Accept list varies with it (H-6).
+
+    `pass_through`: HealthImaging's own statuses, where its own address was asked (healthimaging.md 7.1).
+    """
+    response = error_response(status_of(error, pass_through), message_of(error), retry_after_of(error))
     if response.status_code == 406:
         response.vary.add("Accept")
     return response

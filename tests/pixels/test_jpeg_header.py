@@ -36,6 +36,12 @@ def test_fill_bytes_before_a_marker_are_skipped():
     assert read_jpeg_header(stream[:2] + b"\xff\xff" + stream[2:]) == read_jpeg_header(stream)
 
 
+def test_a_short_adobe_segment_says_nothing():
+    stream = bytes(imagecodecs.jpeg8_encode(COLOUR))
+    short = b"\xff\xee\x00\x0cAdobe\x00\x64\x00\x00\x00"
+    assert read_jpeg_header(stream[:2] + short + stream[2:]) == read_jpeg_header(stream)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\xff\xd8", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xe0\x00\x00", b"GIF89a"]
 )

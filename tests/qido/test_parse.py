@@ -185,7 +185,14 @@ def test_keys_of_the_levels_above_are_usable(level):
             parse_query(level, [(attribute.keyword, "")])
         else:
             with pytest.raises(InvalidRequest, match=attribute.keyword):
-                parse_query(level, [(attribute.keyword, "")])
+                parse_query(level, [(attribute.keyword, "1")])
+
+
+@pytest.mark.parametrize("value", ["", "*"])
+def test_universal_matching_filters_nothing_and_asks_for_the_attribute(value):
+    query = parse_query("study", [("PatientAge", value), ("00081030", value), ("Rows", value)])
+    assert query.conditions == ()
+    assert query.include == (0x00101010, 0x00081030, 0x00280010)
 
 
 def test_paging():
