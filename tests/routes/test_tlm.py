@@ -2,7 +2,13 @@
 
 import pytest
 
-from dicomweb_gateway.errors import UpstreamNotFound, UpstreamThrottled
+from dicomweb_gateway.errors import (
+    UpstreamBusy,
+    UpstreamDenied,
+    UpstreamFailed,
+    UpstreamNotFound,
+    UpstreamThrottled,
+)
 from tests.routes.archive import CT, JPEG, jpeg_bytes
 
 
@@ -108,13 +114,21 @@ def test_malformed_ids_are_400(ask):
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(UpstreamNotFound("gone"), 404), (UpstreamThrottled("slow"), 503)]
+    ("error", "status", "retry_after"),
+    [
+        (UpstreamNotFound("gone"), 404, None),
+        (UpstreamDenied("refused"), 403, None),
+        (UpstreamThrottled("slow", retry_after=3), 429, "3"),
+        (UpstreamBusy("processing"), 503, "5"),
+        (UpstreamFailed("nonsense"), 502, None),
+    ],
 )
-def test_upstream_failures(fresh, error, status):
+def test_healthimagings_own_statuses_on_its_own_address(fresh, error, status, retry_after):
     key = fresh.key(CT)
     fresh.frames.frames[key] = error
     response = fresh.app.test_client().post(address(key), json={"imageFrameId": key.frame_id})
-    assert response.status_code == status
+    assert response.status_code == response.get_json()["status"] == status
+    assert response.headers.get("Retry-After") == retry_after
     assert key.frame_id not in response.get_data(as_text=True)
 
 
