@@ -12,11 +12,13 @@ from dicomweb_gateway.web.negotiation import negotiate_json
 from dicomweb_gateway.web.requests import accepted, query_pairs
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import json_response, not_modified
-from dicomweb_gateway.web.services import Services, services
+from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("qido", __name__)
 
 _UIDS = ("0020000D", "0020000E", "00080018")
+_MOST_WARNINGS = 16
+"""Headers of one answer; proxies refuse answers whose headers are many or long."""
 _DEPTH: dict[Level, int] = {"study": 1, "series": 2, "instance": 3}
 
 
@@ -60,7 +62,7 @@ def _search(level: Level, path: ResourcePath) -> Response:
         request, body, chosen.media_type, etag
     )
     response.headers["Cache-Control"] = "no-cache"
-    _add_notices(response, result, gateway, links)
+    _add_notices(response, result, links)
     return response
 
 
@@ -77,9 +79,9 @@ def _uid(row: dict[str, dict[str, object]], key: str) -> str | None:
     return str(values[0]) if isinstance(values, list) else None
 
 
-def _add_notices(response: Response, result: SearchResult, gateway: Services, links: str) -> None:
+def _add_notices(response: Response, result: SearchResult, links: str) -> None:
     """Warnings and, where it cost nothing, the number of matches (Q-33 to Q-35)."""
     if result.total is not None:
         response.headers["X-Total-Count"] = str(result.total)
-    for warning in result.warnings:
+    for warning in result.warnings[:_MOST_WARNINGS]:
         response.headers.add("Warning", f'299 {links}: "{warning}"')

@@ -127,6 +127,15 @@ def test_unknown_parameters_are_warned_about(get):
     assert "NoSuchKey" in get("/aetitle/studies?NoSuchKey=1").headers["Warning"]
 
 
+def test_warnings_cannot_outgrow_the_headers_nor_carry_lines(get):
+    many = get("/aetitle/studies?" + "&".join(f"NoSuchKey{n}=1" for n in range(500)))
+    assert many.status_code == 200
+    assert 0 < len(many.headers.getlist("Warning")) <= 20
+    hostile = get("/aetitle/studies?a%0d%0aSet-Cookie:%20x%E5%B1%B1=1")
+    assert hostile.status_code == 200
+    assert hostile.headers["Warning"].isascii()
+
+
 def test_large_answers_are_compressed_for_who_takes_it(get):
     plain, packed = get("/aetitle/instances"), get("/aetitle/instances", Accept_Encoding="gzip, br")
     assert packed.headers["Content-Encoding"] == "gzip"
