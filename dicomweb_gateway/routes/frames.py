@@ -2,6 +2,7 @@
 
 from flask import Blueprint, Response, request
 
+from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
 from dicomweb_gateway.wado.frames import decoded_segments, stored_segments, wanted_frames
@@ -10,7 +11,7 @@ from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import Representation, negotiate_frames
 from dicomweb_gateway.web.parts import Part, represented
 from dicomweb_gateway.web.requests import accepted
-from dicomweb_gateway.web.resource import parse_path
+from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import not_modified
 from dicomweb_gateway.web.services import Services, services
 
@@ -48,20 +49,19 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
     prefix = _location(gateway, record)
     parts = [
         Part([segment], chosen.part_type, f"{prefix}/frames/{number}")
-        for number, segment in zip(numbers, _segments(gateway, record, frame_numbers, chosen), strict=True)
+        for number, segment in zip(numbers, _segments(gateway, record, wanted, chosen), strict=True)
     ]
     return represented(request, parts, chosen, gateway.config.boundary_key, etag)
 
 
 def _segments(
-    gateway: Services, record: InstanceRecord, frame_numbers: tuple[int, ...], chosen: Representation
+    gateway: Services, record: InstanceRecord, wanted: list[WantedFrame], chosen: Representation
 ) -> list[Segment]:
-    wanted = wanted_frames(record, frame_numbers)
     if chosen.transfer_syntax == record.transfer_syntax_uid:
         return list(stored_segments(gateway.archive, record, wanted))
     return decoded_segments(gateway.archive, record, wanted)
 
 
 def _location(gateway: Services, record: InstanceRecord) -> str:
-    path = parse_path(record.study_uid, record.series_uid, record.instance_uid).path
+    path = ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
     return f"{base_path(request, gateway.config)}/{path}"
