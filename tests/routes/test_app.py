@@ -197,6 +197,27 @@ def test_health_names_the_part_that_fails(fresh, path):
     assert client.get("/healthcheck").status_code == 200
 
 
+def test_the_access_log_names_routes_and_no_patients(get, caplog):
+    caplog.set_level("INFO", "dicomweb_gateway")
+    get("/aetitle/studies?PatientName=Secret^Name&PatientID=ID-77")
+    get(f"{INSTANCE}/metadata")
+    get(f"{INSTANCE}/frames/99")
+    lines = [record.getMessage() for record in caplog.records]
+    assert [line.split()[:3] for line in lines] == [
+        ["GET", "/aetitle/studies", "200"],
+        ["GET", "/aetitle/studies/<study>/series/<series>/instances/<instance>/metadata", "200"],
+        ["GET", "/aetitle/studies/<study>/series/<series>/instances/<instance>/frames/<frames>", "404"],
+    ]
+    assert not [line for line in lines if "Secret" in line or "ID-77" in line or STUDY in line]
+
+
+def test_an_unforeseen_failure_is_logged_whole_and_shown_bare(fresh, caplog):
+    fresh.frames.frames[fresh.key(CT)] = RuntimeError("the true reason")
+    response = fresh.app.test_client().get(f"{INSTANCE}/frames/1")
+    assert error_of(response) == "the gateway failed; the reason is in its log"
+    assert "the true reason" in caplog.text
+
+
 def test_links_follow_the_host_where_no_public_url_is_set(tmp_path):
     client = build(tmp_path, public_url=None).app.test_client()
     # V-6: the Python dicomweb-client leaves the port out
