@@ -5,6 +5,7 @@ Order of precedence: command line, environment (the upper-case name, no prefix),
 
 import os
 import shutil
+import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
@@ -219,11 +220,20 @@ def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | Non
     if config is not None and not config.is_file():
         raise SettingsError(f"the configuration file {config} does not exist")
     try:
+        _refuse_unknown(config)
         return FromFile(**given)
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from None
     except ValueError as error:
         raise SettingsError(f"the configuration file {config} cannot be read: {error}") from None
+
+
+def _refuse_unknown(config: Path | None) -> None:
+    """SettingsError for a name in the file that is no setting: a typing error must not pass for a default."""
+    names = tomllib.loads(config.read_text()) if config is not None else {}
+    unknown = sorted(names.keys() - Settings.model_fields.keys() - {"aws_region", "aws_default_region"})
+    if unknown:
+        raise SettingsError(f"{config}: {unknown[0]} is no setting (names are lower-case there)")
 
 
 def source_of(name: str, overrides: Mapping[str, Any], config: Path | None) -> str:

@@ -134,7 +134,16 @@ def test_refusals_are_one_sentence_that_names_the_setting(monkeypatch, name, tex
     assert "\n" not in str(refused.value)
 
 
-@pytest.mark.parametrize(("text", "words"), [("port = [", "cannot be read"), ("port = 'x'", "PORT")])
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("port = [", "cannot be read"),
+        ("port = 'x'", "PORT"),
+        ("potr = 1", "potr is no setting"),
+        ("PORT = 1", "lower-case"),
+        ("[server]\nport = 1", "server is no setting"),
+    ],
+)
 def test_unusable_files(toml, text, words):
     with pytest.raises(SettingsError, match=words):
         load_settings({}, toml(text))
