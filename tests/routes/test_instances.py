@@ -147,6 +147,14 @@ def test_the_body_is_that_of_many_instances_without_flasks_request(house):
     assert len(pieces) > 3
 
 
+def test_a_client_that_leaves_stops_the_work(fresh):
+    with fresh.app.test_request_context(path_of(CT)):
+        response = fresh.app.full_dispatch_request()
+    next(iter(response.iter_encoded()))
+    response.close()
+    assert fresh.frames.asked == [fresh.key(CT)]
+
+
 @pytest.mark.parametrize(
     ("path", "accept"),
     [
