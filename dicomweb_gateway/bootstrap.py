@@ -63,7 +63,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         image_sets,
         settings.cache_folder / "metadata",
         ttl=settings.metadata_ttl,
-        waiting=max(1, settings.web_threads // 2),
+        waiting=settings.web_threads * 3 // 4,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)

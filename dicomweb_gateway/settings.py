@@ -66,8 +66,8 @@ class Settings(BaseSettings):
     """Bytes of the frame store; unset: 20 GB or half of the free disk, whichever is less."""
     web_processes: int | None = Field(default=None, ge=1, le=256)
     """Web processes; unset: one per core, at most 8."""
-    web_threads: int = Field(default=32, ge=2, le=1024)
-    """Worker threads of each web process; half of them may wait for metadata at once."""
+    web_threads: int = Field(default=64, ge=4, le=1024)
+    """Worker threads of each web process; three quarters of them may wait for metadata at once."""
     fetcher_processes: int | None = Field(default=None, ge=1, le=64)
     """Frame fetchers; unset: 1 up to two cores, else 2."""
     fetches_in_flight: int = Field(default=32, ge=1, le=512)
