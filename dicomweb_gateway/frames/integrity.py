@@ -1,5 +1,7 @@
 """Whether what HealthImaging sent for a frame is whole and right (healthimaging.md 3.6)."""
 
+import zlib
+
 from dicomweb_gateway.dicom.codestream import parse_codestream
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.errors import CorruptFrame
@@ -21,6 +23,9 @@ def check(payload: bytes, wanted: WantedFrame, verify: bool) -> None:
     if syntax is not None and syntax.family in _CODESTREAMS and not parse_codestream(payload).complete:
         raise CorruptFrame("HealthImaging sent a frame that is cut short")
     if not verify or wanted.checksum is None:
+        return
+    if zlib.crc32(payload) == wanted.checksum:
+        # stated over the stored bytes: the rule for frames that are kept as they came, and as good for others
         return
     if wanted.checksum not in checksum(payload, wanted.transfer_syntax_uid, wanted.bytes_per_sample):
         raise CorruptFrame("the frame does not have the CRC-32 that its metadata states")

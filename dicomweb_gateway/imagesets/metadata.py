@@ -1,8 +1,9 @@
 """The image set metadata document as study, series, instances and frames (healthimaging.md section 2)."""
 
+from collections import ChainMap
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -56,23 +57,25 @@ class InstanceDocument:
 
         An instance without ImageFrames has no pixels here, whatever its Image Pixel module says.
         """
-        rows, columns = integer(self.tags, "Rows"), integer(self.tags, "Columns")
+        # HealthImaging keeps the Image Pixel module with the instance; another store may place it higher
+        tags = _merged(self.levels)
+        rows, columns = integer(tags, "Rows"), integer(tags, "Columns")
         if not self.frames or not rows or not columns:
             return None
-        keyword = next((k for k in (FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA) if k in self.tags), PIXEL_DATA)
-        allocated = integer(self.tags, "BitsAllocated") or 16
-        stored = integer(self.tags, "BitsStored") or allocated
-        high_bit = integer(self.tags, "HighBit")
+        keyword = next((k for k in (FLOAT_PIXEL_DATA, DOUBLE_FLOAT_PIXEL_DATA) if k in tags), PIXEL_DATA)
+        allocated = integer(tags, "BitsAllocated") or 16
+        stored = integer(tags, "BitsStored") or allocated
+        high_bit = integer(tags, "HighBit")
         return PixelDescription(
             rows=rows,
             columns=columns,
-            samples_per_pixel=integer(self.tags, "SamplesPerPixel") or 1,
+            samples_per_pixel=integer(tags, "SamplesPerPixel") or 1,
             bits_allocated=allocated,
             bits_stored=stored,
             high_bit=stored - 1 if high_bit is None else high_bit,
-            pixel_representation=integer(self.tags, "PixelRepresentation") or 0,
-            photometric_interpretation=text(self.tags, "PhotometricInterpretation") or "MONOCHROME2",
-            planar_configuration=integer(self.tags, "PlanarConfiguration") or 0,
+            pixel_representation=integer(tags, "PixelRepresentation") or 0,
+            photometric_interpretation=text(tags, "PhotometricInterpretation") or "MONOCHROME2",
+            planar_configuration=integer(tags, "PlanarConfiguration") or 0,
             number_of_frames=len(self.frames),
             keyword=keyword,
         )
@@ -80,7 +83,7 @@ class InstanceDocument:
     def wanted_frames(self) -> tuple[WantedFrame, ...]:
         """What to ask the frame fetchers for, in frame order (frame 1 first)."""
         image_set = self.series.image_set
-        sample = max(1, (integer(self.tags, "BitsAllocated") or 8) // 8)
+        sample = max(1, (integer(_merged(self.levels), "BitsAllocated") or 8) // 8)
         return tuple(
             WantedFrame(
                 FrameKey(image_set.datastore_id, image_set.image_set_id, frame.frame_id),
@@ -170,6 +173,11 @@ def parse_document(blob: bytes) -> ImageSetDocument:
         )
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
         raise UpstreamFailed(_NOT_OF_SCHEMA) from error
+
+
+def _merged(levels: tuple[Tags, ...]) -> Tags:
+    """One view of all levels; the instance's own values win."""
+    return ChainMap(*(cast(dict[str, Any], level) for level in reversed(levels)))
 
 
 def _frame(raw: dict[str, Any]) -> FrameDocument:
