@@ -1,9 +1,12 @@
 """Fixtures that every room's tests may use."""
 
 import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.databases import PrivateMariaDb, drop_database, need_mariadb, new_database
 
 ROOT = Path(__file__).parents[1]
 
@@ -27,3 +30,58 @@ def ahi_documents() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no HealthImaging documents at {folder}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """SQLAlchemy URL, without a database, of the session's private MariaDB (see tests/databases.py)."""
+    given = os.environ.get("INDEX_TEST_SERVER")
+    if given:
+        yield given
+        return
+    need_mariadb()
+    server = PrivateMariaDb(tmp_path_factory.mktemp("mariadb"))
+    server.install()
+    server.start()
+    yield server.url
+    server.stop()
+
+
+@pytest.fixture(scope="session", params=["sqlite", "mariadb"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Every test that uses a database through this or the fixtures below runs on both."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def server_of_kind(database_kind: str, request: pytest.FixtureRequest) -> str | None:
+    """The server's URL; None for SQLite, which then needs none to be started."""
+    if database_kind == "sqlite":
+        return None
+    url: str = request.getfixturevalue("mariadb_server")
+    return url
+
+
+@pytest.fixture(scope="module")
+def new_index_url(
+    server_of_kind: str | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[], str]]:
+    """Makes URLs of new, empty databases; they last as long as the test module."""
+    made: list[str] = []
+
+    def make() -> str:
+        if server_of_kind is None:
+            return f"sqlite:///{tmp_path_factory.mktemp('index')}/index.db"
+        name, url = new_database(server_of_kind)
+        made.append(name)
+        return url
+
+    yield make
+    for name in made:
+        drop_database(str(server_of_kind), name)
+
+
+@pytest.fixture
+def index_url(new_index_url: Callable[[], str]) -> str:
+    """The URL of a new, empty database."""
+    return new_index_url()
