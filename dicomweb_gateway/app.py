@@ -1,7 +1,9 @@
 """The gateway's WSGI app: blueprints under their base paths, one error handler, CORS, access log."""
 
 import logging
+import re
 import time
+from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Response, g, request
@@ -42,7 +44,23 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(tlm.blueprint)
     _add_guards(app, services)
     _add_error_handlers(app)
+    app.wsgi_app = _single_slashes(app.wsgi_app)  # type: ignore[method-assign]
     return app
+
+
+def _single_slashes(inner: Any) -> Any:
+    """Doubled slashes in a path mean one (C-4): a viewer's base URL often ends with a slash of its own.
+
+    Flask would redirect, to an address made of Host, and a browser's preflight must not be redirected.
+    """
+
+    def outer(environ: dict[str, Any], start_response: Any) -> Any:
+        path = environ.get("PATH_INFO", "")
+        if "//" in path:
+            environ["PATH_INFO"] = re.sub("/{2,}", "/", path)
+        return inner(environ, start_response)
+
+    return outer
 
 
 def _add_guards(app: Flask, services: Services) -> None:

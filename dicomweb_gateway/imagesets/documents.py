@@ -191,7 +191,7 @@ class DocumentCache:
         """One process at a time per document; without a usable disk there is nothing to share anyway."""
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+            handle = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o600)
         except OSError:
             yield
             return
@@ -200,6 +200,11 @@ class DocumentCache:
             yield
         finally:
             os.close(handle)
+
+
+def _lock_of(path: Path) -> Path:
+    """One of 16 lock files of the folder: as many as there can be documents would never be cleaned up."""
+    return path.parent / f"{path.name[0]}.lock"
 
 
 def _remove(path: Path) -> None:

@@ -8,7 +8,7 @@ from flask import Blueprint, Response, request
 
 from dicomweb_gateway.errors import InvalidRequest, UpstreamDenied, UpstreamError, UpstreamThrottled
 from dicomweb_gateway.imagesets.store import FrameKey
-from dicomweb_gateway.wado.levels import frame_levels
+from dicomweb_gateway.wado.levels import frame_levels, known_frame
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.levels import parse_levels
 from dicomweb_gateway.web.responses import body_response, gateway_error_response, not_modified
@@ -30,10 +30,11 @@ def get_image_frame(datastore_id: str, image_set_id: str) -> Response:
     frame_id = _frame_id_of_body() if request.method == "POST" else request.args.get("imageFrameId")
     key = _key(datastore_id, image_set_id, frame_id)
     start, end = parse_levels(request.args)
+    wanted = known_frame(gateway.archive, key)
     etag = strong_etag(*key, str(start), str(end))
     known = not_modified(request, etag)
     response = known or body_response(
-        request, [frame_levels(gateway.archive, key, start, end)], _OCTET_STREAM, etag
+        request, [frame_levels(gateway.archive, wanted, start, end)], _OCTET_STREAM, etag
     )
     response.headers["Cache-Control"] = _IMMUTABLE
     return response

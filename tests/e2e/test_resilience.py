@@ -189,3 +189,26 @@ def test_a_failing_upstream_is_never_a_200(demo: Demo, fault: dict[str, object],
     )
     assert requests.get(urls[-1], headers=ELE, timeout=60).status_code == 200
     assert demo.stop() == 0
+
+
+def test_running_answers_finish_when_it_is_told_to_end(demo: Demo) -> None:
+    url = frame_urls(demo)[20]
+    requests.put(f"{demo.emulator}/_emulator/faults", json={"latency_ms": 1500}, timeout=10)
+    statuses: list[int] = []
+    asker = threading.Thread(
+        target=lambda: statuses.append(requests.get(url, headers=ELE, timeout=60).status_code)
+    )
+    asker.start()
+    time.sleep(0.5)
+    assert demo.stop() == 0
+    asker.join()
+    assert statuses == [200]
+
+
+def test_reloading_replaces_the_web_processes(demo: Demo) -> None:
+    before = demo.children("web process")
+    demo.process.send_signal(signal.SIGHUP)
+    until(lambda: len(demo.children("web process")) == 2 * len(before))
+    until(lambda: not any(map(alive, before)))
+    assert len(frame_urls(demo)) == 24
+    assert demo.stop() == 0

@@ -3,11 +3,12 @@
 import gzip
 import os
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 
-from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound
+from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound, UpstreamThrottled
+from dicomweb_gateway.imagesets import documents
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from tests.imagesets.documents import IMAGE_SET, STORE, CountingStore, blob
@@ -168,3 +169,27 @@ def test_disk_budget_removes_the_least_recently_used(store, tmp_path):
     # one of 256 folders always keeps its newest
     folders = [path.parent for path in files(tmp_path)]
     assert len(folders) == len(set(folders)) > 100
+
+
+def test_threads_beyond_the_limit_are_told_to_come_again(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(documents, "_PATIENCE", 0.05)
+    cache = DocumentCache(store, tmp_path / "disk", waiting=1)
+    entered, leave = Event(), Event()
+    fetch = store.metadata
+
+    def slow(ref):
+        entered.set()
+        assert leave.wait(10)
+        return fetch(ref)
+
+    monkeypatch.setattr(store, "metadata", slow)
+    with ThreadPoolExecutor(1) as thread:
+        first = thread.submit(cache.get, ONE)
+        assert entered.wait(10)
+        with pytest.raises(UpstreamThrottled) as refused:
+            cache.get(TWO)
+        leave.set()
+        assert patient(first.result()) == "P1"
+    assert refused.value.retry_after
+    assert patient(cache.get(TWO)) == "P2"
+    assert patient(cache.get(ONE)) == "P1"

@@ -113,7 +113,8 @@ def test_still_processing_is_waited_out_only_so_long(store, upstream):
     with pytest.raises(UpstreamBusy) as caught:
         store.metadata(REF)
     assert caught.value.retry_after
-    assert len(upstream.calls) >= 3
+    # the SDK alone would have asked once; how often fits into the second depends on the machine
+    assert len(upstream.calls) >= 2
 
 
 def test_nobody_listens():
