@@ -110,6 +110,8 @@ def _encode(dataset: Dataset) -> bytes:
 def _file_head(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
     """Preamble, prefix and group 0002 (PS3.10 7.1)."""
     meta = FileMetaDataset()
+    # pydicom fills the length in, but only where it stands already; dcmjs reads no file without it
+    meta.FileMetaInformationGroupLength = 0
     meta.FileMetaInformationVersion = b"\0\1"
     meta.MediaStorageSOPClassUID = UID(str(dataset.get("SOPClassUID", "")))
     meta.MediaStorageSOPInstanceUID = UID(str(dataset.get("SOPInstanceUID", "")))

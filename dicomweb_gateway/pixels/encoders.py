@@ -27,8 +27,12 @@ _GREYSCALE, _SRGB = 17, 16
 
 
 def decompositions_for(rows: int, columns: int) -> int:
-    """Smallest n with min(rows, columns) / 2**n <= 64, so that the base resolution obeys PS3.5 10.18."""
-    n = 0
+    """Smallest n from 1 up with min(rows, columns) / 2**n <= 64, as the base resolution of PS3.5 10.18.
+
+    Not 0: imagecodecs takes that for its default of 5, and more decompositions than a tiny image has pixels
+    for stop OpenJPH in browsers.
+    """
+    n = 1
     while min(rows, columns) > BASE_RESOLUTION << n:
         n += 1
     return n

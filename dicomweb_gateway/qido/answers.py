@@ -45,12 +45,17 @@ _AVAILABLE_SYNTAXES = "00083002"
 def study_part(
     attributes: Mapping[str, JsonElement], uid: str, modalities: Iterable[str], series: int, instances: int
 ) -> JsonObject:
-    """The attributes of Q-44; `series` and `instances` are the numbers of related ones."""
+    """The attributes of Q-44; `series` and `instances` are the numbers of related ones.
+
+    ModalitiesInStudy is left out when no series has a Modality: OHIF fails on it without Value and then
+    shows no study at all (L-1), and an empty Value is no DICOM JSON (PS3.18 F.2.5).
+    """
+    known = sorted(set(modalities))
     return {
         **_required(attributes, STUDY_ATTRIBUTES),
         **_known(attributes, STUDY_IF_KNOWN),
         _AVAILABILITY: element("CS", ["ONLINE"]),
-        "00080061": element("CS", sorted(set(modalities))),
+        **({"00080061": element("CS", known)} if known else {}),
         "0020000D": element("UI", [uid]),
         "00201206": element("IS", [series]),
         "00201208": element("IS", [instances]),

@@ -46,6 +46,9 @@ def join(framing: part10.Framing, frames: list[bytes]) -> bytes:
 def read(data: bytes) -> Dataset:
     assert data[:128] == bytes(128)
     assert data[128:132] == b"DICM"
+    # (0002,0000) UL and the length of the rest of group 0002: some readers take no file without it
+    assert data[132:140] == b"\x02\x00\x00\x00UL\x04\x00"
+    assert data[144 + int.from_bytes(data[140:144], "little") :][:2] != b"\x02\x00"
     return pydicom.dcmread(BytesIO(data))
 
 

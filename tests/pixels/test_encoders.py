@@ -53,7 +53,7 @@ def test_other_samples_are_refused(encode, samples):
 
 
 @pytest.mark.parametrize(
-    ("side", "count"), [((1, 1), 0), ((64, 9), 0), ((65, 65), 1), ((512, 512), 3), ((3062, 2394), 6)]
+    ("side", "count"), [((1, 1), 1), ((64, 9), 1), ((65, 65), 1), ((512, 512), 3), ((3062, 2394), 6)]
 )
 def test_decompositions(side, count):
     assert decompositions_for(*side) == count
@@ -71,6 +71,14 @@ def test_structure_is_that_of_the_transfer_syntax():
     )
     assert facts.decompositions == 3
     assert [part.index for part in facts.tile_parts] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("side", [(1, 1), (2, 3), (3, 3), (10, 10), (16, 16), (64, 64), (65, 300)])
+def test_streams_hold_the_decompositions_that_were_asked(side):
+    samples = noise("<i2", side)
+    stream = encode_htj2k(samples)
+    assert parse_codestream(stream).decompositions == decompositions_for(*side)
+    assert np.array_equal(decode_openjpeg(stream), samples)
 
 
 def test_big_endian_and_strided_samples_are_taken():
