@@ -5,6 +5,7 @@ GatewayError
  ├ RequestError               the client's fault, answered 4xx
  │  ├ InvalidRequest          400, names the parameter
  │  ├ ResourceNotFound        404, unknown or not below the named parents
+ │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
  │  ├ PayloadTooLarge         413
  │  └ RangeNotSatisfiable     416
@@ -45,6 +46,10 @@ class InvalidRequest(RequestError):
 
 class ResourceNotFound(RequestError):
     """The study, series, instance, frame or bulk data does not exist, or not below these parents."""
+
+
+class ResourceGone(ResourceNotFound):
+    """The study, series or instance was in the index and has been deleted from HealthImaging."""
 
 
 class NotAcceptable(RequestError):

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, delete
 from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from dicomweb_gateway.index import aws_writer, mains, side_writer
+from dicomweb_gateway.index import aws_writer, ledger, mains, side_writer, tombstones
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.engine import WRITE_TRIES, index_errors, is_contention, writing
@@ -108,6 +108,8 @@ def _index(
     before = side_writer.forget(connection, key)
     aws_writer.forget_instances(connection, document.datastore_id, document.image_set_id)
     own, after = _write(connection, document, key)
+    tombstones.bury(connection, own.study_uid, before - after)
+    ledger.forget_failure(connection, document.datastore_id, document.image_set_id)
     weaker = known is not None and own.rank < known.rank
     if weaker or before - after:
         reindex += _heirs(connection, own)
@@ -156,10 +158,11 @@ def _write(
 
 def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> list[ImageSetRef]:
     own = _locked_set(connection, datastore_id, image_set_id)
+    ledger.forget_failure(connection, datastore_id, image_set_id)
     if own is None:
         return []
     heirs = _heirs(connection, own)
-    side_writer.forget(connection, own.imageset_key)
+    tombstones.bury(connection, own.study_uid, side_writer.forget(connection, own.imageset_key))
     aws_writer.forget_image_set(connection, datastore_id, image_set_id)
     table = side.gateway_imageset
     connection.execute(delete(table).where(table.c.imageset_key == own.imageset_key))

@@ -5,7 +5,6 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, select, update
 
-from dicomweb_gateway.errors import ResourceNotFound
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import mains
 from dicomweb_gateway.index import side_tables as side
@@ -14,6 +13,7 @@ from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_records
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.tombstones import missing
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
 _FRAME, _SET = side.gateway_frame, side.gateway_imageset
@@ -41,6 +41,8 @@ NOT_PICTURES = (
 class IndexReader:
     """Reads the side tables; every method raises IndexUnavailable when the database does not answer.
 
+    What was deleted not long ago raises ResourceGone where ResourceNotFound is said below.
+
     `cache_seconds`: how old the answer of `instance` may be. Rows that only the AWS Lambda wrote are not
     seen here.
     """
@@ -58,8 +60,8 @@ class IndexReader:
         """All instances of a series by InstanceNumber, missing last, then UID; ResourceNotFound if none."""
         with reading(self._engine) as connection:
             records = list(load_records(connection, _below(study_uid, series_uid)))
-        if not records:
-            raise ResourceNotFound(f"no series {series_uid} in study {study_uid}")
+            if not records:
+                raise missing(connection, study_uid, series_uid)
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:
@@ -81,8 +83,8 @@ class IndexReader:
         )
         with reading(self._engine) as connection:
             uids = list(connection.execute(query).scalars())
-        if not uids:
-            raise ResourceNotFound(f"no study {study_uid}")
+            if not uids:
+                raise missing(connection, study_uid)
         return uids
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
@@ -98,8 +100,8 @@ class IndexReader:
         )
         with reading(self._engine) as connection:
             rows = connection.execute(query).all()
-        if not rows:
-            raise ResourceNotFound(f"no {'series' if series_uid else 'study'} {series_uid or study_uid}")
+            if not rows:
+                raise missing(connection, study_uid, series_uid)
         return [ImageSetRef(row.datastoreid, row.imagesetid, str(row.version)) for row in rows]
 
     def first_series_with_images(self, study_uid: str) -> str:
@@ -158,8 +160,8 @@ class IndexReader:
         path = and_(_INSTANCE.c.instance_uid == instance_uid, _below(study_uid, series_uid))
         with reading(self._engine) as connection:
             records = list(load_records(connection, path))
-        if not records:
-            raise ResourceNotFound(f"no instance {instance_uid} in series {series_uid} of study {study_uid}")
+            if not records:
+                raise missing(connection, study_uid, series_uid, instance_uid)
         return records[0]
 
     def _each_series(self, study_uid: str, series_uids: list[str]) -> Iterator[InstanceRecord]:

@@ -9,6 +9,7 @@ from dicomweb_gateway.errors import (
     NotAcceptable,
     PayloadTooLarge,
     RangeNotSatisfiable,
+    ResourceGone,
     ResourceNotFound,
     UndecodablePixels,
     UpstreamBusy,
@@ -22,6 +23,7 @@ from dicomweb_gateway.errors import (
 STATUS: dict[type[GatewayError], int] = {
     InvalidRequest: 400,
     ResourceNotFound: 404,
+    ResourceGone: 410,
     NotAcceptable: 406,
     UndecodablePixels: 406,
     PayloadTooLarge: 413,

@@ -34,9 +34,11 @@ def rows(engine, table, *columns):
 
 
 def contents(engine):
-    """All rows of all tables without surrogate keys and times of indexing, which may differ."""
+    """All rows of all tables without surrogate keys, times of indexing and what is gone: they may differ."""
     found = {}
     for table in tables.metadata.sorted_tables:
+        if table.name == "gateway_tombstone":
+            continue
         names = [c.name for c in table.c if not c.name.endswith(("_key", "_pkey", "indexed_at"))]
         found[table.name] = sorted(map(repr, rows(engine, table, *names)))
     return found
@@ -184,7 +186,7 @@ def test_removing_falls_back_to_the_other_image_set(engine):
     records = IndexReader(engine).series_instances("1.2", "1.2.1")
     assert {one.image_set.image_set_id for one in records} == {other.image_set_id}
     assert remove_image_set(engine, STORE, other.image_set_id) == []
-    assert filled_tables(engine) == SEEDED
+    assert filled_tables(engine) == SEEDED | {"gateway_tombstone"}
 
 
 def test_removing_an_unknown_image_set_is_no_error(engine):
