@@ -10,9 +10,13 @@ from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
     DateRange,
+    EmptyOr,
+    IsEmpty,
     ModalitiesIn,
+    MomentRange,
     NameIn,
     NamePattern,
+    NameWords,
     NumberIn,
     OrderKey,
     QidoQuery,
@@ -25,7 +29,7 @@ from dicomweb_gateway.qido.expression import (
 )
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
-_NAME, _REQUEST = side.gateway_person_name, side.gateway_request
+_NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.gateway_request
 
 TABLES: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
 
@@ -53,6 +57,12 @@ def page_of_keys(query: QidoQuery, rows: int) -> Select[Any]:
 def number_of_matches(query: QidoQuery) -> Select[Any]:
     """How many resources match, whatever limit and offset say."""
     return _matching(query, select(func.count(key_column(query.level))))
+
+
+def some_matches(query: QidoQuery, most: int) -> Select[Any]:
+    """How many resources match, counted up to `most`, whatever limit and offset say."""
+    found = _matching(query, select(key_column(query.level).label("key"))).limit(most).subquery("found")
+    return select(func.count()).select_from(found)
 
 
 def joined(level: Level, statement: Select[Any]) -> Select[Any]:
@@ -99,8 +109,14 @@ def _condition(condition: Condition) -> Expression:
             return or_(*(_within(_column(attribute), one) for one in ranges))
         case NameIn(attribute, alternatives):
             return or_(*(_name(attribute, groups) for groups in alternatives))
+        case NameWords(attribute, alternatives):
+            return or_(*(_words(attribute, words) for words in alternatives))
         case ModalitiesIn(patterns):
             return _has_modality(patterns)
+        case IsEmpty(attribute):
+            return _is_empty(attribute)
+        case EmptyOr(empty, other):
+            return or_(_condition(empty), _condition(other))
         case RequestItem(conditions):
             return _has_request(conditions)
 
@@ -141,7 +157,7 @@ def _after(prefix: str) -> str:
     return stem[:-1] + chr(_AFTER_SURROGATES if code == _FIRST_SURROGATE else code)
 
 
-def _within(column: Expression, limits: DateRange | TimeRange) -> Expression:
+def _within(column: Expression, limits: DateRange | TimeRange | MomentRange) -> Expression:
     bounds = []
     if limits.start is not None:
         bounds.append(column >= limits.start)
@@ -162,6 +178,28 @@ def _named(attribute: QueryAttribute, wanted: NamePattern) -> Select[Any]:
     return query if wanted.group is None else query.where(_NAME.c.groupnumber == wanted.group)
 
 
+def _words(attribute: QueryAttribute, words: tuple[TextPattern, ...]) -> Expression:
+    """Each of the beginnings is that of a word of the name (Q-27)."""
+    return and_(*(_STUDY.c.study_key.in_(_worded(attribute, word)) for word in words))
+
+
+def _worded(attribute: QueryAttribute, word: TextPattern) -> Select[Any]:
+    return select(_WORD.c.study_key).where(
+        _WORD.c.keyword == attribute.keyword, _like_any(_WORD.c.word, (word,))
+    )
+
+
+def _is_empty(attribute: QueryAttribute) -> Expression:
+    """No value that could be matched (Q-25)."""
+    if attribute.matching is Matching.NAME:
+        return ~exists().where(_NAME.c.study_key == _STUDY.c.study_key, _NAME.c.keyword == attribute.keyword)
+    if attribute.matching is Matching.MODALITIES:
+        other = _SERIES.alias("any_series")
+        return ~exists().where(other.c.study_uid == _STUDY.c.study_uid, other.c.modality.is_not(None))
+    column = _column(attribute)
+    return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
+
+
 def _has_modality(patterns: tuple[TextPattern, ...]) -> Expression:
     # The series of all variants count: they are all found below the study.
     other = _SERIES.alias("any_series")
@@ -169,10 +207,24 @@ def _has_modality(patterns: tuple[TextPattern, ...]) -> Expression:
     return exists().where(same, _like_any(other.c.modality, patterns))
 
 
-def _has_request(conditions: tuple[TextIn, ...]) -> Expression:
+def _has_request(conditions: tuple[Condition, ...]) -> Expression:
     same = _REQUEST.c.series_key == _SERIES.c.series_key
-    each = (_like_any(_REQUEST.c[one.attribute.column], one.patterns) for one in conditions)
-    return exists().where(same, *each)
+    found = exists().where(same, *(_of_request(one) for one in conditions))
+    if all(isinstance(one, IsEmpty | EmptyOr) for one in conditions):
+        return or_(found, ~exists().where(same))
+    return found
+
+
+def _of_request(condition: Condition) -> Expression:
+    """A condition on one item of RequestAttributesSequence, all of whose keys are text."""
+    match condition:
+        case TextIn(attribute, patterns):
+            return _like_any(_REQUEST.c[attribute.column], patterns)
+        case IsEmpty(attribute):
+            return _REQUEST.c[attribute.column].is_(None)
+        case EmptyOr(empty, other):
+            return or_(_of_request(empty), _of_request(other))
+    raise TypeError(f"{type(condition).__name__} is no condition on a request item")
 
 
 def _order_key(key: OrderKey) -> Expression:

@@ -15,8 +15,8 @@ from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocume
 from dicomweb_gateway.imagesets.values import Tags, first_value, integer, text
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.qido.names import fold_name
-from dicomweb_gateway.qido.temporal import stored_date, stored_time
+from dicomweb_gateway.qido.names import fold_name, name_words
+from dicomweb_gateway.qido.temporal import stored_date, stored_moment, stored_time
 from dicomweb_gateway.qido.texts import searchable
 
 Row = dict[str, Any]
@@ -112,6 +112,16 @@ def name_rows(document: ImageSetDocument) -> list[Row]:
     ]
 
 
+def word_rows(document: ImageSetDocument) -> list[Row]:
+    """Rows of `gateway_name_word`, without their owner."""
+    tags = {**document.patient, **document.study}
+    return [
+        {"keyword": keyword, "word": word}
+        for keyword in NAME_KEYWORDS
+        for word in dict.fromkeys(one[: side.WORD_LENGTH] for one in name_words(text(tags, keyword) or ""))
+    ]
+
+
 def series_row(series: SeriesDocument) -> Row:
     """Values of `gateway_series` that come from the document."""
     values = columns(side.gateway_series, SERIES_KEYWORDS, series.tags)
@@ -161,6 +171,7 @@ def instance_row(instance: InstanceDocument) -> Row:
         "planar_configuration": pixels and pixels.planar_configuration,
         "bytes_per_sample": max(1, bits // 8),
         "attributes": _instance_attributes(instance),
+        "acquisitiondatetime": stored_moment(text(tags, "AcquisitionDateTime"), text(tags, _TIMEZONE)),
     }
 
 

@@ -8,9 +8,17 @@ import orjson
 from sqlalchemy import Connection, Engine, Row, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
+from dicomweb_gateway.errors import PayloadTooLarge
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.compiler import joined, key_column, number_of_matches, order, page_of_keys
+from dicomweb_gateway.index.compiler import (
+    joined,
+    key_column,
+    number_of_matches,
+    order,
+    page_of_keys,
+    some_matches,
+)
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.qido.answers import finished, instance_part, series_part, study_part
 from dicomweb_gateway.qido.expression import QidoQuery
@@ -41,8 +49,9 @@ class SearchResult:
     """Answer of a search.
 
     `rows`: DICOM JSON objects, keys ascending, without RetrieveURL (00081190), which needs the base URL.
-    `total`: number of matches where known. `remaining`: matches after these rows when the server's own cap
-    cut them off, else 0. `warnings`: texts for Warning headers, that of `remaining` first (Q-33).
+    `total`: number of matches where known. `remaining`: matches after these rows where their number is
+    known, as it always is when the server's own cap cut them off, else 0. `warnings`: texts for Warning
+    headers, that of `remaining` first (Q-33).
     """
 
     rows: list[JsonObject]
@@ -52,20 +61,31 @@ class SearchResult:
 
 
 def search(engine: Engine, query: QidoQuery) -> SearchResult:
-    """All that matches `query`, one page of it; IndexUnavailable when the database does not answer."""
+    """All that matches `query`, one page of it.
+
+    Raises PayloadTooLarge where Q-39 asks for it, IndexUnavailable when the database does not answer.
+    """
     with reading(engine) as connection:
+        _refuse_too_many(connection, query)
         # One more than the page tells whether there is more, for the price of a row.
         rows = _rows(connection, query, query.page + 1) if query.page else []
         more, rows = len(rows) > query.page, rows[: query.page]
         total = _total(connection, query, len(rows), more)
         modalities = _modalities(connection, {row.study_uid for row in rows}) if _shows_study(query) else {}
-    cut_by_us = more and (query.limit is None or query.limit > query.max_results)
-    remaining = total - query.offset - len(rows) if cut_by_us and total is not None else 0
+    remaining = max(0, total - query.offset - len(rows)) if total is not None else 0
     warnings = query.warnings
     if remaining > 0:
         text = f"There are {remaining} additional results that can be requested"
         warnings = (text, *warnings)
     return SearchResult([_answer(query, row, modalities) for row in rows], total, remaining, warnings)
+
+
+def _refuse_too_many(connection: Connection, query: QidoQuery) -> None:
+    most = query.hard_max_results
+    if most is None or query.limit is not None:
+        return
+    if connection.execute(some_matches(query, most + 1)).scalar_one() > most:
+        raise PayloadTooLarge(f"more than {most} matches: narrow the query, or page through it with limit")
 
 
 def _rows(connection: Connection, query: QidoQuery, limit: int) -> list[Row[Any]]:

@@ -4,6 +4,7 @@
      └ gateway_imageset_series   the series that it holds, also those whose instances another set gave
     gateway_study             one study as one patient's image sets describe it (a variant)
      ├ gateway_person_name       folded name groups, for matching
+     ├ gateway_name_word         their words without diacritics, for fuzzy matching
      └ gateway_series            one series of that variant
         ├ gateway_request           items of RequestAttributesSequence
         └ gateway_instance          one instance, from the image set that wins (dicomweb.md Q-52)
@@ -43,6 +44,9 @@ LOCK_SLOTS = 64
 
 NAME_LENGTH = 512
 """Characters of a folded name group; longer ones are cut on both sides of a comparison."""
+
+WORD_LENGTH = 128
+"""Characters of one word of a name; longer ones are cut."""
 
 MISSING_LAST = 2**62
 """Order value of a series or instance without a usable number (Q-37): behind all others."""
@@ -115,6 +119,14 @@ gateway_person_name = _table(
     Column("groupnumber", Integer, primary_key=True, autoincrement=False),
     Column("folded", String(NAME_LENGTH), nullable=False),
     Index("gateway_person_name_folded", "keyword", "folded"),
+)
+
+gateway_name_word = _table(
+    "gateway_name_word",
+    _owned_by("gateway_study", "study_key", part_of_key=True),
+    Column("keyword", String(64), primary_key=True),
+    Column("word", String(WORD_LENGTH), primary_key=True),
+    Index("gateway_name_word_word", "keyword", "word", "study_key"),
 )
 
 gateway_imageset = _table(
@@ -207,6 +219,7 @@ gateway_instance = _table(
     Column("planar_configuration", Integer),
     Column("bytes_per_sample", Integer, nullable=False),
     Column("attributes", _LongText, nullable=False),
+    Column("acquisitiondatetime", _Stamp),
     UniqueConstraint("series_key", "instance_uid", name="gateway_instance_unique"),
     Index("gateway_instance_uid", "instance_uid"),
     Index("gateway_instance_imageset", "imageset_key"),

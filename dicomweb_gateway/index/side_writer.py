@@ -18,6 +18,7 @@ from dicomweb_gateway.index.rows import (
     request_rows,
     series_row,
     study_row,
+    word_rows,
 )
 
 _STUDY, _SERIES = side.gateway_study, side.gateway_series
@@ -56,6 +57,7 @@ class Writer:
             key = int(found.study_key)
             self.connection.execute(update(_STUDY).where(_STUDY.c.study_key == key).values(values))
         self._put_children(side.gateway_person_name, "study_key", key, name_rows(document))
+        self._put_children(side.gateway_name_word, "study_key", key, word_rows(document))
         return key
 
     def put_series(self, study_key: int, series: SeriesDocument) -> int:

@@ -24,6 +24,7 @@ class Matching(Enum):
     NAME = "name"
     DATE = "date"
     TIME = "time"
+    MOMENT = "moment"
     NUMBER = "number"
     MODALITIES = "modalities"
 
@@ -33,12 +34,16 @@ _BY_VR = {
     "PN": Matching.NAME,
     "DA": Matching.DATE,
     "TM": Matching.TIME,
+    "DT": Matching.MOMENT,
     "IS": Matching.NUMBER,
     "US": Matching.NUMBER,
 }
 
 LIST_VRS = frozenset({"CS", "SH", "LO"})
 """VRs whose keys take a list of values (Q-16), besides UI."""
+
+BACKSLASH_VRS = frozenset({"LT", "ST", "UT"})
+"""VRs in which a backslash is text and never separates values (PS3.5 6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,7 @@ _ROWS = (
     _row("instance", "Rows"),
     _row("instance", "Columns"),
     _row("instance", "ContentDate"),
+    _row("instance", "AcquisitionDateTime"),
 )
 
 ATTRIBUTES: dict[int, QueryAttribute] = {row.tag: row for row in _ROWS}

@@ -1,7 +1,7 @@
 """A search as frozen values: what the parser makes and the compiler reads; neither knows the other."""
 
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, datetime, time
 from typing import TypeAlias
 
 from dicomweb_gateway.qido.attributes import Level, QueryAttribute
@@ -55,6 +55,14 @@ class NameIn:
 
 
 @dataclass(frozen=True, slots=True)
+class NameWords:
+    """One alternative fits, and it fits when each of its patterns, `*` at the end, fits some word (Q-27)."""
+
+    attribute: QueryAttribute
+    alternatives: tuple[tuple[TextPattern, ...], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class DateRange:
     """Days from `start` to `end`, both included; None is open."""
 
@@ -71,11 +79,19 @@ class TimeRange:
 
 
 @dataclass(frozen=True, slots=True)
+class MomentRange:
+    """UTC moments (naive) from `start` to `end`, both included; None is open."""
+
+    start: datetime | None
+    end: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
 class RangeIn:
-    """Within one of `ranges`; a missing value never is (Q-18, Q-19)."""
+    """Within one of `ranges`; a missing value never is (Q-18 to Q-20)."""
 
     attribute: QueryAttribute
-    ranges: tuple[DateRange | TimeRange, ...]
+    ranges: tuple[DateRange | TimeRange | MomentRange, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +103,32 @@ class NumberIn:
 
 
 @dataclass(frozen=True, slots=True)
+class IsEmpty:
+    """No value, or an empty one (Q-25)."""
+
+    attribute: QueryAttribute
+
+
+@dataclass(frozen=True, slots=True)
+class EmptyOr:
+    """No value, or one that meets `condition`: an empty value in a list of values (Q-5, Q-25)."""
+
+    empty: IsEmpty
+    condition: "ValueCondition"
+
+
+@dataclass(frozen=True, slots=True)
 class RequestItem:
-    """One item of RequestAttributesSequence meets all `conditions` together (Q-23)."""
+    """One item of RequestAttributesSequence meets all `conditions` together (Q-23).
 
-    conditions: tuple[TextIn, ...]
+    Where all of them ask for no value, a series without any item fits too.
+    """
+
+    conditions: tuple["Condition", ...]
 
 
-Condition: TypeAlias = UidIn | TextIn | ModalitiesIn | NameIn | RangeIn | NumberIn | RequestItem
+ValueCondition: TypeAlias = UidIn | TextIn | ModalitiesIn | NameIn | NameWords | RangeIn | NumberIn
+Condition: TypeAlias = ValueCondition | IsEmpty | EmptyOr | RequestItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,8 +145,9 @@ class QidoQuery:
 
     `study_uid`, `series_uid`: the scope of the route. `include`: tags to answer besides the required ones,
     matching keys among them; `include_all` for `includefield=all`. `limit`: what the client asked for, None
-    when nothing; `max_results`: the server's own cap (Q-34). `order` empty means Q-37. `warnings`: texts for
-    the Warning header, without code and agent.
+    when nothing; `max_results`: the server's own cap (Q-34). `hard_max_results`: matches above which a
+    search without a limit is refused, None for no such number (Q-39). `order` empty means Q-37.
+    `warnings`: texts for the Warning header, without code and agent.
     """
 
     level: Level
@@ -123,6 +159,7 @@ class QidoQuery:
     limit: int | None = None
     offset: int = 0
     max_results: int = 5000
+    hard_max_results: int | None = None
     order: tuple[OrderKey, ...] = ()
     total_count: bool = False
     warnings: tuple[str, ...] = ()

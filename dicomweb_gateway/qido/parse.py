@@ -18,8 +18,8 @@ from dicomweb_gateway.qido.attributes import (
     QueryAttribute,
     usable_at,
 )
-from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery, RequestItem, TextIn
-from dicomweb_gateway.qido.values import make_condition
+from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery, RequestItem
+from dicomweb_gateway.qido.values import MatchingOptions, make_condition
 
 DEFAULT_MAX_RESULTS = 5000
 """Rows of one answer when no setting says otherwise (Q-34)."""
@@ -27,21 +27,8 @@ DEFAULT_MAX_RESULTS = 5000
 NEVER_KEYS = frozenset({"accept", "charset"})
 """Parameters of content negotiation (C-9)."""
 
-NOT_SUPPORTED = {
-    "fuzzymatching": (
-        "The fuzzymatching parameter is not supported. Only literal matching has been performed."
-    ),
-    "emptyvaluematching": (
-        "The emptyvaluematching parameter is not supported. Empty Value Matching has not been performed."
-    ),
-    "multiplevaluematching": (
-        "The multiplevaluematching parameter is not supported. "
-        "Multiple Value Matching has not been performed."
-    ),
-}
-"""Warning texts, exact (Q-33)."""
-
-_CONTROLS = frozenset({"includefield", "limit", "offset", "orderby", "totalcount", *NOT_SUPPORTED})
+_SWITCHES = ("fuzzymatching", "emptyvaluematching", "multiplevaluematching")
+_CONTROLS = frozenset({"includefield", "limit", "offset", "orderby", "totalcount", *_SWITCHES})
 _LARGEST_NUMBER = 2**62
 _UNSIGNED = re.compile(r"[0-9]{1,100}", re.ASCII)
 _UNPRINTABLE = re.compile(r"[^0-9A-Za-z_.\- ]")
@@ -64,6 +51,7 @@ def parse_query(
     study_uid: str | None = None,
     series_uid: str | None = None,
     max_results: int = DEFAULT_MAX_RESULTS,
+    hard_max_results: int | None = None,
     strict: bool = False,
 ) -> QidoQuery:
     """The search that a route of `level` was asked for.
@@ -87,6 +75,7 @@ def parse_query(
         limit=_number(found.controls, "limit"),
         offset=_number(found.controls, "offset") or 0,
         max_results=max_results,
+        hard_max_results=hard_max_results,
         order=_order(level, found.controls.get("orderby", [])),
         total_count=_flag(found.controls, "totalcount"),
         warnings=_warnings(found),
@@ -123,19 +112,17 @@ _UNIVERSAL = ("", "*")
 
 def _conditions(level: Level, found: _Collected) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
-    item: list[TextIn] = []
+    item: list[Condition] = []
+    options = MatchingOptions(*(_flag(found.controls, name) for name in _SWITCHES))
     for path, values in found.keys.items():
         name = found.names[path]
         if path[0] != SPECIFIC_CHARACTER_SET and all(value.strip(" ") in _UNIVERSAL for value in values):
             # nothing to match, so nothing that could go unmatched: only asks for the attribute (Q-10)
             continue
-        condition = make_condition(_attribute(level, path, name), values, name)
+        condition = make_condition(_attribute(level, path, name), values, name, options)
         if condition is None:
             continue
-        if len(path) == 1:
-            conditions.append(condition)
-        elif isinstance(condition, TextIn):
-            item.append(condition)
+        (conditions if len(path) == 1 else item).append(condition)
     if item:
         conditions.append(RequestItem(tuple(item)))
     return tuple(conditions)
@@ -195,13 +182,8 @@ def _flag(controls: dict[str, list[str]], name: str) -> bool:
 
 
 def _warnings(found: _Collected) -> tuple[str, ...]:
-    ignored = [
-        f"The parameter {_printable(name)} is no DICOM attribute and was ignored." for name in found.unknown
-    ]
-    return (
-        *(text for name, text in NOT_SUPPORTED.items() if _flag(found.controls, name)),
-        *dict.fromkeys(ignored),
-    )
+    names = dict.fromkeys(_printable(name) for name in found.unknown)
+    return tuple(f"The parameter {name} is no DICOM attribute and was ignored." for name in names)
 
 
 def _printable(name: str) -> str:

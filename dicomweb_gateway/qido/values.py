@@ -1,26 +1,32 @@
 """Query values as conditions, one reader for each kind of matching (dicomweb.md 2.3)."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.errors import InvalidRequest
-from dicomweb_gateway.qido.attributes import LIST_VRS, Matching, QueryAttribute
+from dicomweb_gateway.qido.attributes import BACKSLASH_VRS, LIST_VRS, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
     DateRange,
+    EmptyOr,
+    IsEmpty,
     ModalitiesIn,
+    MomentRange,
     NameIn,
     NamePattern,
+    NameWords,
     NumberIn,
     RangeIn,
     TextIn,
     TextPattern,
     TimeRange,
     UidIn,
+    ValueCondition,
 )
-from dicomweb_gateway.qido.names import GROUPS, fold_group
-from dicomweb_gateway.qido.temporal import parse_date, parse_time
+from dicomweb_gateway.qido.names import GROUPS, fold_group, name_words
+from dicomweb_gateway.qido.temporal import parse_date, parse_moment, parse_time
 from dicomweb_gateway.qido.texts import searchable
 
 MAX_VALUES = 10_000
@@ -31,6 +37,12 @@ MAX_TEXT = 1024
 
 MAX_WILDCARDS = 16
 """`*` in one value: each more multiplies the database's work on a value that almost fits."""
+
+MAX_WORDS = 24
+"""Words of one name in fuzzy matching; each is a look-up of its own, and names have at most 15 components."""
+
+EMPTY = '""'
+"""The value that matches no value (Q-25)."""
 
 _LARGEST = 2**53
 _RUNS = re.compile(r"\*+")
@@ -43,19 +55,44 @@ def is_universal(value: str) -> bool:
     return not value.strip(" *") and "?" not in value
 
 
-def make_condition(attribute: QueryAttribute, values: Sequence[str], name: str) -> Condition | None:
+@dataclass(frozen=True, slots=True)
+class MatchingOptions:
+    """What the parameters of Q-25 and Q-26 switch on."""
+
+    fuzzy: bool = False
+    empty_values: bool = False
+    multiple_values: bool = False
+
+
+def make_condition(
+    attribute: QueryAttribute, values: Sequence[str], name: str, options: MatchingOptions
+) -> Condition | None:
     """The condition that `values` (OR) state for the attribute, None when they match everything.
 
     `name` is the key as the client wrote it; InvalidRequest names it.
     """
     if any("\0" in value for value in values):
         raise InvalidRequest(f"{name}: a value holds a NUL character")
+    if options.multiple_values and attribute.vr not in BACKSLASH_VRS:
+        values = [part for value in values for part in _members(value)]
     if any(is_universal(value) for value in values):
         return None
-    return _MAKERS[attribute.matching](attribute, [searchable(value) for value in values], name)
+    asked = [searchable(value) for value in values]
+    rest = [value for value in asked if not (options.empty_values and value == EMPTY)]
+    empty = IsEmpty(attribute) if len(rest) < len(asked) else None
+    if empty is not None and not rest:
+        return empty
+    fuzzy = options.fuzzy and attribute.matching is Matching.NAME
+    condition = _words(attribute, rest, name) if fuzzy else _MAKERS[attribute.matching](attribute, rest, name)
+    return condition if empty is None or condition is None else EmptyOr(empty, condition)
 
 
-def _uids(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _members(value: str) -> list[str]:
+    """The values that backslashes separate; one that is empty beside others is no wish for everything."""
+    return [part for part in value.split("\\") if part.strip(" ")] or [value.replace("\\", "")]
+
+
+def _uids(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     uids = [part.strip(" ") for value in values for part in _SEPARATORS.split(value)]
     uids = [uid for uid in uids if uid]
     if len(uids) > MAX_VALUES:
@@ -65,42 +102,63 @@ def _uids(attribute: QueryAttribute, values: list[str], name: str) -> Condition 
     return UidIn(attribute, tuple(dict.fromkeys(uids)))
 
 
-def _texts(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _texts(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     patterns = _patterns(attribute, values, name)
     return None if patterns is None else TextIn(attribute, patterns)
 
 
-def _modalities(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _modalities(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     patterns = _patterns(attribute, values, name)
     return None if patterns is None else ModalitiesIn(patterns)
 
 
-def _names(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _names(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     alternatives = [_name(value, name) for value in values]
     return NameIn(attribute, tuple(alternatives)) if all(alternatives) else None
 
 
-def _dates(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _words(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+    """Names by the beginnings of their words, in any order (Q-27)."""
+    alternatives = [_beginnings(value, name) for value in values]
+    return NameWords(attribute, tuple(alternatives)) if all(alternatives) else None
+
+
+def _beginnings(value: str, name: str) -> tuple[TextPattern, ...]:
+    """A pattern for each word of the value; empty when it matches everything."""
+    words = [word for word in name_words(value) if word.strip("*")]
+    if not words and not all(is_universal(fold_group(group)) for group in value.split("=")):
+        raise InvalidRequest(f"{name}: a name without a word to look for")
+    if len(words) > MAX_WORDS:
+        raise InvalidRequest(f"{name}: more than {MAX_WORDS} words in a name")
+    return tuple(_pattern(f"{word}*", name) for word in words)
+
+
+def _dates(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     return RangeIn(attribute, tuple(_date_range(value, name) for value in values))
 
 
-def _times(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _times(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     return RangeIn(attribute, tuple(_time_range(value, name) for value in values))
 
 
-def _numbers(attribute: QueryAttribute, values: list[str], name: str) -> Condition | None:
+def _moments(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+    return RangeIn(attribute, tuple(_moment_range(value, name) for value in values))
+
+
+def _numbers(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     if not all(_INTEGER.fullmatch(value) for value in values):
         raise InvalidRequest(f"{name}: not a whole number")
     return NumberIn(attribute, tuple(n for n in map(int, values) if abs(n) <= _LARGEST))
 
 
-_MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], Condition | None]] = {
+_MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], ValueCondition | None]] = {
     Matching.UID: _uids,
     Matching.TEXT: _texts,
     Matching.MODALITIES: _modalities,
     Matching.NAME: _names,
     Matching.DATE: _dates,
     Matching.TIME: _times,
+    Matching.MOMENT: _moments,
     Matching.NUMBER: _numbers,
 }
 
@@ -166,3 +224,29 @@ def _time_range(value: str, name: str) -> TimeRange:
         raise InvalidRequest(f"{name}: the range ends before it starts")
     last = end if dash else start
     return TimeRange(start and start.start, last and last.end)
+
+
+def _moment_range(value: str, name: str) -> MomentRange:
+    """One DT value or a range of them; a `+` that the query string made a space is one again.
+
+    A hyphen and four digits are an offset wherever they can be, so the last hyphen that parts two values
+    is the one that does (Q-20).
+    """
+    value = value.replace(" ", "+")
+    whole = parse_moment(value)
+    if whole is not None:
+        return MomentRange(whole.start, whole.end)
+    for start_text, end_text in _halves(value):
+        start, end = parse_moment(start_text), parse_moment(end_text)
+        if (start_text and start is None) or (end_text and end is None) or (start is None and end is None):
+            continue
+        if start is not None and end is not None and start.start > end.end:
+            raise InvalidRequest(f"{name}: the range ends before it starts")
+        return MomentRange(start and start.start, end and end.end)
+    raise InvalidRequest(f"{name}: not a date and time or range of them a-b, a- or -b")
+
+
+def _halves(value: str) -> Iterator[tuple[str, str]]:
+    for position in range(len(value) - 1, -1, -1):
+        if value[position] == "-":
+            yield value[:position], value[position + 1 :]

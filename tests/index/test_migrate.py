@@ -1,4 +1,4 @@
-from datetime import time
+from datetime import datetime, time
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
@@ -8,7 +8,7 @@ from dicomweb_gateway.index import migrate, side_tables
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.tables import metadata, study
-from tests.index.documents import simple
+from tests.index.documents import document, instance, simple
 
 AWS_TABLES = """
 CREATE TABLE issuer (issuer_pkey {key}, issuerofpatientid VARCHAR(64) NOT NULL UNIQUE,
@@ -82,3 +82,31 @@ def test_views_answer_one_row_for_each_study_and_series(engine):
         "MR",
     )
     assert (series.seriesinstanceuid, series.numberofseriesrelatedinstances) == ("1.2.1", 1)
+
+
+def test_an_index_of_the_first_release_is_filled_on_upgrade(index_url):
+    """Names and moments that revision 0003 looks for are made of what revision 0001 kept."""
+    migrate.upgrade(index_url)
+    engine = make_engine(index_url)
+    moment = {"AcquisitionDateTime": "20240101103000.5", "TimezoneOffsetFromUTC": "+0100"}
+    names = {"PatientName": "Müller^Jörg=山田^太郎"}
+    for number in range(3):
+        uid = f"1.{number}"
+        made = {f"{uid}.1": {f"{uid}.1.1": instance(f"{uid}.1.1", **(moment if number else {}))}}
+        study_tags = {"ReferringPhysicianName": "O Neil^Ann-Marie"}
+        index_image_set(engine, document(uid, made, name=uid, patient=names, study=study_tags), version=1)
+    word, one = side_tables.gateway_name_word, side_tables.gateway_instance
+    columns = one.c.instance_uid, one.c.acquisitiondatetime
+    with engine.begin() as connection:
+        words = set(connection.execute(select(word)).all())
+        moments = set(connection.execute(select(*columns)).all())
+        word.drop(connection)
+        connection.execute(text("ALTER TABLE gateway_instance DROP COLUMN acquisitiondatetime"))
+        connection.execute(text("UPDATE alembic_version SET version_num = '0002'"))
+    migrate.upgrade(index_url)
+    with engine.connect() as connection:
+        assert set(connection.execute(select(word)).all()) == words
+        assert set(connection.execute(select(*columns)).all()) == moments
+    assert len(words) == 3 * 8
+    assert {row.acquisitiondatetime for row in moments} == {None, datetime(2024, 1, 1, 9, 30, 0, 500000)}
+    engine.dispose()

@@ -6,12 +6,13 @@ import random
 import pydicom
 import pytest
 
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.search import search
-from dicomweb_gateway.qido.parse import NOT_SUPPORTED, parse_query
+from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import document, instance, simple
 
 STUDIES = {
@@ -189,6 +190,169 @@ def test_keys_together(filled, pairs, found):
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("PatientName", "joh", "1"),
+        ("PatientName", "ohn", ""),
+        ("PatientName", "*ohn", "1"),
+        ("PatientName", "john doe", "1"),
+        ("PatientName", "DOE,j", "1"),
+        ("PatientName", "Doe", "1 2"),
+        ("PatientName", "doe^jane", ""),
+        ("PatientName", "doe*", "1 2"),
+        ("PatientName", "j?hn", "1"),
+        ("PatientName", "dr doe", "1"),
+        ("PatientName", "ГУСЕВА", "3"),
+        ("PatientName", "анна гус", "3"),
+        ("PatientName", "太 やま", "4"),
+        ("PatientName", "yamada=tarou", "4"),
+        ("PatientName", "やまた", ""),
+        ("PatientName", "", "1 2 3 4 5"),
+        ("PatientName", "*", "1 2 3 4 5"),
+        ("PatientName", "%", ""),
+        ("PatientName", "_oe", ""),
+        ("PatientName", '""', ""),
+        ("ReferringPhysicianName", "muller", "3"),
+        ("ReferringPhysicianName", "MÜLLER", "3"),
+        ("ReferringPhysicianName", "arzt^mull", "3"),
+        ("PatientID", "A", ""),
+        ("StudyDescription", "CT", ""),
+    ],
+)
+def test_fuzzy_matching(filled, name, value, found):
+    """dicomweb.md Q-27; other keys than names are matched as ever."""
+    assert studies(filled, ("fuzzymatching", "true"), (name, value)) == found
+
+
+def test_repeated_names_are_alternatives_in_fuzzy_matching_too(filled):
+    names = [("PatientName", "john"), ("PatientName", "tarou")]
+    assert studies(filled, ("fuzzymatching", "true"), *names) == "1 4"
+    assert studies(filled, ("fuzzymatching", "false"), *names) == ""
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "found"),
+    [
+        ("PatientID", ['""'], "5"),
+        ("PatientID", ['""', "A1"], "1 5"),
+        ("PatientName", ['""'], "5"),
+        ("PatientName", ['""', "doe"], "2 5"),
+        ("PatientBirthDate", ['""'], "2 3 4 5"),
+        ("StudyDate", ['""'], "4"),
+        ("StudyDate", ['""', "-20240101"], "1 4 5"),
+        ("StudyTime", ['""'], "4"),
+        ("StudyInstanceUID", ['""'], ""),
+        ("ModalitiesInStudy", ['""'], ""),
+        ("AccessionNumber", ['""'], "2 3 4 5"),
+        ("AccessionNumber", [""], "1 2 3 4 5"),
+    ],
+)
+def test_empty_value_matching(filled, name, values, found):
+    """dicomweb.md Q-25; without the parameter two quotation marks are text like any other."""
+    pairs = [(name, value) for value in values]
+    assert studies(filled, ("emptyvaluematching", "true"), *pairs) == found
+
+
+def test_two_quotation_marks_are_text_unless_asked_otherwise(filled):
+    assert studies(filled, ("PatientID", '""')) == ""
+    with pytest.raises(InvalidRequest, match="StudyDate"):
+        studies(filled, ("StudyDate", '""'))
+
+
+@pytest.mark.parametrize(
+    ("pairs", "found"),
+    [
+        ([("00400275.00400009", '""')], "1.1.2 1.2.1 1.2.2 1.3.1 1.3.2 1.4.1 1.5.1"),
+        ([("00400275.00400009", '""'), ("00400275.00401001", "R1")], ""),
+        ([("00400275.00400009", '""'), ("00400275.00400009", "S2"), ("00400275.00401001", "R2")], "1.1.1"),
+        ([("SeriesNumber", '""')], "1.2.1 1.3.1 1.3.2 1.4.1 1.5.1"),
+        ([("SeriesNumber", '""'), ("SeriesNumber", "7")], "1.2.1 1.2.2 1.3.1 1.3.2 1.4.1 1.5.1"),
+        ([("BodyPartExamined", '""'), ("StudyInstanceUID", "1.3")], "1.3.2"),
+    ],
+)
+def test_empty_values_of_series(filled, pairs, found):
+    result = ask(filled, "series", ("emptyvaluematching", "true"), *pairs)
+    assert " ".join(sorted(uids(result, "series"))) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("PatientName", "doe\\*^анна", "2 3"),
+        ("StudyDate", "20240101\\20240301-", "1 3"),
+        ("PatientID", "A1\\a1", "1 2"),
+        ("PatientID", "A1\\", "1"),
+        ("PatientID", "\\", "1 2 3 4 5"),
+        ("NumberOfStudyRelatedInstances", "6\\3", "1 2 3 4 5"),
+        ("StudyTime", "235959\\10-1030", "1 2 3 5"),
+    ],
+)
+def test_multiple_value_matching(filled, name, value, found):
+    assert studies(filled, ("multiplevaluematching", "true"), (name, value)) == found
+
+
+MOMENTS = {
+    "1": ("20240101103000", "+0100"),
+    "2": ("20240101103000.5-0500", None),
+    "3": ("2024", None),
+    "4": ("20231231233000", "-0100"),
+    "5": ("nonsense", None),
+    "6": (None, "+0100"),
+}
+
+
+@pytest.fixture(scope="module")
+def moments(new_index_url):
+    url = new_index_url()
+    upgrade(url)
+    engine = make_engine(url)
+    made = {
+        f"1.2.1.{key}": instance(f"1.2.1.{key}", AcquisitionDateTime=moment, TimezoneOffsetFromUTC=zone)
+        for key, (moment, zone) in MOMENTS.items()
+    }
+    index_image_set(engine, document("1.2", {"1.2.1": made}), version=1)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("20240101093000", "1"),
+        ("20240101103000+0100", "1"),
+        ("20240101103000 0100", "1"),
+        ("2024010109", "1"),
+        ("202401011530", "2"),
+        ("20240101153000.4", ""),
+        ("20240101153000.5", "2"),
+        ("20240101", "1 2 3 4"),
+        ("2024", "1 2 3 4"),
+        ("2024-2025", "1 2 3 4"),
+        ("20240101-0100", "1 2"),
+        ("-20240101002959", "3"),
+        ("-2023", ""),
+        ("2025-", ""),
+        ("20240101013000+0100-20240101103000+0100", "1 4"),
+        ("20240101003000-20240101003000", "4"),
+        ("*", "1 2 3 4 5 6"),
+        ("", "1 2 3 4 5 6"),
+    ],
+)
+def test_moments(moments, value, found):
+    """dicomweb.md Q-20: compared in UTC, values without offset in the zone of their instance."""
+    result = ask(moments, "instance", ("AcquisitionDateTime", value))
+    assert " ".join(uid[6:] for uid in sorted(uids(result, "instance"))) == found
+
+
+@pytest.mark.parametrize(
+    "value", ["2024*", "-", "2025-2024", "20241301", "20240101-x", "0001+1400", "2024-"[:3]]
+)
+def test_moments_that_are_none(moments, value):
+    with pytest.raises(InvalidRequest, match="AcquisitionDateTime"):
+        ask(moments, "instance", ("AcquisitionDateTime", value))
+
+
+@pytest.mark.parametrize(
     ("pairs", "found"),
     [
         ([("Modality", "MR")], "1.2.1 1.2.2 1.3.1"),
@@ -272,8 +436,9 @@ def test_pages_join_to_the_whole(filled, level):
         ([("offset", "1")], 2, 2, 5, 2),
         ([("limit", "100")], 4, 4, 5, 1),
         ([("limit", "2")], 4, 2, None, 0),
-        ([("limit", "2"), ("totalcount", "true")], 4, 2, 5, 0),
-        ([("limit", "0"), ("totalcount", "true")], 4, 0, 5, 0),
+        ([("limit", "2"), ("totalcount", "true")], 4, 2, 5, 3),
+        ([("limit", "0"), ("totalcount", "true")], 4, 0, 5, 5),
+        ([("limit", "2"), ("offset", "8"), ("totalcount", "true")], 4, 0, 5, 0),
         ([("offset", "9")], 4, 0, None, 0),
         ([("ModalitiesInStudy", "MR")], 1, 1, 2, 1),
     ],
@@ -286,11 +451,21 @@ def test_totals_and_the_cap(filled, pairs, cap, rows, total, remaining):
 
 
 def test_warnings_of_the_parser_follow_that_of_the_cap(filled):
-    result = ask(filled, "study", ("fuzzymatching", "true"), max_results=4)
+    result = ask(filled, "study", ("NoSuchKey", "x"), max_results=4)
     assert result.warnings == (
         "There are 1 additional results that can be requested",
-        NOT_SUPPORTED["fuzzymatching"],
+        "The parameter NoSuchKey is no DICOM attribute and was ignored.",
     )
+
+
+@pytest.mark.parametrize(("pairs", "cap"), [([], 5), ([("limit", "4")], 4), ([("PatientID", "A1")], 1)])
+def test_a_hard_cap_lets_pass_what_is_below_it_or_asks_for_pages(filled, pairs, cap):
+    assert ask(filled, "study", *pairs, hard_max_results=cap).rows
+
+
+def test_a_hard_cap_refuses_what_is_above_it(filled):
+    with pytest.raises(PayloadTooLarge, match="narrow"):
+        ask(filled, "study", hard_max_results=4)
 
 
 def test_a_study_answer(filled):

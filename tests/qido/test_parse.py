@@ -10,6 +10,7 @@ from dicomweb_gateway.qido.expression import (
     ModalitiesIn,
     NameIn,
     NamePattern,
+    NameWords,
     NumberIn,
     RangeIn,
     RequestItem,
@@ -18,8 +19,8 @@ from dicomweb_gateway.qido.expression import (
     TimeRange,
     UidIn,
 )
-from dicomweb_gateway.qido.parse import NOT_SUPPORTED, parse_query
-from dicomweb_gateway.qido.values import MAX_VALUES
+from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.qido.values import MAX_VALUES, MAX_WORDS
 
 BY_KEYWORD = {row.keyword: row for row in [*ATTRIBUTES.values(), *REQUEST_ITEM_ATTRIBUTES.values()]}
 
@@ -239,10 +240,28 @@ def test_strict_queries_refuse_unknown_names():
     assert parse_query("study", [("accept", "x"), ("", "y")], strict=True).warnings == ()
 
 
-@pytest.mark.parametrize("name", list(NOT_SUPPORTED))
-def test_unsupported_parameters_warn_only_when_true(name):
-    assert parse_query("study", [(name, "true")]).warnings == (NOT_SUPPORTED[name],)
-    assert parse_query("study", [(name.upper(), "false")]).warnings == ()
+SWITCHES = ["fuzzymatching", "emptyvaluematching", "multiplevaluematching"]
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+def test_all_ways_of_matching_are_supported_so_none_is_warned_about(name):
+    plain = parse_query("study", [("PatientName", "Doe"), (name.upper(), "false")])
+    assert plain.conditions == (named("doe"),)
+    assert parse_query("study", [("PatientName", "Doe"), (name, "true")]).warnings == ()
+    with pytest.raises(InvalidRequest, match=name):
+        parse_query("study", [(name, "TRUE")])
+
+
+def test_fuzzy_words():
+    query = parse_query("study", [("fuzzymatching", "true"), ("PatientName", "Doe-MÜLLER^^")])
+    words = TextPattern("doe*", True), TextPattern("muller*", True)
+    assert query.conditions == (NameWords(BY_KEYWORD["PatientName"], (words,)),)
+
+
+@pytest.mark.parametrize("value", ["-", ",", "-*", " ".join(f"w{n}" for n in range(MAX_WORDS + 1))])
+def test_names_without_words_or_with_too_many_are_refused(value):
+    with pytest.raises(InvalidRequest, match="PatientName"):
+        parse_query("study", [("fuzzymatching", "true"), ("PatientName", value)])
 
 
 def test_orderby():
