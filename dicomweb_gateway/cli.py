@@ -12,26 +12,11 @@ from typing import Any
 import click
 import orjson
 
+from dicomweb_gateway.cli_common import Given
+from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.errors import GatewayError, SettingsError
 from dicomweb_gateway.service.logs import set_up_logging
-from dicomweb_gateway.settings import Settings, load_settings, source_of
-
-
-class Given:
-    """What the command line says about settings, before a command adds its own."""
-
-    def __init__(self, config: Path | None, pairs: tuple[str, ...]) -> None:
-        self.config = config
-        self.overrides: dict[str, Any] = {}
-        for pair in pairs:
-            name, separator, value = pair.partition("=")
-            if not separator or name.lower() not in Settings.model_fields:
-                raise SettingsError(f"--set {pair}: write NAME=VALUE with a setting's name")
-            self.overrides[name.lower()] = value
-
-    def settings(self, **more: Any) -> Settings:
-        """The effective settings."""
-        return load_settings({**self.overrides, **_present(more)}, self.config)
+from dicomweb_gateway.settings import Settings, source_of
 
 
 class _Commands(click.Group):
@@ -161,59 +146,6 @@ def db_check(given: Given) -> None:
     sys.exit(0 if current == head else 1)
 
 
-@main.group()
-def index() -> None:
-    """Fill the metadata index from HealthImaging."""
-
-
-@index.command("sync")
-@click.option("--datastore", multiple=True, help="Data store id; default: configured ones, else all.")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def index_sync(given: Given, datastore: tuple[str, ...], as_json: bool) -> None:
-    """Index what is new or newer, remove what is gone."""
-    settings = given.settings()
-    store, synchroniser = _synchroniser(settings)
-    failed = False
-    for datastore_id in datastore or settings.ahi_datastore_ids or store.data_store_ids():
-        report = synchroniser.data_store(datastore_id)
-        failed = failed or bool(report.failures)
-        _report(
-            as_json,
-            {
-                "datastore": datastore_id,
-                "indexed": report.indexed,
-                "unchanged": report.unchanged,
-                "removed": report.removed,
-                "failures": report.failures,
-            },
-        )
-    sys.exit(1 if failed else 0)
-
-
-@index.command("image-set")
-@click.argument("datastore_id")
-@click.argument("image_set_id")
-@click.pass_obj
-def index_image_set(given: Given, datastore_id: str, image_set_id: str) -> None:
-    """Index one image set as it stands."""
-    from dicomweb_gateway.imagesets.store import ImageSetRef
-
-    _, synchroniser = _synchroniser(given.settings())
-    instances = synchroniser.image_set(ImageSetRef(datastore_id, image_set_id))
-    click.echo(f"{instances} instances")
-
-
-@index.command("status")
-@click.option("--json", "as_json", is_flag=True)
-@click.pass_obj
-def index_status(given: Given, as_json: bool) -> None:
-    """How much the index holds."""
-    from dicomweb_gateway.index.writer import IndexWriter
-
-    _report(as_json, dict(IndexWriter(given.settings().index_url).counts()))
-
-
 @main.command()
 @click.option("--json", "as_json", is_flag=True)
 @click.pass_obj
@@ -248,30 +180,10 @@ def check(given: Given, as_json: bool) -> None:
     sys.exit(0 if all(result.ok for result in results) else 1)
 
 
-def _synchroniser(settings: Settings) -> tuple[Any, Any]:
-    """The configured HealthImaging and what fills the configured index, whose schema is seen to first."""
-    from dicomweb_gateway.bootstrap import make_image_set_store
-    from dicomweb_gateway.index.writer import IndexWriter
-    from dicomweb_gateway.service.master import upgrade_index
-    from dicomweb_gateway.workflow.sync import Synchroniser
-
-    upgrade_index(settings)
-    store = make_image_set_store(settings)
-    return store, Synchroniser(IndexWriter(settings.index_url), store)
-
-
-def _report(as_json: bool, row: dict[str, Any]) -> None:
-    if as_json:
-        click.echo(orjson.dumps(row).decode())
-    else:
-        click.echo("  ".join(f"{name} {value}" for name, value in row.items()))
-
-
 def _shown(value: Any) -> Any:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value) if not isinstance(value, bool | int | float | None) else value
 
 
-def _present(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+main.add_command(index)

@@ -83,7 +83,7 @@ def test_the_index_is_made_checked_and_counted(run):
     assert run("db", "upgrade").output == upgraded.output
     status = run("index", "status", "--json")
     assert status.exit_code == 0
-    assert json.loads(status.output) == {"studies": 0, "series": 0, "instances": 0}
+    assert json.loads(status.output).items() >= {"studies": 0, "series": 0, "instances": 0}.items()
 
 
 def test_an_index_that_does_not_answer_exits_1(run):

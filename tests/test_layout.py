@@ -7,7 +7,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
 
 FLOORS = [
-    {"cli", "__main__", "bootstrap", "app", "settings", "checks", "service"},
+    {"cli", "cli_common", "cli_index", "__main__", "bootstrap", "app", "settings", "checks", "service"},
     {"routes"},
     {"web"},
     {"workflow"},

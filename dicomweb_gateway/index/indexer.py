@@ -2,12 +2,14 @@
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, delete
+from sqlalchemy.exc import DataError
 
 from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
@@ -186,8 +188,11 @@ def _heirs(connection: Connection, own: StoredSet) -> list[ImageSetRef]:
 
 
 def _retried(engine: Engine, write: Callable[[Connection], Result]) -> Result:
-    """`write` in a transaction of its own, tried again when another writer got in its way."""
-    with index_errors():
+    """`write` in a transaction of its own, tried again when another writer got in its way.
+
+    Values that the database refuses are the document's fault (UpstreamFailed), not the index's.
+    """
+    with index_errors(), _refused_values():
         for attempt in range(1, WRITE_TRIES):
             try:
                 with writing(engine) as connection:
@@ -198,3 +203,11 @@ def _retried(engine: Engine, write: Callable[[Connection], Result]) -> Result:
             time.sleep(random.uniform(0, BACKOFF * attempt))  # noqa: S311 - spreads writers, hides nothing
         with writing(engine) as connection:
             return write(connection)
+
+
+@contextmanager
+def _refused_values() -> Iterator[None]:
+    try:
+        yield
+    except DataError as error:
+        raise UpstreamFailed("the index does not take values of this image set") from error

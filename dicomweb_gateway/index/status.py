@@ -23,7 +23,7 @@ def index_status(engine: Engine) -> dict[str, Any]:
     with reading(engine) as connection:
         numbers: dict[str, Any] = dict(totals(connection))
         states = select(sets.c.state, func.count()).group_by(sets.c.state)
-        numbers["image_sets"] = {state: number for state, number in connection.execute(states)}
+        numbers["image_sets"] = {row[0]: row[1] for row in connection.execute(states)}
         several = select(links.c.series_uid).group_by(links.c.series_uid).having(func.count() > 1).subquery()
         numbers["conflicts"] = connection.execute(select(func.count()).select_from(several)).scalar_one()
         for name, table in (("failures", gateway_failure), ("tombstones", gateway_tombstone)):

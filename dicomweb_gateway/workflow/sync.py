@@ -1,62 +1,120 @@
 """HealthImaging's image sets into the index: what is new or newer is indexed, what is gone is removed."""
 
 import logging
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
+from itertools import islice
 
-from dicomweb_gateway.errors import UpstreamError, UpstreamNotFound
+from dicomweb_gateway.errors import UpstreamError, UpstreamNotFound, UpstreamThrottled
 from dicomweb_gateway.imagesets.metadata import parse_document
-from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, ImageSetStore
+from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, ImageSetStore, ImageSetSummary
 from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.workflow.pace import Pace
 
 _LOG = logging.getLogger(__name__)
 DELETED = "DELETED"
 
+WORKERS = 8
+"""Image sets that are read and indexed at once."""
+
+METADATA_PER_SECOND = 40
+"""GetImageSetMetadata calls a second; HealthImaging allows 50, and viewers want some of them."""
+
+THROTTLED_TRIES = 6
+"""Times that an image set is tried while HealthImaging says 429; the waits double from a second on."""
+
 
 @dataclass(slots=True)
 class SyncReport:
-    """What one run did, in image sets; `failures` is image set id to reason."""
+    """What one run did, in image sets; `failures` is image set id to reason.
 
+    `found` counts what the store listed so far, `listed` says whether that is all of it.
+    """
+
+    found: int = 0
+    listed: bool = False
     indexed: int = 0
     unchanged: int = 0
     removed: int = 0
     failures: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def done(self) -> int:
+        """Image sets that need no more work."""
+        return self.indexed + self.unchanged + len(self.failures)
+
+    def numbers(self) -> dict[str, int]:
+        """The figures that are kept of a run."""
+        own = {"indexed": self.indexed, "unchanged": self.unchanged, "removed": self.removed}
+        return {**own, "failed": len(self.failures)}
+
+
+Listener = Callable[[SyncReport], None]
+
 
 class Synchroniser:
-    """Brings an index up to date with an image set store; safe to run at any time and to break off."""
+    """Brings an index up to date with an image set store; safe to run at any time and to break off.
 
-    def __init__(self, index: IndexWriter, store: ImageSetStore) -> None:
+    A run that was broken off goes on where it stopped: image sets that the index holds at their version are
+    only listed, not read. `per_second` bounds the metadata reads of all threads together.
+    """
+
+    def __init__(
+        self,
+        index: IndexWriter,
+        store: ImageSetStore,
+        workers: int = WORKERS,
+        per_second: float | None = None,
+    ) -> None:
         self._index = index
         self._store = store
+        self._workers = workers
+        self._pace = Pace(per_second)
 
     def data_store(
-        self, datastore_id: str, on_progress: Callable[[SyncReport], None] = lambda report: None
+        self,
+        datastore_id: str,
+        on_progress: Listener = lambda report: None,
+        since: datetime | None = None,
     ) -> SyncReport:
-        """One data store. A failing image set is noted and the rest goes on.
+        """One data store. A failing image set is noted in the index, and the rest goes on.
 
-        Image sets that the store no longer lists leave the index, once the whole list was read.
+        Image sets that the store no longer lists, and then does not give by their id either, leave the
+        index once the whole list was read. With `since`, only image sets changed at or after it are looked
+        at and none leaves. Raises IndexUnavailable, and UpstreamError when the list cannot be read.
         """
         report = SyncReport()
         known = self._index.known(datastore_id)
         seen: set[str] = set()
-        for summary in self._store.search(datastore_id):
-            seen.add(summary.image_set_id)
-            if known.get(summary.image_set_id) == summary.version:
-                report.unchanged += 1
-                continue
-            ref = ImageSetRef(datastore_id, summary.image_set_id, str(summary.version))
-            try:
-                self._put(ref, summary.is_primary, summary.updated_at)
-                report.indexed += 1
-            except UpstreamError as error:
-                report.failures[summary.image_set_id] = str(error)
-                _LOG.warning("image set %s was not indexed: %s", summary.image_set_id, error)
-            on_progress(report)
-        for image_set_id in sorted(known.keys() - seen):
-            self._remove(ImageSetRef(datastore_id, image_set_id))
-            report.removed += 1
+        self._index.sync_started(datastore_id)
+        self._index_all(self._todo(datastore_id, since, known, seen, report), report, on_progress)
+        if since is None:
+            self._remove_unlisted(datastore_id, sorted(known.keys() - seen), report, on_progress)
+        self._index.sync_completed(datastore_id, report.numbers())
+        return report
+
+    def prune(self, datastore_id: str, on_progress: Listener = lambda report: None) -> SyncReport:
+        """Take out of the index what HealthImaging no longer has, and index nothing.
+
+        A data store that HealthImaging no longer lists has no image sets.
+        """
+        report = SyncReport()
+        known = self._index.known(datastore_id)
+        seen: set[str] = set()
+        try:
+            for summary in self._store.search(datastore_id):
+                report.found += 1
+                seen.add(summary.image_set_id)
+        except UpstreamNotFound:
+            if datastore_id in self._store.data_store_ids():
+                raise
+        report.listed = True
+        self._remove_unlisted(datastore_id, sorted(known.keys() - seen), report, on_progress)
+        report.unchanged = len(known) - report.removed
         return report
 
     def image_set(self, ref: ImageSetRef) -> int:
@@ -65,23 +123,114 @@ class Synchroniser:
         Raises UpstreamNotFound, after taking it out of the index, when HealthImaging no longer has it.
         """
         try:
-            found = self._store.image_set(ref)
-            if found.state == DELETED:
-                raise UpstreamNotFound(f"image set {ref.image_set_id} is deleted")
+            found = self._existing(ref)
         except UpstreamNotFound:
             self._remove(ref)
             raise
         return self._put_found(found)
 
+    def retry(self) -> SyncReport:
+        """Try the image sets again that failed before."""
+        report = SyncReport(listed=True)
+        for failure in self._index.failures():
+            report.found += 1
+            ref = ImageSetRef(failure.datastoreid, failure.imagesetid)
+            try:
+                self.image_set(ref)
+                report.indexed += 1
+            except UpstreamNotFound:
+                report.removed += 1
+            except UpstreamError as error:
+                self._note(ref, error, report)
+        return report
+
+    def _todo(
+        self,
+        datastore_id: str,
+        since: datetime | None,
+        known: dict[str, int],
+        seen: set[str],
+        report: SyncReport,
+    ) -> Iterator[ImageSetSummary]:
+        """What must be read, as the store lists it; everything that it lists goes into `seen`."""
+        for summary in self._store.search(datastore_id, since):
+            seen.add(summary.image_set_id)
+            report.found += 1
+            if known.get(summary.image_set_id) == summary.version:
+                report.unchanged += 1
+            else:
+                yield summary
+        report.listed = True
+
+    def _index_all(self, todo: Iterator[ImageSetSummary], report: SyncReport, on_progress: Listener) -> None:
+        """Read and index `todo`, some at a time; when the list breaks off, what runs is still finished."""
+        running: dict[Future[int], ImageSetRef] = {}
+        with ThreadPoolExecutor(self._workers, thread_name_prefix="sync") as pool:
+            while True:
+                for summary in islice(todo, 2 * self._workers - len(running)):
+                    ref = ImageSetRef(summary.datastore_id, summary.image_set_id, str(summary.version))
+                    work = partial(self._put, ref, summary.is_primary, summary.updated_at)
+                    running[pool.submit(work)] = ref
+                if not running:
+                    return
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    self._finish(future, running.pop(future), report)
+                    on_progress(report)
+
+    def _finish(self, future: Future[int], ref: ImageSetRef, report: SyncReport) -> None:
+        try:
+            future.result()
+            report.indexed += 1
+        except UpstreamError as error:
+            self._note(ref, error, report)
+
+    def _note(self, ref: ImageSetRef, error: UpstreamError, report: SyncReport) -> None:
+        report.failures[ref.image_set_id] = str(error)
+        self._index.note_failure(ref, str(error))
+        _LOG.warning("image set %s was not indexed: %s", ref.image_set_id, error)
+
+    def _remove_unlisted(
+        self, datastore_id: str, image_set_ids: list[str], report: SyncReport, on_progress: Listener
+    ) -> None:
+        """Remove those of them that HealthImaging does not give by their id either."""
+        for image_set_id in image_set_ids:
+            ref = ImageSetRef(datastore_id, image_set_id)
+            try:
+                self._existing(ref)
+            except UpstreamNotFound:
+                self._remove(ref)
+                report.removed += 1
+                on_progress(report)
+            except UpstreamError as error:
+                self._note(ref, error, report)
+
+    def _existing(self, ref: ImageSetRef) -> ImageSetProperties:
+        """Its properties; UpstreamNotFound also for one that HealthImaging calls deleted."""
+        found = self._store.image_set(ref)
+        if found.state == DELETED:
+            raise UpstreamNotFound(f"image set {ref.image_set_id} is deleted")
+        return found
+
     def _put_found(self, found: ImageSetProperties) -> int:
         return self._put(found.ref, found.is_primary, found.updated_at)
 
     def _put(self, ref: ImageSetRef, is_primary: bool | None, updated_at: datetime | None) -> int:
-        document = parse_document(self._store.metadata(ref))
+        document = parse_document(self._metadata(ref))
         version = int(ref.version_id or 1)
         indexed = self._index.put(document, version=version, is_primary=is_primary, updated_at=updated_at)
         self._again(indexed.reindex)
         return indexed.instances
+
+    def _metadata(self, ref: ImageSetRef) -> bytes:
+        pause = 1.0
+        for _ in range(THROTTLED_TRIES - 1):
+            self._pace.wait()
+            try:
+                return self._store.metadata(ref)
+            except UpstreamThrottled:
+                time.sleep(pause)
+                pause *= 2
+        return self._store.metadata(ref)
 
     def _remove(self, ref: ImageSetRef) -> None:
         self._again(self._index.remove(ref))
@@ -89,7 +238,10 @@ class Synchroniser:
     def _again(self, refs: Iterable[ImageSetRef]) -> None:
         """Image sets that may now give what a changed or removed one no longer gives."""
         for ref in refs:
+            latest = ImageSetRef(ref.datastore_id, ref.image_set_id)
             try:
-                self._put_found(self._store.image_set(ImageSetRef(ref.datastore_id, ref.image_set_id)))
+                self._put_found(self._existing(latest))
             except UpstreamNotFound:
                 continue
+            except UpstreamError as error:
+                self._index.note_failure(latest, str(error))

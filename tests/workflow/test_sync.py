@@ -1,11 +1,20 @@
 """Bringing the index up to date with a store (DESIGN 2; healthimaging.md 2.5, 4.3, 6.3)."""
 
+import threading
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound, UpstreamTimeout
+from dicomweb_gateway.errors import (
+    IndexUnavailable,
+    ResourceGone,
+    UpstreamFailed,
+    UpstreamNotFound,
+    UpstreamThrottled,
+    UpstreamTimeout,
+)
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, ImageSetSummary
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.migrate import upgrade
@@ -167,3 +176,162 @@ def test_when_the_winner_goes_the_other_gives_the_instances(house):
     house.run()
     assert house.reader.instance(*path).image_set.image_set_id == other
     assert house.writer.counts()["instances"] == 2
+
+
+def test_failures_are_remembered_and_retried(house):
+    bad = house.store.put("bad", content=UpstreamFailed("broken"))
+    house.run()
+    house.run()
+    (noted,) = house.writer.failures()
+    assert (noted.imagesetid, noted.version, noted.attempts) == (bad, 1, 2)
+    assert figures(house.sync.retry()) == (0, 0, 0, 1)
+    house.store.put("bad")
+    assert figures(house.sync.retry()) == (1, 0, 0, 0)
+    assert house.writer.failures() == []
+    assert house.writer.known(STORE) == {bad: 1}
+
+
+def test_a_failure_whose_image_set_is_gone_is_forgotten(house):
+    bad = house.store.put("bad", content=UpstreamFailed("broken"))
+    house.run()
+    del house.store.sets[bad]
+    assert figures(house.sync.retry()) == (0, 0, 1, 0)
+    assert house.writer.failures() == []
+
+
+def test_a_run_is_kept_with_its_figures(house):
+    house.store.put("one")
+    house.run()
+    (run,) = house.writer.sync_runs()
+    assert (run.datastoreid, run.indexed, run.failed) == (STORE, 1, 0)
+    assert run.completed_at is not None
+    house.store.sets = {hex_id("x"): (UpstreamTimeout("late"), True, b"")}
+    with pytest.raises(UpstreamTimeout):
+        house.run()
+    (run,) = house.writer.sync_runs()
+    assert run.completed_at is None
+
+
+def test_a_broken_off_run_goes_on_where_it_stopped(house):
+    """The index goes away in the middle; the next run reads only what is still missing."""
+    for number in range(20):
+        house.store.put(f"set {number}", f"1.2.{number + 1}")
+    put, left = house.writer.put, [7]
+
+    def put_some(*arguments, **keywords):
+        if not left[0]:
+            raise IndexUnavailable("gone")
+        left[0] -= 1
+        return put(*arguments, **keywords)
+
+    house.writer.put = put_some
+    with pytest.raises(IndexUnavailable):
+        Synchroniser(house.writer, house.store, workers=1).data_store(STORE)
+    del house.writer.put
+    assert len(house.writer.known(STORE)) == 7
+    house.store.read.clear()
+    assert figures(house.run()) == (13, 7, 0, 0)
+    assert len(house.store.read) == 13
+    assert house.writer.counts() == {"studies": 1, "series": 20, "instances": 40}
+
+
+def test_several_are_read_at_once_but_no_more_than_allowed(house):
+    for number in range(12):
+        house.store.put(f"set {number}", f"1.2.{number + 1}")
+    metadata, lock, together = house.store.metadata, threading.Lock(), Counter()
+    barrier = threading.Barrier(3)
+
+    def slow(ref):
+        with lock:
+            together["now"] += 1
+            together["most"] = max(together["most"], together["now"])
+        barrier.wait(10)
+        blob = metadata(ref)
+        with lock:
+            together["now"] -= 1
+        return blob
+
+    house.store.metadata = slow
+    Synchroniser(house.writer, house.store, workers=3).data_store(STORE)
+    assert together["most"] == 3
+    assert house.writer.counts()["series"] == 12
+
+
+def test_since_looks_at_changes_only_and_removes_nothing(house):
+    one = house.store.put("one")
+    house.run()
+    house.store.sets.clear()
+    two = house.store.put("two", "1.2.2")
+    asked = []
+    search = house.store.search
+    house.store.search = lambda datastore_id, since: asked.append(since) or search(datastore_id, since)
+    assert figures(house.sync.data_store(STORE, since=NOW)) == (1, 0, 0, 0)
+    assert asked == [NOW]
+    assert house.writer.known(STORE) == {one: 1, two: 1}
+
+
+def test_what_is_only_missing_in_the_list_stays(house):
+    one = house.store.put("one")
+    house.run()
+    house.store.search = lambda datastore_id, since=None: iter(())
+    assert figures(house.run()) == (0, 0, 0, 0)
+    assert figures(house.sync.prune(STORE)) == (0, 1, 0, 0)
+    assert house.writer.known(STORE) == {one: 1}
+
+
+def test_prune_removes_and_indexes_nothing(house):
+    one = house.store.put("one")
+    house.run()
+    del house.store.sets[one]
+    house.store.put("two", "1.2.2")
+    assert figures(house.sync.prune(STORE)) == (0, 0, 1, 0)
+    assert house.writer.known(STORE) == {}
+    with pytest.raises(ResourceGone):
+        house.reader.instance("1.2", "1.2.1", "1.2.1.1")
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_prune_of_a_data_store_that_is_gone(house, listed):
+    one = house.store.put("one")
+    house.run()
+    house.store.sets.clear()
+
+    def search(datastore_id, since=None):
+        raise UpstreamNotFound("no such data store")
+
+    house.store.search = search
+    house.store.data_store_ids = lambda: [STORE] if listed else []
+    if listed:
+        with pytest.raises(UpstreamNotFound):
+            house.sync.prune(STORE)
+        assert house.writer.known(STORE) == {one: 1}
+    else:
+        assert figures(house.sync.prune(STORE)) == (0, 0, 1, 0)
+
+
+def test_throttled_reads_are_tried_again(house, monkeypatch):
+    pauses = []
+    monkeypatch.setattr("dicomweb_gateway.workflow.sync.time.sleep", pauses.append)
+    one = house.store.put("one")
+    answers = [UpstreamThrottled("slow down")] * 3
+    metadata = house.store.metadata
+
+    def throttled(ref):
+        if answers:
+            raise answers.pop()
+        return metadata(ref)
+
+    house.store.metadata = throttled
+    assert figures(house.run()) == (1, 0, 0, 0)
+    assert pauses == [1, 2, 4]
+    assert house.writer.known(STORE) == {one: 1}
+
+
+def test_an_heir_that_fails_is_noted_under_its_own_name(house):
+    winner = house.store.put("primary", primary=True)
+    other = house.store.put("older", primary=False)
+    house.run()
+    del house.store.sets[winner]
+    house.store.put("older", primary=False, content=UpstreamFailed("broken"))
+    house.run()
+    assert [failure.imagesetid for failure in house.writer.failures()] == [other]

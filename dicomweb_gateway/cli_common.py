@@ -1,0 +1,36 @@
+"""What the command groups share: the settings as the command line gives them, and output for scripts."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+import orjson
+
+from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.settings import Settings, load_settings
+
+
+class Given:
+    """What the command line says about settings, before a command adds its own."""
+
+    def __init__(self, config: Path | None, pairs: tuple[str, ...]) -> None:
+        self.config = config
+        self.overrides: dict[str, Any] = {}
+        for pair in pairs:
+            name, separator, value = pair.partition("=")
+            if not separator or name.lower() not in Settings.model_fields:
+                raise SettingsError(f"--set {pair}: write NAME=VALUE with a setting's name")
+            self.overrides[name.lower()] = value
+
+    def settings(self, **more: Any) -> Settings:
+        """The effective settings."""
+        named = {name: value for name, value in more.items() if value is not None}
+        return load_settings({**self.overrides, **named}, self.config)
+
+
+def report(as_json: bool, row: dict[str, Any]) -> None:
+    """One result: a JSON object on a line of its own, or its names and values for people."""
+    if as_json:
+        click.echo(orjson.dumps(row).decode())
+    else:
+        click.echo("  ".join(f"{name} {value}" for name, value in row.items()))

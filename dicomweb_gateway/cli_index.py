@@ -1,0 +1,169 @@
+"""`dicomweb-gateway index`: filling the metadata index and looking at it."""
+
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import click
+import orjson
+
+from dicomweb_gateway.cli_common import Given, report
+from dicomweb_gateway.errors import UpstreamError
+from dicomweb_gateway.settings import Settings
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+class _Moment(click.ParamType[datetime]):
+    """A date or time in ISO 8601 (UTC where it names no zone), or how long ago: 90m, 12h, 3d, 2w."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        number, unit = str(value)[:-1], str(value)[-1:]
+        if unit in _UNITS and number.isascii() and number.isdigit() and len(number) < 6:
+            return datetime.now(UTC) - timedelta(**{_UNITS[unit]: int(number)})
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(
+                f"{value} is neither a time like 2026-01-31T08:00 nor an age like 12h or 3d", param, ctx
+            )
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+_datastores = click.option(
+    "--datastore", multiple=True, help="Data store id; default: configured ones, else all."
+)
+_json = click.option("--json", "as_json", is_flag=True)
+
+
+@click.group()
+def index() -> None:
+    """Fill the metadata index from HealthImaging."""
+
+
+@index.command("sync")
+@_datastores
+@click.option("--since", type=_Moment(), help="Only what changed since; a time, or an age such as 12h or 3d.")
+@click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True)
+@_json
+@click.pass_obj
+def index_sync(
+    given: Given, datastore: tuple[str, ...], since: datetime | None, workers: int, as_json: bool
+) -> None:
+    """Index what is new or newer, remove what is gone; a run that was broken off goes on."""
+    from dicomweb_gateway.workflow.meter import SyncMeter
+
+    settings = given.settings()
+    _, store, synchroniser = _parts(settings, workers)
+    failed = False
+    for datastore_id in datastore or settings.ahi_datastore_ids or store.data_store_ids():
+        meter = SyncMeter()
+        found = synchroniser.data_store(datastore_id, meter, since)
+        meter.finish()
+        failed = failed or bool(found.failures)
+        row = {"indexed": found.indexed, "unchanged": found.unchanged, "removed": found.removed}
+        report(as_json, {"datastore": datastore_id, **row, "failures": found.failures})
+    sys.exit(1 if failed else 0)
+
+
+@index.command("image-set")
+@click.argument("datastore_id")
+@click.argument("image_set_ids", nargs=-1, required=True)
+@click.pass_obj
+def index_image_set(given: Given, datastore_id: str, image_set_ids: tuple[str, ...]) -> None:
+    """Index image sets of a data store as they stand."""
+    from dicomweb_gateway.imagesets.store import ImageSetRef
+
+    _, _, synchroniser = _parts(given.settings())
+    failed = False
+    for image_set_id in image_set_ids:
+        try:
+            instances = synchroniser.image_set(ImageSetRef(datastore_id, image_set_id))
+            click.echo(f"{image_set_id}: {instances} instances")
+        except UpstreamError as error:
+            failed = True
+            click.echo(f"{image_set_id}: {error}", err=True)
+    sys.exit(1 if failed else 0)
+
+
+@index.command("prune")
+@_datastores
+@_json
+@click.pass_obj
+def index_prune(given: Given, datastore: tuple[str, ...], as_json: bool) -> None:
+    """Remove image sets that HealthImaging no longer has; their instances answer 410 for 30 days."""
+    settings = given.settings()
+    writer, _, synchroniser = _parts(settings)
+    failed = False
+    for datastore_id in datastore or settings.ahi_datastore_ids or writer.data_store_ids():
+        found = synchroniser.prune(datastore_id)
+        failed = failed or bool(found.failures)
+        row = {"removed": found.removed, "kept": found.unchanged, "failures": found.failures}
+        report(as_json, {"datastore": datastore_id, **row})
+    sys.exit(1 if failed else 0)
+
+
+@index.command("status")
+@_json
+@click.pass_obj
+def index_status(given: Given, as_json: bool) -> None:
+    """How much the index holds, image sets by state, conflicts, failures, the last synchronisations."""
+    writer = _writer(given.settings())
+    status = writer.status()
+    runs = {run.datastoreid: run._asdict() for run in writer.sync_runs()}
+    if as_json:
+        click.echo(orjson.dumps({**status, "last_sync": runs}).decode())
+        return
+    conflicting = status.pop("conflicting")
+    states = status.pop("image_sets")
+    report(False, {**status, **{f"image sets {state}": number for state, number in states.items()}})
+    for series_uid, image_sets in conflicting.items():
+        click.echo(f"conflict  {series_uid}: {', '.join(image_sets)}")
+    for datastore_id, run in runs.items():
+        numbers = "  ".join(f"{name} {run[name]}" for name in ("indexed", "unchanged", "removed", "failed"))
+        ended = f"ended {run['completed_at']:%Y-%m-%d %H:%M}" if run["completed_at"] else "not ended"
+        click.echo(f"last sync  {datastore_id}: began {run['started_at']:%Y-%m-%d %H:%M}, {ended}  {numbers}")
+
+
+@index.command("failures")
+@click.option("--retry", is_flag=True, help="Try all of them again first.")
+@_json
+@click.pass_obj
+def index_failures(given: Given, retry: bool, as_json: bool) -> None:
+    """Image sets that could not be indexed, with reason and attempts; exit 1 when there are any."""
+    writer, _, synchroniser = _parts(given.settings())
+    if retry:
+        found = synchroniser.retry()
+        click.echo(f"{found.indexed} indexed, {found.removed} gone, {len(found.failures)} failed", err=True)
+    rows = [failure._asdict() for failure in writer.failures()]
+    if as_json:
+        click.echo(orjson.dumps(rows).decode())
+    else:
+        for row in rows:
+            place = f"{row['datastoreid']} {row['imagesetid']}"
+            click.echo(f"{place}  {row['attempts']} attempts, last {row['last_at']:%F}: {row['reason']}")
+    sys.exit(1 if rows else 0)
+
+
+def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:
+    """Writer, HealthImaging and synchroniser as configured; the index's schema is seen to first."""
+    from dicomweb_gateway.bootstrap import make_image_set_store
+    from dicomweb_gateway.service.master import upgrade_index
+    from dicomweb_gateway.workflow.sync import METADATA_PER_SECOND, Synchroniser
+
+    upgrade_index(settings)
+    store = make_image_set_store(settings)
+    writer = _writer(settings)
+    # an emulator of one's own has no rates to keep
+    per_second = METADATA_PER_SECOND if settings.ahi_endpoint is None else None
+    return writer, store, Synchroniser(writer, store, workers, per_second)
+
+
+def _writer(settings: Settings) -> Any:
+    from dicomweb_gateway.index.writer import IndexWriter
+
+    writer = IndexWriter(settings.index_url)
+    click.get_current_context().call_on_close(writer.close)
+    return writer

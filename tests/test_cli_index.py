@@ -1,0 +1,100 @@
+"""`dicomweb-gateway index` against an emulator of its own: output, exit codes, failures, what is gone."""
+
+import json
+import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from pydicom.data import get_testdata_file
+
+from dicomweb_gateway.cli import main
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from dicomweb_gateway.index.writer import IndexWriter
+from tests.emulator.running import running
+
+
+class House:
+    """An emulator with one CT image set, and the command line pointed at it."""
+
+    def __init__(self, folder, emulator):
+        self.data, self.emulator = folder / "data", emulator
+        self.store = emulator.datastore()
+        name = get_testdata_file("CT_small.dcm", download=False)
+        (folder / "in").mkdir()
+        (folder / "in" / "ct.dcm").write_bytes(Path(name).read_bytes())
+        emulator.wait(self.store, emulator.start(self.store, folder / "in"))
+        [found] = emulator.image_sets(self.store)
+        self.image_set = found["imageSetId"]
+
+    def run(self, *arguments):
+        given = ["--set", f"data_dir={self.data}", "--set", f"ahi_endpoint={self.emulator.url}"]
+        return CliRunner().invoke(main, [*given, "index", *arguments])
+
+    def json(self, *arguments):
+        result = self.run(*arguments, "--json")
+        return result.exit_code, json.loads(result.stdout)
+
+    def note_failure(self, reason):
+        with closing(IndexWriter(f"sqlite:///{self.data}/index.sqlite")) as writer:
+            writer.note_failure(ImageSetRef(self.store, self.image_set, "1"), reason)
+
+    def delete(self):
+        names = {"datastoreId": self.store, "imageSetId": self.image_set}
+        self.emulator.client.delete_image_set(**names)
+        while self.emulator.client.get_image_set(**names)["imageSetState"] != "DELETED":
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def house(tmp_path):
+    with running(tmp_path / "ahi", workers=1) as emulator:
+        yield House(tmp_path, emulator)
+
+
+def test_sync_status_and_prune(house):
+    code, row = house.json("sync")
+    assert (code, row["datastore"]) == (0, house.store)
+    assert (row["indexed"], row["unchanged"], row["removed"], row["failures"]) == (1, 0, 0, {})
+    code, status = house.json("status")
+    assert code == 0
+    assert (status["studies"], status["instances"], status["image_sets"]) == (1, 1, {"active": 1})
+    assert status["last_sync"][house.store]["indexed"] == 1
+    assert "image sets active 1" in house.run("status").stdout
+    assert house.json("prune")[1]["removed"] == 0
+    house.delete()
+    code, row = house.json("prune", "--datastore", house.store)
+    assert (code, row["removed"], row["kept"]) == (0, 1, 0)
+    status = house.json("status")[1]
+    assert (status["studies"], status["tombstones"], status["image_sets"]) == (0, 1, {})
+
+
+def test_since_takes_times_and_ages(house):
+    assert house.json("sync", "--since", "1h")[1]["indexed"] == 1
+    tomorrow = (datetime.now(UTC) + timedelta(hours=20)).isoformat()
+    assert house.json("sync", "--since", tomorrow)[1]["unchanged"] == 0
+    assert house.json("sync", "--since", "2020-01-01")[1]["unchanged"] == 1
+    for wrong in ("yesterday", "d", "-3d", "999999d", "2026-13-01"):
+        assert house.run("sync", "--since", wrong).exit_code == 2
+
+
+def test_image_sets_by_id(house):
+    result = house.run("image-set", house.store, house.image_set, "f" * 32)
+    assert result.exit_code == 1
+    assert result.stdout == f"{house.image_set}: 1 instances\n"
+    assert "f" * 32 in result.stderr
+    assert house.run("image-set", house.store).exit_code == 2
+
+
+def test_failures_are_listed_and_retried(house):
+    assert house.json("failures") == (0, [])
+    house.note_failure("it was broken")
+    code, [row] = house.json("failures")
+    assert (code, row["imagesetid"], row["reason"]) == (1, house.image_set, "it was broken")
+    assert "it was broken" in house.run("failures").stdout
+    result = house.run("failures", "--retry")
+    assert (result.exit_code, result.stdout) == (0, "")
+    assert "1 indexed" in result.stderr
+    assert house.json("status")[1]["instances"] == 1
