@@ -181,3 +181,10 @@ def test_exposure(host, exposed):
 def test_the_frame_store_has_a_budget_before_its_folder_exists(tmp_path):
     assert load_settings({"data_dir": tmp_path / "not" / "yet"}).frame_store_bytes <= 20 * GIB
     assert load_settings({"cache_max_bytes": 1 << 20}).frame_store_bytes == 1 << 20
+
+
+def test_names_in_the_settings_are_answered():
+    settings = load_settings(
+        {"allowed_hosts": "Viewer.example.org", "public_url": "https://PACS.example.org/x", "host": "node1"}
+    )
+    assert settings.answered_hosts == ("viewer.example.org", "node1", "pacs.example.org")
