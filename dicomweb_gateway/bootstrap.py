@@ -77,6 +77,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.allowed_hosts,
         max_results=settings.max_results,
+        hard_max_results=settings.hard_max_results,
+        empty_status=settings.empty_status,
         strict_query=settings.strict_query,
         max_frames=settings.max_frames_per_request,
     )

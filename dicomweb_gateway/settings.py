@@ -90,6 +90,10 @@ class Settings(BaseSettings):
     """Login; this version has none (`null` means the same)."""
     max_results: int = Field(default=5000, ge=1)
     """Rows of one search answer at most (Q-34)."""
+    hard_max_results: int | None = Field(default=None, ge=1)
+    """Matches above which a search without a limit is refused with 413 (Q-39); unset: never."""
+    empty_status: Literal[200, 204] = 200
+    """Status of a search without a match: 200 with an empty list, or 204 (Q-41)."""
     strict_query: bool = False
     """Refuse unknown query parameters instead of warning about them (Q-4)."""
     max_frames_per_request: int = Field(default=1000, ge=1)
@@ -123,6 +127,11 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(member.strip() for member in value.split(",") if member.strip())
         return value
+
+    @field_validator("empty_status", mode="before")
+    @classmethod
+    def _number(cls, value: Any) -> Any:
+        return int(value) if isinstance(value, str) and value.isdecimal() else value
 
     @field_validator("ae_path")
     @classmethod

@@ -188,3 +188,12 @@ def test_names_in_the_settings_are_answered():
         {"allowed_hosts": "Viewer.example.org", "public_url": "https://PACS.example.org/x", "host": "node1"}
     )
     assert settings.answered_hosts == ("viewer.example.org", "node1", "pacs.example.org")
+
+
+@pytest.mark.parametrize("value", ["200", "204"])
+def test_the_status_of_no_match_is_one_of_two(monkeypatch, value):
+    monkeypatch.setenv("EMPTY_STATUS", value)
+    assert load_settings().empty_status == int(value)
+    monkeypatch.setenv("EMPTY_STATUS", "404")
+    with pytest.raises(SettingsError, match="EMPTY_STATUS"):
+        load_settings()

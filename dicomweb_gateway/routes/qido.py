@@ -1,17 +1,21 @@
 """The six searches (dicomweb.md section 2)."""
 
+from hashlib import sha256
+
 from flask import Blueprint, Response, request
 
-from dicomweb_gateway.dicom.json_model import dumps, element
+from dicomweb_gateway.dicom.json_model import JsonObject, dumps, element
+from dicomweb_gateway.dicom.xml_model import native_model
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.web.conditional import weak_etag
 from dicomweb_gateway.web.links import base_url
-from dicomweb_gateway.web.negotiation import negotiate_json
+from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
+from dicomweb_gateway.web.negotiation import Representation, negotiate_search
 from dicomweb_gateway.web.requests import accepted, query_pairs
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
-from dicomweb_gateway.web.responses import json_response, not_modified
+from dicomweb_gateway.web.responses import empty_response, json_response, not_modified
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("qido", __name__)
@@ -45,28 +49,44 @@ def search_instances(study: str | None = None, series: str | None = None) -> Res
 
 def _search(level: Level, path: ResourcePath) -> Response:
     gateway = services()
-    chosen = negotiate_json(accepted(request))
+    chosen = negotiate_search(accepted(request))
     query = parse_query(
         level,
         query_pairs(request),
         study_uid=path.study_uid,
         series_uid=path.series_uid,
         max_results=gateway.config.max_results,
+        hard_max_results=gateway.config.hard_max_results,
         strict=gateway.config.strict_query,
     )
     result = gateway.search(query)
     links = base_url(request, gateway.config)
-    body = dumps([_with_retrieve_url(row, level, links) for row in result.rows])
-    etag = weak_etag(body)
-    response = not_modified(request, etag, may_be_encoded=True) or json_response(
-        request, body, chosen.media_type, etag
-    )
+    rows = [_with_retrieve_url(row, level, links) for row in result.rows]
+    if not rows and (chosen.multipart or gateway.config.empty_status == 204):
+        response = empty_response()
+    else:
+        body, content_type = _written(rows, chosen, gateway.config.boundary_key)
+        etag = weak_etag(body)
+        response = not_modified(request, etag, may_be_encoded=True) or json_response(
+            request, body, content_type, etag
+        )
     response.headers["Cache-Control"] = "no-cache"
     _add_notices(response, result, links)
     return response
 
 
-def _with_retrieve_url(row: dict[str, dict[str, object]], level: Level, links: str) -> dict[str, object]:
+def _written(rows: list[JsonObject], chosen: Representation, key: bytes) -> tuple[bytes, str]:
+    """The body and its Content-Type: one JSON list, or a part of XML for each row (Q-40)."""
+    if not chosen.multipart:
+        return dumps(rows), chosen.media_type
+    documents = [native_model(row) for row in rows]
+    framing = MultipartFraming(boundary_for(key, sha256(b"".join(documents)).hexdigest()), chosen.media_type)
+    heads = framing.heads((chosen.media_type, len(document), None) for document in documents)
+    pieces = (piece for pair in zip(heads, documents, strict=True) for piece in pair)
+    return b"".join([*pieces, framing.tail]), framing.content_type
+
+
+def _with_retrieve_url(row: JsonObject, level: Level, links: str) -> JsonObject:
     """`row` with 00081190, the WADO-RS address of what it describes (Q-51), in its place."""
     study, series, instance = (_uid(row, key) for key in _UIDS)
     path = ResourcePath(study, series if _DEPTH[level] > 1 else None, instance if _DEPTH[level] > 2 else None)
@@ -74,7 +94,7 @@ def _with_retrieve_url(row: dict[str, dict[str, object]], level: Level, links: s
     return dict(sorted({**row, "00081190": element("UR", [url])}.items()))
 
 
-def _uid(row: dict[str, dict[str, object]], key: str) -> str | None:
+def _uid(row: JsonObject, key: str) -> str | None:
     values = row.get(key, {}).get("Value")
     return str(values[0]) if isinstance(values, list) else None
 

@@ -24,6 +24,7 @@ from dicomweb_gateway.web.accept import ANY, MULTIPART, MediaRange
 
 DICOM = "application/dicom"
 DICOM_JSON = "application/dicom+json"
+DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
 STORED = "*"
 _UNNAMED_SYNTAX = {
@@ -58,14 +59,30 @@ class Representation:
 def negotiate_json(ranges: Sequence[MediaRange]) -> Representation:
     """DICOM JSON, under either of its two names (Q-40, A-4)."""
     for wanted in ranges:
-        if wanted.multipart:
-            if wanted.media_type in (DICOM_JSON, ANY):
-                return Representation(DICOM_JSON)
-        elif wanted.media_type == JSON:
-            return Representation(JSON)
-        elif wanted.covers(DICOM_JSON):
-            return Representation(DICOM_JSON)
+        chosen = _json_form(wanted)
+        if chosen is not None:
+            return chosen
     raise NotAcceptable("none of the accepted types can be served", [DICOM_JSON, JSON])
+
+
+def negotiate_search(ranges: Sequence[MediaRange]) -> Representation:
+    """What a search answers: DICOM JSON, or parts of DICOM XML where they are asked for (Q-40)."""
+    for wanted in ranges:
+        if wanted.multipart and wanted.media_type == DICOM_XML:
+            return Representation(DICOM_XML, True)
+        chosen = _json_form(wanted)
+        if chosen is not None:
+            return chosen
+    offered = [DICOM_JSON, JSON, f'{MULTIPART}; type="{DICOM_XML}"']
+    raise NotAcceptable("none of the accepted types can be served", offered)
+
+
+def _json_form(wanted: MediaRange) -> Representation | None:
+    if wanted.multipart:
+        return Representation(DICOM_JSON) if wanted.media_type in (DICOM_JSON, ANY) else None
+    if wanted.media_type == JSON:
+        return Representation(JSON)
+    return Representation(DICOM_JSON) if wanted.covers(DICOM_JSON) else None
 
 
 @dataclass(frozen=True, slots=True)

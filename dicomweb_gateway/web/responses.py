@@ -20,12 +20,20 @@ NO_CACHE = "private, no-cache"
 
 
 def json_response(request: Request, body: bytes, media_type: str, etag: str | None = None) -> Response:
-    """A JSON answer that is at hand; compressed when the client takes it and it is worth it (J-8)."""
+    """A JSON or XML answer that is at hand; compressed when the client takes it and it pays (J-8)."""
     response = _json_head(media_type, etag)
     if len(body) >= MINIMUM and accepts_gzip(request.headers.get("Accept-Encoding")):
         response.headers["Content-Encoding"] = "gzip"
         body = b"".join(gzip_pieces([body]))
     response.set_data(body)
+    return response
+
+
+def empty_response() -> Response:
+    """A search without a match where that has no body (Q-41)."""
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    response.vary.add("Accept")
     return response
 
 

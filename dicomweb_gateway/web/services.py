@@ -19,6 +19,7 @@ class WebConfig:
 
     `ae_paths` are base paths such as "/aetitle"; `public_url` is the root that absolute links start with,
     without a base path, None to take it from the request; `boundary_key` keys multipart boundaries (M-6).
+    `hard_max_results` and `empty_status` are those of Q-39 and Q-41.
     `host_rule_on` refuses foreign Host names while no login is asked (H-1).
     """
 
@@ -31,6 +32,8 @@ class WebConfig:
     allowed_hosts: tuple[str, ...] = ()
     host_rule_on: bool = True
     max_results: int = 5000
+    hard_max_results: int | None = None
+    empty_status: int = 200
     strict_query: bool = False
     max_frames: int = 1000
 

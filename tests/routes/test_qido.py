@@ -1,11 +1,16 @@
 """The searches over HTTP (dicomweb.md C-4, C-9, Q-40 to Q-52, L-1, L-2, L-11, L-15); see tests/index too."""
 
 import gzip
+from email.parser import BytesParser
+from email.policy import HTTP
+from xml.etree import ElementTree
 
 import pytest
 
+from dicomweb_gateway.dicom.xml_model import NAMESPACE
 from tests.routes.archive import CT, OTHER, STUDY, build, path_of
 
+NATIVE = f"{{{NAMESPACE}}}"
 L1 = (
     "/aetitle/studies?limit=101&offset=0&fuzzymatching=false"
     "&includefield=00081030%2C00080060%2C00080090%2C00100030"
@@ -85,12 +90,73 @@ def test_an_empty_required_attribute_is_present(get):
 
 
 @pytest.mark.parametrize(
-    "accept", ["text/html", "multipart/related; type=application/dicom+xml", "image/jpeg"]
+    "accept", ["text/html", "application/dicom+xml", "multipart/related; type=image/jpeg", "image/jpeg"]
 )
 def test_types_that_cannot_be_served(get, accept):
     response = get("/aetitle/studies", accept)
     assert response.status_code == 406
-    assert "application/dicom+json" in response.get_json()["message"]
+    for offered in ("application/dicom+json", 'multipart/related; type="application/dicom+xml"'):
+        assert offered in response.get_json()["message"]
+
+
+XML = 'multipart/related; type="application/dicom+xml"'
+
+
+def plain(attribute):
+    """A DicomAttribute's values as JSON has them, numbers as text."""
+    if attribute.get("vr") != "PN":
+        return [value.text for value in attribute]
+    return [
+        {group.tag.removeprefix(NATIVE): "^".join(part.text for part in group) for group in name}
+        for name in attribute
+    ]
+
+
+@pytest.mark.parametrize(
+    "path", ["/aetitle/studies", f"/aetitle/studies/{STUDY}/series", "/aetitle/instances"]
+)
+def test_xml_says_what_json_says(get, path):
+    rows = get(path).get_json()
+    response = get(path, XML)
+    assert response.status_code == 200
+    assert response.headers["X-Total-Count"] == str(len(rows))
+    head = f"Content-Type: {response.content_type}\r\n\r\n".encode()
+    message = BytesParser(policy=HTTP).parsebytes(head + response.get_data())
+    assert (message.get_content_type(), message.get_param("type")) == (
+        "multipart/related",
+        "application/dicom+xml",
+    )
+    parts = list(message.iter_parts())
+    assert len(parts) == len(rows)
+    for part, row in zip(parts, rows, strict=True):
+        assert part.get_content_type() == "application/dicom+xml"
+        body = part.get_payload(decode=True)
+        assert len(body) == int(part["Content-Length"])
+        model = ElementTree.fromstring(body)
+        assert [one.get("tag") for one in model] == list(row)
+        for one in model:
+            values = row[one.get("tag")].get("Value", [])
+            expected = [value if isinstance(value, dict) else str(value) for value in values]
+            if one.get("vr") != "SQ":
+                assert plain(one) == expected
+
+
+def test_xml_is_revalidated_and_packed_like_json(get):
+    first = get("/aetitle/instances", XML)
+    assert first.headers["Cache-Control"] == "no-cache"
+    again = get("/aetitle/instances", XML, If_None_Match=first.headers["ETag"])
+    assert (again.status_code, again.get_data()) == (304, b"")
+    assert first.headers["ETag"] != get("/aetitle/instances").headers["ETag"]
+    packed = get("/aetitle/instances", XML, Accept_Encoding="gzip")
+    assert gzip.decompress(packed.get_data()) == first.get_data()
+
+
+def test_xml_of_no_match_has_no_body(get):
+    response = get("/aetitle/studies?PatientID=nobody&NoSuchKey=1", XML)
+    assert (response.status_code, response.get_data()) == (204, b"")
+    assert "Content-Type" not in response.headers
+    assert "NoSuchKey" in response.headers["Warning"]
+    assert response.headers["X-Total-Count"] == "0"
 
 
 @pytest.mark.parametrize(
@@ -153,3 +219,30 @@ def test_a_page_that_the_server_cut_says_what_is_left(tmp_path):
     assert response.headers["Warning"] == (
         f'299 http://gw:1/aetitle: "There are {left} additional results that can be requested"'
     )
+
+
+def test_no_match_can_be_told_without_a_body(tmp_path):
+    client = build(tmp_path, empty_status=204).app.test_client()
+    empty = client.get("/aetitle/studies?PatientID=nobody", headers={"Host": "localhost"})
+    assert (empty.status_code, empty.get_data()) == (204, b"")
+    assert client.get("/aetitle/studies", headers={"Host": "localhost"}).status_code == 200
+
+
+def test_more_than_the_hard_cap_must_be_narrowed_or_paged(tmp_path):
+    client = build(tmp_path, hard_max_results=2).app.test_client()
+
+    def status(path):
+        return client.get(path, headers={"Host": "localhost"}).status_code
+
+    assert status("/aetitle/studies") == 200
+    assert status("/aetitle/instances") == 413
+    assert status("/aetitle/instances?limit=100") == 200
+    assert status(f"/aetitle/instances?SOPInstanceUID={CT}.1") == 200
+
+
+@pytest.mark.parametrize(("name", "total"), [("fuzzymatching", 2), ("fuzzyMatching", 2), ("limit", None)])
+def test_names_are_found_by_the_beginnings_of_their_words(get, name, total):
+    value = "1" if name == "limit" else "true"
+    response = get(f"/aetitle/studies?PatientName=mull&{name}={value}")
+    assert len(response.get_json()) == (total or 0)
+    assert "Warning" not in response.headers
