@@ -1,5 +1,6 @@
 """`dicomweb-gateway index`: filling the metadata index and looking at it."""
 
+import signal
 import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -8,7 +9,8 @@ import click
 import orjson
 
 from dicomweb_gateway.cli_common import Given, report
-from dicomweb_gateway.errors import UpstreamError
+from dicomweb_gateway.errors import SettingsError, UpstreamError
+from dicomweb_gateway.service.logs import set_up_logging
 from dicomweb_gateway.settings import Settings
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
@@ -113,6 +115,8 @@ def index_status(given: Given, as_json: bool) -> None:
     writer = _writer(given.settings())
     status = writer.status()
     runs = {run.datastoreid: run._asdict() for run in writer.sync_runs()}
+    if given.settings().index_queue_url is not None:
+        status.update(_queue_numbers(given.settings()))
     if as_json:
         click.echo(orjson.dumps({**status, "last_sync": runs}).decode())
         return
@@ -147,6 +151,27 @@ def index_failures(given: Given, retry: bool, as_json: bool) -> None:
     sys.exit(1 if rows else 0)
 
 
+@index.command("watch")
+@click.option("--reconcile", type=click.IntRange(10), default=3600, show_default=True, metavar="SECONDS")
+@click.pass_obj
+def index_watch(given: Given, reconcile: int) -> None:
+    """Follow HealthImaging's events in INDEX_QUEUE_URL until SIGTERM; see what they missed now and then."""
+    from dicomweb_gateway.imagesets.event_queue import EventQueue
+    from dicomweb_gateway.workflow.watch import Watcher
+
+    settings = given.settings()
+    if settings.index_queue_url is None:
+        raise SettingsError("INDEX_QUEUE_URL: `index watch` needs the URL of the SQS queue with the events")
+    set_up_logging(settings.log_level, settings.log_format)
+    queue = EventQueue(settings.index_queue_url, settings.ahi_region)
+    writer, store, synchroniser = _parts(settings)
+    only = settings.ahi_datastore_ids
+    watcher = Watcher(queue, writer, synchroniser, lambda: only or store.data_store_ids(), only, reconcile)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: watcher.end())
+    watcher.run()
+
+
 def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:
     """Writer, HealthImaging and synchroniser as configured; the index's schema is seen to first."""
     from dicomweb_gateway.bootstrap import make_image_set_store
@@ -167,3 +192,11 @@ def _writer(settings: Settings) -> Any:
     writer = IndexWriter(settings.index_url)
     click.get_current_context().call_on_close(writer.close)
     return writer
+
+
+def _queue_numbers(settings: Settings) -> dict[str, Any]:
+    """Messages that wait in the queue, and those that its consumers gave up."""
+    from dicomweb_gateway.imagesets.event_queue import EventQueue
+
+    queue = EventQueue(settings.index_queue_url or "", settings.ahi_region)
+    return {"queued": queue.waiting(), "dead_letters": queue.dead()}

@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     """AWS region; also read from AWS_REGION and AWS_DEFAULT_REGION."""
     ahi_datastore_ids: CommaList = ()
     """Data stores that may be served and indexed; empty: all in the index."""
+    index_queue_url: str | None = None
+    """SQS queue with HealthImaging's events, which `index watch` follows."""
     cache_root: Path | None = None
     """Frame store and metadata cache; unset: `cache` in DATA_DIR."""
     cache_max_bytes: int | None = Field(default=None, ge=1 << 20)

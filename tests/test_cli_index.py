@@ -1,6 +1,9 @@
 """`dicomweb-gateway index` against an emulator of its own: output, exit codes, failures, what is gone."""
 
 import json
+import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -14,6 +17,9 @@ from dicomweb_gateway.cli import main
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.writer import IndexWriter
 from tests.emulator.running import running
+from tests.sqs import aws_server, event, queue
+
+__all__ = ["aws_server", "queue"]
 
 
 class House:
@@ -98,3 +104,38 @@ def test_failures_are_listed_and_retried(house):
     assert (result.exit_code, result.stdout) == (0, "")
     assert "1 indexed" in result.stderr
     assert house.json("status")[1]["instances"] == 1
+
+
+def test_watch_needs_a_queue(house):
+    result = house.run("watch")
+    assert result.exit_code == 2
+    assert "INDEX_QUEUE_URL" in result.stderr
+
+
+def test_watch_follows_events_until_sigterm(house, queue):
+    """The real command: what is there is indexed at the start, what comes later by its event."""
+    settings = {"DATA_DIR": str(house.data), "AHI_ENDPOINT": house.emulator.url, "INDEX_QUEUE_URL": queue.url}
+    given = [f"--set={name.lower()}={value}" for name, value in settings.items()]
+    assert CliRunner().invoke(main, [*given, "db", "upgrade"]).exit_code == 0
+    command = [sys.executable, "-m", "dicomweb_gateway", *given, "index", "watch"]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        until(lambda: house.json("status")[1].get("image_sets") == {"active": 1})
+        house.delete()
+        queue.send("no event", event(house.store, house.image_set, 1, "Deleted"))
+        until(lambda: house.json("status")[1]["tombstones"] == 1)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, log = process.communicate(timeout=60)
+    assert process.returncode == 0, log
+    assert "Traceback" not in log
+    result = CliRunner().invoke(main, [*given, "index", "status", "--json"])
+    status = json.loads(result.stdout)
+    assert (status["studies"], status["queued"], status["dead_letters"]) == (0, 0, 0)
+
+
+def until(done):
+    last = time.monotonic() + 60
+    while not done():
+        assert time.monotonic() < last
+        time.sleep(0.1)

@@ -11,8 +11,10 @@ from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import known, ledger
 from dicomweb_gateway.index.engine import make_engine, reading
+from dicomweb_gateway.index.image_set_rows import find_set
 from dicomweb_gateway.index.indexer import IndexedImageSet, index_image_set, remove_image_set
 from dicomweb_gateway.index.mains import totals
+from dicomweb_gateway.index.side_tables import ACTIVE
 from dicomweb_gateway.index.status import index_status
 
 POOL_SIZE = 8
@@ -38,6 +40,12 @@ class IndexWriter:
     def known(self, datastore_id: str) -> dict[str, int]:
         """Image set id to indexed version, stale ones left out."""
         return known.known_image_sets(self._engine, datastore_id)
+
+    def version(self, ref: ImageSetRef) -> int | None:
+        """The indexed version of an image set, None when it is not indexed or stale."""
+        with reading(self._engine) as connection:
+            found = find_set(connection, ref.datastore_id, ref.image_set_id)
+        return found.version if found is not None and found.state == ACTIVE else None
 
     def data_store_ids(self) -> list[str]:
         """The data stores that the index holds image sets of."""

@@ -125,9 +125,13 @@ class Synchroniser:
         try:
             found = self._existing(ref)
         except UpstreamNotFound:
-            self._remove(ref)
+            self.remove(ref)
             raise
         return self._put_found(found)
+
+    def remove(self, ref: ImageSetRef) -> None:
+        """Take an image set out of the index; others may then give what it gave."""
+        self._again(self._index.remove(ref))
 
     def retry(self) -> SyncReport:
         """Try the image sets again that failed before."""
@@ -198,7 +202,7 @@ class Synchroniser:
             try:
                 self._existing(ref)
             except UpstreamNotFound:
-                self._remove(ref)
+                self.remove(ref)
                 report.removed += 1
                 on_progress(report)
             except UpstreamError as error:
@@ -231,9 +235,6 @@ class Synchroniser:
                 time.sleep(pause)
                 pause *= 2
         return self._store.metadata(ref)
-
-    def _remove(self, ref: ImageSetRef) -> None:
-        self._again(self._index.remove(ref))
 
     def _again(self, refs: Iterable[ImageSetRef]) -> None:
         """Image sets that may now give what a changed or removed one no longer gives."""
