@@ -1,0 +1,80 @@
+"""The SQL compiler against the naive matcher: same query, same resources, on each database.
+
+PROPERTY_CASES sets the number of searches for each database (default 500, the same ones at each run; with
+the variable set they differ from run to run).
+"""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.search import search
+from dicomweb_gateway.qido.parse import parse_query
+from tests.properties import matcher
+from tests.properties import store as made
+from tests.properties.matcher import Matcher, RefusedError
+from tests.properties.strategies import CASES, searches
+
+UID_OF = {"study": "0020000D", "series": "0020000E", "instance": "00080018"}
+
+
+@pytest.fixture(scope="module")
+def engine_of(new_index_url):
+    """`engine_of(seed)` gives the index of that store, filled at its first use."""
+    engines = {}
+
+    def get(seed):
+        if seed not in engines:
+            url = new_index_url()
+            upgrade(url)
+            engines[seed] = make_engine(url)
+            for study in made.make_store(seed):
+                for one in made.documents(study):
+                    index_image_set(engines[seed], one, version=1)
+        return engines[seed]
+
+    yield get
+    for engine in engines.values():
+        engine.dispose()
+
+
+SWITCHES = {"fuzzy": "fuzzymatching", "empties": "emptyvaluematching", "multiple": "multiplevaluematching"}
+
+
+def answered(engine, level, pairs, switches, scope, page):
+    """The UIDs of the answer, None when the search is refused."""
+    asked = [(key, value.replace("..", "-") if key in matcher.MOMENTS else value) for key, value in pairs]
+    asked += [(SWITCHES[name], str(on).lower()) for name, on in switches.items()]
+    asked += [("limit", str(page[0])), ("offset", str(page[1]))] if page else []
+    scope = {f"{name}_uid": uid for name, uid in scope.items()}
+    try:
+        query = parse_query(level, asked, **scope)
+    except InvalidRequest:
+        return None
+    return [row[UID_OF[level]]["Value"][0] for row in search(engine, query).rows]
+
+
+def expected(studies, level, pairs, switches, scope, page):
+    try:
+        found = Matcher(level, pairs, **switches, **scope).run(studies)
+    except RefusedError:
+        return None
+    return found[page[1] : page[1] + page[0]] if page else found
+
+
+@settings(
+    max_examples=CASES,
+    deadline=None,
+    database=None,
+    derandomize="PROPERTY_CASES" not in os.environ,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(asked=searches())
+def test_searches_find_what_the_contract_says(engine_of, asked):
+    seed, *query = asked
+    assert answered(engine_of(seed), *query) == expected(made.make_store(seed), *query)
