@@ -1,6 +1,7 @@
 """A QidoQuery as SQLAlchemy Core: conditions, order and the page of keys; bound parameters only."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, and_, exists, false, func, or_, select
@@ -106,11 +107,11 @@ def _condition(condition: Condition) -> Expression:
         case TextIn(attribute, patterns):
             return _like_any(_column(attribute), patterns)
         case RangeIn(attribute, ranges):
-            return or_(*(_within(_column(attribute), one) for one in ranges))
+            return _any(_within(_column(attribute), one) for one in ranges)
         case NameIn(attribute, alternatives):
-            return or_(*(_name(attribute, groups) for groups in alternatives))
+            return _any(_name(attribute, groups) for groups in alternatives)
         case NameWords(attribute, alternatives):
-            return or_(*(_words(attribute, words) for words in alternatives))
+            return _any(_words(attribute, words) for words in alternatives)
         case ModalitiesIn(patterns):
             return _has_modality(patterns)
         case IsEmpty(attribute):
@@ -121,6 +122,11 @@ def _condition(condition: Condition) -> Expression:
             return _has_request(conditions)
 
 
+def _any(expressions: Iterable[Expression]) -> Expression:
+    """One of `expressions` holds; none of none does, where an empty `OR` would let everything through."""
+    return or_(false(), *expressions)
+
+
 def _column(attribute: QueryAttribute) -> Expression:
     return TABLES[attribute.level].c[attribute.column]
 
@@ -128,7 +134,7 @@ def _column(attribute: QueryAttribute) -> Expression:
 def _like_any(column: Expression, patterns: tuple[TextPattern, ...]) -> Expression:
     literals = [pattern.text for pattern in patterns if not pattern.wildcard]
     likes = [_like(column, pattern.text) for pattern in patterns if pattern.wildcard]
-    return or_(*([column.in_(literals)] if literals else []), *likes)
+    return _any([*([column.in_(literals)] if literals else []), *likes])
 
 
 def _like(column: Expression, text: str) -> Expression:
@@ -145,6 +151,9 @@ def _like(column: Expression, text: str) -> Expression:
     after = _after(prefix)
     bounds = [column >= prefix] if prefix else []
     bounds += [column < after] if after else []
+    if after and text == f"{prefix}*" and not prefix.endswith(" "):
+        # the range says it all, except where MySQL pads for comparing: then a text may end before the prefix
+        return and_(*bounds)
     return and_(*bounds, column.concat("").like(pattern, escape=ESCAPE))
 
 

@@ -78,6 +78,8 @@ def make_condition(
     if any(is_universal(value) for value in values):
         return None
     asked = [searchable(value) for value in values]
+    if not all(asked):
+        raise InvalidRequest(f"{name}: a value of control characters only")
     rest = [value for value in asked if not (options.empty_values and value == EMPTY)]
     empty = IsEmpty(attribute) if len(rest) < len(asked) else None
     if empty is not None and not rest:

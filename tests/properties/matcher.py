@@ -49,6 +49,8 @@ class Matcher:
         """The UIDs of what matches, in the order of Q-37."""
         for key in NAMES & self.keys.keys() if self.fuzzy else ():
             self.look_for_words(key)
+        for key in MOMENTS & self.keys.keys():
+            self.look_for_order(key)
         found = []
         for study in studies:
             if self.study not in (None, study.uid):
@@ -69,6 +71,13 @@ class Matcher:
             not any(word.strip("*") for word in words(value)) for value in values
         ):
             raise RefusedError(key)
+
+    def look_for_order(self, key) -> None:
+        """Q-20 as Q-18: a range that ends before it starts, which offsets may hide."""
+        if not self.universal(key, self.keys[key]):
+            for start, end in (value.split("..") for value in self.split(self.keys[key]) if ".." in value):
+                if start and end and moment(start, None)[0] > moment(end, None)[1]:
+                    raise RefusedError(key)
 
     def sorted(self, found):
         uids = sorted(found, key=lambda chain: chain[-1].uid)

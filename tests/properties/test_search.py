@@ -6,13 +6,9 @@ the variable set they differ from run to run).
 
 import os
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 
 from dicomweb_gateway.errors import InvalidRequest
-from dicomweb_gateway.index.engine import make_engine
-from dicomweb_gateway.index.indexer import index_image_set
-from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.search import search
 from dicomweb_gateway.qido.parse import parse_query
 from tests.properties import matcher
@@ -21,26 +17,6 @@ from tests.properties.matcher import Matcher, RefusedError
 from tests.properties.strategies import CASES, searches
 
 UID_OF = {"study": "0020000D", "series": "0020000E", "instance": "00080018"}
-
-
-@pytest.fixture(scope="module")
-def engine_of(new_index_url):
-    """`engine_of(seed)` gives the index of that store, filled at its first use."""
-    engines = {}
-
-    def get(seed):
-        if seed not in engines:
-            url = new_index_url()
-            upgrade(url)
-            engines[seed] = make_engine(url)
-            for study in made.make_store(seed):
-                for one in made.documents(study):
-                    index_image_set(engines[seed], one, version=1)
-        return engines[seed]
-
-    yield get
-    for engine in engines.values():
-        engine.dispose()
 
 
 SWITCHES = {"fuzzy": "fuzzymatching", "empties": "emptyvaluematching", "multiple": "multiplevaluematching"}

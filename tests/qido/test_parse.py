@@ -152,6 +152,8 @@ def test_keys_of_one_sequence_belong_to_one_item(name):
         ("series", "SeriesNumber", "٣"),
         ("instance", "Rows", "0x10"),
         ("study", "PatientID", "a\0b"),
+        ("study", "PatientID", "\x01"),
+        ("study", "PatientName", "\t\r\n"),
         ("study", "PatientID", "x" * 2000),
         ("study", "PatientID", "*a" * 17),
         ("study", "PatientName", "a=b=c=d"),
