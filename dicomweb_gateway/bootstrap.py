@@ -56,15 +56,16 @@ def make_image_set_store(settings: Settings) -> HealthImaging:
 
 def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: int) -> Services:
     """The parts of one web process, made after the fork: engine and SDK client do not survive one."""
-    engine = make_engine(settings.index_url)
+    engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
     image_sets = make_image_set_store(settings)
-    index = IndexReader(engine, cache_seconds=settings.index_cache_seconds)
     documents = DocumentCache(
         image_sets,
         settings.cache_folder / "metadata",
         ttl=settings.metadata_ttl,
         waiting=settings.web_threads * 3 // 4,
     )
+    source = CachedImageSets(image_sets, documents)
+    index = IndexReader(engine, settings.index_cache_seconds, source, settings.metadata_ttl)
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
     key = settings.boundary_key.get_secret_value() if settings.boundary_key else None
@@ -75,7 +76,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         boundary_key=(key or shared_secret(engine, "multipart-boundary")).encode(),
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
-        allowed_hosts=settings.allowed_hosts,
+        allowed_hosts=settings.answered_hosts,
         max_results=settings.max_results,
         hard_max_results=settings.hard_max_results,
         empty_status=settings.empty_status,
@@ -89,6 +90,14 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         search=partial(search, engine),
         health=health.report,
     )
+
+
+class CachedImageSets:
+    """What the index asks of HealthImaging for rows that only the AWS Lambda wrote."""
+
+    def __init__(self, image_sets: HealthImaging, documents: DocumentCache) -> None:
+        self.properties = image_sets.image_set
+        self.document = documents.get
 
 
 class HealthProbe:

@@ -4,12 +4,14 @@ Order of precedence: command line, environment (the upper-case name, no prefix),
 """
 
 import os
+import re
 import shutil
 import tomllib
 from collections.abc import Mapping
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlencode, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
@@ -23,6 +25,7 @@ from pydantic_settings import (
 from dicomweb_gateway.errors import SettingsError
 
 GIB = 1 << 30
+_SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
 CommaList = Annotated[tuple[str, ...], NoDecode]
 """A list; in the environment and on the command line the members are separated by commas."""
 
@@ -52,6 +55,14 @@ class Settings(BaseSettings):
     """Everything that is kept, where no other setting says otherwise."""
     database_url: SecretStr | None = None
     """SQLAlchemy URL of the metadata index; unset: SQLite in DATA_DIR."""
+    db_secret_arn: str | None = None
+    """Secrets Manager secret with the index's host, port, username, password and dbname, as RDS writes it."""
+    db_tls: Literal["preferred", "required", "verify"] = "preferred"
+    """TLS to a database server: where it is offered, always, or always with certificate and name checked."""
+    db_tls_ca: Path | None = None
+    """PEM file of the authorities for DB_TLS=verify; unset: those of the system."""
+    db_statement_timeout: float = Field(default=20, gt=0, le=3600)
+    """Seconds that one search or lookup may take in a database server before it is a 503."""
     ahi_endpoint: str | None = None
     """HealthImaging endpoint, such as the emulator's URL; unset: AWS."""
     ahi_region: str | None = Field(
@@ -85,7 +96,8 @@ class Settings(BaseSettings):
     cors_origins: CommaList = ()
     """Origins that may read answers in a browser; empty: loopback origins."""
     allowed_hosts: CommaList = ()
-    """Host names, beside loopback names and addresses, that a gateway without login answers to."""
+    """Further host names that a gateway without login answers to: beside loopback names, addresses, and the
+    names in HOST and PUBLIC_URL."""
     trusted_proxies: CommaList = ()
     """Addresses or networks whose Forwarded and X-Forwarded-* headers are believed."""
     auth_mode: Literal["none"] = "none"
@@ -166,11 +178,26 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute http or https URL")
         return url
 
+    @field_validator("db_secret_arn")
+    @classmethod
+    def _secret(cls, arn: str | None) -> str | None:
+        if arn is not None and not _SECRET_ARN.fullmatch(arn):
+            raise ValueError("must be the ARN of a Secrets Manager secret")
+        return arn
+
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        if "DB_SECRET_ARN" in os.environ:
-            raise ValueError("DB_SECRET_ARN is not supported by this version; give DATABASE_URL")
+        if self.database_url is not None and self.db_secret_arn is not None:
+            raise ValueError("DATABASE_URL and DB_SECRET_ARN exclude each other")
+        if self.db_tls_ca is not None and self.db_tls != "verify":
+            raise ValueError("DB_TLS_CA needs DB_TLS=verify")
         return self
+
+    @property
+    def answered_hosts(self) -> tuple[str, ...]:
+        """Host names, in lower case, that are answered while no login is asked: those that settings name."""
+        named = [*self.allowed_hosts, self.host, urlsplit(self.public_url or "").hostname]
+        return tuple(dict.fromkeys(name.lower() for name in named if name))
 
     @property
     def listen_host(self) -> str:
@@ -187,10 +214,20 @@ class Settings(BaseSettings):
 
     @property
     def index_url(self) -> str:
-        """SQLAlchemy URL of the index, password included."""
-        if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return f"sqlite:///{self.data_dir / 'index.sqlite'}"
+        """URL of the index for `make_engine`, password included; TLS and secret are parameters of it."""
+        if self.db_secret_arn is not None:
+            return self._with_tls("mysql+pymysql://", {"secret_arn": self.db_secret_arn})
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir / 'index.sqlite'}"
+        url = self.database_url.get_secret_value()
+        return url if url.startswith("sqlite") else self._with_tls(url, {})
+
+    def _with_tls(self, url: str, parameters: dict[str, str]) -> str:
+        if self.db_tls != "preferred":
+            parameters["tls"] = self.db_tls
+        if self.db_tls_ca is not None:
+            parameters["tls_ca"] = str(self.db_tls_ca)
+        return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}" if parameters else url
 
     @property
     def cache_folder(self) -> Path:

@@ -1,6 +1,8 @@
 """Settings: precedence, lists, refusals in one sentence, masked secrets (DESIGN 4)."""
 
 import os
+from pathlib import Path
+from urllib.parse import quote_plus
 
 import pytest
 
@@ -161,6 +163,37 @@ def test_secrets_are_masked_and_values_frozen():
     assert settings.index_url == "mysql+pymysql://u:hunter2@h/d"
     with pytest.raises(ValueError, match="frozen"):
         settings.port = 1
+
+
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:rds!cluster/index-AbCdEf"
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ({"db_secret_arn": ARN}, f"mysql+pymysql://?secret_arn={quote_plus(ARN)}"),
+        ({"database_url": "mysql://u@h/d", "db_tls": "required"}, "mysql://u@h/d?tls=required"),
+        (
+            {"database_url": "mysql://u@h/d?charset=utf8", "db_tls": "verify", "db_tls_ca": Path("/ca.pem")},
+            "mysql://u@h/d?charset=utf8&tls=verify&tls_ca=%2Fca.pem",
+        ),
+        ({"database_url": "sqlite:////x.db", "db_tls": "required"}, "sqlite:////x.db"),
+    ],
+)
+def test_the_database_as_one_url(given, url):
+    assert load_settings(given).index_url == url
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"database_url": "mysql://h/d", "db_secret_arn": ARN}, "exclude each other"),
+        ({"db_tls_ca": Path("/ca.pem")}, "DB_TLS_CA needs DB_TLS=verify"),
+    ],
+)
+def test_contradictions_of_the_database(given, words):
+    with pytest.raises(SettingsError, match=words):
+        load_settings(given)
 
 
 @pytest.mark.parametrize(

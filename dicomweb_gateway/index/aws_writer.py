@@ -180,27 +180,36 @@ def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> N
     ).first()
     if known is None:
         return
-    below = series.c.study_pkey == known.study_pkey
     rows = connection.execute(
         select(
             series.c.series_pkey, series.c.seriesinstanceuid, series.c.numberofseriesrelatedinstances
-        ).where(below)
+        ).where(series.c.study_pkey == known.study_pkey)
     ).all()
+    others = 0
     for key, uid, number in rows:
         if uid not in numbers:
-            connection.execute(delete(series).where(series.c.series_pkey == key))
+            others += not _drop_series(connection, key)
         elif number != numbers[uid]:
             values = {"numberofseriesrelatedinstances": numbers[uid]}
             connection.execute(update(series).where(series.c.series_pkey == key).values(values))
     if numbers:
         values = {
-            "numberofstudyrelatedseries": len(numbers),
+            "numberofstudyrelatedseries": len(numbers) + others,
             "numberofstudyrelatedinstances": sum(numbers.values()),
         }
         connection.execute(update(study).where(study.c.study_pkey == known.study_pkey).values(values))
         return
+    if others:
+        return
     connection.execute(delete(study).where(study.c.study_pkey == known.study_pkey))
     _drop_patient(connection, known.patient_pkey)
+
+
+def _drop_series(connection: Connection, series_pkey: int) -> bool:
+    """Remove a series; not one with an image set, which only the AWS Lambda knows as yet."""
+    held = exists().where(aws.imageset.c.series_pkey == series_pkey)
+    gone = connection.execute(delete(aws.series).where(aws.series.c.series_pkey == series_pkey, ~held))
+    return gone.rowcount > 0
 
 
 def _drop_patient(connection: Connection, patient_pkey: int) -> None:

@@ -6,8 +6,11 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import inspect
 
 from dicomweb_gateway.index.engine import index_errors, make_engine, writing
+from dicomweb_gateway.index.side_tables import gateway_imageset
+from dicomweb_gateway.index.tables import imageset
 
 _PACKAGE = Path(__file__).parents[1]
 _PLACES = (_PACKAGE / "_migrations", _PACKAGE.parent / "migrations")
@@ -27,7 +30,8 @@ def upgrade(url: str) -> None:
 
     Raises IndexUnavailable when the database does not answer or refuses.
     """
-    engine = make_engine(url)
+    # adding an index to a large table takes as long as it takes
+    engine = make_engine(url, pool_size=1, answer_timeout=None)
     try:
         with index_errors(), writing(engine) as connection:
             config = _config()
@@ -39,12 +43,23 @@ def upgrade(url: str) -> None:
 
 def current_revision(url: str) -> str | None:
     """The revision that the database at `url` is at, None when it was never migrated."""
-    engine = make_engine(url)
+    engine = make_engine(url, pool_size=1)
     try:
         with index_errors(), engine.connect() as connection:
             return MigrationContext.configure(connection).get_current_revision()
     finally:
         engine.dispose()
+
+
+def is_made_by_aws(url: str) -> bool:
+    """Whether the database has the tables of the AWS project and none of ours."""
+    engine = make_engine(url, pool_size=1)
+    try:
+        with index_errors():
+            names = set(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+    return imageset.name in names and gateway_imageset.name not in names
 
 
 def head_revision() -> str:

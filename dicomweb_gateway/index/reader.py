@@ -1,22 +1,28 @@
 """Lookups for retrieval: UIDs to image sets, frames and pixel layout, the whole path checked (C-6)."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Engine, Select, and_, exists, func, select, update
+from sqlalchemy import Connection, Engine, and_, select, update
+from sqlalchemy.exc import DBAPIError
 
-from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
-from dicomweb_gateway.index import mains
+from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
+from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
+from dicomweb_gateway.index import mains, side_reader
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.engine import index_errors, reading, writing
+from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource, aws_totals
+from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
+from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_records
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.side_reader import below
+from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.tombstones import missing
 
-_SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
-_FRAME, _SET = side.gateway_frame, side.gateway_imageset
+_INSTANCE, _SET = side.gateway_instance, side.gateway_imageset
+Answer = TypeVar("Answer")
 
 HOT_BUDGET = 50_000
 """Instances and frames kept for hot lookups, about 300 bytes each."""
@@ -39,17 +45,27 @@ NOT_PICTURES = (
 
 
 class IndexReader:
-    """Reads the side tables; every method raises IndexUnavailable when the database does not answer.
+    """Reads the index; every method raises IndexUnavailable when the database does not answer.
 
     What was deleted not long ago raises ResourceGone where ResourceNotFound is said below.
 
-    `cache_seconds`: how old the answer of `instance` may be. Rows that only the AWS Lambda wrote are not
-    seen here.
+    What our side tables hold comes from there. With a `source` also what only the AWS Lambda wrote is
+    found, even in a database without our tables: then its image sets are asked of HealthImaging, and
+    UpstreamError can be raised. `cache_seconds`: how old the answer of `instance` may be; `latest_seconds`:
+    how long the latest version of an image set is believed that only AWS tables know.
     """
 
-    def __init__(self, engine: Engine, cache_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        cache_seconds: float = 10,
+        source: ImageSetSource | None = None,
+        latest_seconds: float = 60,
+    ) -> None:
         self._engine = engine
         self._hot: HotMap[InstanceRecord] = HotMap(cache_seconds, HOT_BUDGET, _weight)
+        self._gone = GoneSets()
+        self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone)
 
     def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         """One instance; ResourceNotFound when it does not exist there or HealthImaging lost it."""
@@ -58,10 +74,9 @@ class IndexReader:
 
     def series_instances(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         """All instances of a series by InstanceNumber, missing last, then UID; ResourceNotFound if none."""
-        with reading(self._engine) as connection:
-            records = list(load_records(connection, _below(study_uid, series_uid)))
-            if not records:
-                raise missing(connection, study_uid, series_uid)
+        records = self._series_records(study_uid, series_uid)
+        if not records:
+            raise self._missing(study_uid, series_uid)
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:
@@ -71,38 +86,27 @@ class IndexReader:
         connection is kept between two of them, so a slow reader blocks nothing.
         """
         series_uids = self.study_series(study_uid)
-        return self._each_series(study_uid, series_uids)
+        return (record for uid in series_uids for record in self._series_records(study_uid, uid))
 
     def study_series(self, study_uid: str) -> list[str]:
         """UIDs of the series that have instances, in that order; ResourceNotFound when there are none."""
-        query = (
-            select(_SERIES.c.series_uid)
-            .where(_SERIES.c.study_uid == study_uid, _has_instances())
-            .group_by(_SERIES.c.series_uid)
-            .order_by(func.min(_SERIES.c.series_order), _SERIES.c.series_uid)
-        )
-        with reading(self._engine) as connection:
-            uids = list(connection.execute(query).scalars())
-            if not uids:
-                raise missing(connection, study_uid)
-        return uids
+        found = set(self._side(lambda connection: side_reader.study_series(connection, study_uid)) or ())
+        known = {one.series_uid for one in found}
+        if self._aws is not None:
+            found |= {one for one in self._aws.study_series(study_uid) if one.series_uid not in known}
+        if not found:
+            raise self._missing(study_uid)
+        return [one.series_uid for one in sorted(found)]
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets that give the instances of a study or series; ResourceNotFound if none."""
-        query: Select[Any] = (
-            select(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
-            .select_from(_INSTANCE)
-            .join(_SERIES)
-            .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
-            .where(_SET.c.state == side.ACTIVE, _below(study_uid, series_uid))
-            .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
-            .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
-        )
-        with reading(self._engine) as connection:
-            rows = connection.execute(query).all()
-            if not rows:
-                raise missing(connection, study_uid, series_uid)
-        return [ImageSetRef(row.datastoreid, row.imagesetid, str(row.version)) for row in rows]
+        found = self._side(lambda connection: side_reader.image_sets(connection, study_uid, series_uid))
+        refs = [ref for ref in found or () if ref not in self._gone]
+        if self._aws is not None:
+            refs += self._aws.image_sets(study_uid, series_uid)
+        if not refs:
+            raise self._missing(study_uid, series_uid)
+        return refs
 
     def first_series_with_images(self, study_uid: str) -> str:
         """The series to show for a study: the first with pixels and of a picture modality (R-14).
@@ -110,75 +114,100 @@ class IndexReader:
         Falls back to any series with pixels, then to the first series; ResourceNotFound for no study.
         """
         uids = self.study_series(study_uid)
-        pixels = exists().where(
-            _INSTANCE.c.series_key == _SERIES.c.series_key, _INSTANCE.c.pixel_keyword.is_not(None)
-        )
-        query = select(_SERIES.c.series_uid, _SERIES.c.modality).where(
-            _SERIES.c.study_uid == study_uid, pixels
-        )
-        with reading(self._engine) as connection:
-            shown = {row.series_uid: row.modality for row in connection.execute(query)}
+        shown = self._side(lambda one: side_reader.modalities_with_pixels(one, study_uid)) or {}
         candidates = [uid for uid in uids if uid in shown]
         pictures = [uid for uid in candidates if _is_picture(shown[uid] or "")]
-        return (pictures or candidates or uids)[0]
+        if pictures or self._aws is None:
+            return (pictures or candidates or uids)[0]
+        found = self._aws.study_series(study_uid)
+        ranked = sorted(found, key=lambda one: (not _is_picture(found[one] or ""), one))
+        with_pixels = (one.series_uid for one in ranked if self._aws.has_pixels(study_uid, one.series_uid))
+        return next(with_pixels, (candidates or uids)[0])
 
     def image_set_of_frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
         """What the index knows of a frame, None when it does not know it in that image set."""
-        query = (
-            select(_INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample)
-            .select_from(_FRAME)
-            .join(_INSTANCE)
-            .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
-            .where(_FRAME.c.frameid == frame_id, is_set(datastore_id, image_set_id))
-        )
-        with reading(self._engine) as connection:
-            row = connection.execute(query).first()
-        return None if row is None else WantedFrame(FrameKey(datastore_id, image_set_id, frame_id), *row)
+        path = (datastore_id, image_set_id, frame_id)
+        found = self._side(lambda connection: side_reader.frame(connection, *path))
+        return self._aws.frame(*path) if found is None and self._aws is not None else found
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.
 
-        They stay in searches until the next synchronisation removes them or indexes them again.
+        They stay in searches until the next synchronisation removes them or indexes them again. Where the
+        index may not be written, this process remembers it for a minute.
         """
-        table = side.gateway_imageset
         condition = is_set(image_set.datastore_id, image_set.image_set_id)
-        with index_errors(), writing(self._engine) as connection:
-            connection.execute(update(table).where(condition).values(state=side.STALE))
+        with index_errors():
+            try:
+                with writing(self._engine) as connection:
+                    connection.execute(update(_SET).where(condition).values(state=side.STALE))
+            except DBAPIError as error:
+                if not (is_refusal(error) or lacks_table(error)):
+                    raise
+                self._gone.add(image_set)
         self._hot.clear()
 
     def ping(self) -> None:
-        """IndexUnavailable unless the database answers and has our tables."""
+        """IndexUnavailable unless the database answers and has our tables or, with a source, AWS's."""
+        if self._aws is not None:
+            with reading(self._engine) as connection:
+                connection.execute(select(imageset.c.imageset_pkey).limit(1)).all()
+            return
         with reading(self._engine) as connection:
             connection.execute(select(_SET.c.imageset_key).limit(1)).all()
 
     def counts(self) -> dict[str, int]:
-        """Numbers of `studies`, `series` and `instances`."""
-        with reading(self._engine) as connection:
-            return mains.totals(connection)
+        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist."""
+        found = self._side(mains.totals)
+        if found is None:
+            with reading(self._engine) as connection:
+                return aws_totals(connection)
+        return found
 
     def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
-        path = and_(_INSTANCE.c.instance_uid == instance_uid, _below(study_uid, series_uid))
-        with reading(self._engine) as connection:
-            records = list(load_records(connection, path))
-            if not records:
-                raise missing(connection, study_uid, series_uid, instance_uid)
+        path = and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid))
+        records = self._side(lambda connection: self._there(load_records(connection, path))) or []
+        if not records and self._aws is not None:
+            records = self._aws.instances(study_uid, series_uid, instance_uid)
+        if not records:
+            raise self._missing(study_uid, series_uid, instance_uid)
         return records[0]
 
-    def _each_series(self, study_uid: str, series_uids: list[str]) -> Iterator[InstanceRecord]:
-        for series_uid in series_uids:
+    def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
+        path = below(study_uid, series_uid)
+        records = self._side(lambda connection: self._there(load_records(connection, path))) or []
+        if self._aws is None:
+            return records
+        known = {record.instance_uid for record in records}
+        more = [one for one in self._aws.instances(study_uid, series_uid) if one.instance_uid not in known]
+        return sorted(records + more, key=_order) if more else records
+
+    def _missing(
+        self, study_uid: str, series_uid: str | None = None, instance_uid: str | None = None
+    ) -> RequestError:
+        """The error for a path that leads nowhere."""
+        path = (study_uid, series_uid, instance_uid)
+        named = " of ".join(uid for uid in reversed(path) if uid)
+        known = self._side(lambda connection: missing(connection, *path))
+        return known or ResourceNotFound(f"the index does not know {named}")
+
+    def _there(self, records: Iterator[InstanceRecord]) -> list[InstanceRecord]:
+        return [record for record in records if record.image_set not in self._gone]
+
+    def _side(self, read: Callable[[Connection], Answer]) -> Answer | None:
+        """What `read` finds in our side tables; None where there are none and AWS's will do."""
+        try:
             with reading(self._engine) as connection:
-                records = list(load_records(connection, _below(study_uid, series_uid)))
-            yield from records
+                return read(connection)
+        except IndexUnavailable as error:
+            if self._aws is None or not lacks_table(error.__cause__):
+                raise
+            return None
 
 
-def _below(study_uid: str, series_uid: str | None) -> ColumnElement[bool]:
-    study = _SERIES.c.study_uid == study_uid
-    return study if series_uid is None else and_(study, _SERIES.c.series_uid == series_uid)
-
-
-def _has_instances() -> ColumnElement[bool]:
-    active = and_(_INSTANCE.c.imageset_key == _SET.c.imageset_key, _SET.c.state == side.ACTIVE)
-    return exists().where(_INSTANCE.c.series_key == _SERIES.c.series_key, active)
+def _order(record: InstanceRecord) -> tuple[int, str]:
+    number = record.instance_number
+    return side.MISSING_LAST if number is None else number, record.instance_uid
 
 
 def _is_picture(modality: str) -> bool:

@@ -1,0 +1,217 @@
+"""What only the AWS tables know, completed from HealthImaging (healthimaging.md 6.3).
+
+The AWS Lambda's rows lead from UIDs to image sets and no further: instance and frame rows may be missing,
+old or another image set's, versions and primary image sets are not noted, and rows outlive their image sets.
+So the rows name the image sets, and their metadata documents say the rest.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple, Protocol
+
+from sqlalchemy import Connection, Engine, Select, func, select
+
+from dicomweb_gateway.errors import UpstreamDenied, UpstreamNotFound
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument, SeriesDocument
+from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, WantedFrame
+from dicomweb_gateway.imagesets.values import integer, text
+from dicomweb_gateway.index import side_reader
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.aws_values import whole_number
+from dicomweb_gateway.index.engine import lacks_table, reading
+from dicomweb_gateway.index.gone import GoneSets
+from dicomweb_gateway.index.hot import HotMap
+from dicomweb_gateway.index.image_set_rows import naive_utc
+from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.side_reader import OrderedSeries
+
+KEPT_SETS = 10_000
+"""Image sets whose properties are kept."""
+
+KEPT_FRAMES = 100_000
+"""Frames of whole image sets that are kept for lookups by frame id."""
+
+_DELETED = "DELETED"
+_STUDY, _SERIES, _SET = aws.study, aws.series, aws.imageset
+
+
+class ImageSetSource(Protocol):
+    """What is asked of HealthImaging; both raise the UpstreamError that fits."""
+
+    def properties(self, ref: ImageSetRef) -> ImageSetProperties:
+        """The latest version of an image set, whether it is primary, when it changed."""
+        ...
+
+    def document(self, ref: ImageSetRef) -> ImageSetDocument:
+        """Its metadata document."""
+        ...
+
+
+class _Found(NamedTuple):
+    """An image set as HealthImaging has it now; the larger rank wins (dicomweb.md Q-52)."""
+
+    ref: ImageSetRef
+    rank: tuple[bool, datetime]
+
+
+class AwsReader:
+    """Finds what the AWS tables alone know; IndexUnavailable and UpstreamError come through.
+
+    `seconds`: how long a version or a deletion that HealthImaging told of is believed.
+    """
+
+    def __init__(self, engine: Engine, source: ImageSetSource, seconds: float, gone: GoneSets) -> None:
+        self._engine = engine
+        self._source = source
+        self._gone = gone
+        self._sets: HotMap[_Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
+        self._frames: HotMap[dict[str, WantedFrame]] = HotMap(seconds, KEPT_FRAMES, len)
+
+    def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
+        """The image sets of a study or series that our side tables do not know, the best first.
+
+        Those that HealthImaging no longer has are left out.
+        """
+        with reading(self._engine) as connection:
+            refs = _unknown(connection, _image_sets(connection, study_uid, series_uid))
+        found = [self._find(ref) for ref in refs]
+        ranked = sorted((one for one in found if one), key=lambda one: one.rank, reverse=True)
+        return [one.ref for one in ranked if one.ref not in self._gone]
+
+    def instances(
+        self, study_uid: str, series_uid: str, instance_uid: str | None = None
+    ) -> list[InstanceRecord]:
+        """The instances of such image sets, in no order; each once, from the best image set that holds it."""
+        records: dict[str, InstanceRecord] = {}
+        for ref, series in self._series_documents(study_uid, series_uid):
+            for uid in series.raw_instances if instance_uid is None else [instance_uid]:
+                if uid not in records and uid in series.raw_instances:
+                    records[uid] = _record(ref, series, uid)
+            if instance_uid in records:
+                break
+        return list(records.values())
+
+    def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
+        """The series of a study that have such image sets, and their modalities."""
+        query = (
+            select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
+            .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
+            .where(_STUDY.c.studyinstanceuid == study_uid)
+        )
+        with reading(self._engine) as connection:
+            refs = _unknown(connection, _image_sets(connection, study_uid, None))
+            rows = connection.execute(query).all() if refs else []
+        series = {}
+        for row in rows:
+            number = whole_number(row.seriesnumber)
+            order = side.MISSING_LAST if number is None else number
+            series[OrderedSeries(order, row.seriesinstanceuid)] = row.modality
+        return series
+
+    def has_pixels(self, study_uid: str, series_uid: str) -> bool:
+        """Whether one of the series' instances describes pixels."""
+        documents = self._series_documents(study_uid, series_uid)
+        return any(one.pixels for _, series in documents for one in series.instances())
+
+    def frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
+        """A frame of an image set that has a row; None when it is not there."""
+        query = select(_SET.c.imageset_pkey).filter_by(datastoreid=datastore_id, imagesetid=image_set_id)
+        with reading(self._engine) as connection:
+            if connection.execute(query).first() is None:
+                return None
+        ref = ImageSetRef(datastore_id, image_set_id)
+        found = self._find(ref)
+        if found is None:
+            return None
+        return self._frames.get(found.ref, lambda: self._frames_of(found.ref)).get(frame_id)
+
+    def _series_documents(
+        self, study_uid: str, series_uid: str
+    ) -> Iterator[tuple[ImageSetRef, SeriesDocument]]:
+        for ref in self.image_sets(study_uid, series_uid):
+            try:
+                document = self._source.document(ref)
+            except UpstreamNotFound:
+                continue
+            if document.study_uid == study_uid:
+                for series in document.series():
+                    if series.series_uid == series_uid:
+                        yield ref, series
+
+    def _find(self, ref: ImageSetRef) -> _Found | None:
+        return self._sets.get(ref, lambda: self._look(ref))
+
+    def _look(self, ref: ImageSetRef) -> _Found | None:
+        """The image set as it is now, None when it is gone; without the right to ask, its latest version."""
+        try:
+            found = self._source.properties(ref)
+        except UpstreamNotFound:
+            return None
+        except UpstreamDenied:
+            return _Found(ref, (False, datetime.min))
+        if found.state == _DELETED:
+            return None
+        return _Found(found.ref, (bool(found.is_primary), naive_utc(found.updated_at) or datetime.min))
+
+    def _frames_of(self, ref: ImageSetRef) -> dict[str, WantedFrame]:
+        try:
+            document = self._source.document(ref)
+        except UpstreamNotFound:
+            return {}
+        instances = (one for series in document.series() for one in series.instances())
+        return {frame.key.frame_id: frame for one in instances for frame in one.wanted_frames()}
+
+
+def aws_totals(connection: Connection) -> dict[str, int]:
+    """How many studies, series and instances the AWS tables hold."""
+    tables = {"studies": aws.study, "series": aws.series, "instances": aws.instance}
+    return {
+        name: connection.execute(select(func.count()).select_from(table)).scalar_one()
+        for name, table in tables.items()
+    }
+
+
+def _image_sets(connection: Connection, study_uid: str, series_uid: str | None) -> list[ImageSetRef]:
+    """The image sets of a study or series by the AWS tables, written last first.
+
+    A series without one may lie in an image set of several series, whose row names but one of them: then
+    all of the study's are candidates.
+    """
+    query: Select[Any] = (
+        select(_SET.c.datastoreid, _SET.c.imagesetid, _SERIES.c.seriesinstanceuid)
+        .select_from(_STUDY.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey))
+        .join(_SET, _SET.c.series_pkey == _SERIES.c.series_pkey)
+        .where(_STUDY.c.studyinstanceuid == study_uid)
+        .order_by(_SET.c.imageset_pkey.desc())
+    )
+    rows = connection.execute(query).all()
+    own = [row for row in rows if row.seriesinstanceuid == series_uid]
+    return [ImageSetRef(row.datastoreid, row.imagesetid) for row in own or rows]
+
+
+def _unknown(connection: Connection, refs: list[ImageSetRef]) -> list[ImageSetRef]:
+    """Those of `refs` that our side tables do not know; all of them where there are no side tables."""
+    try:
+        known = side_reader.known_among(connection, refs)
+    except Exception as error:
+        if not lacks_table(error):
+            raise
+        known = set()
+    return [ref for ref in refs if (ref.datastore_id, ref.image_set_id) not in known]
+
+
+def _record(ref: ImageSetRef, series: SeriesDocument, instance_uid: str) -> InstanceRecord:
+    one = series.instance(instance_uid)
+    return InstanceRecord(
+        study_uid=series.image_set.study_uid,
+        series_uid=series.series_uid,
+        instance_uid=instance_uid,
+        sop_class_uid=text(one.tags, "SOPClassUID") or "",
+        image_set=ref,
+        transfer_syntax_uid=one.transfer_syntax_uid,
+        pixels=one.pixels,
+        frames=one.wanted_frames(),
+        modality=text(series.tags, "Modality"),
+        instance_number=integer(one.tags, "InstanceNumber"),
+    )

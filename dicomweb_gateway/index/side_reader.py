@@ -1,0 +1,85 @@
+"""Lookups in our side tables, in a transaction that the caller holds."""
+
+from typing import Any, NamedTuple
+
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+
+from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.image_set_rows import is_set
+
+_SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
+_FRAME, _SET = side.gateway_frame, side.gateway_imageset
+
+
+class OrderedSeries(NamedTuple):
+    """A series in the order of Q-37: by number, missing last, then by UID."""
+
+    order: int
+    series_uid: str
+
+
+def below(study_uid: str, series_uid: str | None) -> ColumnElement[bool]:
+    """The condition that picks a study or one series of it."""
+    study = _SERIES.c.study_uid == study_uid
+    return study if series_uid is None else and_(study, _SERIES.c.series_uid == series_uid)
+
+
+def study_series(connection: Connection, study_uid: str) -> list[OrderedSeries]:
+    """The series of a study that have instances, in order."""
+    query = (
+        select(func.min(_SERIES.c.series_order).label("number"), _SERIES.c.series_uid)
+        .where(_SERIES.c.study_uid == study_uid, _has_instances())
+        .group_by(_SERIES.c.series_uid)
+        .order_by("number", _SERIES.c.series_uid)
+    )
+    return [OrderedSeries(row.number, row.series_uid) for row in connection.execute(query)]
+
+
+def image_sets(connection: Connection, study_uid: str, series_uid: str | None) -> list[ImageSetRef]:
+    """The image sets that give the instances of a study or series, at their indexed versions."""
+    query: Select[Any] = (
+        select(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
+        .select_from(_INSTANCE)
+        .join(_SERIES)
+        .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
+        .where(_SET.c.state == side.ACTIVE, below(study_uid, series_uid))
+        .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
+        .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
+    )
+    rows = connection.execute(query)
+    return [ImageSetRef(row.datastoreid, row.imagesetid, str(row.version)) for row in rows]
+
+
+def known_among(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[str, str]]:
+    """(data store, image set) of those of `refs` that our side tables know, whatever their version."""
+    ids = [ref.image_set_id for ref in refs]
+    query = select(_SET.c.datastoreid, _SET.c.imagesetid).where(_SET.c.imagesetid.in_(ids))
+    return {(row.datastoreid, row.imagesetid) for row in connection.execute(query)} if ids else set()
+
+
+def modalities_with_pixels(connection: Connection, study_uid: str) -> dict[str, str | None]:
+    """The series of a study that have pixels, and their modalities."""
+    pixels = exists().where(
+        _INSTANCE.c.series_key == _SERIES.c.series_key, _INSTANCE.c.pixel_keyword.is_not(None)
+    )
+    query = select(_SERIES.c.series_uid, _SERIES.c.modality).where(_SERIES.c.study_uid == study_uid, pixels)
+    return {row.series_uid: row.modality for row in connection.execute(query)}
+
+
+def frame(connection: Connection, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
+    """A frame of an image set; None when the side tables do not know it there."""
+    query = (
+        select(_INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample)
+        .select_from(_FRAME)
+        .join(_INSTANCE)
+        .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
+        .where(_FRAME.c.frameid == frame_id, is_set(datastore_id, image_set_id))
+    )
+    row = connection.execute(query).first()
+    return None if row is None else WantedFrame(FrameKey(datastore_id, image_set_id, frame_id), *row)
+
+
+def _has_instances() -> ColumnElement[bool]:
+    active = and_(_INSTANCE.c.imageset_key == _SET.c.imageset_key, _SET.c.state == side.ACTIVE)
+    return exists().where(_INSTANCE.c.series_key == _SERIES.c.series_key, active)
