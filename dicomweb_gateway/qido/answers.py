@@ -40,6 +40,8 @@ INSTANCE_IF_KNOWN = ("00080201", "00280008", "00280010", "00280011", "00280100")
 _CHARACTER_SET = "00080005"
 _AVAILABILITY = "00080056"
 _AVAILABLE_SYNTAXES = "00083002"
+_ONLINE = element("CS", ["ONLINE"])
+_ISO_IR_192 = element("CS", [UTF8])
 
 
 def study_part(
@@ -54,7 +56,7 @@ def study_part(
     return {
         **_required(attributes, STUDY_ATTRIBUTES),
         **_known(attributes, STUDY_IF_KNOWN),
-        _AVAILABILITY: element("CS", ["ONLINE"]),
+        _AVAILABILITY: _ONLINE,
         **({"00080061": element("CS", known)} if known else {}),
         "0020000D": element("UI", [uid]),
         "00201206": element("IS", [series]),
@@ -83,7 +85,7 @@ def instance_part(
     return {
         **_required(attributes, INSTANCE_ATTRIBUTES),
         **_known(attributes, INSTANCE_IF_KNOWN),
-        _AVAILABILITY: element("CS", ["ONLINE"]),
+        _AVAILABILITY: _ONLINE,
         _AVAILABLE_SYNTAXES: element("UI", available_syntaxes(stored_syntax, has_frames)),
         "00080018": element("UI", [uid]),
         "0020000D": element("UI", [study_uid]),
@@ -113,7 +115,7 @@ def finished(
     an included attribute belongs to a lower level shows in its absence there (Q-29). `include_all` adds all
     of the answered level (Q-31). What the parts say is never replaced.
     """
-    answer: JsonObject = {_CHARACTER_SET: element("CS", [UTF8])}
+    answer: JsonObject = {_CHARACTER_SET: _ISO_IR_192}
     for attributes in levels:
         answer |= {key: attributes[key] for key in _keys(include) if key in attributes}
     if include_all:

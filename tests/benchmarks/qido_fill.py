@@ -138,6 +138,8 @@ def fill(url: str, studies: int) -> None:
     templates = Templates()
     with connection.cursor() as cursor:
         cursor.execute("SET foreign_key_checks = 0, unique_checks = 0")
+        # statistics from few random pages would make the choice of plans a matter of luck
+        cursor.execute("SET GLOBAL innodb_stats_persistent_sample_pages = 1000")
         for table, make in tables(templates, studies):
             load(cursor, table, make)
         for table in aws.metadata.sorted_tables:
