@@ -110,6 +110,9 @@ gateway_study = _table(
     Index("gateway_study_latest", "is_main", "studydate", "studytime", "study_uid"),
     Index("gateway_study_patientid", "patientid"),
     Index("gateway_study_accessionnumber", "accessionnumber"),
+    Index("gateway_study_studyid", "studyid"),
+    Index("gateway_study_birthdate", "patientbirthdate"),
+    Index("gateway_study_description", "studydescription"),
 )
 
 gateway_person_name = _table(

@@ -43,7 +43,7 @@ _GIVEN = [
     "Mia", "Noah", "Olga", "Paul", "Rosa", "Sven", "Thea", "Udo", "Vera", "Willi", "Zoe", "José",
 ]  # fmt: skip
 
-Row = tuple[Any, ...]
+_REGIONS = ["Chest", "Abdomen", "Head", "Knee", "Spine", "Pelvis", "Hand", "Heart", "Neck", "Hip"]
 
 
 def noise(*words: object) -> int:
@@ -75,6 +75,19 @@ def accession(study: int) -> str:
     return f"ACC{study:09d}"
 
 
+def study_id(study: int) -> str:
+    return f"S{study % 100_000}"
+
+
+def description(study: int) -> str:
+    mix = noise("description", study)
+    return f"{_REGIONS[mix % len(_REGIONS)]} protocol {mix // 7 % 500}"
+
+
+def birth_date(patient: int) -> dt.date:
+    return dt.date(1930, 1, 1) + dt.timedelta(days=noise("birth", patient) % 32_000)
+
+
 def modalities(study: int) -> list[str]:
     """Of its three series."""
     main = RARE if study % RARE_EVERY == RARE_EVERY // 2 else MODALITIES[noise("modality", study) % 100]
@@ -98,12 +111,12 @@ class Templates:
             "@uid@",
             {"@series@": {"@instance@": slice_}},
             patient={
-                "PatientID": "@pid@", "PatientName": "@name@", "PatientBirthDate": "19600504",
+                "PatientID": "@pid@", "PatientName": "@name@", "PatientBirthDate": "19020304",
                 "PatientSex": "O",
             },
             study={
-                "StudyDate": "19010203", "StudyTime": "040506", "AccessionNumber": "@acc@", "StudyID": "1",
-                "StudyDescription": "CHEST ROUTINE", "ReferringPhysicianName": "Roe^Richard",
+                "StudyDate": "19010203", "StudyTime": "040506", "AccessionNumber": "@acc@",
+                "StudyID": "@sid@", "StudyDescription": "@desc@", "ReferringPhysicianName": "Roe^Richard",
             },
             series_tags={
                 "Modality": "@modality@", "SeriesNumber": "77777", "SeriesDescription": "AXIAL 2.5",
@@ -124,6 +137,7 @@ class Templates:
 
 def _pattern(text: str) -> str:
     text = text.replace("%", "%%").replace("19010203", "%(date)s").replace("040506", "%(time)s")
+    text = text.replace("19020304", "%(birth)s")
     return re.sub("@([a-z]+)@", r"%(\1)s", text).replace("77777", "%(number)s")
 
 
@@ -174,7 +188,7 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
         for n in patients:
             yield {
                 "patient_pkey": n + 1, "issuer_pkey": 1, "patientid": patient_id(n),
-                "patientname": patient_name(n), "patientbirthdate": "1960-05-04", "patientsex": "O",
+                "patientname": patient_name(n), "patientbirthdate": birth_date(n), "patientsex": "O",
             }  # fmt: skip
 
     def aws_studies() -> Iterator[dict[str, Any]]:
@@ -182,8 +196,9 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
             date, clock = moment(n, studies)
             yield {
                 "study_pkey": n, "patient_pkey": patient_of(n) + 1, "studyinstanceuid": study_uid(n),
-                "accessionnumber": accession(n), "studyid": "1", "studydate": date, "studytime": clock,
-                "studydescription": "CHEST ROUTINE", "referringphysicianname": "Roe^Richard",
+                "accessionnumber": accession(n), "studyid": study_id(n), "studydate": date,
+                "studytime": clock, "studydescription": description(n),
+                "referringphysicianname": "Roe^Richard",
                 "numberofstudyrelatedseries": 3, "numberofstudyrelatedinstances": 3 * number_of_instances(n),
             }  # fmt: skip
 
@@ -208,7 +223,9 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
     def side_studies() -> Iterator[dict[str, Any]]:
         for n in everything:
             date, clock = moment(n, studies)
+            born = birth_date(patient_of(n))
             facts = {
+                "sid": study_id(n), "desc": description(n), "birth": f"{born:%Y%m%d}",
                 "uid": study_uid(n), "pid": patient_id(patient_of(n)), "acc": accession(n),
                 "name": patient_name(patient_of(n)), "date": f"{date:%Y%m%d}", "time": f"{clock:%H%M%S}",
             }  # fmt: skip
@@ -218,6 +235,7 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
                 "is_main": 1, "imageset_key": 3 * n - 2, "patientid": facts["pid"], "studydate": date,
                 "studytime": clock, "accessionnumber": facts["acc"], "series_count": 3,
                 "instance_count": 3 * number_of_instances(n), "attributes": templates.study % facts,
+                "studyid": facts["sid"], "studydescription": facts["desc"], "patientbirthdate": born,
             }  # fmt: skip
 
     def side_names() -> Iterator[dict[str, Any]]:
