@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
@@ -14,8 +13,8 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
@@ -87,7 +86,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     return Services(
         config=config,
         archive=Archive(index, documents, pool, Prefetcher(index, pool) if settings.prefetch else None),
-        search=partial(search, engine),
+        search=IndexSearch(engine),
         health=health.report,
     )
 
