@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 from dicomweb_gateway.bootstrap import make_image_set_store
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied
-from dicomweb_gateway.index.migrate import current_revision, head_revision
-from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.index.known import index_counts
+from dicomweb_gateway.index.migrate import current_revision, head_revision, is_made_by_aws
+from dicomweb_gateway.index.missing_ddl import missing_ddl
 from dicomweb_gateway.settings import Settings
 
 _FREE_BYTES = 1 << 30
@@ -26,6 +27,7 @@ def run_checks(settings: Settings) -> list[CheckResult]:
     """Every check, each in its own right: one that fails keeps no other from running."""
     return [
         _schema(settings),
+        *_missing(settings),
         _index(settings),
         _credentials(settings),
         _upstream(settings),
@@ -43,13 +45,24 @@ def _schema(settings: Settings) -> CheckResult:
     embedded = settings.index_url.startswith("sqlite")
     if current == wanted:
         return CheckResult("schema", True, f"revision {current}")
+    if current is None and not embedded and is_made_by_aws(settings.index_url):
+        return CheckResult("schema", True, "the AWS project's tables alone: they are read as they are")
     advice = "made at the first start" if embedded else "run `dicomweb-gateway db upgrade`"
     return CheckResult("schema", embedded, f"revision {current or 'none'}, needs {wanted}: {advice}")
 
 
+def _missing(settings: Settings) -> list[CheckResult]:
+    """What an administrator may add to the database, each with what it gains; works without it too."""
+    try:
+        lines = missing_ddl(settings.index_url)
+    except GatewayError:
+        return []
+    return [CheckResult("missing", True, f"{line.statement}; gains: {line.gain}") for line in lines]
+
+
 def _index(settings: Settings) -> CheckResult:
     try:
-        counts = IndexWriter(settings.index_url).counts()
+        counts = index_counts(settings.index_url)
     except GatewayError as error:
         return CheckResult("index", False, str(error))
     return CheckResult("index", True, ", ".join(f"{value} {name}" for name, value in counts.items()))

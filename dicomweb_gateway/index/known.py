@@ -2,8 +2,11 @@
 
 from sqlalchemy import Engine, select
 
+from dicomweb_gateway.errors import IndexUnavailable
+from dicomweb_gateway.index import mains
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.engine import reading
+from dicomweb_gateway.index.aws_reader import aws_totals
+from dicomweb_gateway.index.engine import lacks_table, make_engine, reading
 
 _TABLE = side.gateway_imageset
 
@@ -22,3 +25,21 @@ def data_store_ids(engine: Engine) -> list[str]:
     query = select(_TABLE.c.datastoreid).distinct().order_by(_TABLE.c.datastoreid)
     with reading(engine) as connection:
         return list(connection.execute(query).scalars())
+
+
+def index_counts(url: str) -> dict[str, int]:
+    """Numbers of `studies`, `series` and `instances` in the index at `url`, by the AWS tables without ours.
+
+    Raises IndexUnavailable.
+    """
+    engine = make_engine(url, pool_size=1)
+    try:
+        with reading(engine) as connection:
+            return mains.totals(connection)
+    except IndexUnavailable as error:
+        if not lacks_table(error.__cause__):
+            raise
+        with reading(engine) as connection:
+            return aws_totals(connection)
+    finally:
+        engine.dispose()
