@@ -7,7 +7,18 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
 
 FLOORS = [
-    {"cli", "cli_common", "cli_index", "__main__", "bootstrap", "app", "settings", "checks", "service"},
+    {
+        "cli",
+        "cli_common",
+        "cli_index",
+        "aws_lambda",
+        "__main__",
+        "bootstrap",
+        "app",
+        "settings",
+        "checks",
+        "service",
+    },
     {"routes"},
     {"web"},
     {"workflow"},
