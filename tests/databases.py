@@ -56,12 +56,12 @@ class PrivateMariaDb:
 
     def install(self) -> None:
         """Make the empty data directory."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._temporary.mkdir(parents=True, exist_ok=True)
         program = find_program("mariadb-install-db")
         assert program is not None, "mariadb-install-db is missing beside mariadbd"
         flags = ["--auth-root-authentication-method=normal", "--skip-test-db", "--skip-name-resolve"]
         with (self._folder / "install.log").open("wb") as log:
-            command = [program, "--no-defaults", *self._user(), f"--datadir={self._data}", *flags]
+            command = [program, "--no-defaults", *self._user(), *self._places(), *flags]
             done = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False)
         assert done.returncode == 0, (self._folder / "install.log").read_text(errors="replace")
 
@@ -70,7 +70,7 @@ class PrivateMariaDb:
         program = find_program("mariadbd")
         assert program is not None
         command = [
-            *(program, "--no-defaults", *self._user(), f"--datadir={self._data}"),
+            *(program, "--no-defaults", *self._user(), *self._places()),
             *("--socket=socket", f"--pid-file={self._folder / 'pid'}"),
             *("--bind-address=127.0.0.1", f"--port={self.port}", *_CARELESS, *options),
         ]
@@ -108,8 +108,12 @@ class PrivateMariaDb:
         engine.dispose()
 
     @property
-    def _data(self) -> Path:
-        return self._folder / "data"
+    def _temporary(self) -> Path:
+        return self._folder / "tmp"
+
+    def _places(self) -> list[str]:
+        # Two servers that share a folder for temporary tables, as /tmp, may take each other's away.
+        return [f"--datadir={self._folder / 'data'}", f"--tmpdir={self._temporary}"]
 
     @staticmethod
     def _user() -> list[str]:
