@@ -1,15 +1,9 @@
 """One image set's metadata document into index rows, in one transaction, as often as one likes."""
 
-import random
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, delete
-from sqlalchemy.exc import DataError
 
 from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
@@ -17,7 +11,6 @@ from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import aws_writer, ledger, mains, side_writer, tombstones
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.engine import WRITE_TRIES, index_errors, is_contention, writing
 from dicomweb_gateway.index.image_set_rows import (
     StoredSet,
     find_set,
@@ -28,11 +21,7 @@ from dicomweb_gateway.index.image_set_rows import (
     put_set,
     sets_of_study,
 )
-
-Result = TypeVar("Result")
-
-BACKOFF = 0.02
-"""Seconds that a writer waits at most after its first failed try; each further try waits longer."""
+from dicomweb_gateway.index.retrying import retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +58,7 @@ def index_image_set(
     """
     if not document.study_uid:
         raise UpstreamFailed(f"the metadata of image set {document.image_set_id} names no study")
-    return _retried(
+    return retried(
         engine, lambda connection: _index(connection, document, version, is_primary, naive_utc(updated_at))
     )
 
@@ -79,7 +68,7 @@ def remove_image_set(engine: Engine, datastore_id: str, image_set_id: str) -> li
 
     Unknown image sets are no error. Raises IndexUnavailable.
     """
-    return _retried(engine, lambda connection: _remove(connection, datastore_id, image_set_id))
+    return retried(engine, lambda connection: _remove(connection, datastore_id, image_set_id))
 
 
 def _index(
@@ -185,29 +174,3 @@ def _heirs(connection: Connection, own: StoredSet) -> list[ImageSetRef]:
     sharing = {key for key, uid in links if uid in series}
     ranked = sorted(sets.values(), key=lambda one: one.rank, reverse=True)
     return [one.ref for number, one in enumerate(ranked) if number == 0 or one.imageset_key in sharing]
-
-
-def _retried(engine: Engine, write: Callable[[Connection], Result]) -> Result:
-    """`write` in a transaction of its own, tried again when another writer got in its way.
-
-    Values that the database refuses are the document's fault (UpstreamFailed), not the index's.
-    """
-    with index_errors(), _refused_values():
-        for attempt in range(1, WRITE_TRIES):
-            try:
-                with writing(engine) as connection:
-                    return write(connection)
-            except Exception as error:
-                if not is_contention(error):
-                    raise
-            time.sleep(random.uniform(0, BACKOFF * attempt))  # noqa: S311 - spreads writers, hides nothing
-        with writing(engine) as connection:
-            return write(connection)
-
-
-@contextmanager
-def _refused_values() -> Iterator[None]:
-    try:
-        yield
-    except DataError as error:
-        raise UpstreamFailed("the index does not take values of this image set") from error

@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from dicomweb_gateway.index.engine import index_errors, reading, writing
+from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.image_set_rows import naive_utc
 from dicomweb_gateway.index.ledger_tables import REASON_LENGTH, gateway_failure, gateway_sync
+from dicomweb_gateway.index.retrying import retried
 from dicomweb_gateway.index.tombstones import clear_old
 
 
@@ -41,13 +42,14 @@ def note_failure(engine: Engine, ref: ImageSetRef, reason: str) -> None:
     table, now = gateway_failure, naive_utc(datetime.now(UTC))
     version = int(ref.version_id) if ref.version_id else None
     values = {"version": version, "reason": reason[:REASON_LENGTH], "last_at": now}
-    with index_errors(), writing(engine) as connection:
-        attempts = connection.execute(select(table.c.attempts).where(_is(ref))).scalar()
-        if attempts is None:
+
+    def write(connection: Connection) -> None:
+        again = update(table).where(_is(ref)).values(**values, attempts=table.c.attempts + 1)
+        if connection.execute(again).rowcount == 0:
             row = {"datastoreid": ref.datastore_id, "imagesetid": ref.image_set_id, "first_at": now}
             connection.execute(insert(table).values(**row, **values, attempts=1))
-        else:
-            connection.execute(update(table).where(_is(ref)).values(**values, attempts=attempts + 1))
+
+    retried(engine, write)
 
 
 def forget_failure(connection: Connection, datastore_id: str, image_set_id: str) -> None:
@@ -69,18 +71,24 @@ def sync_started(engine: Engine, datastore_id: str) -> None:
     table = gateway_sync
     numbers = {"indexed": 0, "unchanged": 0, "removed": 0, "failed": 0}
     row = {"datastoreid": datastore_id, "started_at": naive_utc(datetime.now(UTC)), **numbers}
-    with index_errors(), writing(engine) as connection:
+
+    def write(connection: Connection) -> None:
         connection.execute(delete(table).where(table.c.datastoreid == datastore_id))
         connection.execute(insert(table).values(row))
+
+    retried(engine, write)
 
 
 def sync_completed(engine: Engine, datastore_id: str, numbers: dict[str, int]) -> None:
     """Note that it ended, with its `indexed`, `unchanged`, `removed` and `failed`; old tombstones go."""
     table = gateway_sync
     values: dict[str, Any] = {"completed_at": naive_utc(datetime.now(UTC)), **numbers}
-    with index_errors(), writing(engine) as connection:
+
+    def write(connection: Connection) -> None:
         connection.execute(update(table).where(table.c.datastoreid == datastore_id).values(values))
         clear_old(connection)
+
+    retried(engine, write)
 
 
 def sync_runs(engine: Engine) -> list[SyncRun]:

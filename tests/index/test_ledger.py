@@ -1,5 +1,6 @@
 """Failures, tombstones, synchronisations and what `index status` makes of them."""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -114,3 +115,13 @@ def test_status_counts_states_failures_and_names_conflicts(engine):
     }
     assert found["image_sets"] == {"active": 2, "stale": 1}
     assert found["conflicting"] == {"1.2.1": [f"{STORE}/{hex_id('b')} (primary)", f"{STORE}/{hex_id('a')}"]}
+
+
+def test_several_writers_of_one_failure(engine):
+    ref = ImageSetRef(STORE, hex_id("a"), "1")
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda number: ledger.note_failure(engine, ref, f"reason {number}"), range(16)))
+        list(pool.map(lambda _: ledger.sync_started(engine, STORE), range(16)))
+    [found] = ledger.failures(engine)
+    assert found.attempts == 16
+    assert len(ledger.sync_runs(engine)) == 1
