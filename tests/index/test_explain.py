@@ -23,6 +23,9 @@ ROUNDS = 3
 WHOLE_INDEX = {"PatientName *infix*": {"gateway_person_name", "gateway_name"}}
 """Shapes that may read all of an index (not the rows) of these tables."""
 
+ALIKE = {"any_series: gateway_series_modality": "any_series: gateway_series_study_modality"}
+"""Both hold study and modality and find the series of one study equally fast: MariaDB takes either."""
+
 
 @pytest.fixture(scope="module")
 def bare(mariadb_server: str) -> Iterator[BareSql]:
@@ -46,6 +49,10 @@ def plans(bare: BareSql, shape: Shape) -> list[list[dict[str, str | None]]]:
     return found
 
 
+def alike(used: list[str]) -> set[str]:
+    return {ALIKE.get(one, one) for one in used}
+
+
 @pytest.mark.parametrize("shape", shapes(STUDIES), ids=lambda shape: shape.name)
 def test_no_shape_reads_all_rows_of_a_table(bare: BareSql, shape: Shape) -> None:
     for plan in plans(bare, shape):
@@ -62,7 +69,7 @@ def test_indexes_are_the_golden_ones(bare: BareSql, shape: Shape) -> None:
     if os.environ.get("WRITE_GOLDEN"):
         golden[shape.name] = used
         GOLDEN.write_text(json.dumps(golden, indent=1, sort_keys=True) + "\n")
-    assert golden[shape.name] == used
+    assert alike(golden[shape.name]) == alike(used)
 
 
 def test_a_scan_would_be_seen(bare: BareSql) -> None:
