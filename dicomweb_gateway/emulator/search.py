@@ -51,7 +51,7 @@ def parse_search(body: Any) -> Search:
     sort = body.get("sort") or {}
     field = sort.get("sortField", "updatedAt") if isinstance(sort, dict) else None
     order = sort.get("sortOrder", "DESC") if isinstance(sort, dict) else None
-    if field not in _SORT_COLUMNS or order not in ("ASC", "DESC"):
+    if not isinstance(field, str) or field not in _SORT_COLUMNS or order not in ("ASC", "DESC"):
         raise InvalidRequest(
             f"sort must have a sortField of {', '.join(_SORT_COLUMNS)} and sortOrder ASC or DESC"
         )
