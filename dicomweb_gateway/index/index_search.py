@@ -1,89 +1,118 @@
-"""Searching in whatever tables the database has: ours, or those of the AWS project alone."""
+"""Searching whatever tables the database has: ours, those of the AWS project, or both beside each other."""
 
-from dataclasses import replace
-from typing import Any
+import threading
+import time
+from collections.abc import Collection
 
-from sqlalchemy import Connection, Engine, event, func, select
+from sqlalchemy import Connection, Engine, func, inspect, select, text
+from sqlalchemy.exc import DBAPIError
 
-from dicomweb_gateway.dicom.json_model import JsonObject, element
-from dicomweb_gateway.errors import IndexUnavailable
+from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_values import stored_values
-from dicomweb_gateway.index.aws_views import over_aws_tables
-from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.aws_columns import has_groups
+from dicomweb_gateway.index.aws_search import AwsSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.search import SearchResult, search
+from dicomweb_gateway.index.search_tables import SearchTables
+from dicomweb_gateway.index.side_search import SideSearch
+from dicomweb_gateway.index.unknown_rows import UnknownRows, extent, unknown_rows
 from dicomweb_gateway.qido.expression import QidoQuery
-
-_STUDY_UID, _SERIES_UID = "0020000D", "0020000E"
-_LISTS = {"00080008": "CS", "00281050": "DS", "00281051": "DS"}
-"""Elements whose column may hold a list as Python writes it (flaw 2)."""
 
 
 class IndexSearch:
     """Answers searches; `engine` leads to an index with our side tables, or to one without any.
 
-    Without them the AWS columns are searched: answers hold what those columns hold, keys that have no column
-    find nothing, and names are matched without regard to case only as far as the database folds it.
+    What our side tables know is answered from there. What only the AWS Lambda wrote is found by the keys
+    that its columns hold and answered with what they hold; where it wrote everything, another key raises
+    InvalidRequest. `stores`: data stores that are searched, None for all. `trust_seconds`: how long facts
+    about the whole of the AWS tables are believed.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(
+        self, engine: Engine, stores: Collection[str] | None = None, trust_seconds: float = 10
+    ) -> None:
         self._engine = engine
-        self._aws = engine.execution_options()
-        event.listen(self._aws, "before_cursor_execute", _rewritten, retval=True)
+        self._stores = stores
+        self._names = NameCollation(trust_seconds)
+        self._can_be_aws = engine.dialect.name != "sqlite"
 
     def __call__(self, query: QidoQuery) -> SearchResult:
-        """All that matches `query`, one page of it; see `search.search`."""
-        try:
-            return search(self._engine, query)
-        except IndexUnavailable as error:
-            if self._engine.dialect.name == "sqlite" or not lacks_table(error.__cause__):
-                raise
-        result = search(self._aws, query)
+        """All that matches `query`, one page of it; see `search.search`. Raises IndexUnavailable too."""
         with reading(self._engine) as connection:
-            return replace(result, rows=_mended(connection, result.rows))
+            return search(connection, self._sources(connection, query), query)
+
+    def _sources(self, connection: Connection, query: QidoQuery) -> list[SearchTables]:
+        stores = self._limit(connection)
+        if not self._can_be_aws:
+            return [SideSearch(stores)]
+        try:
+            found = extent(connection, query)
+        except DBAPIError as error:
+            if not lacks_table(error) or inspect(connection).has_table(side.gateway_imageset.name):
+                raise
+            return [self._aws(connection, None, stores)]
+        if not found.ours:
+            return [self._aws(connection, None, stores)]
+        if not found.unknown:
+            return [SideSearch(stores)]
+        unknown = unknown_rows(query, found.unknown)
+        return [SideSearch(stores), self._aws(connection, unknown, stores)]
+
+    def _aws(
+        self, connection: Connection, unknown: UnknownRows | None, stores: Collection[str] | None
+    ) -> AwsSearch:
+        return AwsSearch(lambda: self._names.are_indexed(connection), unknown, stores)
+
+    def _limit(self, connection: Connection) -> Collection[str] | None:
+        """The allowed data stores; None where there are no others in the index, which costs nothing then."""
+        if self._stores is None:
+            return None
+        tables = [side.gateway_imageset, aws.imageset]
+        for table in tables if self._can_be_aws else tables[:1]:
+            others = select(func.count()).select_from(
+                select(table.c.datastoreid)
+                .where(table.c.datastoreid.not_in(sorted(self._stores)))
+                .limit(1)
+                .subquery()
+            )
+            try:
+                if connection.execute(others).scalar_one():
+                    return self._stores
+            except DBAPIError as error:
+                if not lacks_table(error):
+                    raise
+        return None
 
 
-def _rewritten(
-    _connection: Any, _cursor: Any, statement: str, parameters: Any, _context: Any, _many: bool
-) -> tuple[str, Any]:
-    return over_aws_tables(statement), parameters
+class NameCollation:
+    """Whether PatientName can be looked for by its index: asked of the database now and then.
+
+    Any number of threads may ask; a fact that is older than `seconds` is asked for again, by one of them.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._known: bool | None = None
+        self._asked_at = float("-inf")
+
+    def are_indexed(self, connection: Connection) -> bool:
+        """Whether no name has a second component group, and the collation of names knows no case."""
+        with self._lock:
+            if self._known is None or time.monotonic() - self._asked_at > self._seconds:
+                self._known = _knows_no_case(connection) and not _has_groups(connection)
+                self._asked_at = time.monotonic()
+            return self._known
 
 
-def _mended(connection: Connection, rows: list[JsonObject]) -> list[JsonObject]:
-    """The answers with numbers that are counted, not those that the Lambda left (Q-49), and lists read."""
-    studies = {row[_STUDY_UID]["Value"][0] for row in rows if "00201206" in row or "00201208" in row}
-    series = {row[_SERIES_UID]["Value"][0] for row in rows if "00201209" in row}
-    series_of = _counted(connection, aws.study.c.studyinstanceuid, aws.series.c.series_pkey, studies)
-    instances_of = _counted(connection, aws.study.c.studyinstanceuid, aws.instance.c.instance_pkey, studies)
-    in_series = _counted(connection, aws.series.c.seriesinstanceuid, aws.instance.c.instance_pkey, series)
-    counts = (
-        ("00201206", _STUDY_UID, series_of),
-        ("00201208", _STUDY_UID, instances_of),
-        ("00201209", _SERIES_UID, in_series),
+def _knows_no_case(connection: Connection) -> bool:
+    query = text(
+        "SELECT collation_name FROM information_schema.columns WHERE table_schema = DATABASE() "
+        "AND table_name = 'patient' AND column_name = 'patientname'"
     )
-    return [_mended_row(row, counts) for row in rows]
+    return str(connection.execute(query).scalar() or "").lower().endswith("_ci")
 
 
-def _mended_row(row: JsonObject, counts: Any) -> JsonObject:
-    changed = {
-        tag: element("IS", [numbers.get(row[uid]["Value"][0], 0)])
-        for tag, uid, numbers in counts
-        if tag in row
-    }
-    for tag, vr in _LISTS.items():
-        if row.get(tag, {}).get("Value"):
-            changed[tag] = element(vr, stored_values(row[tag]["Value"][0]))
-    return {**row, **changed}
-
-
-def _counted(connection: Connection, uid: Any, key: Any, uids: set[str]) -> dict[str, int]:
-    """How many different `key`s there are below each of `uids`."""
-    tables = aws.study.outerjoin(aws.series, aws.series.c.study_pkey == aws.study.c.study_pkey).outerjoin(
-        aws.instance, aws.instance.c.series_pkey == aws.series.c.series_pkey
-    )
-    found: dict[str, int] = {}
-    for some in portions(uids):
-        query = select(uid, func.count(key.distinct())).select_from(tables).where(uid.in_(some)).group_by(uid)
-        found.update((row[0], row[1]) for row in connection.execute(query))
-    return found
+def _has_groups(connection: Connection) -> bool:
+    name = aws.patient.c.patientname
+    return connection.execute(select(name).where(has_groups(name)).limit(1)).first() is not None

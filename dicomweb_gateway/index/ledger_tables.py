@@ -7,11 +7,10 @@
 Nothing here is needed for answering searches.
 """
 
-from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, String, Table
+from sqlalchemy import BigInteger, Column, DateTime, Index, Integer, String
 from sqlalchemy.dialects import mysql
-from sqlalchemy.sql.schema import SchemaItem
 
-from dicomweb_gateway.index.tables import metadata
+from dicomweb_gateway.index.tables import side_table
 
 REASON_LENGTH = 1024
 """Characters of a failure's reason that are kept."""
@@ -19,18 +18,7 @@ REASON_LENGTH = 1024
 _Stamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
 
 
-def _table(name: str, *items: SchemaItem) -> Table:
-    return Table(
-        name,
-        metadata,
-        *items,
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
-    )
-
-
-gateway_failure = _table(
+gateway_failure = side_table(
     "gateway_failure",
     Column("datastoreid", String(64), primary_key=True),
     Column("imagesetid", String(64), primary_key=True),
@@ -41,7 +29,7 @@ gateway_failure = _table(
     Column("last_at", _Stamp, nullable=False),
 )
 
-gateway_tombstone = _table(
+gateway_tombstone = side_table(
     "gateway_tombstone",
     Column("study_uid", String(64), primary_key=True),
     Column("series_uid", String(64), primary_key=True),
@@ -50,7 +38,7 @@ gateway_tombstone = _table(
     Index("gateway_tombstone_removed", "removed_at"),
 )
 
-gateway_sync = _table(
+gateway_sync = side_table(
     "gateway_sync",
     Column("datastoreid", String(64), primary_key=True),
     Column("started_at", _Stamp, nullable=False),

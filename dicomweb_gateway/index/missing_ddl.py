@@ -13,6 +13,7 @@ from dicomweb_gateway.index.engine import index_errors, make_engine
 GAINS = {
     "patient_patientid": "PatientID without reading all patients",
     "patient_patientname": "PatientName without reading all patients",
+    "patient_birthdate": "PatientBirthDate without reading all patients",
     "study_accessionnumber": "AccessionNumber without reading all studies",
     "study_date_time_uid": "latest studies first, and StudyDate, without sorting all studies",
     "series_study_modality": "ModalitiesInStudy of the studies of a page",

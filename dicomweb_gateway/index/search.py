@@ -1,47 +1,25 @@
 """Runs a QidoQuery: the page of keys first, then the rows of that page, then DICOM JSON."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-from sqlalchemy import Connection, Engine, Row, select
+from sqlalchemy import Connection, Row, Select, literal, select, union_all
 
 from dicomweb_gateway.dicom.json_model import JsonObject
-from dicomweb_gateway.errors import PayloadTooLarge
-from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.compiler import (
-    joined,
-    key_column,
+    matching,
     number_of_matches,
     order,
+    order_keys,
     page_of_keys,
     some_matches,
 )
-from dicomweb_gateway.index.engine import reading
-from dicomweb_gateway.qido.answers import finished, instance_part, series_part, study_part
-from dicomweb_gateway.qido.expression import QidoQuery
-
-_STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
-
-_STUDY_COLUMNS = (
-    _STUDY.c.study_uid,
-    _STUDY.c.series_count,
-    _STUDY.c.instance_count.label("study_instances"),
-    _STUDY.c.attributes.label("study_attributes"),
-)
-_SERIES_COLUMNS = (
-    _SERIES.c.series_uid,
-    _SERIES.c.instance_count.label("series_instances"),
-    _SERIES.c.attributes.label("series_attributes"),
-)
-_INSTANCE_COLUMNS = (
-    _INSTANCE.c.instance_uid,
-    _INSTANCE.c.transfer_syntax_uid,
-    _INSTANCE.c.pixel_keyword,
-    _INSTANCE.c.attributes.label("instance_attributes"),
-)
+from dicomweb_gateway.index.search_plan import look_into
+from dicomweb_gateway.index.search_tables import SearchTables
+from dicomweb_gateway.qido.expression import Condition, IsEmpty, QidoQuery
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,92 +38,115 @@ class SearchResult:
     warnings: tuple[str, ...]
 
 
-def search(engine: Engine, query: QidoQuery) -> SearchResult:
-    """All that matches `query`, one page of it.
+def search(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> SearchResult:
+    """All that matches `query` in `sources`, one page of it; no resource may stand in two sources.
 
-    Raises PayloadTooLarge where Q-39 asks for it, IndexUnavailable when the database does not answer.
+    Raises InvalidRequest for what none of them can match, PayloadTooLarge where Q-39 asks for it.
     """
-    with reading(engine) as connection:
-        _refuse_too_many(connection, query)
-        # One more than the page tells whether there is more, for the price of a row.
-        rows = _rows(connection, query, query.page + 1) if query.page else []
-        more, rows = len(rows) > query.page, rows[: query.page]
-        total = _total(connection, query, len(rows), more)
-        modalities = _modalities(connection, {row.study_uid for row in rows}) if _shows_study(query) else {}
+    able = [tables for tables in sources if all(map(tables.holds, _needed(query, sources)))]
+    if not able:
+        raise InvalidRequest(f"{_unheld(query, sources)}: this index does not hold the attribute")
+    _refuse_too_many(connection, able, query)
+    # One more than the page tells whether there is more, for the price of a row.
+    rows = _page(connection, able, query, query.page + 1) if query.page else []
+    more, rows = len(rows) > query.page, rows[: query.page]
+    total = _total(connection, able, query, len(rows), more)
     remaining = max(0, total - query.offset - len(rows)) if total is not None else 0
     warnings = query.warnings
     if remaining > 0:
         text = f"There are {remaining} additional results that can be requested"
         warnings = (text, *warnings)
-    return SearchResult([_answer(query, row, modalities) for row in rows], total, remaining, warnings)
+    return SearchResult(_answers(connection, able, query, rows), total, remaining, warnings)
 
 
-def _refuse_too_many(connection: Connection, query: QidoQuery) -> None:
+Found = tuple[SearchTables, Row[Any]]
+"""A row and where it was found."""
+
+
+def _needed(query: QidoQuery, sources: Sequence[SearchTables]) -> list[Condition]:
+    """What a source must hold: keys always; what is sorted by may be unknown to some, not to all."""
+    sorts = [IsEmpty(key.attribute) for key in query.order] if len(sources) == 1 else []
+    return [*query.conditions, *sorts]
+
+
+def _unheld(query: QidoQuery, sources: Sequence[SearchTables]) -> str:
+    """The first attribute that no source holds."""
+    for condition in _needed(query, sources):
+        if not any(tables.holds(condition) for tables in sources):
+            attribute = getattr(condition, "attribute", None)
+            return "a key" if attribute is None else str(attribute.keyword)
+    return "a combination of keys"
+
+
+def _refuse_too_many(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> None:
     most = query.hard_max_results
     if most is None or query.limit is not None:
         return
-    if connection.execute(some_matches(query, most + 1)).scalar_one() > most:
+    found = sum(connection.execute(some_matches(one, query, most + 1)).scalar_one() for one in sources)
+    if found > most:
         raise PayloadTooLarge(f"more than {most} matches: narrow the query, or page through it with limit")
 
 
-def _rows(connection: Connection, query: QidoQuery, limit: int) -> list[Row[Any]]:
-    page = page_of_keys(query, limit).subquery("page")
-    columns = [*_STUDY_COLUMNS]
-    if query.level != "study":
-        columns += _SERIES_COLUMNS
-    if query.level == "instance":
-        columns += _INSTANCE_COLUMNS
-    statement = joined(query.level, select(*columns))
-    statement = statement.join(page, page.c.key == key_column(query.level)).order_by(*order(query))
-    return list(connection.execute(statement).all())
+def _page(
+    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, limit: int
+) -> list[Found]:
+    if len(sources) > 1:
+        return _page_of_several(connection, sources, query, limit)
+    (tables,) = sources
+    page = page_of_keys(tables, query, limit, look_into(connection, tables, query)).subquery("page")
+    source = tables.source(query.level).join(page, page.c.key == tables.key(query.level))
+    statement = select(*tables.columns(query)).select_from(source).order_by(*order(tables, query))
+    return [(tables, row) for row in connection.execute(statement).all()]
 
 
-def _total(connection: Connection, query: QidoQuery, found: int, more: bool) -> int | None:
+def _page_of_several(
+    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, limit: int
+) -> list[Found]:
+    """The page of the sources' answers put into one order."""
+    parts = [_keys_with_order(tables, query, query.offset + limit) for tables in sources]
+    both = union_all(*parts).subquery("both")
+    keys = [both.c[f"o{number}"] for number in range(len(order_keys(sources[0], query)))]
+    directions = [descending for _, descending in order_keys(sources[0], query)]
+    by = [key.desc() if down else key.asc() for key, down in zip(keys, directions, strict=True)]
+    wanted = select(both.c.source, both.c.key).order_by(*by).limit(limit).offset(query.offset)
+    places = [(row.source, row.key) for row in connection.execute(wanted)]
+    rows: dict[tuple[str, int], Found] = {}
+    for tables in sources:
+        mine = [key for name, key in places if name == tables.name]
+        for some in portions(mine):
+            key = tables.key(query.level)
+            statement = select(key.label("key"), *tables.columns(query)).where(key.in_(some))
+            for row in connection.execute(statement.select_from(tables.source(query.level))):
+                rows[tables.name, row.key] = (tables, row)
+    return [rows[place] for place in places if place in rows]
+
+
+def _keys_with_order(tables: SearchTables, query: QidoQuery, most: int) -> Select[Any]:
+    keys = [(key.label(f"o{number}")) for number, (key, _) in enumerate(order_keys(tables, query))]
+    columns = [literal(tables.name).label("source"), tables.key(query.level).label("key"), *keys]
+    # several rows of one UID differ by their key last of all, here by the place that they have in one source
+    part = matching(tables, query, columns).order_by(*order(tables, query)).limit(most).subquery()
+    return select(part)
+
+
+def _total(
+    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, found: int, more: bool
+) -> int | None:
     """The number of matches: for nothing where the page shows it, counted where it is needed (Q-35)."""
     if not more and query.page and (found or not query.offset):
         return query.offset + found
     capped = more and (query.limit is None or query.limit > query.max_results)
     if query.total_count or capped:
-        total: int = connection.execute(number_of_matches(query)).scalar_one()
-        return total
+        return sum(connection.execute(number_of_matches(one, query)).scalar_one() for one in sources)
     return None
 
 
-def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, set[str]]:
-    modalities: dict[str, set[str]] = {}
-    for uids in portions(study_uids):
-        query = select(_SERIES.c.study_uid, _SERIES.c.modality).distinct()
-        query = query.where(_SERIES.c.study_uid.in_(uids), _SERIES.c.modality.is_not(None))
-        for study_uid, modality in connection.execute(query):
-            modalities.setdefault(study_uid, set()).add(modality)
-    return modalities
-
-
-def _shows_study(query: QidoQuery) -> bool:
-    """Whether rows carry the study answer's attributes (Q-47)."""
-    return query.level == "study" or query.study_uid is None
-
-
-def _shows_series(query: QidoQuery) -> bool:
-    return query.level == "series" or (query.level == "instance" and query.series_uid is None)
-
-
-def _answer(query: QidoQuery, row: Row[Any], modalities: dict[str, set[str]]) -> JsonObject:
-    needs_above = bool(query.include)
-    parts: list[JsonObject] = []
-    levels: list[JsonObject] = []
-    if _shows_study(query) or needs_above:
-        levels.append(orjson.loads(row.study_attributes))
-    if _shows_study(query):
-        found = modalities.get(row.study_uid, ())
-        parts.append(study_part(levels[-1], row.study_uid, found, row.series_count, row.study_instances))
-    if query.level != "study" and (_shows_series(query) or needs_above):
-        levels.append(orjson.loads(row.series_attributes))
-    if _shows_series(query):
-        parts.append(series_part(levels[-1], row.study_uid, row.series_uid, row.series_instances))
-    if query.level == "instance":
-        levels.append(orjson.loads(row.instance_attributes))
-        uids = row.study_uid, row.series_uid, row.instance_uid
-        has_frames = row.pixel_keyword is not None
-        parts.append(instance_part(levels[-1], uids, row.transfer_syntax_uid, has_frames))
-    return finished(parts, levels, query.include, query.include_all)
+def _answers(
+    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, rows: list[Found]
+) -> list[JsonObject]:
+    """The rows as DICOM JSON, in their order."""
+    by_source = {
+        tables.name: iter(tables.answers(connection, query, [row for own, row in rows if own is tables]))
+        for tables in sources
+    }
+    return [next(by_source[tables.name]) for tables, _ in rows]

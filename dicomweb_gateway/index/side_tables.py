@@ -30,14 +30,12 @@ from sqlalchemy import (
     Index,
     Integer,
     String,
-    Table,
     Text,
     UniqueConstraint,
 )
 from sqlalchemy.dialects import mysql
-from sqlalchemy.sql.schema import SchemaItem
 
-from dicomweb_gateway.index.tables import TEXT_LENGTH, Clock, Key, metadata
+from dicomweb_gateway.index.tables import TEXT_LENGTH, Clock, Key, side_table
 
 LOCK_SLOTS = 64
 """Rows of `gateway_lock`; an indexer holds the one that its study falls on."""
@@ -76,18 +74,7 @@ def _uid(name: str) -> Column[str]:
     return Column(name, String(64), nullable=False)
 
 
-def _table(name: str, *items: SchemaItem) -> Table:
-    return Table(
-        name,
-        metadata,
-        *items,
-        mysql_charset="utf8mb4",
-        mysql_collate="utf8mb4_bin",
-        mysql_engine="InnoDB",
-    )
-
-
-gateway_study = _table(
+gateway_study = side_table(
     "gateway_study",
     _key("study_key"),
     _uid("study_uid"),
@@ -115,7 +102,7 @@ gateway_study = _table(
     Index("gateway_study_description", "studydescription"),
 )
 
-gateway_person_name = _table(
+gateway_person_name = side_table(
     "gateway_person_name",
     _owned_by("gateway_study", "study_key", part_of_key=True),
     Column("keyword", String(64), primary_key=True),
@@ -124,7 +111,7 @@ gateway_person_name = _table(
     Index("gateway_person_name_folded", "keyword", "folded"),
 )
 
-gateway_name_word = _table(
+gateway_name_word = side_table(
     "gateway_name_word",
     _owned_by("gateway_study", "study_key", part_of_key=True),
     Column("keyword", String(64), primary_key=True),
@@ -132,7 +119,7 @@ gateway_name_word = _table(
     Index("gateway_name_word_word", "keyword", "word", "study_key"),
 )
 
-gateway_imageset = _table(
+gateway_imageset = side_table(
     "gateway_imageset",
     _key("imageset_key"),
     Column("datastoreid", String(64), nullable=False),
@@ -148,14 +135,14 @@ gateway_imageset = _table(
     Index("gateway_imageset_study", "study_uid"),
 )
 
-gateway_imageset_series = _table(
+gateway_imageset_series = side_table(
     "gateway_imageset_series",
     _owned_by("gateway_imageset", "imageset_key", part_of_key=True),
     Column("series_uid", String(64), primary_key=True),
     Index("gateway_imageset_series_uid", "series_uid"),
 )
 
-gateway_series = _table(
+gateway_series = side_table(
     "gateway_series",
     _key("series_key"),
     _owned_by("gateway_study", "study_key"),
@@ -188,7 +175,7 @@ gateway_series = _table(
     Index("gateway_series_order", "is_main", "series_order", "series_uid"),
 )
 
-gateway_request = _table(
+gateway_request = side_table(
     "gateway_request",
     _owned_by("gateway_series", "series_key", part_of_key=True),
     Column("item", Integer, primary_key=True, autoincrement=False),
@@ -198,7 +185,7 @@ gateway_request = _table(
     Index("gateway_request_procedure", "requestedprocedureid"),
 )
 
-gateway_instance = _table(
+gateway_instance = side_table(
     "gateway_instance",
     _key("instance_key"),
     _owned_by("gateway_series", "series_key"),
@@ -230,7 +217,7 @@ gateway_instance = _table(
     Index("gateway_instance_order", "instance_order", "instance_uid"),
 )
 
-gateway_frame = _table(
+gateway_frame = side_table(
     "gateway_frame",
     _owned_by("gateway_instance", "instance_key", part_of_key=True),
     Column("framenumber", Integer, primary_key=True, autoincrement=False),
@@ -239,10 +226,10 @@ gateway_frame = _table(
     Index("gateway_frame_frameid", "frameid"),
 )
 
-gateway_secret = _table(
+gateway_secret = side_table(
     "gateway_secret",
     Column("name", String(64), primary_key=True),
     Column("value", String(128), nullable=False),
 )
 
-gateway_lock = _table("gateway_lock", Column("slot", Integer, primary_key=True, autoincrement=False))
+gateway_lock = side_table("gateway_lock", Column("slot", Integer, primary_key=True, autoincrement=False))

@@ -59,6 +59,18 @@ def _table(name: str, *items: SchemaItem) -> Table:
     return Table(name, metadata, primary_key(name), *items, mysql_charset="utf8mb4", mysql_engine="InnoDB")
 
 
+def side_table(name: str, *items: SchemaItem) -> Table:
+    """A table of our own beside the AWS ones; its text compares byte by byte."""
+    return Table(
+        name,
+        metadata,
+        *items,
+        mysql_charset="utf8mb4",
+        mysql_collate="utf8mb4_bin",
+        mysql_engine="InnoDB",
+    )
+
+
 issuer = _table(
     "issuer",
     _text("issuerofpatientid", required=True),
@@ -77,6 +89,7 @@ patient = _table(
     UniqueConstraint("patientid", "issuer_pkey", name="patient_unique"),
     Index("patient_patientid", "patientid"),
     Index("patient_patientname", "patientname"),
+    Index("patient_birthdate", "patientbirthdate"),
 )
 
 study = _table(

@@ -1,10 +1,12 @@
 """What one match answers, as DICOM JSON (dicomweb.md 2.6)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dicomweb_gateway.dicom.dictionary import is_private, tag_text
 from dicomweb_gateway.dicom.json_model import UTF8, JsonElement, JsonObject, element
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, transfer_syntax
+from dicomweb_gateway.qido.expression import QidoQuery
 
 STUDY_ATTRIBUTES = {
     "00080020": "DA",
@@ -44,10 +46,55 @@ _ONLINE = element("CS", ["ONLINE"])
 _ISO_IR_192 = element("CS", [UTF8])
 
 
+@dataclass(slots=True)
+class Found:
+    """What an index holds of one match: the attributes of its level and, where asked for, of those above.
+
+    Numbers are None where nobody counted. `stored_syntax` is that of an instance.
+    """
+
+    study_uid: str
+    series_uid: str = ""
+    instance_uid: str = ""
+    study: JsonObject = field(default_factory=dict)
+    series: JsonObject = field(default_factory=dict)
+    instance: JsonObject = field(default_factory=dict)
+    modalities: Collection[str] = ()
+    series_of_study: int | None = None
+    instances_of_study: int | None = None
+    instances_of_series: int | None = None
+    stored_syntax: str = EXPLICIT_VR_LE
+    has_frames: bool = False
+
+
+def answer(query: QidoQuery, found: Found) -> JsonObject:
+    """The answer for one match, keys ascending (Q-28 to Q-31, Q-44 to Q-50)."""
+    parts: list[JsonObject] = []
+    if query.shows_study:
+        numbers = found.series_of_study, found.instances_of_study
+        parts.append(study_part(found.study, found.study_uid, found.modalities, *numbers))
+    if query.shows_series:
+        uids = found.study_uid, found.series_uid
+        parts.append(series_part(found.series, *uids, found.instances_of_series))
+    if query.level == "instance":
+        path = found.study_uid, found.series_uid, found.instance_uid
+        parts.append(instance_part(found.instance, path, found.stored_syntax, found.has_frames))
+    levels = [found.study]
+    if query.level != "study":
+        levels.append(found.series)
+    if query.level == "instance":
+        levels.append(found.instance)
+    return finished(parts, levels, query.include, query.include_all)
+
+
 def study_part(
-    attributes: Mapping[str, JsonElement], uid: str, modalities: Iterable[str], series: int, instances: int
+    attributes: Mapping[str, JsonElement],
+    uid: str,
+    modalities: Iterable[str],
+    series: int | None,
+    instances: int | None,
 ) -> JsonObject:
-    """The attributes of Q-44; `series` and `instances` are the numbers of related ones.
+    """The attributes of Q-44; `series` and `instances` are the numbers of related ones, None if unknown.
 
     ModalitiesInStudy is left out when no series has a Modality: OHIF fails on it without Value and then
     shows no study at all (L-1), and an empty Value is no DICOM JSON (PS3.18 F.2.5).
@@ -59,13 +106,13 @@ def study_part(
         _AVAILABILITY: _ONLINE,
         **({"00080061": element("CS", known)} if known else {}),
         "0020000D": element("UI", [uid]),
-        "00201206": element("IS", [series]),
-        "00201208": element("IS", [instances]),
+        "00201206": _count(series),
+        "00201208": _count(instances),
     }
 
 
 def series_part(
-    attributes: Mapping[str, JsonElement], study_uid: str, uid: str, instances: int
+    attributes: Mapping[str, JsonElement], study_uid: str, uid: str, instances: int | None
 ) -> JsonObject:
     """The attributes of Q-45."""
     return {
@@ -73,7 +120,7 @@ def series_part(
         **_known(attributes, SERIES_IF_KNOWN),
         "0020000D": element("UI", [study_uid]),
         "0020000E": element("UI", [uid]),
-        "00201209": element("IS", [instances]),
+        "00201209": _count(instances),
     }
 
 
@@ -134,6 +181,10 @@ def _keys(include: Sequence[int]) -> list[str]:
         if is_private(tag) and block >= 0x10:
             keys.append(tag_text((tag & 0xFFFF0000) | block))
     return keys
+
+
+def _count(number: int | None) -> JsonElement:
+    return element("IS", [] if number is None else [number])
 
 
 def _required(attributes: Mapping[str, JsonElement], vrs: Mapping[str, str]) -> JsonObject:

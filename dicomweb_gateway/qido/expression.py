@@ -165,6 +165,16 @@ class QidoQuery:
     warnings: tuple[str, ...] = ()
 
     @property
+    def shows_study(self) -> bool:
+        """Whether answers carry the study's required attributes (Q-47)."""
+        return self.level == "study" or self.study_uid is None
+
+    @property
+    def shows_series(self) -> bool:
+        """Whether answers carry the series' required attributes (Q-47)."""
+        return self.level == "series" or (self.level == "instance" and self.series_uid is None)
+
+    @property
     def page(self) -> int:
         """Most rows that are answered."""
         return self.max_results if self.limit is None else min(self.limit, self.max_results)

@@ -30,10 +30,10 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from dicomweb_gateway.index.engine import make_engine
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.qido.parse import parse_query
 from tests.benchmarks import qido_fill as filled
 from tests.databases import PrivateMariaDb, on_server
+from tests.index.searching import search
 
 _POOL = "--innodb-buffer-pool-size=2G"
 MAX_RESULTS = 5000

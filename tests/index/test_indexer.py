@@ -19,9 +19,9 @@ from dicomweb_gateway.index.rows import (
     SERIES_KEYWORDS,
     STUDY_KEYWORDS,
 )
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import STORE, document, hex_id, instance, simple
+from tests.index.searching import search
 
 DAY = datetime(2025, 5, 1, tzinfo=UTC)
 LATER = datetime(2025, 6, 1, tzinfo=UTC)

@@ -3,9 +3,9 @@
 import pytest
 
 from dicomweb_gateway.index.indexer import index_image_set
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import simple
+from tests.index.searching import search
 
 TEXTS = [
     "ab", "abc", "abc d", "abcd", "abc!", "abc~", "abcé", "abc\uffff", "abc\U0001f600", "abc\U0010ffff",

@@ -11,9 +11,9 @@ from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import document, instance, simple
+from tests.index.searching import search
 
 STUDIES = {
     # study: patient, study, [(modality, series tags)]

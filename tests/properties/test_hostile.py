@@ -14,8 +14,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dicomweb_gateway.app import create_app
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
+from tests.index.searching import search
 from tests.properties import store as made
 from tests.properties.matcher import Matcher
 

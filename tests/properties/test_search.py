@@ -9,8 +9,8 @@ import os
 from hypothesis import HealthCheck, given, settings
 
 from dicomweb_gateway.errors import InvalidRequest
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.qido.parse import parse_query
+from tests.index.searching import search
 from tests.properties import matcher
 from tests.properties import store as made
 from tests.properties.matcher import Matcher, RefusedError

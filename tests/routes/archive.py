@@ -26,11 +26,11 @@ from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
-from dicomweb_gateway.index.search import search
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.encoders import box_jp2, encode_htj2k
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
+from tests.index.searching import search
 
 STORE = "d" * 32
 STUDY, OTHER = "1.2.10", "1.2.20"

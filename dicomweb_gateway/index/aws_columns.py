@@ -1,0 +1,156 @@
+"""The AWS Lambda's columns as they are compared and answered: flaws mended on the way (healthimaging.md 6.3).
+
+`'None'` is no value, padding goes, numbers in text columns are numbers, and text compares byte by byte
+whatever the column's collation. What an index of the AWS tables can serve is said besides, in a form that is
+never narrower (`equal_loosely`, `begins_loosely`): column and constant alone on either side.
+"""
+
+from typing import Any
+
+from sqlalchemy import BigInteger, and_, case, cast, func, or_
+from sqlalchemy.dialects import mysql
+
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.aws_values import NO_VALUE
+from dicomweb_gateway.index.patterns import ESCAPE, Expression, any_of, escaped, matches, prefix_of
+from dicomweb_gateway.qido.expression import NamePattern, TextPattern
+
+_BINARY = "utf8mb4_bin"
+_LOOSE = "utf8mb4_general_ci"
+"""Holds u and ü for equal, as fuzzy matching does."""
+
+_FOLDED = {"ß": "ss", "ς": "σ"}
+"""What case folding makes of letters that lower case leaves alone."""
+
+_PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "ħ": "h"}
+"""Letters that hold no diacritic for Unicode but are looked for without it (Q-27)."""
+
+_NOTHING = {
+    "patientid": aws.NO_PATIENT_ID,
+    "issuerofpatientid": aws.DEFAULT_ISSUER,
+}
+"""What the Lambda writes into these columns where a document names nothing."""
+
+
+def text_of(column: Any) -> Expression:
+    """A text column's value, NULL where it has none; compares byte by byte."""
+    text = func.trim(cast(column, mysql.CHAR(charset="utf8mb4"))).collate(_BINARY)
+    value = func.nullif(func.nullif(text, ""), NO_VALUE)
+    nothing = _NOTHING.get(column.name)
+    return (value if nothing is None else func.nullif(value, nothing)).collate(_BINARY)
+
+
+def number_of(column: Any) -> Expression:
+    """The whole number in a text column, NULL where there is none."""
+    text = text_of(column)
+    return case((text.regexp_match("^[+-]?[0-9]+$"), cast(text, BigInteger)), else_=None)
+
+
+def order_of(number: Expression) -> Expression:
+    """What is sorted by: a missing number comes behind all others (Q-37)."""
+    return func.coalesce(number, side.MISSING_LAST)
+
+
+def text_like_any(column: Any, patterns: tuple[TextPattern, ...]) -> Expression:
+    """A text column's value is like one of `patterns` (Q-11, Q-13, Q-16)."""
+    literals = [one.text for one in patterns if not one.wildcard]
+    exact = [and_(_equal_loosely(column, literals), text_of(column).in_(literals))] if literals else []
+    likes = (_text_like(column, one.text) for one in patterns if one.wildcard)
+    return any_of([*exact, *likes])
+
+
+def name_like(column: Any, wanted: NamePattern, single_groups: bool) -> Expression:
+    """A person name has a component group like the wanted one (Q-12).
+
+    `single_groups`: no name in the column has a second group, so that the first can be looked for by the
+    column's index. Lower case and the most frequent foldings are the database's; letters that are composed
+    in another way than in the query are not found.
+    """
+    pattern = wanted.pattern
+    if wanted.group is not None:
+        numbers: tuple[int, ...] = (wanted.group,)
+    else:
+        numbers = (1,) if single_groups else (1, 2, 3)
+    meets = any_of(_folded_like(column, number, pattern) for number in numbers)
+    if single_groups or wanted.group == 1:
+        return and_(_begins_loosely(column, _certain(prefix_of(pattern.text))), meets)
+    return meets
+
+
+def words_like(column: Any, words: tuple[TextPattern, ...]) -> Expression:
+    """Each pattern, `*` at its end, fits the beginning of some word of a person name (Q-27)."""
+    spaced = func.regexp_replace(_lower(text_of(column), {**_FOLDED, **_PLAIN}), "[[:space:]^=,-]+", " ")
+    text = func.concat(" ", spaced).collate(_LOOSE)
+    return and_(*(matches(text, f"* {word.text}") for word in words))
+
+
+def has_name(column: Any) -> Expression:
+    """A person name that has anything to match by."""
+    return any_of(func.coalesce(_folded(column, number), "") != "" for number in (1, 2, 3))
+
+
+def has_groups(column: Any) -> Expression:
+    """A person name of more than one component group."""
+    return column.like("%=%")
+
+
+def first_group(column: Any) -> Expression:
+    """The folded first component group, what names are sorted by."""
+    return func.nullif(_folded(column, 1), "")
+
+
+def _text_like(column: Any, text: str) -> Expression:
+    return and_(_begins_loosely(column, prefix_of(text)), matches(text_of(column), text))
+
+
+def _equal_loosely(column: Any, literals: list[str]) -> Expression:
+    """The column holds one of them, or one with a padding space before or after it, in its own collation."""
+    return column.in_([form for one in literals for form in (one, f"{one} ", f" {one}", f" {one} ")])
+
+
+def _begins_loosely(column: Any, prefix: str) -> Expression:
+    if not prefix:
+        return column.is_not(None)
+    beginnings = (prefix, f" {prefix}")
+    return or_(*(column.like(f"{escaped(one)}%", escape=ESCAPE) for one in beginnings))
+
+
+def _certain(prefix: str) -> str:
+    """The part of a folded prefix that every name begins with that it folds from, whatever its case.
+
+    It ends before letters that may stand for another one, or for half of one.
+    """
+    for number, letter in enumerate(prefix):
+        doubled = prefix[number : number + 2] == "ss" or prefix[number:] == "s"
+        if doubled or letter in "^ σ" or ord(letter) > 0xFFFF:
+            return prefix[:number]
+    return prefix
+
+
+def _group(column: Any, number: int) -> Expression:
+    """One component group of a PN value, NULL where there is none; `number` from 1."""
+    text = text_of(column)
+    found = func.substring_index(func.substring_index(text, "=", number), "=", -1)
+    if number == 1:
+        return found
+    signs = func.char_length(text) - func.char_length(func.replace(text, "=", ""))
+    return case((signs >= number - 1, found), else_=None)
+
+
+def _folded(column: Any, number: int) -> Expression:
+    """A name group as `names.fold_group` has it, as far as a database can."""
+    components = func.regexp_replace(func.trim(_group(column, number)), " *\\^ *", "^")
+    return func.regexp_replace(_lower(components, _FOLDED), "\\^+$", "").collate(_BINARY)
+
+
+def _folded_like(column: Any, number: int, pattern: TextPattern) -> Expression:
+    folded = _folded(column, number)
+    return matches(folded, pattern.text) if pattern.wildcard else folded == pattern.text
+
+
+def _lower(text: Expression, folding: dict[str, str]) -> Expression:
+    lower: Expression = func.lower(text)
+    for letter, plain in folding.items():
+        lower = func.replace(lower, letter, plain)
+    return lower

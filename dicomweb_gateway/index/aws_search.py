@@ -1,0 +1,335 @@
+"""Searching the tables that the AWS Lambda fills (healthimaging.md 6): all rows, or what we do not know."""
+
+from collections.abc import Callable, Collection, Sequence
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    Table,
+    and_,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+)
+
+from dicomweb_gateway.dicom.json_model import JsonObject
+from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.aws_answers import COLUMNS, attributes_of
+from dicomweb_gateway.index.aws_columns import (
+    first_group,
+    has_name,
+    name_like,
+    number_of,
+    order_of,
+    text_like_any,
+    text_of,
+    words_like,
+)
+from dicomweb_gateway.index.aws_values import stored_text
+from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.patterns import Expression, any_of
+from dicomweb_gateway.index.search_tables import Candidates, SearchTables, visible
+from dicomweb_gateway.index.unknown_rows import UnknownRows
+from dicomweb_gateway.qido.answers import Found, answer
+from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
+from dicomweb_gateway.qido.expression import (
+    Condition,
+    EmptyOr,
+    ModalitiesIn,
+    NameIn,
+    NameWords,
+    QidoQuery,
+    RequestItem,
+    TextPattern,
+)
+
+_ISSUER, _PATIENT, _STUDY = aws.issuer, aws.patient, aws.study
+_SERIES, _INSTANCE, _SET = aws.series, aws.instance, aws.imageset
+_OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
+_HOMES: dict[Level, tuple[Table, ...]] = {
+    "study": (_STUDY, _PATIENT, _ISSUER),
+    "series": (_SERIES,),
+    "instance": (_INSTANCE,),
+}
+_NUMBERS_IN_TEXT = frozenset({"SeriesNumber"})
+_UID_OF = {
+    "study": _STUDY.c.studyinstanceuid,
+    "series": _SERIES.c.seriesinstanceuid,
+    "instance": _INSTANCE.c.sopinstanceuid,
+}
+
+
+def aws_column(attribute: QueryAttribute) -> ColumnElement[Any] | None:
+    """The Lambda's column of an attribute, None where it has none."""
+    name = attribute.keyword.lower()
+    return next((home.c[name] for home in _HOMES[attribute.level] if name in home.c), None)
+
+
+class AwsSearch(SearchTables):
+    """`unknown`: what our side tables do not know, the only rows that are searched then; None for all rows.
+
+    `stores`: the data stores whose image sets may be shown, None for all. `names_are_indexed` tells whether
+    PatientName can be looked for by its column's index: then no name has a second component group, and the
+    column's collation knows no case.
+    """
+
+    name = "aws"
+
+    def __init__(
+        self,
+        names_are_indexed: Callable[[], bool],
+        unknown: UnknownRows | None = None,
+        stores: Collection[str] | None = None,
+    ) -> None:
+        self._names_are_indexed = names_are_indexed
+        self._unknown = unknown
+        self._stores = stores
+
+    def source(self, level: Level) -> FromClause:
+        """The tables of the level and above; databases leave out those that nothing asks for."""
+        above: FromClause = _STUDY
+        if level != "study":
+            above = _SERIES.join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
+        if level == "instance":
+            above = _INSTANCE.join(above, _SERIES.c.series_pkey == _INSTANCE.c.series_pkey)
+        if self._unknown is not None and self._unknown.few is not None:
+            few = self._unknown.few
+            above = few.join(above, few.c.key == self.key(level))
+        return above.outerjoin(_PATIENT, _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey).outerjoin(
+            _ISSUER, _ISSUER.c.issuer_pkey == _PATIENT.c.issuer_pkey
+        )
+
+    def key(self, level: Level) -> Expression:
+        """The surrogate key of a level's rows."""
+        return _OF[level].c[f"{level}_pkey"]
+
+    def own_rows(self, query: QidoQuery) -> list[Expression]:
+        """The rows in the query's scope, of allowed data stores, that our side tables do not know."""
+        conditions: list[Expression] = []
+        if query.study_uid is not None:
+            conditions.append(_STUDY.c.studyinstanceuid == query.study_uid)
+        if query.series_uid is not None:
+            conditions.append(_SERIES.c.seriesinstanceuid == query.series_uid)
+        if self._unknown is not None:
+            conditions.append(self._unknown.unknown)
+        return [*conditions, *self._allowed(query.level)]
+
+    def holds(self, condition: Condition) -> bool:
+        """Whether the Lambda has a column for it."""
+        match condition:
+            case ModalitiesIn():
+                return True
+            case RequestItem():
+                return False
+            case EmptyOr(empty, _):
+                return self.holds(empty)
+        attribute = condition.attribute
+        return attribute.tag == MODALITIES_IN_STUDY or aws_column(attribute) is not None
+
+    def column(self, attribute: QueryAttribute) -> Expression:
+        """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49)."""
+        if attribute.keyword in _COUNTS:
+            return _COUNTS[attribute.keyword]()
+        column = aws_column(attribute)
+        if column is None:
+            raise LookupError(f"the AWS tables hold no {attribute.keyword}")
+        if attribute.keyword in _NUMBERS_IN_TEXT:
+            return number_of(column)
+        is_text = attribute.matching in (Matching.TEXT, Matching.NAME)
+        return text_of(column) if is_text else column
+
+    def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
+        """By the column's own index first, then byte by byte."""
+        return text_like_any(aws_column(attribute), patterns)
+
+    def names(self, condition: NameIn, found: Candidates | None) -> Expression:
+        """By the one text that the Lambda keeps of a name."""
+        return self._of_persons(condition, self._meets_names(condition), found)
+
+    def words(self, condition: NameWords, found: Candidates | None) -> Expression:
+        """By the same text."""
+        return self._of_persons(condition, self._meets_words(condition), found)
+
+    def modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
+        """By the rows of the study's series."""
+        if found is not None and found.keys is not None:
+            return _STUDY.c.study_pkey.in_(found.keys)
+        other = _SERIES.alias("any_series")
+        same = other.c.study_pkey == _STUDY.c.study_pkey
+        meets = text_like_any(other.c.modality, condition.patterns)
+        if found is None:
+            return exists().where(same, meets)
+        return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
+
+    def request(self, condition: RequestItem) -> Expression:
+        """Nothing: the Lambda keeps no request attributes."""
+        return false()
+
+    def empty(self, attribute: QueryAttribute) -> Expression:
+        """NULL, or what the Lambda writes for nothing."""
+        if attribute.matching is Matching.MODALITIES:
+            other = _SERIES.alias("any_series")
+            same = other.c.study_pkey == _STUDY.c.study_pkey
+            return ~exists().where(same, text_of(other.c.modality).is_not(None))
+        if attribute.matching is Matching.NAME:
+            return ~has_name(aws_column(attribute))
+        column = self.column(attribute)
+        return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
+
+    def latest_first(self) -> list[Expression]:
+        """The columns of one index."""
+        return [_STUDY.c.studydate, _STUDY.c.studytime, _STUDY.c.studyinstanceuid]
+
+    def by_number(self, level: Level) -> Expression:
+        """The number, in a series that in the text; missing last."""
+        number = number_of(_SERIES.c.seriesnumber) if level == "series" else _INSTANCE.c.instancenumber
+        return order_of(number)
+
+    def alphabetic(self, attribute: QueryAttribute) -> Expression:
+        """The folded first component group."""
+        return first_group(aws_column(attribute))
+
+    def uids(self, level: Level) -> list[Expression]:
+        """The UID, of which these tables know one row, and the key where our own tables sort by one too."""
+        return [_UID_OF[level]] if level == "study" else [_UID_OF[level], self.key(level)]
+
+    def driver(self, condition: Condition) -> Select[Any] | None:
+        """Keys of patients by the index over their names, keys of studies by that over modalities."""
+        match condition:
+            case NameIn(attribute) if attribute.keyword == "PatientName":
+                return select(_PATIENT.c.patient_pkey).where(self._meets_names(condition))
+            case NameWords(attribute) if attribute.keyword == "PatientName":
+                return select(_PATIENT.c.patient_pkey).where(self._meets_words(condition))
+            case ModalitiesIn(patterns):
+                meets = text_like_any(_SERIES.c.modality, patterns)
+                return select(_SERIES.c.study_pkey).where(meets).distinct()
+        return None
+
+    def columns(self, query: QidoQuery) -> list[Any]:
+        """Every column of the tables, of the level and of those above."""
+        columns = [*COLUMNS["study"], _STUDY.c.studyinstanceuid.label("study_uid")]
+        if query.level != "study":
+            columns += [*COLUMNS["series"], _SERIES.c.seriesinstanceuid.label("series_uid")]
+        if query.level == "instance":
+            columns += [*COLUMNS["instance"], _INSTANCE.c.sopinstanceuid.label("instance_uid")]
+        return columns
+
+    def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
+        """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49)."""
+        studies = {row.study_uid for row in rows} if query.shows_study else set()
+        series = {row.series_uid for row in rows} if query.shows_series else set()
+        modalities = _modalities(connection, studies)
+        numbers = _counted(connection, _STUDY.c.studyinstanceuid, studies)
+        in_series = _counted(connection, _SERIES.c.seriesinstanceuid, series)
+        answers = []
+        for row in rows:
+            found = _found(query, row)
+            found.modalities = modalities.get(row.study_uid, ())
+            found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, (0, 0))
+            if query.shows_series:
+                found.instances_of_series = in_series.get(row.series_uid, (0, 0))[1]
+            answers.append(answer(query, found))
+        return answers
+
+    def _meets_names(self, condition: NameIn) -> Expression:
+        column = aws_column(condition.attribute)
+        indexed = condition.attribute.keyword == "PatientName" and self._names_are_indexed()
+        return any_of(
+            and_(*(name_like(column, group, indexed) for group in groups))
+            for groups in condition.alternatives
+        )
+
+    def _meets_words(self, condition: NameWords) -> Expression:
+        column = aws_column(condition.attribute)
+        return any_of(words_like(column, words) for words in condition.alternatives)
+
+    def _of_persons(
+        self, condition: NameIn | NameWords, meets: Expression, found: Candidates | None
+    ) -> Expression:
+        """`meets`, of the study's own columns or of its patient's."""
+        if condition.attribute.keyword != "PatientName":
+            return meets
+        if found is not None and found.keys is not None:
+            return _STUDY.c.patient_pkey.in_(found.keys)
+        here = select(_PATIENT.c.patient_pkey).where(meets)
+        if found is None:
+            return _STUDY.c.patient_pkey.in_(here.correlate(None))
+        same = _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey
+        counted = here.where(same).with_only_columns(func.count()).correlate(_STUDY)
+        return counted.scalar_subquery() > 0
+
+    def _allowed(self, level: Level) -> list[Expression]:
+        of_stores = visible(self._stores, _SET.c.datastoreid)
+        if not of_stores:
+            return []
+        if level == "study":
+            mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
+            return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, *of_stores)]
+        if level == "series":
+            return [exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey, *of_stores)]
+        return [exists().where(_SET.c.imageset_pkey == _INSTANCE.c.imageset_pkey, *of_stores)]
+
+
+def _found(query: QidoQuery, row: Any) -> Found:
+    found = Found(study_uid=row.study_uid, study=attributes_of("study", row))
+    if query.level != "study":
+        found.series_uid, found.series = row.series_uid, attributes_of("series", row)
+    if query.level == "instance":
+        found.instance_uid, found.instance = row.instance_uid, attributes_of("instance", row)
+        # what HealthImaging stores unless told otherwise; the Lambda does not note it
+        found.stored_syntax, found.has_frames = HTJ2K_LOSSLESS_RPCL, "00280010" in found.instance
+    return found
+
+
+def _series_number(study: Any) -> Any:
+    other = _SERIES.alias("counted")
+    return select(func.count()).select_from(other).where(other.c.study_pkey == study).scalar_subquery()
+
+
+def _instances_of_study() -> Any:
+    series, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
+    query = select(func.count()).select_from(series.join(one, one.c.series_pkey == series.c.series_pkey))
+    return query.where(series.c.study_pkey == _STUDY.c.study_pkey).scalar_subquery()
+
+
+def _instances_of_series() -> Any:
+    one = _INSTANCE.alias("counted_instance")
+    query = select(func.count()).select_from(one).where(one.c.series_pkey == _SERIES.c.series_pkey)
+    return query.scalar_subquery()
+
+
+_COUNTS = {
+    "NumberOfStudyRelatedSeries": lambda: _series_number(_STUDY.c.study_pkey),
+    "NumberOfStudyRelatedInstances": _instances_of_study,
+    "NumberOfSeriesRelatedInstances": _instances_of_series,
+}
+
+
+def _modalities(connection: Connection, study_uids: Collection[str]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for uids in portions(study_uids):
+        query = select(_STUDY.c.studyinstanceuid, _SERIES.c.modality).distinct()
+        query = query.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
+        for uid, modality in connection.execute(query.where(_STUDY.c.studyinstanceuid.in_(uids))):
+            if stored_text(modality) is not None:
+                found.setdefault(uid, set()).add(str(stored_text(modality)))
+    return found
+
+
+def _counted(connection: Connection, uid: Any, uids: Collection[str]) -> dict[str, tuple[int, int]]:
+    """How many series and instances there are below each of `uids`."""
+    tables = _STUDY.outerjoin(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey).outerjoin(
+        _INSTANCE, _INSTANCE.c.series_pkey == _SERIES.c.series_pkey
+    )
+    numbers = func.count(_SERIES.c.series_pkey.distinct()), func.count(_INSTANCE.c.instance_pkey)
+    found: dict[str, tuple[int, int]] = {}
+    for some in portions(uids):
+        query = select(uid, *numbers).select_from(tables).where(uid.in_(some)).group_by(uid)
+        found.update((row[0], (row[1], row[2])) for row in connection.execute(query))
+    return found

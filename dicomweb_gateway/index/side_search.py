@@ -1,0 +1,293 @@
+"""Searching our own side tables."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func, or_, select
+
+from dicomweb_gateway.dicom.json_model import JsonObject
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.patterns import Expression, any_of, like_any
+from dicomweb_gateway.index.search_tables import Candidates, SearchTables, visible
+from dicomweb_gateway.qido.answers import Found, answer
+from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
+from dicomweb_gateway.qido.expression import (
+    Condition,
+    EmptyOr,
+    IsEmpty,
+    ModalitiesIn,
+    NameIn,
+    NamePattern,
+    NameWords,
+    QidoQuery,
+    RequestItem,
+    TextIn,
+    TextPattern,
+)
+
+_STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
+_NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.gateway_request
+_SET, _LINK = side.gateway_imageset, side.gateway_imageset_series
+_OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
+
+_STUDY_COLUMNS = (
+    _STUDY.c.study_uid,
+    _STUDY.c.study_key,
+    _STUDY.c.series_count,
+    _STUDY.c.instance_count.label("study_instances"),
+    _STUDY.c.attributes.label("study_attributes"),
+)
+_SERIES_COLUMNS = (
+    _SERIES.c.series_uid,
+    _SERIES.c.instance_count.label("series_instances"),
+    _SERIES.c.attributes.label("series_attributes"),
+)
+_INSTANCE_COLUMNS = (
+    _INSTANCE.c.instance_uid,
+    _INSTANCE.c.transfer_syntax_uid,
+    _INSTANCE.c.pixel_keyword,
+    _INSTANCE.c.attributes.label("instance_attributes"),
+)
+
+
+class SideSearch(SearchTables):
+    """`stores`: the data stores whose image sets may be shown, None for all.
+
+    A study is shown when one of its image sets may be, a series when one that holds it, an instance when
+    the one that gives it. Where a study lies in several data stores, what describes it as a whole may come
+    from any of them, but only of the same patient.
+    """
+
+    name = "side"
+
+    def __init__(self, stores: Collection[str] | None = None) -> None:
+        self._stores = stores
+
+    def source(self, level: Level) -> FromClause:
+        """The tables of the level, joined with those of the levels above."""
+        if level == "study":
+            return _STUDY
+        above = _SERIES.join(_STUDY, _STUDY.c.study_key == _SERIES.c.study_key)
+        if level == "series":
+            return above
+        return _INSTANCE.join(above, _SERIES.c.series_key == _INSTANCE.c.series_key)
+
+    def key(self, level: Level) -> Expression:
+        """The surrogate key of a level's rows."""
+        return _OF[level].c[f"{level}_key"]
+
+    def own_rows(self, query: QidoQuery) -> list[Expression]:
+        """The main variants in the query's scope, of allowed data stores."""
+        conditions: list[Expression] = []
+        if query.level != "instance":
+            conditions.append(_OF[query.level].c.is_main)
+        below_study = _STUDY if query.level == "study" else _SERIES
+        if query.study_uid is not None:
+            conditions.append(below_study.c.study_uid == query.study_uid)
+        if query.series_uid is not None:
+            conditions.append(_SERIES.c.series_uid == query.series_uid)
+        return [*conditions, *self._allowed(query.level)]
+
+    def holds(self, condition: Condition) -> bool:
+        """All that is no matter of the attributes alone."""
+        return True
+
+    def column(self, attribute: QueryAttribute) -> Expression:
+        """The column of the attribute's level."""
+        return _OF[attribute.level].c[attribute.column]
+
+    def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
+        """Byte by byte, as the columns compare."""
+        return like_any(self.column(attribute), patterns)
+
+    def names(self, condition: NameIn, found: Candidates | None) -> Expression:
+        """By the folded component groups."""
+        if found is not None and found.keys is not None:
+            return _STUDY.c.study_key.in_(found.keys)
+        take = _named if found is None else _named_here
+        return any_of(
+            and_(*(take(condition.attribute, group) for group in groups)) for groups in condition.alternatives
+        )
+
+    def words(self, condition: NameWords, found: Candidates | None) -> Expression:
+        """By the words of the name."""
+        if found is not None and found.keys is not None:
+            return _STUDY.c.study_key.in_(found.keys)
+        take = _worded if found is None else _worded_here
+        return any_of(
+            and_(*(take(condition.attribute, word) for word in words)) for words in condition.alternatives
+        )
+
+    def modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
+        """The series of all variants count: they are all found below the study."""
+        if found is not None and found.keys is not None:
+            return _STUDY.c.study_uid.in_(found.keys)
+        other = _SERIES.alias("any_series")
+        same = other.c.study_uid == _STUDY.c.study_uid
+        meets = like_any(other.c.modality, condition.patterns)
+        if found is None:
+            return exists().where(same, meets)
+        return _some(select(func.count()).select_from(other).where(same, meets))
+
+    def request(self, condition: RequestItem) -> Expression:
+        """By the table of request items."""
+        same = _REQUEST.c.series_key == _SERIES.c.series_key
+        found = exists().where(same, *(_of_request(one) for one in condition.conditions))
+        if all(isinstance(one, IsEmpty | EmptyOr) for one in condition.conditions):
+            return or_(found, ~exists().where(same))
+        return found
+
+    def empty(self, attribute: QueryAttribute) -> Expression:
+        """NULL in the column, or no row in the table that holds the values."""
+        if attribute.matching is Matching.NAME:
+            return ~exists().where(
+                _NAME.c.study_key == _STUDY.c.study_key, _NAME.c.keyword == attribute.keyword
+            )
+        if attribute.matching is Matching.MODALITIES:
+            other = _SERIES.alias("any_series")
+            return ~exists().where(other.c.study_uid == _STUDY.c.study_uid, other.c.modality.is_not(None))
+        column = self.column(attribute)
+        return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
+
+    def latest_first(self) -> list[Expression]:
+        """The columns of one index."""
+        return [_STUDY.c.studydate, _STUDY.c.studytime, _STUDY.c.study_uid]
+
+    def by_number(self, level: Level) -> Expression:
+        """A column in which a missing number is larger than all others."""
+        return _OF[level].c[f"{level}_order"]
+
+    def alphabetic(self, attribute: QueryAttribute) -> Expression:
+        """The folded first component group of the study's name."""
+        return (
+            select(_NAME.c.folded)
+            .where(_NAME.c.study_key == _STUDY.c.study_key, _NAME.c.keyword == attribute.keyword)
+            .where(_NAME.c.groupnumber == 1)
+            .scalar_subquery()
+        )
+
+    def uids(self, level: Level) -> list[Expression]:
+        """The UID, and the key where several variants may be shown."""
+        if level == "study":
+            return [_STUDY.c.study_uid]
+        if level == "series":
+            return [_SERIES.c.series_uid, _SERIES.c.series_key]
+        return [_INSTANCE.c.instance_uid, _INSTANCE.c.instance_key]
+
+    def driver(self, condition: Condition) -> Select[Any] | None:
+        """Keys of studies by the index over names, words or modalities."""
+        match condition:
+            case NameIn(attribute, alternatives) if all(len(groups) == 1 for groups in alternatives):
+                patterns = tuple(groups[0] for groups in alternatives)
+                return _names_like(attribute, patterns).with_only_columns(_NAME.c.study_key).distinct()
+            case NameWords(attribute, ((word,),)):
+                return _words_like(attribute, word).distinct()
+            case ModalitiesIn(patterns):
+                same = like_any(_SERIES.c.modality, patterns)
+                return select(_SERIES.c.study_uid).where(same).distinct()
+        return None
+
+    def columns(self, query: QidoQuery) -> list[Any]:
+        """The rows' attributes, of the level and of those above."""
+        columns: list[Any] = [*_STUDY_COLUMNS]
+        if query.level != "study":
+            columns += _SERIES_COLUMNS
+        if query.level == "instance":
+            columns += _INSTANCE_COLUMNS
+        return columns
+
+    def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
+        """Rows of `columns` as DICOM JSON, in their order."""
+        modalities = _modalities(connection, {row.study_uid for row in rows}) if query.shows_study else {}
+        return [answer(query, self._found(query, row, modalities)) for row in rows]
+
+    def _found(self, query: QidoQuery, row: Any, modalities: dict[str, set[str]]) -> Found:
+        needs_above = bool(query.include)
+        found = Found(study_uid=row.study_uid)
+        if query.shows_study or needs_above:
+            found.study = orjson.loads(row.study_attributes)
+            found.modalities = modalities.get(row.study_uid, set())
+            found.series_of_study, found.instances_of_study = row.series_count, row.study_instances
+        if query.level != "study" and (query.shows_series or needs_above):
+            found.series = orjson.loads(row.series_attributes)
+            found.instances_of_series = row.series_instances
+        if query.level != "study":
+            found.series_uid = row.series_uid
+        if query.level == "instance":
+            found.instance = orjson.loads(row.instance_attributes)
+            found.instance_uid, found.stored_syntax = row.instance_uid, row.transfer_syntax_uid
+            found.has_frames = row.pixel_keyword is not None
+        return found
+
+    def _allowed(self, level: Level) -> list[Expression]:
+        if self._stores is None:
+            return []
+        of_stores = visible(self._stores, _SET.c.datastoreid)
+        if level == "instance":
+            return [exists().where(_SET.c.imageset_key == _INSTANCE.c.imageset_key, *of_stores)]
+        of_study = and_(_SET.c.study_uid == _STUDY.c.study_uid, _SET.c.study_key == _STUDY.c.study_key)
+        if level == "study":
+            return [exists().where(of_study, *of_stores)]
+        same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == _SERIES.c.series_uid)
+        return [exists().where(of_study, same, *of_stores)]
+
+
+def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, set[str]]:
+    modalities: dict[str, set[str]] = {}
+    for uids in portions(study_uids):
+        query = select(_SERIES.c.study_uid, _SERIES.c.modality).distinct()
+        query = query.where(_SERIES.c.study_uid.in_(uids), _SERIES.c.modality.is_not(None))
+        for study_uid, modality in connection.execute(query):
+            modalities.setdefault(study_uid, set()).add(modality)
+    return modalities
+
+
+def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:
+    """Studies that hold a name group like one of the wanted ones."""
+    meets = (
+        like_any(_NAME.c.folded, (one.pattern,))
+        if one.group is None
+        else and_(_NAME.c.groupnumber == one.group, like_any(_NAME.c.folded, (one.pattern,)))
+        for one in patterns
+    )
+    return select(_NAME.c.study_key).where(_NAME.c.keyword == attribute.keyword, any_of(meets))
+
+
+def _named(attribute: QueryAttribute, wanted: NamePattern) -> Expression:
+    return _STUDY.c.study_key.in_(_names_like(attribute, (wanted,)))
+
+
+def _named_here(attribute: QueryAttribute, wanted: NamePattern) -> Expression:
+    return _some(_names_like(attribute, (wanted,)).where(_NAME.c.study_key == _STUDY.c.study_key))
+
+
+def _words_like(attribute: QueryAttribute, word: TextPattern) -> Select[Any]:
+    meets = like_any(_WORD.c.word, (word,))
+    return select(_WORD.c.study_key).where(_WORD.c.keyword == attribute.keyword, meets)
+
+
+def _worded(attribute: QueryAttribute, word: TextPattern) -> Expression:
+    return _STUDY.c.study_key.in_(_words_like(attribute, word))
+
+
+def _worded_here(attribute: QueryAttribute, word: TextPattern) -> Expression:
+    return _some(_words_like(attribute, word).where(_WORD.c.study_key == _STUDY.c.study_key))
+
+
+def _some(query: Select[Any]) -> Expression:
+    """At least one row, counted: a form that no database turns into a join of its own choice."""
+    return query.with_only_columns(func.count()).scalar_subquery() > 0
+
+
+def _of_request(condition: Condition) -> Expression:
+    """A condition on one item of RequestAttributesSequence, all of whose keys are text."""
+    match condition:
+        case TextIn(attribute, patterns):
+            return like_any(_REQUEST.c[attribute.column], patterns)
+        case IsEmpty(attribute):
+            return _REQUEST.c[attribute.column].is_(None)
+        case EmptyOr(empty, other):
+            return or_(_of_request(empty), _of_request(other))
+    raise TypeError(f"{type(condition).__name__} is no condition on a request item")

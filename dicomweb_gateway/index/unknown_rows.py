@@ -1,0 +1,151 @@
+"""Which rows of the AWS tables our side tables do not know: the AWS Lambda alone wrote them (6.4).
+
+A row is unknown when its UID, or for an image set its id, has no row in our tables. Image sets lead to series
+and studies; instances that came with a new version of a known image set are looked for by themselves.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    Subquery,
+    and_,
+    exists,
+    func,
+    literal,
+    select,
+    union_all,
+)
+
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.patterns import Expression
+from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen, gateway_unknown_row
+from dicomweb_gateway.qido.attributes import Level
+from dicomweb_gateway.qido.expression import QidoQuery, UidIn
+
+FEW = 20_000
+"""Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
+
+_SET, _SERIES, _STUDY, _INSTANCE = aws.imageset, aws.series, aws.study, aws.instance
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownRows:
+    """The unknown rows of one level.
+
+    `unknown`: the condition that tells them from those that our tables know. `few`: a table of their
+    `key`s, to begin with, None where they are many.
+    """
+
+    unknown: Expression
+    few: Subquery | None
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Whether our tables hold image sets at all, and the number of unknown rows, counted up to FEW + 1."""
+
+    ours: bool
+    unknown: int
+
+
+def extent(connection: Connection, query: QidoQuery) -> Extent:
+    """How much there is that our side tables do not know, for a search."""
+    ours = exists(select(side.gateway_imageset.c.imageset_key))
+    some = _candidates(query).limit(FEW + 1).subquery("candidates")
+    found = connection.execute(select(ours, select(func.count()).select_from(some).scalar_subquery())).one()
+    return Extent(bool(found[0]), found[1])
+
+
+def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
+    """The unknown rows at the level of the search; `number` as `extent` gave it."""
+    level = query.level
+    if number > FEW or _is_bounded(query):
+        return UnknownRows(_UNKNOWN[level], None)
+    return UnknownRows(_UNKNOWN[level], _keys(level).subquery("few"))
+
+
+def unknown_series() -> Select[Any]:
+    """Keys of series with an unknown image set."""
+    found = _image_sets().subquery("unknown_sets")
+    return select(_SERIES.c.series_pkey).join(found, found.c.series_pkey == _SERIES.c.series_pkey)
+
+
+def _candidates(query: QidoQuery) -> Select[Any]:
+    if query.level != "instance":
+        return select(_image_sets().subquery("unknown_sets"))
+    if _is_bounded(query):
+        return select(_bounded(query).subquery("unknown_instances"))
+    return select(_instances().subquery("unknown_instances"))
+
+
+def _is_bounded(query: QidoQuery) -> bool:
+    """Whether an instance search is of one study or of named UIDs, so that an index finds its rows."""
+    return query.level == "instance" and (query.study_uid is not None or bool(_uids(query)))
+
+
+def _uids(query: QidoQuery) -> list[UidIn]:
+    return [one for one in query.conditions if isinstance(one, UidIn) and one.attribute.keyword in _UID_OF]
+
+
+def _bounded(query: QidoQuery) -> Select[Any]:
+    """Unknown instances of the study or of the UIDs that a search names."""
+    tables = _INSTANCE.join(_SERIES, _SERIES.c.series_pkey == _INSTANCE.c.series_pkey).join(
+        _STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey
+    )
+    statement = select(_INSTANCE.c.instance_pkey).select_from(tables).where(_UNKNOWN["instance"])
+    if query.study_uid is not None:
+        statement = statement.where(_STUDY.c.studyinstanceuid == query.study_uid)
+    for one in _uids(query):
+        statement = statement.where(_UID_OF[one.attribute.keyword].in_(one.values))
+    return statement
+
+
+def _keys(level: Level) -> Select[Any]:
+    if level == "instance":
+        return select(_instances().subquery("unknown_instances").c.instance_pkey.label("key"))
+    series = unknown_series().subquery("unknown_series")
+    if level == "series":
+        return select(series.c.series_pkey.label("key")).distinct()
+    joined = _SERIES.join(series, series.c.series_pkey == _SERIES.c.series_pkey)
+    return select(_SERIES.c.study_pkey.label("key")).select_from(joined).distinct()
+
+
+def _image_sets() -> Any:
+    known = side.gateway_imageset
+    same = and_(known.c.datastoreid == _SET.c.datastoreid, known.c.imagesetid == _SET.c.imagesetid)
+    columns = _SET.c.imageset_pkey, _SET.c.series_pkey
+    return _behind_or_noted(IMAGE_SET, columns, _SET.c.imageset_pkey, ~exists().where(same))
+
+
+def _instances() -> Any:
+    pkey = _INSTANCE.c.instance_pkey
+    return _behind_or_noted(INSTANCE, (pkey,), pkey, _UNKNOWN["instance"])
+
+
+def _behind_or_noted(kind: str, columns: Any, pkey: ColumnElement[int], unknown: Expression) -> Any:
+    """Unknown rows among those that came since the indexer looked, and among those that it noted then."""
+    upto = select(func.coalesce(func.max(gateway_seen.c.upto), 0)).where(gateway_seen.c.kind == kind)
+    behind = select(*columns).where(pkey > upto.scalar_subquery(), unknown)
+    noted = select(*columns).join(gateway_unknown_row, gateway_unknown_row.c.pkey == pkey)
+    return union_all(behind, noted.where(gateway_unknown_row.c.kind == literal(kind), unknown))
+
+
+def _not_in(table: Any, uid: str, other: ColumnElement[str]) -> Expression:
+    return ~exists().where(table.c[uid] == other)
+
+
+_UNKNOWN: dict[Level, Expression] = {
+    "study": _not_in(side.gateway_study, "study_uid", _STUDY.c.studyinstanceuid),
+    "series": _not_in(side.gateway_series, "series_uid", _SERIES.c.seriesinstanceuid),
+    "instance": _not_in(side.gateway_instance, "instance_uid", _INSTANCE.c.sopinstanceuid),
+}
+_UID_OF: dict[str, ColumnElement[str]] = {
+    "StudyInstanceUID": _STUDY.c.studyinstanceuid,
+    "SeriesInstanceUID": _SERIES.c.seriesinstanceuid,
+    "SOPInstanceUID": _INSTANCE.c.sopinstanceuid,
+}
