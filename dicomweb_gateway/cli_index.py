@@ -67,6 +67,7 @@ def index_sync(
         failed = failed or bool(found.failures)
         row = {"indexed": found.indexed, "unchanged": found.unchanged, "removed": found.removed}
         report(as_json, {"datastore": datastore_id, **row, "failures": found.failures})
+    synchroniser.look_on()
     sys.exit(1 if failed else 0)
 
 

@@ -7,7 +7,7 @@ never narrower (`equal_loosely`, `begins_loosely`): column and constant alone on
 
 from typing import Any
 
-from sqlalchemy import BigInteger, and_, case, cast, func, or_
+from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, or_
 from sqlalchemy.dialects import mysql
 
 from dicomweb_gateway.index import side_tables as side
@@ -15,6 +15,8 @@ from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_values import NO_VALUE
 from dicomweb_gateway.index.patterns import ESCAPE, Expression, any_of, escaped, matches, prefix_of
 from dicomweb_gateway.qido.expression import NamePattern, TextPattern
+
+Column = ColumnElement[Any]
 
 _BINARY = "utf8mb4_bin"
 _LOOSE = "utf8mb4_general_ci"
@@ -33,15 +35,15 @@ _NOTHING = {
 """What the Lambda writes into these columns where a document names nothing."""
 
 
-def text_of(column: Any) -> Expression:
+def text_of(column: Column) -> Expression:
     """A text column's value, NULL where it has none; compares byte by byte."""
     text = func.trim(cast(column, mysql.CHAR(charset="utf8mb4"))).collate(_BINARY)
     value = func.nullif(func.nullif(text, ""), NO_VALUE)
-    nothing = _NOTHING.get(column.name)
+    nothing = _NOTHING.get(getattr(column, "name", ""))
     return (value if nothing is None else func.nullif(value, nothing)).collate(_BINARY)
 
 
-def number_of(column: Any) -> Expression:
+def number_of(column: Column) -> Expression:
     """The whole number in a text column, NULL where there is none."""
     text = text_of(column)
     return case((text.regexp_match("^[+-]?[0-9]+$"), cast(text, BigInteger)), else_=None)
@@ -52,7 +54,7 @@ def order_of(number: Expression) -> Expression:
     return func.coalesce(number, side.MISSING_LAST)
 
 
-def text_like_any(column: Any, patterns: tuple[TextPattern, ...]) -> Expression:
+def text_like_any(column: Column, patterns: tuple[TextPattern, ...]) -> Expression:
     """A text column's value is like one of `patterns` (Q-11, Q-13, Q-16)."""
     literals = [one.text for one in patterns if not one.wildcard]
     exact = [and_(_equal_loosely(column, literals), text_of(column).in_(literals))] if literals else []
@@ -60,7 +62,7 @@ def text_like_any(column: Any, patterns: tuple[TextPattern, ...]) -> Expression:
     return any_of([*exact, *likes])
 
 
-def name_like(column: Any, wanted: NamePattern, single_groups: bool) -> Expression:
+def name_like(column: Column, wanted: NamePattern, single_groups: bool) -> Expression:
     """A person name has a component group like the wanted one (Q-12).
 
     `single_groups`: no name in the column has a second group, so that the first can be looked for by the
@@ -78,38 +80,38 @@ def name_like(column: Any, wanted: NamePattern, single_groups: bool) -> Expressi
     return meets
 
 
-def words_like(column: Any, words: tuple[TextPattern, ...]) -> Expression:
+def words_like(column: Column, words: tuple[TextPattern, ...]) -> Expression:
     """Each pattern, `*` at its end, fits the beginning of some word of a person name (Q-27)."""
     spaced = func.regexp_replace(_lower(text_of(column), {**_FOLDED, **_PLAIN}), "[[:space:]^=,-]+", " ")
     text = func.concat(" ", spaced).collate(_LOOSE)
     return and_(*(matches(text, f"* {word.text}") for word in words))
 
 
-def has_name(column: Any) -> Expression:
+def has_name(column: Column) -> Expression:
     """A person name that has anything to match by."""
     return any_of(func.coalesce(_folded(column, number), "") != "" for number in (1, 2, 3))
 
 
-def has_groups(column: Any) -> Expression:
+def has_groups(column: Column) -> Expression:
     """A person name of more than one component group."""
     return column.like("%=%")
 
 
-def first_group(column: Any) -> Expression:
+def first_group(column: Column) -> Expression:
     """The folded first component group, what names are sorted by."""
     return func.nullif(_folded(column, 1), "")
 
 
-def _text_like(column: Any, text: str) -> Expression:
+def _text_like(column: Column, text: str) -> Expression:
     return and_(_begins_loosely(column, prefix_of(text)), matches(text_of(column), text))
 
 
-def _equal_loosely(column: Any, literals: list[str]) -> Expression:
+def _equal_loosely(column: Column, literals: list[str]) -> Expression:
     """The column holds one of them, or one with a padding space before or after it, in its own collation."""
     return column.in_([form for one in literals for form in (one, f"{one} ", f" {one}", f" {one} ")])
 
 
-def _begins_loosely(column: Any, prefix: str) -> Expression:
+def _begins_loosely(column: Column, prefix: str) -> Expression:
     if not prefix:
         return column.is_not(None)
     beginnings = (prefix, f" {prefix}")
@@ -128,7 +130,7 @@ def _certain(prefix: str) -> str:
     return prefix
 
 
-def _group(column: Any, number: int) -> Expression:
+def _group(column: Column, number: int) -> Expression:
     """One component group of a PN value, NULL where there is none; `number` from 1."""
     text = text_of(column)
     found = func.substring_index(func.substring_index(text, "=", number), "=", -1)
@@ -138,13 +140,13 @@ def _group(column: Any, number: int) -> Expression:
     return case((signs >= number - 1, found), else_=None)
 
 
-def _folded(column: Any, number: int) -> Expression:
+def _folded(column: Column, number: int) -> Expression:
     """A name group as `names.fold_group` has it, as far as a database can."""
     components = func.regexp_replace(func.trim(_group(column, number)), " *\\^ *", "^")
     return func.regexp_replace(_lower(components, _FOLDED), "\\^+$", "").collate(_BINARY)
 
 
-def _folded_like(column: Any, number: int, pattern: TextPattern) -> Expression:
+def _folded_like(column: Column, number: int, pattern: TextPattern) -> Expression:
     folded = _folded(column, number)
     return matches(folded, pattern.text) if pattern.wildcard else folded == pattern.text
 

@@ -71,6 +71,13 @@ def aws_column(attribute: QueryAttribute) -> ColumnElement[Any] | None:
     return next((home.c[name] for home in _HOMES[attribute.level] if name in home.c), None)
 
 
+def _column_of(attribute: QueryAttribute) -> ColumnElement[Any]:
+    column = aws_column(attribute)
+    if column is None:
+        raise LookupError(f"the AWS tables hold no {attribute.keyword}")
+    return column
+
+
 class AwsSearch(SearchTables):
     """`unknown`: what our side tables do not know, the only rows that are searched then; None for all rows.
 
@@ -135,10 +142,9 @@ class AwsSearch(SearchTables):
     def column(self, attribute: QueryAttribute) -> Expression:
         """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49)."""
         if attribute.keyword in _COUNTS:
-            return _COUNTS[attribute.keyword]()
-        column = aws_column(attribute)
-        if column is None:
-            raise LookupError(f"the AWS tables hold no {attribute.keyword}")
+            counted: Expression = _COUNTS[attribute.keyword]()
+            return counted
+        column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
             return number_of(column)
         is_text = attribute.matching in (Matching.TEXT, Matching.NAME)
@@ -146,7 +152,7 @@ class AwsSearch(SearchTables):
 
     def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
         """By the column's own index first, then byte by byte."""
-        return text_like_any(aws_column(attribute), patterns)
+        return text_like_any(_column_of(attribute), patterns)
 
     def names(self, condition: NameIn, found: Candidates | None) -> Expression:
         """By the one text that the Lambda keeps of a name."""
@@ -178,7 +184,7 @@ class AwsSearch(SearchTables):
             same = other.c.study_pkey == _STUDY.c.study_pkey
             return ~exists().where(same, text_of(other.c.modality).is_not(None))
         if attribute.matching is Matching.NAME:
-            return ~has_name(aws_column(attribute))
+            return ~has_name(_column_of(attribute))
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
@@ -193,7 +199,7 @@ class AwsSearch(SearchTables):
 
     def alphabetic(self, attribute: QueryAttribute) -> Expression:
         """The folded first component group."""
-        return first_group(aws_column(attribute))
+        return first_group(_column_of(attribute))
 
     def uids(self, level: Level) -> list[Expression]:
         """The UID, of which these tables know one row, and the key where our own tables sort by one too."""
@@ -238,7 +244,7 @@ class AwsSearch(SearchTables):
         return answers
 
     def _meets_names(self, condition: NameIn) -> Expression:
-        column = aws_column(condition.attribute)
+        column = _column_of(condition.attribute)
         indexed = condition.attribute.keyword == "PatientName" and self._names_are_indexed()
         return any_of(
             and_(*(name_like(column, group, indexed) for group in groups))
@@ -246,7 +252,7 @@ class AwsSearch(SearchTables):
         )
 
     def _meets_words(self, condition: NameWords) -> Expression:
-        column = aws_column(condition.attribute)
+        column = _column_of(condition.attribute)
         return any_of(words_like(column, words) for words in condition.alternatives)
 
     def _of_persons(

@@ -169,6 +169,25 @@ def forget_image_set(connection: Connection, datastore_id: str, image_set_id: st
         connection.execute(delete(table).where(table.c.imageset_pkey == key))
 
 
+def forget_unknown(connection: Connection, datastore_id: str, image_set_id: str) -> None:
+    """Remove the rows of an image set that only the AWS Lambda knows, and a series, study and patient with
+    nothing left."""
+    sets, series, study = aws.imageset, aws.series, aws.study
+    query = (
+        select(series.c.series_pkey, study.c.study_pkey, study.c.patient_pkey)
+        .join(study, study.c.study_pkey == series.c.study_pkey)
+        .join(sets, sets.c.series_pkey == series.c.series_pkey)
+        .where(sets.c.datastoreid == datastore_id, sets.c.imagesetid == image_set_id)
+    )
+    found = connection.execute(query).first()
+    forget_image_set(connection, datastore_id, image_set_id)
+    if found is None or not _drop_series(connection, found.series_pkey):
+        return
+    others = exists().where(series.c.study_pkey == found.study_pkey)
+    connection.execute(delete(study).where(study.c.study_pkey == found.study_pkey, ~others))
+    _drop_patient(connection, found.patient_pkey)
+
+
 def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> None:
     """Write the counts of a study and its series, and remove what no image set describes any more.
 

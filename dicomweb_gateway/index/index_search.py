@@ -56,7 +56,8 @@ class IndexSearch:
         if not found.unknown:
             return [SideSearch(stores)]
         unknown = unknown_rows(query, found.unknown)
-        return [SideSearch(stores), self._aws(connection, unknown, stores)]
+        beside = query.level != "instance"
+        return [SideSearch(stores, beside), self._aws(connection, unknown, stores)]
 
     def _aws(
         self, connection: Connection, unknown: UnknownRows | None, stores: Collection[str] | None

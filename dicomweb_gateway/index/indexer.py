@@ -151,6 +151,7 @@ def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> lis
     own = _locked_set(connection, datastore_id, image_set_id)
     ledger.forget_failure(connection, datastore_id, image_set_id)
     if own is None:
+        aws_writer.forget_unknown(connection, datastore_id, image_set_id)
         return []
     heirs = _heirs(connection, own)
     tombstones.bury(connection, own.study_uid, side_writer.forget(connection, own.imageset_key))

@@ -1,5 +1,7 @@
 """What the index holds of which image set, for keeping it in step with HealthImaging."""
 
+from collections.abc import Iterator
+
 from sqlalchemy import Engine, select
 
 from dicomweb_gateway.errors import IndexUnavailable
@@ -7,8 +9,12 @@ from dicomweb_gateway.index import mains
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_reader import aws_totals
 from dicomweb_gateway.index.engine import lacks_table, make_engine, reading
+from dicomweb_gateway.index.seen_tables import IMAGE_SET
+from dicomweb_gateway.index.tables import imageset
+from dicomweb_gateway.index.unknown_rows import UNKNOWN_OF
 
 _TABLE = side.gateway_imageset
+_PORTION = 1000
 
 
 def known_image_sets(engine: Engine, datastore_id: str) -> dict[str, int]:
@@ -25,6 +31,25 @@ def data_store_ids(engine: Engine) -> list[str]:
     query = select(_TABLE.c.datastoreid).distinct().order_by(_TABLE.c.datastoreid)
     with reading(engine) as connection:
         return list(connection.execute(query).scalars())
+
+
+def written_by_lambda(engine: Engine, datastore_id: str) -> Iterator[str]:
+    """Ids of the image sets of a data store that the AWS Lambda noted and our indexer does not know."""
+    last = 0
+    while True:
+        query = (
+            select(imageset.c.imageset_pkey, imageset.c.imagesetid)
+            .where(imageset.c.imageset_pkey > last, imageset.c.datastoreid == datastore_id)
+            .where(UNKNOWN_OF[IMAGE_SET])
+            .order_by(imageset.c.imageset_pkey)
+            .limit(_PORTION)
+        )
+        with reading(engine) as connection:
+            rows = connection.execute(query).all()
+        yield from (row.imagesetid for row in rows)
+        if len(rows) < _PORTION:
+            return
+        last = rows[-1].imageset_pkey
 
 
 def index_counts(url: str) -> dict[str, int]:

@@ -74,7 +74,7 @@ def _unheld(query: QidoQuery, sources: Sequence[SearchTables]) -> str:
     for condition in _needed(query, sources):
         if not any(tables.holds(condition) for tables in sources):
             attribute = getattr(condition, "attribute", None)
-            return "a key" if attribute is None else str(attribute.keyword)
+            return "RequestAttributesSequence" if attribute is None else str(attribute.keyword)
     return "a combination of keys"
 
 
@@ -137,7 +137,7 @@ def _total(
         return query.offset + found
     capped = more and (query.limit is None or query.limit > query.max_results)
     if query.total_count or capped:
-        return sum(connection.execute(number_of_matches(one, query)).scalar_one() for one in sources)
+        return sum(int(connection.execute(number_of_matches(one, query)).scalar_one()) for one in sources)
     return None
 
 

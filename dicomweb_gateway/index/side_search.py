@@ -1,17 +1,17 @@
 """Searching our own side tables."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func, or_, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression, any_of, like_any
 from dicomweb_gateway.index.search_tables import Candidates, SearchTables, visible
-from dicomweb_gateway.qido.answers import Found, answer
+from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows
+from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
+from dicomweb_gateway.qido.answers import answer
 from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
@@ -32,28 +32,10 @@ _NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.
 _SET, _LINK = side.gateway_imageset, side.gateway_imageset_series
 _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
 
-_STUDY_COLUMNS = (
-    _STUDY.c.study_uid,
-    _STUDY.c.study_key,
-    _STUDY.c.series_count,
-    _STUDY.c.instance_count.label("study_instances"),
-    _STUDY.c.attributes.label("study_attributes"),
-)
-_SERIES_COLUMNS = (
-    _SERIES.c.series_uid,
-    _SERIES.c.instance_count.label("series_instances"),
-    _SERIES.c.attributes.label("series_attributes"),
-)
-_INSTANCE_COLUMNS = (
-    _INSTANCE.c.instance_uid,
-    _INSTANCE.c.transfer_syntax_uid,
-    _INSTANCE.c.pixel_keyword,
-    _INSTANCE.c.attributes.label("instance_attributes"),
-)
-
 
 class SideSearch(SearchTables):
-    """`stores`: the data stores whose image sets may be shown, None for all.
+    """`stores`: the data stores whose image sets may be shown, None for all. `beside`: the AWS Lambda alone
+    wrote something that our tables do not know, which may lie below studies and series that they know.
 
     A study is shown when one of its image sets may be, a series when one that holds it, an instance when
     the one that gives it. Where a study lies in several data stores, what describes it as a whole may come
@@ -62,8 +44,9 @@ class SideSearch(SearchTables):
 
     name = "side"
 
-    def __init__(self, stores: Collection[str] | None = None) -> None:
+    def __init__(self, stores: Collection[str] | None = None, beside: bool = False) -> None:
         self._stores = stores
+        self._beside = beside
 
     def source(self, level: Level) -> FromClause:
         """The tables of the level, joined with those of the levels above."""
@@ -122,6 +105,12 @@ class SideSearch(SearchTables):
 
     def modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         """The series of all variants count: they are all found below the study."""
+        known = self._known_modalities(condition, found)
+        if not self._beside:
+            return known
+        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns))
+
+    def _known_modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         if found is not None and found.keys is not None:
             return _STUDY.c.study_uid.in_(found.keys)
         other = _SERIES.alias("any_series")
@@ -191,35 +180,17 @@ class SideSearch(SearchTables):
 
     def columns(self, query: QidoQuery) -> list[Any]:
         """The rows' attributes, of the level and of those above."""
-        columns: list[Any] = [*_STUDY_COLUMNS]
-        if query.level != "study":
-            columns += _SERIES_COLUMNS
-        if query.level == "instance":
-            columns += _INSTANCE_COLUMNS
-        return columns
+        return columns(query)
 
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
         """Rows of `columns` as DICOM JSON, in their order."""
-        modalities = _modalities(connection, {row.study_uid for row in rows}) if query.shows_study else {}
-        return [answer(query, self._found(query, row, modalities)) for row in rows]
-
-    def _found(self, query: QidoQuery, row: Any, modalities: dict[str, set[str]]) -> Found:
-        needs_above = bool(query.include)
-        found = Found(study_uid=row.study_uid)
-        if query.shows_study or needs_above:
-            found.study = orjson.loads(row.study_attributes)
-            found.modalities = modalities.get(row.study_uid, set())
-            found.series_of_study, found.instances_of_study = row.series_count, row.study_instances
-        if query.level != "study" and (query.shows_series or needs_above):
-            found.series = orjson.loads(row.series_attributes)
-            found.instances_of_series = row.series_instances
-        if query.level != "study":
-            found.series_uid = row.series_uid
-        if query.level == "instance":
-            found.instance = orjson.loads(row.instance_attributes)
-            found.instance_uid, found.stored_syntax = row.instance_uid, row.transfer_syntax_uid
-            found.has_frames = row.pixel_keyword is not None
-        return found
+        uids = {row.study_uid for row in rows}
+        found = found_rows(connection, query, rows)
+        if self._stores is not None:
+            count_visible(connection, self.source("series"), self._allowed("series"), self._stores, found)
+        if self._beside and (query.shows_study or query.shows_series):
+            add_unknown(unknown_below(connection, uids), found)
+        return [answer(query, one) for one in found]
 
     def _allowed(self, level: Level) -> list[Expression]:
         if self._stores is None:
@@ -232,16 +203,6 @@ class SideSearch(SearchTables):
             return [exists().where(of_study, *of_stores)]
         same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == _SERIES.c.series_uid)
         return [exists().where(of_study, same, *of_stores)]
-
-
-def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, set[str]]:
-    modalities: dict[str, set[str]] = {}
-    for uids in portions(study_uids):
-        query = select(_SERIES.c.study_uid, _SERIES.c.modality).distinct()
-        query = query.where(_SERIES.c.study_uid.in_(uids), _SERIES.c.modality.is_not(None))
-        for study_uid, modality in connection.execute(query):
-            modalities.setdefault(study_uid, set()).add(modality)
-    return modalities
 
 
 def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:

@@ -65,8 +65,8 @@ def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
     """The unknown rows at the level of the search; `number` as `extent` gave it."""
     level = query.level
     if number > FEW or _is_bounded(query):
-        return UnknownRows(_UNKNOWN[level], None)
-    return UnknownRows(_UNKNOWN[level], _keys(level).subquery("few"))
+        return UnknownRows(UNKNOWN[level], None)
+    return UnknownRows(UNKNOWN[level], _keys(level).subquery("few"))
 
 
 def unknown_series() -> Select[Any]:
@@ -97,7 +97,7 @@ def _bounded(query: QidoQuery) -> Select[Any]:
     tables = _INSTANCE.join(_SERIES, _SERIES.c.series_pkey == _INSTANCE.c.series_pkey).join(
         _STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey
     )
-    statement = select(_INSTANCE.c.instance_pkey).select_from(tables).where(_UNKNOWN["instance"])
+    statement = select(_INSTANCE.c.instance_pkey).select_from(tables).where(UNKNOWN["instance"])
     if query.study_uid is not None:
         statement = statement.where(_STUDY.c.studyinstanceuid == query.study_uid)
     for one in _uids(query):
@@ -116,19 +116,18 @@ def _keys(level: Level) -> Select[Any]:
 
 
 def _image_sets() -> Any:
-    known = side.gateway_imageset
-    same = and_(known.c.datastoreid == _SET.c.datastoreid, known.c.imagesetid == _SET.c.imagesetid)
-    columns = _SET.c.imageset_pkey, _SET.c.series_pkey
-    return _behind_or_noted(IMAGE_SET, columns, _SET.c.imageset_pkey, ~exists().where(same))
+    pkey = _SET.c.imageset_pkey
+    return _behind_or_noted(IMAGE_SET, (pkey, _SET.c.series_pkey), pkey)
 
 
 def _instances() -> Any:
     pkey = _INSTANCE.c.instance_pkey
-    return _behind_or_noted(INSTANCE, (pkey,), pkey, _UNKNOWN["instance"])
+    return _behind_or_noted(INSTANCE, (pkey,), pkey)
 
 
-def _behind_or_noted(kind: str, columns: Any, pkey: ColumnElement[int], unknown: Expression) -> Any:
+def _behind_or_noted(kind: str, columns: Any, pkey: ColumnElement[int]) -> Any:
     """Unknown rows among those that came since the indexer looked, and among those that it noted then."""
+    unknown = UNKNOWN_OF[kind]
     upto = select(func.coalesce(func.max(gateway_seen.c.upto), 0)).where(gateway_seen.c.kind == kind)
     behind = select(*columns).where(pkey > upto.scalar_subquery(), unknown)
     noted = select(*columns).join(gateway_unknown_row, gateway_unknown_row.c.pkey == pkey)
@@ -139,11 +138,23 @@ def _not_in(table: Any, uid: str, other: ColumnElement[str]) -> Expression:
     return ~exists().where(table.c[uid] == other)
 
 
-_UNKNOWN: dict[Level, Expression] = {
+UNKNOWN: dict[Level, Expression] = {
     "study": _not_in(side.gateway_study, "study_uid", _STUDY.c.studyinstanceuid),
     "series": _not_in(side.gateway_series, "series_uid", _SERIES.c.seriesinstanceuid),
     "instance": _not_in(side.gateway_instance, "instance_uid", _INSTANCE.c.sopinstanceuid),
 }
+"""What makes a row of a level unknown."""
+
+_KNOWN_SET = and_(
+    side.gateway_imageset.c.datastoreid == _SET.c.datastoreid,
+    side.gateway_imageset.c.imagesetid == _SET.c.imagesetid,
+)
+UNKNOWN_OF: dict[str, Expression] = {
+    IMAGE_SET: ~exists().where(_KNOWN_SET),
+    INSTANCE: UNKNOWN["instance"],
+}
+"""What makes a row of a kind unknown."""
+
 _UID_OF: dict[str, ColumnElement[str]] = {
     "StudyInstanceUID": _STUDY.c.studyinstanceuid,
     "SeriesInstanceUID": _SERIES.c.seriesinstanceuid,

@@ -1,6 +1,7 @@
 """The index as those see it who fill it: one value instead of an engine and a dozen functions."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from dicomweb_gateway.index.engine import make_engine, reading
 from dicomweb_gateway.index.image_set_rows import find_set
 from dicomweb_gateway.index.indexer import IndexedImageSet, index_image_set, remove_image_set
 from dicomweb_gateway.index.mains import totals
+from dicomweb_gateway.index.seen import look_on
 from dicomweb_gateway.index.side_tables import ACTIVE
 from dicomweb_gateway.index.status import index_status
 
@@ -69,6 +71,14 @@ class IndexWriter:
         """Take one image set out; the image sets to index again."""
         with self._lock:
             return remove_image_set(self._engine, ref.datastore_id, ref.image_set_id)
+
+    def look_on(self) -> bool:
+        """Look through what the AWS Lambda wrote; see `seen.look_on`."""
+        return look_on(self._engine)
+
+    def written_by_lambda(self, datastore_id: str) -> Iterator[str]:
+        """Ids of image sets that have rows of the AWS Lambda and none of ours."""
+        return known.written_by_lambda(self._engine, datastore_id)
 
     def note_failure(self, ref: ImageSetRef, reason: str) -> None:
         """Remember that an image set could not be indexed; indexing or removing it forgets that."""

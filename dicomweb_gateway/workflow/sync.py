@@ -12,6 +12,7 @@ from itertools import islice
 from dicomweb_gateway.errors import UpstreamError, UpstreamNotFound, UpstreamThrottled
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, ImageSetStore, ImageSetSummary
+from dicomweb_gateway.index.seen import LAG
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.workflow.pace import Pace
 
@@ -23,6 +24,12 @@ WORKERS = 8
 
 METADATA_PER_SECOND = 40
 """GetImageSetMetadata calls a second; HealthImaging allows 50, and viewers want some of them."""
+
+LOOK_ON_PAUSE = LAG.total_seconds() + 0.1
+"""Seconds between two looks at what the AWS Lambda wrote."""
+
+LOOK_ON_EVERY = 30
+"""Seconds after which a run that goes on looks again."""
 
 THROTTLED_TRIES = 6
 """Times that an image set is tried while HealthImaging says 429; the waits double from a second on."""
@@ -93,9 +100,15 @@ class Synchroniser:
         self._index.sync_started(datastore_id)
         self._index_all(self._todo(datastore_id, since, known, seen, report), report, on_progress)
         if since is None:
-            self._remove_unlisted(datastore_id, sorted(known.keys() - seen), report, on_progress)
+            self._remove_unlisted(datastore_id, known, seen, report, on_progress)
         self._index.sync_completed(datastore_id, report.numbers())
         return report
+
+    def look_on(self) -> None:
+        """Look through all that the AWS Lambda wrote beside us, so that searches need not (6.4)."""
+        if self._index.look_on():
+            time.sleep(LOOK_ON_PAUSE)
+            self._index.look_on()
 
     def prune(self, datastore_id: str, on_progress: Listener = lambda report: None) -> SyncReport:
         """Take out of the index what HealthImaging no longer has, and index nothing.
@@ -113,8 +126,8 @@ class Synchroniser:
             if datastore_id in self._store.data_store_ids():
                 raise
         report.listed = True
-        self._remove_unlisted(datastore_id, sorted(known.keys() - seen), report, on_progress)
-        report.unchanged = len(known) - report.removed
+        self._remove_unlisted(datastore_id, known, seen, report, on_progress)
+        report.unchanged = max(0, len(known) - report.removed)
         return report
 
     def image_set(self, ref: ImageSetRef) -> int:
@@ -169,6 +182,7 @@ class Synchroniser:
     def _index_all(self, todo: Iterator[ImageSetSummary], report: SyncReport, on_progress: Listener) -> None:
         """Read and index `todo`, some at a time; when the list breaks off, what runs is still finished."""
         running: dict[Future[int], ImageSetRef] = {}
+        look_on_at = time.monotonic() + LOOK_ON_EVERY
         with ThreadPoolExecutor(self._workers, thread_name_prefix="sync") as pool:
             while True:
                 for summary in islice(todo, 2 * self._workers - len(running)):
@@ -180,6 +194,9 @@ class Synchroniser:
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     self._finish(future, running.pop(future), report)
                     on_progress(report)
+                if time.monotonic() >= look_on_at:
+                    self._index.look_on()
+                    look_on_at = time.monotonic() + LOOK_ON_EVERY
 
     def _finish(self, future: Future[int], ref: ImageSetRef, report: SyncReport) -> None:
         try:
@@ -194,10 +211,17 @@ class Synchroniser:
         _LOG.warning("image set %s was not indexed: %s", ref.image_set_id, error)
 
     def _remove_unlisted(
-        self, datastore_id: str, image_set_ids: list[str], report: SyncReport, on_progress: Listener
+        self,
+        datastore_id: str,
+        known: dict[str, int],
+        seen: set[str],
+        report: SyncReport,
+        on_progress: Listener,
     ) -> None:
-        """Remove those of them that HealthImaging does not give by their id either."""
-        for image_set_id in image_set_ids:
+        """Remove what is `known`, or noted by the AWS Lambda alone, was not `seen` in HealthImaging's list,
+        and is not given by its id either."""
+        by_lambda = (one for one in self._index.written_by_lambda(datastore_id) if one not in seen)
+        for image_set_id in (*sorted(known.keys() - seen), *by_lambda):
             ref = ImageSetRef(datastore_id, image_set_id)
             try:
                 self._existing(ref)

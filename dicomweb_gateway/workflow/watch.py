@@ -147,6 +147,7 @@ class Watcher:
                 return
             self._apply(event)
             self._queue.delete(handles[key])
+        self._index.look_on()
 
     def reconcile(self) -> None:
         """Find what changed without an event, and try again what failed."""

@@ -6,6 +6,7 @@ searching what the Lambda alone wrote.
 """
 
 from datetime import UTC, datetime
+from typing import Any
 
 from alembic import op
 from sqlalchemy import (
@@ -32,7 +33,11 @@ PORTION = 50_000
 metadata = MetaData()
 Key = BigInteger().with_variant(Integer(), "sqlite")
 Stamp = DateTime().with_variant(mysql.DATETIME(fsp=6), "mysql", "mariadb")
-BINARY = {"mysql_charset": "utf8mb4", "mysql_collate": "utf8mb4_bin", "mysql_engine": "InnoDB"}
+BINARY: dict[str, Any] = {
+    "mysql_charset": "utf8mb4",
+    "mysql_collate": "utf8mb4_bin",
+    "mysql_engine": "InnoDB",
+}
 
 seen = Table(
     "gateway_seen",
@@ -53,7 +58,8 @@ unknown = Table(
 )
 
 KNOWN = {
-    "imageset": "SELECT 1 FROM gateway_imageset k WHERE k.datastoreid = t.datastoreid AND k.imagesetid = t.imagesetid",
+    "imageset": "SELECT 1 FROM gateway_imageset k "
+    "WHERE k.datastoreid = t.datastoreid AND k.imagesetid = t.imagesetid",
     "instance": "SELECT 1 FROM gateway_instance k WHERE k.instance_uid = t.sopinstanceuid",
 }
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pymysql
-from sqlalchemy import Column, Table
+from sqlalchemy import Column, Table, create_engine, text
 from sqlalchemy.engine import make_url
 
 from dicomweb_gateway.index import rows as index_rows
@@ -22,6 +22,7 @@ from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.names import fold_name, name_words
+from tests.aws_index.schema import STATEMENTS
 from tests.index.documents import document, instance
 
 INSTANCES_OF, INSTANCES = 1000, 10
@@ -141,9 +142,16 @@ def _pattern(text: str) -> str:
     return re.sub("@([a-z]+)@", r"%(\1)s", text).replace("77777", "%(number)s")
 
 
-def fill(url: str, studies: int) -> None:
-    """Make and fill the empty database at `url`."""
-    upgrade(url)
+def fill(url: str, studies: int, by_lambda: bool = False) -> None:
+    """Make and fill the empty database at `url`; `by_lambda`: only the tables of the AWS project."""
+    if by_lambda:
+        engine = create_engine(url)
+        with engine.begin() as made:
+            for statement in STATEMENTS:
+                made.execute(text(statement))
+        engine.dispose()
+    else:
+        upgrade(url)
     target = make_url(url)
     connection = pymysql.connect(
         host=target.host, port=target.port or 3306, user=target.username or "root",
@@ -155,9 +163,11 @@ def fill(url: str, studies: int) -> None:
         # statistics from few random pages would make the choice of plans a matter of luck
         cursor.execute("SET GLOBAL innodb_stats_persistent_sample_pages = 1000")
         for table, make in tables(templates, studies):
-            load(cursor, table, make)
-        for table in aws.metadata.sorted_tables:
-            cursor.execute(f"ANALYZE TABLE {table.name}")
+            if not (by_lambda and table.name.startswith("gateway_")):
+                load(cursor, table, make)
+        cursor.execute("SHOW FULL TABLES WHERE table_type = 'BASE TABLE'")
+        for name, _ in cursor.fetchall():
+            cursor.execute(f"ANALYZE TABLE {name}")
     connection.close()
 
 
@@ -210,6 +220,16 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
                 "bodypartexamined": "CHEST", "manufacturer": "ACME",
                 "numberofseriesrelatedinstances": number_of_instances(n),
             }  # fmt: skip
+
+    def aws_instances() -> Iterator[dict[str, Any]]:
+        for key, n, number, _ in all_series(INSTANCES_OF):
+            for one in range(1, INSTANCES + 1):
+                yield {
+                    "instance_pkey": (key - 1) * INSTANCES + one, "series_pkey": key, "imageset_pkey": key,
+                    "sopinstanceuid": f"{study_uid(n)}.{number}.{one}",
+                    "sopclassuid": "1.2.840.10008.5.1.4.1.1.2", "instancenumber": one,
+                    "contentdate": moment(n, studies)[0], "rows": 512, "columns": 512,
+                }  # fmt: skip
 
     def aws_image_sets() -> Iterator[dict[str, Any]]:
         for key, *_ in all_series():
@@ -308,6 +328,7 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
         (aws.patient, aws_patients),
         (aws.study, aws_studies),
         (aws.series, aws_series),
+        (aws.instance, aws_instances),
         (aws.imageset, aws_image_sets),
         (side.gateway_study, side_studies),
         (side.gateway_person_name, side_names),

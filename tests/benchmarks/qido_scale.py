@@ -30,6 +30,7 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.parse import parse_query
 from tests.benchmarks import qido_fill as filled
 from tests.databases import PrivateMariaDb, on_server
@@ -151,7 +152,7 @@ class BareSql:
         target = make_url(url)
         self.connection = pymysql.connect(
             host=target.host, port=target.port or 3306, user=target.username or "root",
-            database=target.database, autocommit=True, charset="utf8mb4",
+            password=target.password or "", database=target.database, autocommit=True, charset="utf8mb4",
         )  # fmt: skip
 
     def _hear(self, _c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
@@ -254,11 +255,40 @@ def _quantiles(values: list[float]) -> tuple[float, float]:
     return statistics.median(ordered), ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
 
 
+INDEXES = """gateway: filled by our indexer; lambda: by the AWS Lambda alone, then `db upgrade`;
+select-only: by the Lambda alone, nothing added, and a user who may only read"""
+
+
+def prepared(server: str, folder: Path, studies: int, index: str) -> str:
+    """The URL of such a database, made and filled unless `folder` has it from an earlier run."""
+    name = f"{index.replace('-', '_')}_{studies}"
+    url = f"{server}/{name}?charset=utf8mb4"
+    marker = folder / f"{name}.filled"
+    began = time.monotonic()
+    if not marker.exists():
+        on_server(server, f"DROP DATABASE IF EXISTS {name}")
+        on_server(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        filled.fill(url, studies, by_lambda=index != "gateway")
+        marker.touch()
+        print(f"filled {name} in {time.monotonic() - began:.0f} s", flush=True)
+    if index == "select-only":
+        on_server(server, "CREATE USER IF NOT EXISTS proxy@'%' IDENTIFIED BY 'reads'")
+        on_server(server, f"GRANT SELECT, SHOW VIEW ON {name}.* TO proxy@'%'")
+        return url.replace("root@", "proxy:reads@", 1)
+    began = time.monotonic()
+    upgrade(url)
+    print(f"db upgrade: {time.monotonic() - began:.0f} s", flush=True)
+    return url
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--studies", type=int, nargs="*", default=[10_000])
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--keep", type=Path)
+    parser.add_argument(
+        "--index", choices=["gateway", "lambda", "select-only"], default="gateway", help=INDEXES
+    )
     parser.add_argument("--explain", action="store_true")
     parser.add_argument("--only", default="", help="shapes whose name contains this")
     options = parser.parse_args()
@@ -269,15 +299,7 @@ def main() -> None:
     server.start(_POOL, "--local-infile=1")
     try:
         for studies in options.studies:
-            url = f"{server.url}/studies_{studies}?charset=utf8mb4"
-            marker = folder / f"{studies}.filled"
-            if not marker.exists():
-                on_server(server.url, f"DROP DATABASE IF EXISTS studies_{studies}")
-                on_server(server.url, f"CREATE DATABASE studies_{studies} CHARACTER SET utf8mb4")
-                began = time.monotonic()
-                filled.fill(url, studies)
-                marker.touch()
-                print(f"filled {studies} studies in {time.monotonic() - began:.0f} s", flush=True)
+            url = prepared(server.url, folder, studies, options.index)
             if options.rounds:
                 measure(url, studies, options.rounds, options.explain, folder, options.only)
     finally:

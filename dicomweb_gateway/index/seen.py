@@ -1,0 +1,96 @@
+"""Looks through the AWS tables for rows that our side tables do not know, and notes how far it came.
+
+Searches compare only what came later (`seen_tables.py`). Keys are given out before their rows are committed,
+so a row may appear behind others; what is looked at is therefore read with a lock, which waits for writers
+that are under way, and never reaches beyond the newest row of the time before.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, delete, func, insert, literal, select, update
+from sqlalchemy.exc import DBAPIError
+
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.engine import index_errors, is_contention, writing
+from dicomweb_gateway.index.image_set_rows import naive_utc
+from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen, gateway_unknown_row
+from dicomweb_gateway.index.unknown_rows import UNKNOWN_OF
+
+PORTION = 20_000
+"""Rows that are looked at in one transaction."""
+
+LAG = timedelta(seconds=2)
+"""How old the newest row of the time before must be: longer than a key waits for its row."""
+
+_TABLES = {IMAGE_SET: aws.imageset, INSTANCE: aws.instance}
+
+
+def look_on(engine: Engine) -> bool:
+    """Go on to the newest row of the call before; whether rows are left for the next call, LAG later.
+
+    SQLite, which the Lambda cannot write, needs none of it. Where a writer is in the way the rest is left
+    for the next call. Raises IndexUnavailable.
+    """
+    if engine.dialect.name == "sqlite":
+        return False
+    left = False
+    with index_errors():
+        for kind, table in _TABLES.items():
+            try:
+                left = _look_on(engine, kind, table) or left
+            except DBAPIError as error:
+                if not is_contention(error):
+                    raise
+                left = True
+    return left
+
+
+def _look_on(engine: Engine, kind: str, table: Table) -> bool:
+    pkey = table.c[f"{table.name}_pkey"]
+    with writing(engine) as connection:
+        newest = connection.execute(select(func.coalesce(func.max(pkey), 0))).scalar_one()
+        row = connection.execute(select(gateway_seen).where(gateway_seen.c.kind == kind)).first()
+        if row is None:
+            values = {"kind": kind, "upto": 0, "next_upto": newest, "noted_at": _now()}
+            connection.execute(insert(gateway_seen), values)
+            return bool(newest)
+    upto, reaches = row.upto, row.next_upto if _now() - row.noted_at >= LAG else row.upto
+    while upto < reaches:
+        last = min(upto + PORTION, reaches)
+        with writing(engine) as connection:
+            _note_unknown(connection, kind, table, upto, last)
+            _put(connection, kind, upto=last)
+        upto = last
+    with writing(engine) as connection:
+        _forget_known(connection, kind, table)
+        if upto == row.next_upto and newest > upto:
+            _put(connection, kind, next_upto=newest, noted_at=_now())
+    return bool(newest > upto)
+
+
+def _note_unknown(connection: Connection, kind: str, table: Table, after: int, upto: int) -> None:
+    pkey = table.c[f"{table.name}_pkey"]
+    within = pkey > after, pkey <= upto
+    # the lock is all that this is read for
+    connection.execute(select(func.count(pkey)).where(*within).with_for_update(read=True))
+    unknown = select(literal(kind), pkey).where(*within, UNKNOWN_OF[kind])
+    connection.execute(insert(gateway_unknown_row).from_select(["kind", "pkey"], unknown))
+
+
+def _forget_known(connection: Connection, kind: str, table: Table) -> None:
+    """Drop notes of rows that are known by now, or gone."""
+    pkey = table.c[f"{table.name}_pkey"]
+    noted = select(gateway_unknown_row.c.pkey).where(gateway_unknown_row.c.kind == kind)
+    still = select(pkey).where(pkey.in_(noted), UNKNOWN_OF[kind])
+    known = set(connection.execute(noted).scalars()) - set(connection.execute(still).scalars())
+    for key in sorted(known):
+        connection.execute(delete(gateway_unknown_row).filter_by(kind=kind, pkey=key))
+
+
+def _put(connection: Connection, kind: str, **values: Any) -> None:
+    connection.execute(update(gateway_seen).where(gateway_seen.c.kind == kind).values(values))
+
+
+def _now() -> datetime:
+    return naive_utc(datetime.now(UTC)) or datetime.min

@@ -1,0 +1,125 @@
+"""Rows of our side tables as answers of a search."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+
+import orjson
+from sqlalchemy import Connection, FromClause, and_, func, select
+
+from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.patterns import Expression
+from dicomweb_gateway.index.unknown_below import Below
+from dicomweb_gateway.qido.answers import Found
+from dicomweb_gateway.qido.expression import QidoQuery
+
+_STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
+
+_STUDY_COLUMNS = (
+    _STUDY.c.study_uid,
+    _STUDY.c.study_key,
+    _STUDY.c.series_count,
+    _STUDY.c.instance_count.label("study_instances"),
+    _STUDY.c.attributes.label("study_attributes"),
+)
+_SERIES_COLUMNS = (
+    _SERIES.c.series_uid,
+    _SERIES.c.instance_count.label("series_instances"),
+    _SERIES.c.attributes.label("series_attributes"),
+)
+_INSTANCE_COLUMNS = (
+    _INSTANCE.c.instance_uid,
+    _INSTANCE.c.transfer_syntax_uid,
+    _INSTANCE.c.pixel_keyword,
+    _INSTANCE.c.attributes.label("instance_attributes"),
+)
+
+
+def columns(query: QidoQuery) -> list[Any]:
+    """What `found_rows` reads of a row."""
+    chosen: list[Any] = [*_STUDY_COLUMNS]
+    if query.level != "study":
+        chosen += _SERIES_COLUMNS
+    if query.level == "instance":
+        chosen += _INSTANCE_COLUMNS
+    return chosen
+
+
+def found_rows(connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[Found]:
+    """Rows of `columns` with the modalities of their studies."""
+    uids = {row.study_uid for row in rows}
+    modalities = _modalities(connection, uids) if query.shows_study else {}
+    return [_found(query, row, modalities) for row in rows]
+
+
+def count_visible(
+    connection: Connection,
+    source: FromClause,
+    allowed: list[Expression],
+    stores: Collection[str],
+    answers: list[Found],
+) -> None:
+    """Replace numbers and modalities by those of what lies in the data stores `stores`.
+
+    `source`: series joined with their studies; `allowed`: which of these are shown.
+    """
+    sets = side.gateway_imageset
+    given = select(func.count(_INSTANCE.c.instance_key)).join(
+        sets, and_(sets.c.imageset_key == _INSTANCE.c.imageset_key, sets.c.datastoreid.in_(sorted(stores)))
+    )
+    instances = given.where(_INSTANCE.c.series_key == _SERIES.c.series_key).scalar_subquery()
+    series: dict[str, dict[str, int]] = {}
+    modalities: dict[str, set[str]] = {}
+    for uids in portions({found.study_uid for found in answers}):
+        query = select(_SERIES.c.study_uid, _SERIES.c.series_uid, _SERIES.c.modality, instances)
+        query = query.select_from(source).where(_SERIES.c.study_uid.in_(uids), *allowed)
+        for study_uid, series_uid, modality, number in connection.execute(query):
+            below = series.setdefault(study_uid, {})
+            below[series_uid] = below.get(series_uid, 0) + number
+            modalities.setdefault(study_uid, set()).update({modality} - {None})
+    for found in answers:
+        below = series.get(found.study_uid, {})
+        found.modalities = modalities.get(found.study_uid, set())
+        found.series_of_study, found.instances_of_study = len(below), sum(below.values())
+        found.instances_of_series = below.get(found.series_uid, 0)
+
+
+def _found(query: QidoQuery, row: Any, modalities: dict[str, set[str]]) -> Found:
+    needs_above = bool(query.include)
+    found = Found(study_uid=row.study_uid)
+    if query.shows_study or needs_above:
+        found.study = orjson.loads(row.study_attributes)
+        found.modalities = modalities.get(row.study_uid, set())
+        found.series_of_study, found.instances_of_study = row.series_count, row.study_instances
+    if query.level != "study" and (query.shows_series or needs_above):
+        found.series = orjson.loads(row.series_attributes)
+        found.instances_of_series = row.series_instances
+    if query.level != "study":
+        found.series_uid = row.series_uid
+    if query.level == "instance":
+        found.instance = orjson.loads(row.instance_attributes)
+        found.instance_uid, found.stored_syntax = row.instance_uid, row.transfer_syntax_uid
+        found.has_frames = row.pixel_keyword is not None
+    return found
+
+
+def add_unknown(below: dict[str, Below], answers: list[Found]) -> None:
+    """Count what is unknown below the found studies and series."""
+    for found in answers:
+        of_study, of_series = below.get(found.study_uid), below.get(found.series_uid)
+        if of_study is not None:
+            found.series_of_study = (found.series_of_study or 0) + of_study.series
+            found.instances_of_study = (found.instances_of_study or 0) + of_study.instances
+            found.modalities = {*found.modalities, *of_study.modalities}
+        if of_series is not None:
+            found.instances_of_series = (found.instances_of_series or 0) + of_series.instances
+
+
+def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, set[str]]:
+    modalities: dict[str, set[str]] = {}
+    for uids in portions(study_uids):
+        query = select(_SERIES.c.study_uid, _SERIES.c.modality).distinct()
+        query = query.where(_SERIES.c.study_uid.in_(uids), _SERIES.c.modality.is_not(None))
+        for study_uid, modality in connection.execute(query):
+            modalities.setdefault(study_uid, set()).add(modality)
+    return modalities
