@@ -11,8 +11,10 @@ from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
     DateRange,
+    DecimalIn,
     EmptyOr,
     IsEmpty,
+    ItemIn,
     ModalitiesIn,
     MomentRange,
     NameIn,
@@ -120,6 +122,8 @@ def _condition(condition: Condition) -> Expression:
             return or_(_condition(empty), _condition(other))
         case RequestItem(conditions):
             return _has_request(conditions)
+        case DecimalIn() | ItemIn():
+            raise TypeError(f"{type(condition).__name__} has no column")
 
 
 def _any(expressions: Iterable[Expression]) -> Expression:
@@ -128,7 +132,7 @@ def _any(expressions: Iterable[Expression]) -> Expression:
 
 
 def _column(attribute: QueryAttribute) -> Expression:
-    return TABLES[attribute.level].c[attribute.column]
+    return TABLES[attribute.level].c[attribute.own_column]
 
 
 def _like_any(column: Expression, patterns: tuple[TextPattern, ...]) -> Expression:
@@ -228,9 +232,9 @@ def _of_request(condition: Condition) -> Expression:
     """A condition on one item of RequestAttributesSequence, all of whose keys are text."""
     match condition:
         case TextIn(attribute, patterns):
-            return _like_any(_REQUEST.c[attribute.column], patterns)
+            return _like_any(_REQUEST.c[attribute.own_column], patterns)
         case IsEmpty(attribute):
-            return _REQUEST.c[attribute.column].is_(None)
+            return _REQUEST.c[attribute.own_column].is_(None)
         case EmptyOr(empty, other):
             return or_(_of_request(empty), _of_request(other))
     raise TypeError(f"{type(condition).__name__} is no condition on a request item")

@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import Connection, Engine, Row, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
-from dicomweb_gateway.errors import PayloadTooLarge
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.compiler import (
@@ -65,6 +65,8 @@ def search(engine: Engine, query: QidoQuery) -> SearchResult:
 
     Raises PayloadTooLarge where Q-39 asks for it, IndexUnavailable when the database does not answer.
     """
+    if query.stored:
+        raise InvalidRequest("one of the keys has no column in the index")
     with reading(engine) as connection:
         _refuse_too_many(connection, query)
         # One more than the page tells whether there is more, for the price of a row.
