@@ -41,6 +41,7 @@ from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matchin
 from dicomweb_gateway.qido.expression import (
     Condition,
     EmptyOr,
+    ItemIn,
     ModalitiesIn,
     NameIn,
     NameWords,
@@ -132,7 +133,7 @@ class AwsSearch(SearchTables):
         match condition:
             case ModalitiesIn():
                 return True
-            case RequestItem():
+            case RequestItem() | ItemIn():
                 return False
             case EmptyOr(empty, _):
                 return self.holds(empty)

@@ -9,8 +9,10 @@ from dicomweb_gateway.index.search_tables import Plan, SearchTables
 from dicomweb_gateway.qido.attributes import Matching
 from dicomweb_gateway.qido.expression import (
     Condition,
+    DecimalIn,
     EmptyOr,
     IsEmpty,
+    ItemIn,
     ModalitiesIn,
     NameIn,
     NameWords,
@@ -84,6 +86,8 @@ def _condition(tables: SearchTables, condition: Condition, plan: Plan) -> Expres
             return or_(tables.empty(empty.attribute), _condition(tables, other, NO_PLAN))
         case RequestItem():
             return tables.request(condition)
+        case DecimalIn() | ItemIn():
+            raise TypeError("no database judges what stands in attributes alone (matching.py)")
 
 
 def _order_key(tables: SearchTables, key: OrderKey) -> Expression:

@@ -79,7 +79,7 @@ class SideSearch(SearchTables):
 
     def column(self, attribute: QueryAttribute) -> Expression:
         """The column of the attribute's level."""
-        return _OF[attribute.level].c[attribute.column]
+        return _OF[attribute.level].c[attribute.own_column]
 
     def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
         """Byte by byte, as the columns compare."""
@@ -246,9 +246,9 @@ def _of_request(condition: Condition) -> Expression:
     """A condition on one item of RequestAttributesSequence, all of whose keys are text."""
     match condition:
         case TextIn(attribute, patterns):
-            return like_any(_REQUEST.c[attribute.column], patterns)
+            return like_any(_REQUEST.c[attribute.own_column], patterns)
         case IsEmpty(attribute):
-            return _REQUEST.c[attribute.column].is_(None)
+            return _REQUEST.c[attribute.own_column].is_(None)
         case EmptyOr(empty, other):
             return or_(_of_request(empty), _of_request(other))
     raise TypeError(f"{type(condition).__name__} is no condition on a request item")

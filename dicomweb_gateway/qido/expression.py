@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, time
+from decimal import Decimal
 from typing import TypeAlias
 
 from dicomweb_gateway.qido.attributes import Level, QueryAttribute
@@ -103,6 +104,14 @@ class NumberIn:
 
 
 @dataclass(frozen=True, slots=True)
+class DecimalIn:
+    """Equal to one of `values`, `1.5` being `1.50` and `15e-1` (Q-22)."""
+
+    attribute: QueryAttribute
+    values: tuple[Decimal, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IsEmpty:
     """No value, or an empty one (Q-25)."""
 
@@ -127,8 +136,24 @@ class RequestItem:
     conditions: tuple["Condition", ...]
 
 
-ValueCondition: TypeAlias = UidIn | TextIn | ModalitiesIn | NameIn | NameWords | RangeIn | NumberIn
-Condition: TypeAlias = ValueCondition | IsEmpty | EmptyOr | RequestItem
+@dataclass(frozen=True, slots=True)
+class ItemIn:
+    """One item of the sequence at `path` meets all `conditions` together (Q-23).
+
+    `path`: a sequence of `level`, then those below its items. The conditions are on the item alone; an
+    ItemIn among them starts there. Where all of them ask for no value, a sequence without any item fits
+    too. `matching.meets` alone judges it.
+    """
+
+    path: tuple[int, ...]
+    level: Level
+    conditions: tuple["Condition", ...]
+
+
+ValueCondition: TypeAlias = (
+    UidIn | TextIn | ModalitiesIn | NameIn | NameWords | RangeIn | NumberIn | DecimalIn
+)
+Condition: TypeAlias = ValueCondition | IsEmpty | EmptyOr | RequestItem | ItemIn
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +168,12 @@ class OrderKey:
 class QidoQuery:
     """One search.
 
-    `study_uid`, `series_uid`: the scope of the route. `include`: tags to answer besides the required ones,
-    matching keys among them; `include_all` for `includefield=all`. `limit`: what the client asked for, None
-    when nothing; `max_results`: the server's own cap (Q-34). `hard_max_results`: matches above which a
-    search without a limit is refused, None for no such number (Q-39). `order` empty means Q-37.
+    `study_uid`, `series_uid`: the scope of the route. `conditions`: what columns can judge; `stored`: what
+    `matching.meets` must judge besides, over the DICOM JSON of the levels (Q-3). `include`: tags to answer
+    besides the required ones, matching keys among them; `include_all` for `includefield=all`. `limit`: what
+    the client asked for, None when nothing; `max_results`: the server's own cap (Q-34). `hard_max_results`:
+    matches above which a search without a limit is refused, None for no such number (Q-39). `order` empty
+    means Q-37.
     `warnings`: texts for the Warning header, without code and agent.
     """
 
@@ -154,6 +181,7 @@ class QidoQuery:
     study_uid: str | None = None
     series_uid: str | None = None
     conditions: tuple[Condition, ...] = ()
+    stored: tuple[Condition, ...] = ()
     include: tuple[int, ...] = ()
     include_all: bool = False
     limit: int | None = None

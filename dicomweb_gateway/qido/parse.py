@@ -8,17 +8,13 @@ from dicomweb_gateway.dicom.dictionary import tag_of_key
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.qido.attributes import (
     ATTRIBUTES,
-    MODALITIES_IN_STUDY,
-    MODALITY,
-    REQUEST_ATTRIBUTES,
-    REQUEST_ITEM_ATTRIBUTES,
     SPECIFIC_CHARACTER_SET,
     Level,
     Matching,
-    QueryAttribute,
     usable_at,
 )
-from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery, RequestItem
+from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery
+from dicomweb_gateway.qido.keys import KeyCondition, attribute_of_path, sorted_out
 from dicomweb_gateway.qido.values import MatchingOptions, make_condition
 
 DEFAULT_MAX_RESULTS = 5000
@@ -65,11 +61,13 @@ def parse_query(
         raise InvalidRequest(f"{_printable(found.unknown[0])} is neither a DICOM attribute nor a parameter")
     include, include_all = _include(found.controls.get("includefield", []))
     asked = [path[0] for path in found.keys]
+    conditions, stored = _conditions(level, found)
     return QidoQuery(
         level=level,
         study_uid=study_uid,
         series_uid=series_uid,
-        conditions=_conditions(level, found),
+        conditions=conditions,
+        stored=stored,
         include=tuple(dict.fromkeys([*asked, *include])),
         include_all=include_all,
         limit=_number(found.controls, "limit"),
@@ -110,38 +108,20 @@ def _path(name: str) -> tuple[int, ...] | None:
 _UNIVERSAL = ("", "*")
 
 
-def _conditions(level: Level, found: _Collected) -> tuple[Condition, ...]:
-    conditions: list[Condition] = []
-    item: list[Condition] = []
+def _conditions(level: Level, found: _Collected) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+    """What columns can judge, and what is matched over DICOM JSON."""
+    made: list[KeyCondition] = []
     options = MatchingOptions(*(_flag(found.controls, name) for name in _SWITCHES))
     for path, values in found.keys.items():
         name = found.names[path]
         if path[0] != SPECIFIC_CHARACTER_SET and all(value.strip(" ") in _UNIVERSAL for value in values):
             # nothing to match, so nothing that could go unmatched: only asks for the attribute (Q-10)
             continue
-        condition = make_condition(_attribute(level, path, name), values, name, options)
-        if condition is None:
-            continue
-        (conditions if len(path) == 1 else item).append(condition)
-    if item:
-        conditions.append(RequestItem(tuple(item)))
-    return tuple(conditions)
-
-
-def _attribute(level: Level, path: tuple[int, ...], name: str) -> QueryAttribute:
-    """The table row of a key; InvalidRequest when it cannot be matched here (Q-3, Q-24)."""
-    if level == "study" and path == (MODALITY,):
-        path = (MODALITIES_IN_STUDY,)
-    attribute = ATTRIBUTES.get(path[0]) if len(path) == 1 else None
-    if len(path) == 2 and path[0] == REQUEST_ATTRIBUTES:
-        attribute = REQUEST_ITEM_ATTRIBUTES.get(path[1])
-    if path[0] == SPECIFIC_CHARACTER_SET:
-        raise InvalidRequest(f"{name}: the character set is never a matching key")
-    if attribute is None:
-        raise InvalidRequest(f"{name}: this attribute cannot be searched")
-    if not usable_at(attribute, level):
-        raise InvalidRequest(f"{name}: this attribute cannot be searched at {level} level")
-    return attribute
+        attribute = attribute_of_path(level, path, name)
+        condition = make_condition(attribute, values, name, options)
+        if condition is not None:
+            made.append(KeyCondition(path, attribute, condition))
+    return sorted_out(made)
 
 
 def _include(values: list[str]) -> tuple[list[int], bool]:

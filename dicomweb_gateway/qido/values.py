@@ -4,12 +4,14 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from dicomweb_gateway.dicom.dictionary import parse_tag, tag_text
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.qido.attributes import BACKSLASH_VRS, LIST_VRS, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
     DateRange,
+    DecimalIn,
     EmptyOr,
     IsEmpty,
     ModalitiesIn,
@@ -26,6 +28,7 @@ from dicomweb_gateway.qido.expression import (
     ValueCondition,
 )
 from dicomweb_gateway.qido.names import GROUPS, fold_group, name_words
+from dicomweb_gateway.qido.numbers import exact_number
 from dicomweb_gateway.qido.temporal import parse_date, parse_moment, parse_time
 from dicomweb_gateway.qido.texts import searchable
 
@@ -45,6 +48,8 @@ EMPTY = '""'
 """The value that matches no value (Q-25)."""
 
 _LARGEST = 2**53
+"""Whole numbers of columns reach so far; those of the DICOM JSON know no bound."""
+
 _RUNS = re.compile(r"\*+")
 _SEPARATORS = re.compile(r"[,\\]")
 _INTEGER = re.compile(r"[+-]?[0-9]{1,30}", re.ASCII)
@@ -150,7 +155,32 @@ def _moments(attribute: QueryAttribute, values: list[str], name: str) -> ValueCo
 def _numbers(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
     if not all(_INTEGER.fullmatch(value) for value in values):
         raise InvalidRequest(f"{name}: not a whole number")
-    return NumberIn(attribute, tuple(n for n in map(int, values) if abs(n) <= _LARGEST))
+    bounded = attribute.column is not None
+    return NumberIn(attribute, tuple(n for n in map(int, values) if not bounded or abs(n) <= _LARGEST))
+
+
+def _decimals(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+    found = [exact_number(value) for value in values]
+    numbers = tuple(number for number in found if number is not None)
+    if len(numbers) < len(found):
+        raise InvalidRequest(f"{name}: not a decimal number, or one too long to be stored")
+    return DecimalIn(attribute, numbers)
+
+
+def _exact_texts(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+    patterns = tuple(_pattern(value, name) for value in dict.fromkeys(values))
+    if any(pattern.wildcard for pattern in patterns):
+        raise InvalidRequest(f"{name}: wildcards are not allowed here")
+    return TextIn(attribute, patterns)
+
+
+def _tags(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+    """Tags as DICOM JSON spells them (PS3.18 F.2.2)."""
+    found = [parse_tag(value) for value in values]
+    tags = dict.fromkeys(tag_text(tag) for tag in found if tag is not None)
+    if None in found:
+        raise InvalidRequest(f"{name}: not a tag of 8 hex digits")
+    return TextIn(attribute, tuple(TextPattern(tag, False) for tag in tags))
 
 
 _MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], ValueCondition | None]] = {
@@ -162,6 +192,9 @@ _MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], ValueConditio
     Matching.TIME: _times,
     Matching.MOMENT: _moments,
     Matching.NUMBER: _numbers,
+    Matching.DECIMAL: _decimals,
+    Matching.EXACT: _exact_texts,
+    Matching.TAG: _tags,
 }
 
 

@@ -44,6 +44,7 @@ OTHERS = [
     *("StudyDate", "StudyTime", "SeriesNumber", "InstanceNumber", "AcquisitionDateTime", "ModalitiesInStudy"),
     *("limit", "offset", "orderby", "includefield", "fuzzymatching", "emptyvaluematching", "totalcount"),
     *("multiplevaluematching", "SpecificCharacterSet", "PatientWeight", "00091001", "DEADBEEF", "accept"),
+    *("PatientAge", "ImageType", "OperatorsName", "PixelSpacing", "00081032.00080100", "00400275.00080050"),
     *("charset", "00400275.00400009", "RequestAttributesSequence", "x", "", "PatientID ", "patientid", "."),
 ]
 ATTACKS = [

@@ -1,12 +1,23 @@
 import random
 from datetime import date, time
+from decimal import Decimal
 
 import pytest
 
+from dicomweb_gateway.dicom.dictionary import attribute_of_keyword
 from dicomweb_gateway.errors import InvalidRequest
-from dicomweb_gateway.qido.attributes import ATTRIBUTES, REQUEST_ITEM_ATTRIBUTES
+from dicomweb_gateway.qido.attributes import (
+    ATTRIBUTES,
+    REQUEST_ITEM_ATTRIBUTES,
+    item_attribute,
+    stored_attribute,
+)
 from dicomweb_gateway.qido.expression import (
     DateRange,
+    DecimalIn,
+    EmptyOr,
+    IsEmpty,
+    ItemIn,
     ModalitiesIn,
     NameIn,
     NamePattern,
@@ -123,14 +134,21 @@ def test_keys_of_one_sequence_belong_to_one_item(name):
     [
         ("study", "SpecificCharacterSet", "ISO_IR 100"),
         ("study", "00080005", ""),
-        ("study", "PatientWeight", "70"),
+        ("study", "RetrieveURL", "http://gw/studies/1"),
+        ("study", "ImageType", "ORIGINAL"),
+        ("series", "0028010a", "1"),
+        ("study", "FrameOfReferenceUID", "1.2"),
         ("study", "SeriesDescription", "x"),
         ("study", "SeriesInstanceUID", "1.2"),
         ("series", "SOPInstanceUID", "1.2"),
         ("study", "00091001", "x"),
         ("study", "DEADBEEF", "x"),
         ("series", "RequestAttributesSequence", "x"),
-        ("series", "RequestAttributesSequence.AccessionNumber", "x"),
+        ("series", "RequestAttributesSequence.RequestedProcedureCodeSequence", "x"),
+        ("series", "RequestAttributesSequence.SpecificCharacterSet", "x"),
+        ("series", "RequestAttributesSequence.00091001", "x"),
+        ("instance", "PixelData", "x"),
+        ("instance", "TransferSyntaxUID", "1.2"),
         ("series", "RequestAttributesSequence.ScheduledProcedureStepID.StudyID", "x"),
         ("study", "RequestAttributesSequence.ScheduledProcedureStepID", "x"),
         ("study", "StudyInstanceUID", "1.2*"),
@@ -151,6 +169,22 @@ def test_keys_of_one_sequence_belong_to_one_item(name):
         ("series", "SeriesNumber", "1.5"),
         ("series", "SeriesNumber", "٣"),
         ("instance", "Rows", "0x10"),
+        ("study", "PatientWeight", "7*"),
+        ("study", "PatientWeight", "70kg"),
+        ("study", "PatientWeight", "NaN"),
+        ("study", "PatientWeight", "1e999999999"),
+        ("study", "PatientWeight", "1e401"),
+        ("study", "PatientWeight", "0" * 65),
+        ("study", "PatientAge", "04*Y"),
+        ("study", "PatientAge", "04?Y"),
+        ("instance", "FrameIncrementPointer", "0018106"),
+        ("instance", "FrameIncrementPointer", "FrameTime"),
+        ("instance", "FrameIncrementPointer", "0018*"),
+        ("series", "FrameOfReferenceUID", "1.2.*"),
+        ("series", "PixelPaddingValue", "1.5"),
+        ("series", "PixelPaddingValue", "-?"),
+        ("instance", "InstanceCreationDate", "2024*"),
+        ("study", "orderby", "PatientWeight"),
         ("study", "PatientID", "a\0b"),
         ("study", "PatientID", "\x01"),
         ("study", "PatientName", "\t\r\n"),
@@ -172,6 +206,87 @@ def test_keys_of_one_sequence_belong_to_one_item(name):
 def test_what_cannot_be_used_is_named(level, name, value):
     with pytest.raises(InvalidRequest, match=rf"^{name}: "):
         parse_query(level, [(name, value)])
+
+
+def stored(keyword, made, *values):
+    return made(stored_attribute(attribute_of_keyword(keyword).tag), values)
+
+
+@pytest.mark.parametrize(
+    ("level", "name", "value", "condition"),
+    [
+        ("study", "PatientWeight", "70.50", stored("PatientWeight", DecimalIn, Decimal("70.5"))),
+        ("study", "00101030", "7e1", stored("PatientWeight", DecimalIn, Decimal(70))),
+        ("study", "PatientAge", "045Y", stored("PatientAge", TextIn, TextPattern("045Y", False))),
+        (
+            "study",
+            "PatientComments",
+            "*x, y*",
+            stored("PatientComments", TextIn, TextPattern("*x, y*", True)),
+        ),
+        ("series", "00200052", "1.2\\1.3", stored("FrameOfReferenceUID", UidIn, "1.2", "1.3")),
+        ("series", "PixelPaddingValue", "-02000", stored("PixelPaddingValue", NumberIn, -2000)),
+        (
+            "series",
+            "OperatorsName",
+            "Doe",
+            stored("OperatorsName", NameIn, (NamePattern(TextPattern("doe", False), None),)),
+        ),
+        (
+            "instance",
+            "InstanceCreationDate",
+            "20240102-",
+            stored("InstanceCreationDate", RangeIn, DateRange(date(2024, 1, 2), None)),
+        ),
+        (
+            "instance",
+            "00280009",
+            "0018106a",
+            stored("FrameIncrementPointer", TextIn, TextPattern("0018106A", False)),
+        ),
+    ],
+)
+def test_keys_without_a_column_are_matched_over_what_is_held(level, name, value, condition):
+    """dicomweb.md Q-3."""
+    query = parse_query(level, [(name, value), ("PatientID", "a")])
+    assert query.stored == (condition,)
+    assert query.conditions == (text("PatientID", "a"),)
+    assert query.include == (condition.attribute.tag, 0x00100020)
+
+
+def test_whole_numbers_of_columns_are_bounded_and_others_are_not():
+    (condition,) = parse_query("series", [("PixelPaddingValue", "9" * 30)]).stored
+    assert condition.values == (int("9" * 30),)
+
+
+def test_switches_work_on_stored_keys():
+    args = [("PatientAge", '""'), ("PatientAge", "045Y"), ("emptyvaluematching", "true")]
+    age = stored_attribute(0x00101010)
+    expected = EmptyOr(IsEmpty(age), TextIn(age, (TextPattern("045Y", False),)))
+    assert parse_query("study", args).stored == (expected,)
+    fuzzy = parse_query("series", [("OperatorsName", "joh"), ("fuzzymatching", "true")])
+    assert fuzzy.stored == (stored("OperatorsName", NameWords, (TextPattern("joh*", True),)),)
+
+
+@pytest.mark.parametrize("value", ["", "*"])
+@pytest.mark.parametrize("name", ["ProcedureCodeSequence", "00400275.00080050", "PixelData", "00091001"])
+def test_universal_keys_need_not_be_matched(name, value):
+    query = parse_query("study", [(name, value)])
+    assert (query.conditions, query.stored) == ((), ())
+    assert len(query.include) == 1
+
+
+@pytest.mark.parametrize("name", ["RequestAttributesSequence.AccessionNumber", "00400275.00080050"])
+def test_another_key_takes_the_whole_sequence_along(name):
+    query = parse_query("series", [("00400275.RequestedProcedureID", "R"), (name, "A")])
+    accession = TextIn(item_attribute(0x00080050, "series"), (TextPattern("A", False),))
+    expected = ItemIn((0x00400275,), "series", (text("RequestedProcedureID", "R"), accession))
+    assert (query.conditions, query.stored, query.include) == ((), (expected,), (0x00400275,))
+
+
+def test_a_path_without_end_is_refused():
+    with pytest.raises(InvalidRequest, match="cannot be searched"):
+        parse_query("study", [("ProcedureCodeSequence." * 5000 + "CodeValue", "x")])
 
 
 def test_too_many_values_are_refused():

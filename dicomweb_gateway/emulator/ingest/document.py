@@ -16,8 +16,8 @@ from dicomweb_gateway.dicom.dictionary import (
     is_private,
     tag_text,
 )
+from dicomweb_gateway.dicom.normalization import Level, level_of
 from dicomweb_gateway.emulator.ingest.element_vr import actual_vr, pixel_representation
-from dicomweb_gateway.emulator.ingest.levels import Level, level_of
 from dicomweb_gateway.emulator.ingest.values import UnfitValue, as_unknown, json_value, kind_of, shaped
 from dicomweb_gateway.errors import UnreadableDicom
 

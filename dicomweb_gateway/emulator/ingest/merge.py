@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 
 from dicomweb_gateway.dicom.dictionary import tag_of_key
+from dicomweb_gateway.dicom.normalization import Level, level_of
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
-from dicomweb_gateway.emulator.ingest.levels import Level, level_of
 
 _LEVELS: tuple[Level, ...] = ("patient", "study", "series")
 Tags = dict[str, Any]

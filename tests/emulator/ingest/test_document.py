@@ -10,7 +10,6 @@ from pydicom.sequence import Sequence
 from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomweb_gateway.emulator.ingest.document import attributes_of
-from dicomweb_gateway.emulator.ingest.levels import LEVEL_OF, level_of
 from tests.emulator.files import ct_slice
 
 SYNTAXES = [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian]
@@ -23,29 +22,6 @@ def read_back(dataset: Dataset, syntax: str = ExplicitVRLittleEndian):
     buffer.seek(0)
     parsed = pydicom.dcmread(buffer)
     return attributes_of(parsed, parsed.file_meta, little_endian=syntax != ExplicitVRBigEndian)
-
-
-@pytest.mark.parametrize(
-    ("tag", "level"),
-    [
-        (0x00100010, "patient"),
-        (0x00081120, "patient"),
-        (0x00101030, "study"),
-        (0x0020000D, "study"),
-        (0x00200052, "series"),
-        (0x00280120, "series"),
-        (0x00080018, "instance"),
-        (0x00280010, "instance"),
-        (0x00091001, "instance"),
-    ],
-)
-def test_level_of_attribute(tag, level):
-    assert level_of(tag) == level
-
-
-def test_level_lists_are_whole():
-    counts = {name: list(LEVEL_OF.values()).count(name) for name in ("patient", "study", "series")}
-    assert counts == {"patient": 46, "study": 50, "series": 44}
 
 
 @pytest.mark.parametrize("syntax", SYNTAXES, ids=["implicit", "explicit", "big"])

@@ -1,6 +1,7 @@
 """Which attribute stands at which level of an image set document (healthimaging.md 2.2).
 
-Everything that is in none of the lists stands at instance level.
+Everything that is in none of the lists stands at instance level. The emulator writes documents by this
+table, and searching knows by it at which level an attribute is held.
 """
 
 from typing import Literal
