@@ -5,6 +5,7 @@ whatever the column's collation. What an index of the AWS tables can serve is sa
 never narrower (`equal_loosely`, `begins_loosely`): column and constant alone on either side.
 """
 
+import re
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, or_
@@ -27,6 +28,8 @@ _FOLDED = {"ß": "ss", "ς": "σ"}
 
 _PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "ħ": "h"}
 """Letters that hold no diacritic for Unicode but are looked for without it (Q-27)."""
+
+_CHANGED = re.compile("[*?^ σ\U00010000-\U0010ffff]|s+")
 
 _NOTHING = {
     "patientid": aws.NO_PATIENT_ID,
@@ -75,9 +78,14 @@ def name_like(column: Column, wanted: NamePattern, single_groups: bool) -> Expre
     else:
         numbers = (1,) if single_groups else (1, 2, 3)
     meets = any_of(_folded_like(column, number, pattern) for number in numbers)
-    if single_groups or wanted.group == 1:
-        return and_(_begins_loosely(column, _certain(prefix_of(pattern.text))), meets)
+    if single_groups:
+        return and_(_like_loosely(column, pattern.text), meets)
     return meets
+
+
+def begins_certainly(wanted: NamePattern) -> bool:
+    """Whether the column's index leads to the names that are like the wanted one."""
+    return bool(_loose(wanted.pattern.text).split("%", 1)[0])
 
 
 def words_like(column: Column, words: tuple[TextPattern, ...]) -> Expression:
@@ -118,16 +126,18 @@ def _begins_loosely(column: Column, prefix: str) -> Expression:
     return or_(*(column.like(f"{escaped(one)}%", escape=ESCAPE) for one in beginnings))
 
 
-def _certain(prefix: str) -> str:
-    """The part of a folded prefix that every name begins with that it folds from, whatever its case.
+def _like_loosely(column: Column, pattern: str) -> Expression:
+    """What a name like the folded pattern looks like as it is stored, in a collation that knows no case."""
+    loose = _loose(pattern)
+    return or_(*(column.like(f"{space}{loose}", escape=ESCAPE) for space in ("", " ")))
 
-    It ends before letters that may stand for another one, or for half of one.
+
+def _loose(pattern: str) -> str:
+    """A folded pattern for LIKE, with anything in place of what folding may have changed.
+
+    That is spaces around components, and letters that may stand for another one or for half of one.
     """
-    for number, letter in enumerate(prefix):
-        doubled = prefix[number : number + 2] == "ss" or prefix[number:] == "s"
-        if doubled or letter in "^ σ" or ord(letter) > 0xFFFF:
-            return prefix[:number]
-    return prefix
+    return re.sub("%+", "%", _CHANGED.sub("%", escaped(pattern)) + "%")
 
 
 def _group(column: Column, number: int) -> Expression:

@@ -7,7 +7,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
-    Select,
     Table,
     and_,
     exists,
@@ -22,6 +21,7 @@ from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_answers import COLUMNS, attributes_of
 from dicomweb_gateway.index.aws_columns import (
+    begins_certainly,
     first_group,
     has_name,
     name_like,
@@ -33,8 +33,8 @@ from dicomweb_gateway.index.aws_columns import (
 )
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.patterns import Expression, any_of
-from dicomweb_gateway.index.search_tables import Candidates, SearchTables, visible
+from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
+from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables, visible
 from dicomweb_gateway.index.unknown_rows import UnknownRows
 from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
@@ -45,6 +45,7 @@ from dicomweb_gateway.qido.expression import (
     ModalitiesIn,
     NameIn,
     NameWords,
+    OrderKey,
     QidoQuery,
     RequestItem,
     TextPattern,
@@ -99,8 +100,16 @@ class AwsSearch(SearchTables):
         self._unknown = unknown
         self._stores = stores
 
-    def source(self, level: Level) -> FromClause:
-        """The tables of the level and above; databases leave out those that nothing asks for."""
+    def source(self, query: QidoQuery) -> FromClause:
+        """The tables of the level and above, with the patient's where a key or the order is about them."""
+        joined = self._joined(query.level)
+        return _with_patient(joined) if _is_about_patient(query) else joined
+
+    def answer_source(self, query: QidoQuery) -> FromClause:
+        """All of them."""
+        return _with_patient(self._joined(query.level))
+
+    def _joined(self, level: Level) -> FromClause:
         above: FromClause = _STUDY
         if level != "study":
             above = _SERIES.join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
@@ -109,9 +118,7 @@ class AwsSearch(SearchTables):
         if self._unknown is not None and self._unknown.few is not None:
             few = self._unknown.few
             above = few.join(above, few.c.key == self.key(level))
-        return above.outerjoin(_PATIENT, _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey).outerjoin(
-            _ISSUER, _ISSUER.c.issuer_pkey == _PATIENT.c.issuer_pkey
-        )
+        return above
 
     def key(self, level: Level) -> Expression:
         """The surrogate key of a level's rows."""
@@ -206,16 +213,19 @@ class AwsSearch(SearchTables):
         """The UID, of which these tables know one row, and the key where our own tables sort by one too."""
         return [_UID_OF[level]] if level == "study" else [_UID_OF[level], self.key(level)]
 
-    def driver(self, condition: Condition) -> Select[Any] | None:
+    def driver(self, condition: Condition) -> Driver | None:
         """Keys of patients by the index over their names, keys of studies by that over modalities."""
         match condition:
             case NameIn(attribute) if attribute.keyword == "PatientName":
-                return select(_PATIENT.c.patient_pkey).where(self._meets_names(condition))
+                groups = [group for groups in condition.alternatives for group in groups]
+                by_range = self._names_are_indexed() and all(map(begins_certainly, groups))
+                return Driver(select(_PATIENT.c.patient_pkey).where(self._meets_names(condition)), by_range)
             case NameWords(attribute) if attribute.keyword == "PatientName":
-                return select(_PATIENT.c.patient_pkey).where(self._meets_words(condition))
+                return Driver(select(_PATIENT.c.patient_pkey).where(self._meets_words(condition)), False)
             case ModalitiesIn(patterns):
                 meets = text_like_any(_SERIES.c.modality, patterns)
-                return select(_SERIES.c.study_pkey).where(meets).distinct()
+                begins = all(prefix_of(one.text) for one in patterns)
+                return Driver(select(_SERIES.c.study_pkey).where(meets), begins)
         return None
 
     def columns(self, query: QidoQuery) -> list[Any]:
@@ -281,6 +291,28 @@ class AwsSearch(SearchTables):
         if level == "series":
             return [exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey, *of_stores)]
         return [exists().where(_SET.c.imageset_pkey == _INSTANCE.c.imageset_pkey, *of_stores)]
+
+
+def _with_patient(joined: FromClause) -> FromClause:
+    return joined.outerjoin(_PATIENT, _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey).outerjoin(
+        _ISSUER, _ISSUER.c.issuer_pkey == _PATIENT.c.issuer_pkey
+    )
+
+
+def _is_about_patient(query: QidoQuery) -> bool:
+    asked = [*query.conditions, *(key for key in query.order)]
+    return any(map(_names_patient, asked))
+
+
+def _names_patient(asked: Condition | OrderKey) -> bool:
+    """Whether it reads a column of the patient's; names do so by themselves."""
+    match asked:
+        case EmptyOr(empty, _):
+            return _names_patient(empty)
+        case NameIn() | NameWords() | ModalitiesIn() | RequestItem() | ItemIn():
+            return False
+    column = aws_column(asked.attribute)
+    return column is not None and column.table in (_PATIENT, _ISSUER)
 
 
 def _found(query: QidoQuery, row: Any) -> Found:

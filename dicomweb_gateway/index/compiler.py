@@ -47,7 +47,7 @@ def some_matches(tables: SearchTables, query: QidoQuery, most: int) -> Select[An
 
 def matching(tables: SearchTables, query: QidoQuery, columns: list[Any], plan: Plan = NO_PLAN) -> Select[Any]:
     """`columns` of all that matches, in no order."""
-    statement = select(*columns).select_from(tables.source(query.level)).where(*tables.own_rows(query))
+    statement = select(*columns).select_from(tables.source(query)).where(*tables.own_rows(query))
     return statement.where(*(_condition(tables, one, plan) for one in query.conditions))
 
 

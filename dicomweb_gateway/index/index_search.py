@@ -4,7 +4,7 @@ import threading
 import time
 from collections.abc import Collection
 
-from sqlalchemy import Connection, Engine, func, inspect, select, text
+from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.index import side_tables as side
@@ -15,7 +15,7 @@ from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
-from dicomweb_gateway.index.unknown_rows import UnknownRows, extent, unknown_rows
+from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
 from dicomweb_gateway.qido.expression import QidoQuery
 
 
@@ -34,6 +34,7 @@ class IndexSearch:
         self._engine = engine
         self._stores = stores
         self._names = NameCollation(trust_seconds)
+        self._ours = False
         self._can_be_aws = engine.dialect.name != "sqlite"
 
     def __call__(self, query: QidoQuery) -> SearchResult:
@@ -45,19 +46,23 @@ class IndexSearch:
         stores = self._limit(connection)
         if not self._can_be_aws:
             return [SideSearch(stores)]
-        try:
-            found = extent(connection, query)
-        except DBAPIError as error:
-            if not lacks_table(error) or inspect(connection).has_table(side.gateway_imageset.name):
-                raise
+        if not self._has_ours(connection):
             return [self._aws(connection, None, stores)]
-        if not found.ours:
-            return [self._aws(connection, None, stores)]
-        if not found.unknown:
+        number = number_unknown(connection, query)
+        if not number:
             return [SideSearch(stores)]
-        unknown = unknown_rows(query, found.unknown)
         beside = query.level != "instance"
-        return [SideSearch(stores, beside), self._aws(connection, unknown, stores)]
+        return [SideSearch(stores, beside), self._aws(connection, unknown_rows(query, number), stores)]
+
+    def _has_ours(self, connection: Connection) -> bool:
+        """Whether our side tables are there and hold anything; once they do, they are not asked again."""
+        if not self._ours:
+            try:
+                self._ours = has_ours(connection)
+            except DBAPIError as error:
+                if not lacks_table(error):
+                    raise
+        return self._ours
 
     def _aws(
         self, connection: Connection, unknown: UnknownRows | None, stores: Collection[str] | None

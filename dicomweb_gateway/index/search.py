@@ -94,7 +94,7 @@ def _page(
         return _page_of_several(connection, sources, query, limit)
     (tables,) = sources
     page = page_of_keys(tables, query, limit, look_into(connection, tables, query)).subquery("page")
-    source = tables.source(query.level).join(page, page.c.key == tables.key(query.level))
+    source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
     statement = select(*tables.columns(query)).select_from(source).order_by(*order(tables, query))
     return [(tables, row) for row in connection.execute(statement).all()]
 
@@ -116,7 +116,7 @@ def _page_of_several(
         for some in portions(mine):
             key = tables.key(query.level)
             statement = select(key.label("key"), *tables.columns(query)).where(key.in_(some))
-            for row in connection.execute(statement.select_from(tables.source(query.level))):
+            for row in connection.execute(statement.select_from(tables.answer_source(query))):
                 rows[tables.name, row.key] = (tables, row)
     return [rows[place] for place in places if place in rows]
 

@@ -5,11 +5,9 @@ the difference between a millisecond and seconds on a large index, and databases
 how often a value occurs on average, not how often this one does.
 """
 
-from typing import Any
+from sqlalchemy import Connection, func, select
 
-from sqlalchemy import Connection, Select, func, select
-
-from dicomweb_gateway.index.search_tables import Candidates, Plan, SearchTables
+from dicomweb_gateway.index.search_tables import Candidates, Driver, Plan, SearchTables
 from dicomweb_gateway.qido.attributes import QueryAttribute
 from dicomweb_gateway.qido.expression import Condition, QidoQuery, TextIn, UidIn
 
@@ -55,10 +53,14 @@ def _is_key(attribute: QueryAttribute) -> bool:
     return attribute.keyword in _SELECTIVE
 
 
-def _candidates(connection: Connection, driver: Select[Any]) -> Candidates | None:
-    keys = connection.execute(driver.limit(LISTED + 1)).scalars().all()
-    if len(keys) <= LISTED:
+def _candidates(connection: Connection, driver: Driver) -> Candidates | None:
+    # what costs as much for a few as for many is looked for only once
+    most = LISTED if driver.by_range else MANY
+    keys = connection.execute(driver.query.distinct().limit(most + 1)).scalars().all()
+    if len(keys) <= most:
         return Candidates(keys)
-    some = driver.limit(MANY + 1).subquery("some")
+    if not driver.by_range:
+        return Candidates(None)
+    some = driver.query.limit(MANY + 1).subquery("some")
     number = connection.execute(select(func.count()).select_from(some)).scalar_one()
     return Candidates(None) if number > MANY else None

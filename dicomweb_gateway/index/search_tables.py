@@ -36,6 +36,18 @@ class Candidates:
     keys: Sequence[Any] | None
 
 
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """`query` gives the driving values of a condition, some of them repeatedly, and is to be limited.
+
+    `by_range`: an index leads to them, so that finding few of many costs little; else every value is looked
+    at until enough are found.
+    """
+
+    query: Select[Any]
+    by_range: bool
+
+
 Plan = Mapping[Condition, Candidates]
 """Conditions of a query that were looked into."""
 
@@ -47,8 +59,12 @@ class SearchTables(ABC):
     """Tells the families apart."""
 
     @abstractmethod
-    def source(self, level: Level) -> FromClause:
-        """The tables of the level, joined with those of the levels above."""
+    def source(self, query: QidoQuery) -> FromClause:
+        """The tables that conditions and order of the query need, joined."""
+
+    @abstractmethod
+    def answer_source(self, query: QidoQuery) -> FromClause:
+        """The tables that `columns` needs, joined."""
 
     @abstractmethod
     def key(self, level: Level) -> Expression:
@@ -107,8 +123,8 @@ class SearchTables(ABC):
         """What makes every order total."""
 
     @abstractmethod
-    def driver(self, condition: Condition) -> Select[Any] | None:
-        """A query for the driving values of a condition, to be limited; None where none is worth it."""
+    def driver(self, condition: Condition) -> Driver | None:
+        """A query for the driving values of a condition; None where none is worth it."""
 
     @abstractmethod
     def columns(self, query: QidoQuery) -> list[Any]:

@@ -7,8 +7,8 @@ from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.patterns import Expression, any_of, like_any
-from dicomweb_gateway.index.search_tables import Candidates, SearchTables, visible
+from dicomweb_gateway.index.patterns import Expression, any_of, like_any, prefix_of
+from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables, visible
 from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows
 from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
 from dicomweb_gateway.qido.answers import answer
@@ -48,8 +48,15 @@ class SideSearch(SearchTables):
         self._stores = stores
         self._beside = beside
 
-    def source(self, level: Level) -> FromClause:
+    def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level, joined with those of the levels above."""
+        return self._joined(query.level)
+
+    def answer_source(self, query: QidoQuery) -> FromClause:
+        """The same."""
+        return self._joined(query.level)
+
+    def _joined(self, level: Level) -> FromClause:
         if level == "study":
             return _STUDY
         above = _SERIES.join(_STUDY, _STUDY.c.study_key == _SERIES.c.study_key)
@@ -165,17 +172,20 @@ class SideSearch(SearchTables):
             return [_SERIES.c.series_uid, _SERIES.c.series_key]
         return [_INSTANCE.c.instance_uid, _INSTANCE.c.instance_key]
 
-    def driver(self, condition: Condition) -> Select[Any] | None:
+    def driver(self, condition: Condition) -> Driver | None:
         """Keys of studies by the index over names, words or modalities."""
         match condition:
             case NameIn(attribute, alternatives) if all(len(groups) == 1 for groups in alternatives):
                 patterns = tuple(groups[0] for groups in alternatives)
-                return _names_like(attribute, patterns).with_only_columns(_NAME.c.study_key).distinct()
+                begins = all(prefix_of(one.pattern.text) for one in patterns)
+                return Driver(_names_like(attribute, patterns), begins)
             case NameWords(attribute, ((word,),)):
-                return _words_like(attribute, word).distinct()
+                return Driver(_words_like(attribute, word), bool(prefix_of(word.text)))
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
-                return select(_SERIES.c.study_uid).where(same).distinct()
+                return Driver(
+                    select(_SERIES.c.study_uid).where(same), all(prefix_of(p.text) for p in patterns)
+                )
         return None
 
     def columns(self, query: QidoQuery) -> list[Any]:
@@ -187,7 +197,7 @@ class SideSearch(SearchTables):
         uids = {row.study_uid for row in rows}
         found = found_rows(connection, query, rows)
         if self._stores is not None:
-            count_visible(connection, self.source("series"), self._allowed("series"), self._stores, found)
+            count_visible(connection, self._joined("series"), self._allowed("series"), self._stores, found)
         if self._beside and (query.shows_study or query.shows_series):
             add_unknown(unknown_below(connection, uids), found)
         return [answer(query, one) for one in found]

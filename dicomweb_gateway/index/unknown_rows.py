@@ -27,7 +27,7 @@ from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
 
-FEW = 20_000
+FEW = 2000
 """Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
 
 _SET, _SERIES, _STUDY, _INSTANCE = aws.imageset, aws.series, aws.study, aws.instance
@@ -45,24 +45,20 @@ class UnknownRows:
     few: Subquery | None
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
-    """Whether our tables hold image sets at all, and the number of unknown rows, counted up to FEW + 1."""
-
-    ours: bool
-    unknown: int
+def has_ours(connection: Connection) -> bool:
+    """Whether our side tables hold anything."""
+    return connection.execute(select(side.gateway_imageset.c.imageset_key).limit(1)).first() is not None
 
 
-def extent(connection: Connection, query: QidoQuery) -> Extent:
-    """How much there is that our side tables do not know, for a search."""
-    ours = exists(select(side.gateway_imageset.c.imageset_key))
-    some = _candidates(query).limit(FEW + 1).subquery("candidates")
-    found = connection.execute(select(ours, select(func.count()).select_from(some).scalar_subquery())).one()
-    return Extent(bool(found[0]), found[1])
+def number_unknown(connection: Connection, query: QidoQuery) -> int:
+    """How much there is for a search that our side tables do not know, not counted beyond FEW."""
+    parts = (part.limit(FEW + 1).subquery(f"part{number}") for number, part in enumerate(_candidates(query)))
+    counted = [select(func.count()).select_from(part).scalar_subquery() for part in parts]
+    return sum(connection.execute(select(*counted)).one())
 
 
 def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
-    """The unknown rows at the level of the search; `number` as `extent` gave it."""
+    """The unknown rows at the level of the search, `number` of them as far as they were counted."""
     level = query.level
     if number > FEW or _is_bounded(query):
         return UnknownRows(UNKNOWN[level], None)
@@ -71,16 +67,14 @@ def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
 
 def unknown_series() -> Select[Any]:
     """Keys of series with an unknown image set."""
-    found = _image_sets().subquery("unknown_sets")
+    found = union_all(*_image_sets()).subquery("unknown_sets")
     return select(_SERIES.c.series_pkey).join(found, found.c.series_pkey == _SERIES.c.series_pkey)
 
 
-def _candidates(query: QidoQuery) -> Select[Any]:
+def _candidates(query: QidoQuery) -> tuple[Select[Any], ...]:
     if query.level != "instance":
-        return select(_image_sets().subquery("unknown_sets"))
-    if _is_bounded(query):
-        return select(_bounded(query).subquery("unknown_instances"))
-    return select(_instances().subquery("unknown_instances"))
+        return _image_sets()
+    return (_bounded(query),) if _is_bounded(query) else _instances()
 
 
 def _is_bounded(query: QidoQuery) -> bool:
@@ -107,7 +101,7 @@ def _bounded(query: QidoQuery) -> Select[Any]:
 
 def _keys(level: Level) -> Select[Any]:
     if level == "instance":
-        return select(_instances().subquery("unknown_instances").c.instance_pkey.label("key"))
+        return select(union_all(*_instances()).subquery("unknown_instances").c.instance_pkey.label("key"))
     series = unknown_series().subquery("unknown_series")
     if level == "series":
         return select(series.c.series_pkey.label("key")).distinct()
@@ -115,23 +109,23 @@ def _keys(level: Level) -> Select[Any]:
     return select(_SERIES.c.study_pkey.label("key")).select_from(joined).distinct()
 
 
-def _image_sets() -> Any:
+def _image_sets() -> tuple[Select[Any], ...]:
     pkey = _SET.c.imageset_pkey
     return _behind_or_noted(IMAGE_SET, (pkey, _SET.c.series_pkey), pkey)
 
 
-def _instances() -> Any:
+def _instances() -> tuple[Select[Any], ...]:
     pkey = _INSTANCE.c.instance_pkey
     return _behind_or_noted(INSTANCE, (pkey,), pkey)
 
 
-def _behind_or_noted(kind: str, columns: Any, pkey: ColumnElement[int]) -> Any:
+def _behind_or_noted(kind: str, columns: Any, pkey: ColumnElement[int]) -> tuple[Select[Any], ...]:
     """Unknown rows among those that came since the indexer looked, and among those that it noted then."""
     unknown = UNKNOWN_OF[kind]
     upto = select(func.coalesce(func.max(gateway_seen.c.upto), 0)).where(gateway_seen.c.kind == kind)
     behind = select(*columns).where(pkey > upto.scalar_subquery(), unknown)
     noted = select(*columns).join(gateway_unknown_row, gateway_unknown_row.c.pkey == pkey)
-    return union_all(behind, noted.where(gateway_unknown_row.c.kind == literal(kind), unknown))
+    return behind, noted.where(gateway_unknown_row.c.kind == literal(kind), unknown)
 
 
 def _not_in(table: Any, uid: str, other: ColumnElement[str]) -> Expression:
