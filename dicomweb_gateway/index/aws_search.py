@@ -89,6 +89,7 @@ class AwsSearch(SearchTables):
     """
 
     name = "aws"
+    holds_attributes = False
 
     def __init__(
         self,

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, literal, select, union_all
 
+from dicomweb_gateway.dicom.dictionary import attribute_of_tag, tag_text
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.index.chunks import portions
@@ -19,7 +20,16 @@ from dicomweb_gateway.index.compiler import (
 )
 from dicomweb_gateway.index.search_plan import look_into
 from dicomweb_gateway.index.search_tables import SearchTables
-from dicomweb_gateway.qido.expression import Condition, IsEmpty, QidoQuery
+from dicomweb_gateway.index.stored_search import examine
+from dicomweb_gateway.qido.expression import (
+    Condition,
+    EmptyOr,
+    IsEmpty,
+    ItemIn,
+    ModalitiesIn,
+    QidoQuery,
+    RequestItem,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +53,35 @@ def search(connection: Connection, sources: Sequence[SearchTables], query: QidoQ
 
     Raises InvalidRequest for what none of them can match, PayloadTooLarge where Q-39 asks for it.
     """
-    able = [tables for tables in sources if all(map(tables.holds, _needed(query, sources)))]
+    able = [tables for tables in sources if _is_able(tables, query, sources)]
     if not able:
         raise InvalidRequest(f"{_unheld(query, sources)}: this index does not hold the attribute")
+    if query.stored:
+        return _examined(connection, able[0], query)
     _refuse_too_many(connection, able, query)
     # One more than the page tells whether there is more, for the price of a row.
     rows = _page(connection, able, query, query.page + 1) if query.page else []
     more, rows = len(rows) > query.page, rows[: query.page]
     total = _total(connection, able, query, len(rows), more)
+    return _result(query, _answers(connection, able, query, rows), total)
+
+
+def _examined(connection: Connection, tables: SearchTables, query: QidoQuery) -> SearchResult:
+    found = examine(connection, tables, query)
+    most = query.hard_max_results
+    if most is not None and query.limit is None and found.total is not None and found.total > most:
+        raise _too_many(most)
+    rows = found.rows[: query.page]
+    return _result(query, tables.answers(connection, query, rows), found.total)
+
+
+def _result(query: QidoQuery, rows: list[JsonObject], total: int | None) -> SearchResult:
     remaining = max(0, total - query.offset - len(rows)) if total is not None else 0
     warnings = query.warnings
     if remaining > 0:
         text = f"There are {remaining} additional results that can be requested"
         warnings = (text, *warnings)
-    return SearchResult(_answers(connection, able, query, rows), total, remaining, warnings)
+    return SearchResult(rows, total, remaining, warnings)
 
 
 Found = tuple[SearchTables, Row[Any]]
@@ -69,13 +94,26 @@ def _needed(query: QidoQuery, sources: Sequence[SearchTables]) -> list[Condition
     return [*query.conditions, *sorts]
 
 
+def _is_able(tables: SearchTables, query: QidoQuery, sources: Sequence[SearchTables]) -> bool:
+    return (tables.holds_attributes or not query.stored) and all(map(tables.holds, _needed(query, sources)))
+
+
 def _unheld(query: QidoQuery, sources: Sequence[SearchTables]) -> str:
     """The first attribute that no source holds."""
-    for condition in _needed(query, sources):
-        if not any(tables.holds(condition) for tables in sources):
-            attribute = getattr(condition, "attribute", None)
-            return "RequestAttributesSequence" if attribute is None else str(attribute.keyword)
-    return "a combination of keys"
+    asked = [*query.stored, *(one for one in _needed(query, sources) if not sources[0].holds(one))]
+    for condition in asked:
+        match condition:
+            case EmptyOr(empty, _):
+                return empty.attribute.keyword
+            case ItemIn(path, _, _):
+                attribute = attribute_of_tag(path[0])
+                return attribute.keyword if attribute else tag_text(path[0])
+            case RequestItem():
+                return "RequestAttributesSequence"
+            case ModalitiesIn():
+                return "ModalitiesInStudy"
+        return condition.attribute.keyword
+    return "a key"
 
 
 def _refuse_too_many(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> None:
@@ -84,7 +122,11 @@ def _refuse_too_many(connection: Connection, sources: Sequence[SearchTables], qu
         return
     found = sum(connection.execute(some_matches(one, query, most + 1)).scalar_one() for one in sources)
     if found > most:
-        raise PayloadTooLarge(f"more than {most} matches: narrow the query, or page through it with limit")
+        raise _too_many(most)
+
+
+def _too_many(most: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"more than {most} matches: narrow the query, or page through it with limit")
 
 
 def _page(

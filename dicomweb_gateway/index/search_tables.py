@@ -58,6 +58,9 @@ class SearchTables(ABC):
     name: str
     """Tells the families apart."""
 
+    holds_attributes: bool
+    """Whether rows hold all attributes of their level, as DICOM JSON, for what has no column (Q-3)."""
+
     @abstractmethod
     def source(self, query: QidoQuery) -> FromClause:
         """The tables that conditions and order of the query need, joined."""
@@ -101,6 +104,10 @@ class SearchTables(ABC):
     @abstractmethod
     def request(self, condition: RequestItem) -> Expression:
         """One item of RequestAttributesSequence meets all conditions (Q-23)."""
+
+    def mentions(self, level: Level, text: str) -> Expression:
+        """The attributes of the level contain `text`; only of tables that hold them."""
+        raise TypeError(f"{self.name} tables hold no attributes of {level} level with {text}")
 
     @abstractmethod
     def empty(self, attribute: QueryAttribute) -> Expression:

@@ -43,6 +43,7 @@ class SideSearch(SearchTables):
     """
 
     name = "side"
+    holds_attributes = True
 
     def __init__(self, stores: Collection[str] | None = None, beside: bool = False) -> None:
         self._stores = stores
@@ -134,6 +135,10 @@ class SideSearch(SearchTables):
         if all(isinstance(one, IsEmpty | EmptyOr) for one in condition.conditions):
             return or_(found, ~exists().where(same))
         return found
+
+    def mentions(self, level: Level, text: str) -> Expression:
+        """The DICOM JSON of the level contains `text`."""
+        return _OF[level].c.attributes.contains(text, autoescape=True)
 
     def empty(self, attribute: QueryAttribute) -> Expression:
         """NULL in the column, or no row in the table that holds the values."""
