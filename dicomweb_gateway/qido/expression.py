@@ -5,6 +5,7 @@ from datetime import date, datetime, time
 from typing import TypeAlias
 
 from dicomweb_gateway.qido.attributes import Level, QueryAttribute
+from dicomweb_gateway.qido.included import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,9 +144,9 @@ class OrderKey:
 class QidoQuery:
     """One search.
 
-    `study_uid`, `series_uid`: the scope of the route. `include`: tags to answer besides the required ones,
-    matching keys among them; `include_all` for `includefield=all`. `limit`: what the client asked for, None
-    when nothing; `max_results`: the server's own cap (Q-34). `hard_max_results`: matches above which a
+    `study_uid`, `series_uid`: the scope of the route. `include`: paths of tags to answer besides the required
+    ones, matching keys among them; `include_all` for `includefield=all`. `limit`: what the client asked for,
+    None when nothing; `max_results`: the server's own cap (Q-34). `hard_max_results`: matches above which a
     search without a limit is refused, None for no such number (Q-39). `order` empty means Q-37.
     `warnings`: texts for the Warning header, without code and agent.
     """
@@ -154,7 +155,7 @@ class QidoQuery:
     study_uid: str | None = None
     series_uid: str | None = None
     conditions: tuple[Condition, ...] = ()
-    include: tuple[int, ...] = ()
+    include: tuple[Path, ...] = ()
     include_all: bool = False
     limit: int | None = None
     offset: int = 0

@@ -19,6 +19,7 @@ from dicomweb_gateway.qido.attributes import (
     usable_at,
 )
 from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery, RequestItem
+from dicomweb_gateway.qido.included import Path
 from dicomweb_gateway.qido.values import MatchingOptions, make_condition
 
 DEFAULT_MAX_RESULTS = 5000
@@ -64,7 +65,7 @@ def parse_query(
     if strict and found.unknown:
         raise InvalidRequest(f"{_printable(found.unknown[0])} is neither a DICOM attribute nor a parameter")
     include, include_all = _include(found.controls.get("includefield", []))
-    asked = [path[0] for path in found.keys]
+    asked = [path[:1] for path in found.keys]
     return QidoQuery(
         level=level,
         study_uid=study_uid,
@@ -144,11 +145,11 @@ def _attribute(level: Level, path: tuple[int, ...], name: str) -> QueryAttribute
     return attribute
 
 
-def _include(values: list[str]) -> tuple[list[int], bool]:
-    """Top-level tags of all known `includefield` members, and whether `all` is one (Q-28)."""
+def _include(values: list[str]) -> tuple[list[Path], bool]:
+    """The paths of all known `includefield` members, and whether `all` is one (Q-28)."""
     members = [member.strip(" ") for value in values for member in value.split(",")]
     paths = [_path(member) for member in members if member]
-    return [path[0] for path in paths if path], any(member.lower() == "all" for member in members)
+    return [path for path in paths if path], any(member.lower() == "all" for member in members)
 
 
 def _order(level: Level, values: list[str]) -> tuple[OrderKey, ...]:

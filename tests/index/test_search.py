@@ -569,6 +569,37 @@ def test_includefield(filled, level, include, key, present):
     assert (key in row) == present
 
 
+STEP, PROCEDURE = ({"vr": "SH", "Value": [value]} for value in ("S1", "R1"))
+STEPS_ONLY = [{"00400009": STEP}, {"00400009": {"vr": "SH", "Value": ["S2"]}}]
+WHOLE = [
+    {"00400009": STEP, "00401001": PROCEDURE},
+    {**STEPS_ONLY[1], "00401001": {"vr": "SH", "Value": ["R2"]}},
+]
+
+
+@pytest.mark.parametrize(
+    ("level", "scope", "pairs", "items"),
+    [
+        ("instance", {"series_uid": "1.1.1"}, [("includefield", "00400275.00400009")], STEPS_ONLY),
+        ("instance", {"series_uid": "1.1.1"}, [("includefield", "00400275.00400008.00080100")], [{}, {}]),
+        ("instance", {"series_uid": "1.1.1"}, [("includefield", "00400275.00400009,00400275")], WHOLE),
+        # a matching key answers its attribute, and a series answer holds it anyhow
+        (
+            "instance",
+            {"series_uid": "1.1.1"},
+            [("00400275.00401001", "R1"), ("includefield", "00400275.00400009")],
+            WHOLE,
+        ),
+        ("series", {}, [("00400275.00401001", "R1"), ("includefield", "00400275.00400009")], WHOLE),
+        ("series", {}, [("SeriesInstanceUID", "1.1.1"), ("includefield", "00400275.00400009")], WHOLE),
+    ],
+)
+def test_a_dotted_includefield_answers_the_named_members(filled, level, scope, pairs, items):
+    rows = ask(filled, level, *pairs, study_uid="1.1", **scope).rows
+    assert rows
+    assert all(row["00400275"] == {"vr": "SQ", "Value": items} for row in rows)
+
+
 def test_the_real_documents_answer_as_they_say(engine, ahi_documents):
     for path in sorted(ahi_documents.rglob("*.json")):
         index_image_set(engine, parse_document(path.read_bytes()), version=1, is_primary=True)

@@ -115,7 +115,7 @@ def test_keys_of_one_sequence_belong_to_one_item(name):
     query = parse_query("series", [(name, "S1"), ("00400275.RequestedProcedureID", "R*")])
     expected = RequestItem((text("ScheduledProcedureStepID", "S1"), text("RequestedProcedureID", "R*")))
     assert query.conditions == (expected,)
-    assert query.include == (0x00400275,)
+    assert query.include == ((0x00400275,),)
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_keys_of_the_levels_above_are_usable(level):
 def test_universal_matching_filters_nothing_and_asks_for_the_attribute(value):
     query = parse_query("study", [("PatientAge", value), ("00081030", value), ("Rows", value)])
     assert query.conditions == ()
-    assert query.include == (0x00101010, 0x00081030, 0x00280010)
+    assert query.include == ((0x00101010,), (0x00081030,), (0x00280010,))
 
 
 def test_paging():
@@ -210,14 +210,29 @@ def test_paging():
 @pytest.mark.parametrize(
     ("args", "include", "everything"),
     [
-        ([("includefield", "00081030,00080060")], (0x00081030, 0x00080060), False),
-        ([("includeField", "StudyDescription"), ("includefield", "00081030")], (0x00081030,), False),
-        ([("includefield", "all,StudyDescription")], (0x00081030,), True),
+        ([("includefield", "00081030,00080060")], ((0x00081030,), (0x00080060,)), False),
+        ([("includeField", "StudyDescription"), ("includefield", "00081030")], ((0x00081030,),), False),
+        ([("includefield", "all,StudyDescription")], ((0x00081030,),), True),
         ([("includefield", "ALL")], (), True),
-        ([("includefield", "Nonsense,,00091001")], (0x00091001,), False),
-        ([("includefield", "RequestAttributesSequence.ScheduledProcedureStepID")], (0x00400275,), False),
+        ([("includefield", "Nonsense,,00091001")], ((0x00091001,),), False),
+        (
+            [
+                (
+                    "includefield",
+                    "RequestAttributesSequence.00400009,00400275.00400009, 00081115.00081199.00081150",
+                )
+            ],
+            ((0x00400275, 0x00400009), (0x00081115, 0x00081199, 0x00081150)),
+            False,
+        ),
+        ([("includefield", "RequestAttributesSequence.Nonsense,00400275.,.,all.00400009")], (), False),
+        (
+            [("00400275", "*"), ("includefield", "00400275.00400009")],
+            ((0x00400275,), (0x00400275, 0x00400009)),
+            False,
+        ),
         ([("", ""), ("includefield", "")], (), False),
-        ([("PatientID", "x"), ("includefield", "PatientID")], (0x00100020,), False),
+        ([("PatientID", "x"), ("includefield", "PatientID")], ((0x00100020,),), False),
     ],
 )
 def test_includefield(args, include, everything):
