@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
+from datetime import tzinfo
 from functools import cache
 from typing import Any
 
@@ -148,8 +149,8 @@ def request_rows(series: SeriesDocument) -> list[Row]:
     ]
 
 
-def instance_row(instance: InstanceDocument) -> Row:
-    """Values of `gateway_instance` that come from the document."""
+def instance_row(instance: InstanceDocument, zone: tzinfo) -> Row:
+    """Values of `gateway_instance` that come from the document; `zone` is that of moments without one."""
     tags, pixels = instance.tags, _storable(instance.pixels)
     values = columns(
         side.gateway_instance, ("InstanceNumber", "ContentDate", "NumberOfFrames", "Rows", "Columns"), tags
@@ -171,7 +172,7 @@ def instance_row(instance: InstanceDocument) -> Row:
         "planar_configuration": pixels and pixels.planar_configuration,
         "bytes_per_sample": max(1, bits // 8),
         "attributes": _instance_attributes(instance),
-        "acquisitiondatetime": stored_moment(text(tags, "AcquisitionDateTime"), text(tags, _TIMEZONE)),
+        "acquisitiondatetime": stored_moment(text(tags, "AcquisitionDateTime"), text(tags, _TIMEZONE), zone),
     }
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from dicomweb_gateway.dicom.dictionary import tag_of_key
 from dicomweb_gateway.errors import InvalidRequest
@@ -54,23 +55,26 @@ def parse_query(
     max_results: int = DEFAULT_MAX_RESULTS,
     hard_max_results: int | None = None,
     strict: bool = False,
+    zone: tzinfo = UTC,
 ) -> QidoQuery:
     """The search that a route of `level` was asked for.
 
     `args`: the decoded pairs in their order. `study_uid`, `series_uid`: the UIDs of the path, valid ones.
-    `strict`: names that are no DICOM key are refused instead of ignored with a warning (Q-4). Raises
-    InvalidRequest that names the parameter.
+    `strict`: names that are no DICOM key are refused instead of ignored with a warning (Q-4). `zone`:
+    that of moments without an offset (Q-20). Raises InvalidRequest that names the parameter.
     """
     found = _collect(args)
     if strict and found.unknown:
         raise InvalidRequest(f"{_printable(found.unknown[0])} is neither a DICOM attribute nor a parameter")
     include, include_all = _include(found.controls.get("includefield", []))
     asked = [path[:1] for path in found.keys]
+    fuzzy, empty, multiple = (_flag(found.controls, name) for name in _SWITCHES)
+    options = MatchingOptions(fuzzy, empty, multiple, zone)
     return QidoQuery(
         level=level,
         study_uid=study_uid,
         series_uid=series_uid,
-        conditions=_conditions(level, found),
+        conditions=_conditions(level, found, options),
         include=tuple(dict.fromkeys([*asked, *include])),
         include_all=include_all,
         limit=_number(found.controls, "limit"),
@@ -111,10 +115,9 @@ def _path(name: str) -> tuple[int, ...] | None:
 _UNIVERSAL = ("", "*")
 
 
-def _conditions(level: Level, found: _Collected) -> tuple[Condition, ...]:
+def _conditions(level: Level, found: _Collected, options: MatchingOptions) -> tuple[Condition, ...]:
     conditions: list[Condition] = []
     item: list[Condition] = []
-    options = MatchingOptions(*(_flag(found.controls, name) for name in _SWITCHES))
     for path, values in found.keys.items():
         name = found.names[path]
         if path[0] != SPECIFIC_CHARACTER_SET and all(value.strip(" ") in _UNIVERSAL for value in values):

@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import TypeAlias
 
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.errors import InvalidRequest
@@ -57,11 +59,15 @@ def is_universal(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MatchingOptions:
-    """What the parameters of Q-25 and Q-26 switch on."""
+    """What the parameters of Q-25 and Q-26 switch on, and what the server adds to them.
+
+    `zone`: the time zone of moments that name no offset (Q-20).
+    """
 
     fuzzy: bool = False
     empty_values: bool = False
     multiple_values: bool = False
+    zone: tzinfo = UTC
 
 
 def make_condition(
@@ -84,8 +90,7 @@ def make_condition(
     empty = IsEmpty(attribute) if len(rest) < len(asked) else None
     if empty is not None and not rest:
         return empty
-    fuzzy = options.fuzzy and attribute.matching is Matching.NAME
-    condition = _words(attribute, rest, name) if fuzzy else _MAKERS[attribute.matching](attribute, rest, name)
+    condition = _MAKERS[attribute.matching](attribute, rest, name, options)
     return condition if empty is None or condition is None else EmptyOr(empty, condition)
 
 
@@ -94,7 +99,9 @@ def _members(value: str) -> list[str]:
     return [part for part in value.split("\\") if part.strip(" ")] or [value.replace("\\", "")]
 
 
-def _uids(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _uids(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     uids = [part.strip(" ") for value in values for part in _SEPARATORS.split(value)]
     uids = [uid for uid in uids if uid]
     if len(uids) > MAX_VALUES:
@@ -104,17 +111,25 @@ def _uids(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondi
     return UidIn(attribute, tuple(dict.fromkeys(uids)))
 
 
-def _texts(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _texts(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     patterns = _patterns(attribute, values, name)
     return None if patterns is None else TextIn(attribute, patterns)
 
 
-def _modalities(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _modalities(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     patterns = _patterns(attribute, values, name)
     return None if patterns is None else ModalitiesIn(patterns)
 
 
-def _names(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _names(
+    attribute: QueryAttribute, values: list[str], name: str, options: MatchingOptions
+) -> ValueCondition | None:
+    if options.fuzzy:
+        return _words(attribute, values, name)
     alternatives = [_name(value, name) for value in values]
     return NameIn(attribute, tuple(alternatives)) if all(alternatives) else None
 
@@ -135,25 +150,35 @@ def _beginnings(value: str, name: str) -> tuple[TextPattern, ...]:
     return tuple(_pattern(f"{word}*", name) for word in words)
 
 
-def _dates(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _dates(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     return RangeIn(attribute, tuple(_date_range(value, name) for value in values))
 
 
-def _times(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _times(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     return RangeIn(attribute, tuple(_time_range(value, name) for value in values))
 
 
-def _moments(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
-    return RangeIn(attribute, tuple(_moment_range(value, name) for value in values))
+def _moments(
+    attribute: QueryAttribute, values: list[str], name: str, options: MatchingOptions
+) -> ValueCondition | None:
+    return RangeIn(attribute, tuple(_moment_range(value, name, options.zone) for value in values))
 
 
-def _numbers(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _numbers(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     if not all(_INTEGER.fullmatch(value) for value in values):
         raise InvalidRequest(f"{name}: not a whole number")
     return NumberIn(attribute, tuple(n for n in map(int, values) if abs(n) <= _LARGEST))
 
 
-_MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], ValueCondition | None]] = {
+_Maker: TypeAlias = Callable[[QueryAttribute, list[str], str, MatchingOptions], ValueCondition | None]
+
+_MAKERS: dict[Matching, _Maker] = {
     Matching.UID: _uids,
     Matching.TEXT: _texts,
     Matching.MODALITIES: _modalities,
@@ -228,18 +253,18 @@ def _time_range(value: str, name: str) -> TimeRange:
     return TimeRange(start and start.start, last and last.end)
 
 
-def _moment_range(value: str, name: str) -> MomentRange:
+def _moment_range(value: str, name: str, zone: tzinfo) -> MomentRange:
     """One DT value or a range of them; a `+` that the query string made a space is one again.
 
     A hyphen and four digits are an offset wherever they can be, so the last hyphen that parts two values
     is the one that does (Q-20).
     """
     value = value.replace(" ", "+")
-    whole = parse_moment(value)
+    whole = parse_moment(value, zone)
     if whole is not None:
         return MomentRange(whole.start, whole.end)
     for start_text, end_text in _halves(value):
-        start, end = parse_moment(start_text), parse_moment(end_text)
+        start, end = parse_moment(start_text, zone), parse_moment(end_text, zone)
         if (start_text and start is None) or (end_text and end is None) or (start is None and end is None):
             continue
         if start is not None and end is not None and start.start > end.end:

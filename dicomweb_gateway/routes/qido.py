@@ -58,6 +58,7 @@ def _search(level: Level, path: ResourcePath) -> Response:
         max_results=gateway.config.max_results,
         hard_max_results=gateway.config.hard_max_results,
         strict=gateway.config.strict_query,
+        zone=gateway.config.zone,
     )
     result = gateway.search(query)
     links = base_url(request, gateway.config)

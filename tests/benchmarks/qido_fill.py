@@ -128,7 +128,7 @@ class Templates:
         [one] = series.instances()
         self.study_row = index_rows.study_row(made)
         self.series_row = index_rows.series_row(series)
-        self.instance_row = index_rows.instance_row(one)
+        self.instance_row = index_rows.instance_row(one, dt.UTC)
         self.frame_row = index_rows.frame_rows(one)[0]
         self.study = _pattern(self.study_row["attributes"])
         self.series = _pattern(self.series_row["attributes"])

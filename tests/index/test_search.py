@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from zoneinfo import ZoneInfo
 
 import pydicom
 import pytest
@@ -12,8 +13,11 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.search import search
+from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import document, instance, simple
+
+BERLIN = ZoneInfo("Europe/Berlin")
 
 STUDIES = {
     # study: patient, study, [(modality, series tags)]
@@ -341,6 +345,40 @@ def moments(new_index_url):
 def test_moments(moments, value, found):
     """dicomweb.md Q-20: compared in UTC, values without offset in the zone of their instance."""
     result = ask(moments, "instance", ("AcquisitionDateTime", value))
+    assert " ".join(uid[6:] for uid in sorted(uids(result, "instance"))) == found
+
+
+@pytest.fixture(scope="module")
+def zoned(new_index_url):
+    url = new_index_url()
+    upgrade(url)
+    writer = IndexWriter(url, BERLIN)
+    made = {
+        f"1.2.1.{key}": instance(f"1.2.1.{key}", AcquisitionDateTime=moment, TimezoneOffsetFromUTC=zone)
+        for key, (moment, zone) in {**MOMENTS, "7": ("20240701103000", None)}.items()
+    }
+    writer.put(document("1.2", {"1.2.1": made}), version=1, is_primary=True, updated_at=None)
+    yield make_engine(url)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("20240101103000", "1"),
+        ("20240701103000", "7"),
+        ("20240701083000+0000", "7"),
+        ("2024010110", "1"),
+        ("202401011630", "2"),
+        ("20231231230000+0000", "3"),
+        ("20240101", "1 2 3 4"),
+        ("20240101-0100", "1 2"),
+        ("20240701-20240701", "7"),
+    ],
+)
+def test_moments_in_a_configured_zone(zoned, value, found):
+    """dicomweb.md Q-20: of values without offset, in queries and in data without an offset of its own."""
+    result = search(zoned, parse_query("instance", [("AcquisitionDateTime", value)], zone=BERLIN))
     assert " ".join(uid[6:] for uid in sorted(uids(result, "instance"))) == found
 
 

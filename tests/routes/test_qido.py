@@ -1,11 +1,13 @@
 """The searches over HTTP (dicomweb.md C-4, C-9, Q-40 to Q-52, L-1, L-2, L-11, L-15); see tests/index too."""
 
 import gzip
+from datetime import timedelta, timezone
 from email.parser import BytesParser
 from email.policy import HTTP
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import text
 
 from dicomweb_gateway.dicom.xml_model import NAMESPACE
 from tests.routes.archive import CT, OTHER, STUDY, build, path_of
@@ -226,6 +228,22 @@ def test_no_match_can_be_told_without_a_body(tmp_path):
     empty = client.get("/aetitle/studies?PatientID=nobody", headers={"Host": "localhost"})
     assert (empty.status_code, empty.get_data()) == (204, b"")
     assert client.get("/aetitle/studies", headers={"Host": "localhost"}).status_code == 200
+
+
+def test_moments_are_in_the_configured_zone(tmp_path):
+    house = build(tmp_path, zone=timezone(timedelta(hours=2)))
+    with house.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE gateway_instance SET acquisitiondatetime = '2024-07-01 10:00:00.000000'")
+        )
+
+    def count(value):
+        path = f"/aetitle/instances?AcquisitionDateTime={value}&totalcount=true&limit=1"
+        answer = house.app.test_client().get(path, headers={"Host": "localhost"})
+        return int(answer.headers["X-Total-Count"])
+
+    assert count("2024070112") > 0
+    assert count("2024070110") == 0
 
 
 def test_more_than_the_hard_cap_must_be_narrowed_or_paged(tmp_path):
