@@ -87,6 +87,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         empty_status=settings.empty_status,
         strict_query=settings.strict_query,
         zone=settings.zone,
+        fuzzy_phonetic=settings.fuzzy_phonetic,
         max_frames=settings.max_frames_per_request,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)

@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     """Refuse unknown query parameters instead of warning about them (Q-4)."""
     time_zone: str = "UTC"
     """Zone of moments (DT) that name no offset, in queries and in data: an IANA name, or an offset (Q-20)."""
+    fuzzy_phonetic: bool = False
+    """`fuzzymatching=true` finds names also by words that sound like those asked for (Q-27)."""
     max_frames_per_request: int = Field(default=1000, ge=1)
     """Frame numbers in one frame list (F-3)."""
     boundary_key: SecretStr | None = None

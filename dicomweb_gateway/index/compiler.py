@@ -17,6 +17,7 @@ from dicomweb_gateway.qido.expression import (
     MomentRange,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     NumberIn,
     OrderKey,
@@ -187,15 +188,17 @@ def _named(attribute: QueryAttribute, wanted: NamePattern) -> Select[Any]:
     return query if wanted.group is None else query.where(_NAME.c.groupnumber == wanted.group)
 
 
-def _words(attribute: QueryAttribute, words: tuple[TextPattern, ...]) -> Expression:
-    """Each of the beginnings is that of a word of the name (Q-27)."""
+def _words(attribute: QueryAttribute, words: tuple[NameWord, ...]) -> Expression:
+    """Each of the words begins a word of the name, or sounds like one (Q-27)."""
     return and_(*(_STUDY.c.study_key.in_(_worded(attribute, word)) for word in words))
 
 
-def _worded(attribute: QueryAttribute, word: TextPattern) -> Select[Any]:
-    return select(_WORD.c.study_key).where(
-        _WORD.c.keyword == attribute.keyword, _like_any(_WORD.c.word, (word,))
-    )
+def _worded(attribute: QueryAttribute, word: NameWord) -> Select[Any]:
+    begins = and_(_WORD.c.keyword == attribute.keyword, _like_any(_WORD.c.word, (word.pattern,)))
+    if not word.sound:
+        return select(_WORD.c.study_key).where(begins)
+    sounds = and_(_WORD.c.keyword == attribute.keyword + side.SOUND, _WORD.c.word == word.sound)
+    return select(_WORD.c.study_key).where(or_(begins, sounds))
 
 
 def _is_empty(attribute: QueryAttribute) -> Expression:

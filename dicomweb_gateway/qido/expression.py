@@ -56,11 +56,19 @@ class NameIn:
 
 
 @dataclass(frozen=True, slots=True)
+class NameWord:
+    """Fits a word that `pattern`, `*` at the end, fits, and one of the code `sound`, "" for none of these."""
+
+    pattern: TextPattern
+    sound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NameWords:
-    """One alternative fits, and it fits when each of its patterns, `*` at the end, fits some word (Q-27)."""
+    """One alternative fits, and it fits when each of its members fits some word of the name (Q-27)."""
 
     attribute: QueryAttribute
-    alternatives: tuple[tuple[TextPattern, ...], ...]
+    alternatives: tuple[tuple[NameWord, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,12 +56,14 @@ def parse_query(
     hard_max_results: int | None = None,
     strict: bool = False,
     zone: tzinfo = UTC,
+    phonetic: bool = False,
 ) -> QidoQuery:
     """The search that a route of `level` was asked for.
 
     `args`: the decoded pairs in their order. `study_uid`, `series_uid`: the UIDs of the path, valid ones.
     `strict`: names that are no DICOM key are refused instead of ignored with a warning (Q-4). `zone`:
-    that of moments without an offset (Q-20). Raises InvalidRequest that names the parameter.
+    that of moments without an offset (Q-20). `phonetic`: fuzzy matching goes by sounds too (Q-27). Raises
+    InvalidRequest that names the parameter.
     """
     found = _collect(args)
     if strict and found.unknown:
@@ -69,7 +71,7 @@ def parse_query(
     include, include_all = _include(found.controls.get("includefield", []))
     asked = [path[:1] for path in found.keys]
     fuzzy, empty, multiple = (_flag(found.controls, name) for name in _SWITCHES)
-    options = MatchingOptions(fuzzy, empty, multiple, zone)
+    options = MatchingOptions(fuzzy, empty, multiple, zone, phonetic)
     return QidoQuery(
         level=level,
         study_uid=study_uid,

@@ -18,6 +18,7 @@ from dicomweb_gateway.qido.expression import (
     MomentRange,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     NumberIn,
     RangeIn,
@@ -28,6 +29,7 @@ from dicomweb_gateway.qido.expression import (
     ValueCondition,
 )
 from dicomweb_gateway.qido.names import GROUPS, fold_group, name_words
+from dicomweb_gateway.qido.sounds import sound_of
 from dicomweb_gateway.qido.temporal import parse_date, parse_moment, parse_time
 from dicomweb_gateway.qido.texts import searchable
 
@@ -61,13 +63,15 @@ def is_universal(value: str) -> bool:
 class MatchingOptions:
     """What the parameters of Q-25 and Q-26 switch on, and what the server adds to them.
 
-    `zone`: the time zone of moments that name no offset (Q-20).
+    `zone`: the time zone of moments that name no offset (Q-20). `phonetic`: fuzzy matching of names goes by
+    sounds too (Q-27).
     """
 
     fuzzy: bool = False
     empty_values: bool = False
     multiple_values: bool = False
     zone: tzinfo = UTC
+    phonetic: bool = False
 
 
 def make_condition(
@@ -129,25 +133,30 @@ def _names(
     attribute: QueryAttribute, values: list[str], name: str, options: MatchingOptions
 ) -> ValueCondition | None:
     if options.fuzzy:
-        return _words(attribute, values, name)
+        return _words(attribute, values, name, options.phonetic)
     alternatives = [_name(value, name) for value in values]
     return NameIn(attribute, tuple(alternatives)) if all(alternatives) else None
 
 
-def _words(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
-    """Names by the beginnings of their words, in any order (Q-27)."""
-    alternatives = [_beginnings(value, name) for value in values]
+def _words(attribute: QueryAttribute, values: list[str], name: str, phonetic: bool) -> ValueCondition | None:
+    """Names by the beginnings of their words, or their sounds, in any order (Q-27)."""
+    alternatives = [_members_of_name(value, name, phonetic) for value in values]
     return NameWords(attribute, tuple(alternatives)) if all(alternatives) else None
 
 
-def _beginnings(value: str, name: str) -> tuple[TextPattern, ...]:
-    """A pattern for each word of the value; empty when it matches everything."""
+def _members_of_name(value: str, name: str, phonetic: bool) -> tuple[NameWord, ...]:
+    """What to look for of each word of the value; empty when it matches everything.
+
+    Viewers put `*` around what was typed: that does not change how it sounds.
+    """
     words = [word for word in name_words(value) if word.strip("*")]
     if not words and not all(is_universal(fold_group(group)) for group in value.split("=")):
         raise InvalidRequest(f"{name}: a name without a word to look for")
     if len(words) > MAX_WORDS:
         raise InvalidRequest(f"{name}: more than {MAX_WORDS} words in a name")
-    return tuple(_pattern(f"{word}*", name) for word in words)
+    return tuple(
+        NameWord(_pattern(f"{word}*", name), sound_of(word.strip("*")) if phonetic else "") for word in words
+    )
 
 
 def _dates(

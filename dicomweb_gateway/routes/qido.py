@@ -59,6 +59,7 @@ def _search(level: Level, path: ResourcePath) -> Response:
         hard_max_results=gateway.config.hard_max_results,
         strict=gateway.config.strict_query,
         zone=gateway.config.zone,
+        phonetic=gateway.config.fuzzy_phonetic,
     )
     result = gateway.search(query)
     links = base_url(request, gateway.config)

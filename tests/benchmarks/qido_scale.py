@@ -47,6 +47,7 @@ class Shape:
     make: Callable[[random.Random], str]
     target: float | None = None
     level: str = "studies"
+    phonetic: bool = False
 
 
 def shapes(studies: int) -> list[Shape]:
@@ -98,6 +99,21 @@ def shapes(studies: int) -> list[Shape]:
         Shape("series, first page", lambda c: page, None, "series"),
         Shape("series by Modality", lambda c: f"Modality=MR&{page}", None, "series"),
         Shape("series, rare Modality", lambda c: f"Modality={filled.RARE}&{page}", None, "series"),
+    ]  # fmt: skip
+
+
+def sounding_shapes(studies: int) -> list[Shape]:
+    """Names by their sounds too, as FUZZY_PHONETIC has them; not asked over HTTP."""
+
+    def words(chance: random.Random) -> list[str]:
+        name = filled.patient_name(filled.patient_of(chance.randint(1, studies)))
+        return [word.rstrip("0123456789") for word in name.split("^")]
+
+    fuzzy = "fuzzymatching=true&limit=50"
+    return [
+        Shape("sounds, one word", lambda c: f"PatientName={quote(words(c)[0])}&{fuzzy}", phonetic=True),
+        Shape("sounds, common word", lambda c: f"PatientName={quote(words(c)[1])}&{fuzzy}", phonetic=True),
+        Shape("sounds, two words", lambda c: f"PatientName={'^'.join(words(c))}&{fuzzy}", phonetic=True),
     ]  # fmt: skip
 
 
@@ -157,11 +173,12 @@ class BareSql:
     def _hear(self, _c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         self.said.append((statement, parameters))
 
-    def statements(self, level: str, query: str) -> list[tuple[str, Any]]:
+    def statements(self, level: str, query: str, phonetic: bool = False) -> list[tuple[str, Any]]:
         self.said.clear()
         items = [tuple(map(unquote, item.split("=", 1))) for item in query.split("&")]
         name = "study" if level == "studies" else "series"
-        search(self.engine, parse_query(name, items, max_results=MAX_RESULTS))  # type: ignore[arg-type]
+        parsed = parse_query(name, items, max_results=MAX_RESULTS, phonetic=phonetic)  # type: ignore[arg-type]
+        search(self.engine, parsed)
         return [one for one in self.said if one[0].lstrip().upper().startswith("SELECT")]
 
     def time(self, statements: list[tuple[str, Any]]) -> float:

@@ -10,6 +10,7 @@ from dicomweb_gateway.qido.expression import (
     ModalitiesIn,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     NumberIn,
     RangeIn,
@@ -271,8 +272,27 @@ def test_all_ways_of_matching_are_supported_so_none_is_warned_about(name):
 
 def test_fuzzy_words():
     query = parse_query("study", [("fuzzymatching", "true"), ("PatientName", "Doe-MÜLLER^^")])
-    words = TextPattern("doe*", True), TextPattern("muller*", True)
+    words = NameWord(TextPattern("doe*", True)), NameWord(TextPattern("muller*", True))
     assert query.conditions == (NameWords(BY_KEYWORD["PatientName"], (words,)),)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("Doe-MÜLLER^^", [("doe*", "T"), ("muller*", "MLR")]),
+        ("*Doe*", [("*doe*", "T")]),
+        ("do?e", [("do?e*", "")]),
+        ("d*e", [("d*e*", "")]),
+        ("Гусева 山", [("гусева*", ""), ("山*", "")]),
+    ],
+)
+def test_fuzzy_words_with_their_sounds(value, words):
+    pairs = [("fuzzymatching", "true"), ("PatientName", value)]
+    made = tuple(NameWord(TextPattern(pattern, True), sound) for pattern, sound in words)
+    [condition] = parse_query("study", pairs, phonetic=True).conditions
+    assert condition.alternatives == (made,)
+    [plain] = parse_query("study", [("PatientName", value)], phonetic=True).conditions
+    assert isinstance(plain, NameIn)
 
 
 @pytest.mark.parametrize("value", ["-", ",", "-*", " ".join(f"w{n}" for n in range(MAX_WORDS + 1))])

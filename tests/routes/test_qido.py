@@ -264,3 +264,15 @@ def test_names_are_found_by_the_beginnings_of_their_words(get, name, total):
     response = get(f"/aetitle/studies?PatientName=mull&{name}={value}")
     assert len(response.get_json()) == (total or 0)
     assert "Warning" not in response.headers
+
+
+def test_names_are_found_by_their_sound_where_the_server_says_so(tmp_path, get):
+    client = build(tmp_path, fuzzy_phonetic=True).app.test_client()
+
+    def count(query):
+        answer = client.get(f"/aetitle/studies?{query}", headers={"Host": "localhost"})
+        return len(answer.get_json())
+
+    assert count("PatientName=mueler&fuzzymatching=true") == 2
+    assert count("PatientName=mueler") == 0
+    assert get("/aetitle/studies?PatientName=mueler&fuzzymatching=true").get_json() == []
