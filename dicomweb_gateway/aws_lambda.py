@@ -7,7 +7,7 @@ index must have been made by `db upgrade`, and `index sync`, run now and then, f
 from functools import cache
 from typing import Any
 
-from dicomweb_gateway.bootstrap import make_image_set_store
+from dicomweb_gateway.bootstrap import make_image_set_store, make_index_writer
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.settings import load_settings
 from dicomweb_gateway.workflow.event_batch import follow_batch
@@ -29,6 +29,6 @@ def _watcher(queue: Queue) -> Watcher:
 def _parts() -> tuple[IndexWriter, Synchroniser, tuple[str, ...]]:
     """Made at the first batch and kept as long as AWS keeps the process."""
     settings = load_settings()
-    writer = IndexWriter(settings.index_url)
+    writer = make_index_writer(settings)
     store = make_image_set_store(settings)
     return writer, Synchroniser(writer, store, 1, METADATA_PER_SECOND), settings.ahi_datastore_ids

@@ -16,6 +16,7 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.prefetch import Prefetcher
@@ -53,6 +54,11 @@ def make_image_set_store(settings: Settings) -> HealthImaging:
     return HealthImaging(settings.ahi_endpoint, settings.ahi_region)
 
 
+def make_index_writer(settings: Settings) -> IndexWriter:
+    """The index as those see it who fill it."""
+    return IndexWriter(settings.index_url, settings.zone)
+
+
 def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: int) -> Services:
     """The parts of one web process, made after the fork: engine and SDK client do not survive one."""
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
@@ -80,6 +86,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         hard_max_results=settings.hard_max_results,
         empty_status=settings.empty_status,
         strict_query=settings.strict_query,
+        zone=settings.zone,
+        fuzzy_phonetic=settings.fuzzy_phonetic,
         max_frames=settings.max_frames_per_request,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)

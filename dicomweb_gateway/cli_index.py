@@ -48,11 +48,12 @@ def index() -> None:
 @index.command("sync")
 @_datastores
 @click.option("--since", type=_Moment(), help="Only what changed since; a time, or an age such as 12h or 3d.")
+@click.option("--again", is_flag=True, help="Index also what the index holds at its version already.")
 @click.option("--workers", type=click.IntRange(1, 64), default=8, show_default=True)
 @_json
 @click.pass_obj
 def index_sync(
-    given: Given, datastore: tuple[str, ...], since: datetime | None, workers: int, as_json: bool
+    given: Given, datastore: tuple[str, ...], since: datetime | None, again: bool, workers: int, as_json: bool
 ) -> None:
     """Index what is new or newer, remove what is gone; a run that was broken off goes on."""
     from dicomweb_gateway.workflow.meter import SyncMeter
@@ -62,7 +63,7 @@ def index_sync(
     failed = False
     for datastore_id in datastore or settings.ahi_datastore_ids or store.data_store_ids():
         meter = SyncMeter()
-        found = synchroniser.data_store(datastore_id, meter, since)
+        found = synchroniser.data_store(datastore_id, meter, since, again)
         meter.finish()
         failed = failed or bool(found.failures)
         row = {"indexed": found.indexed, "unchanged": found.unchanged, "removed": found.removed}
@@ -188,9 +189,9 @@ def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:
 
 
 def _writer(settings: Settings) -> Any:
-    from dicomweb_gateway.index.writer import IndexWriter
+    from dicomweb_gateway.bootstrap import make_index_writer
 
-    writer = IndexWriter(settings.index_url)
+    writer = make_index_writer(settings)
     click.get_current_context().call_on_close(writer.close)
     return writer
 

@@ -8,6 +8,7 @@ import re
 import shutil
 import tomllib
 from collections.abc import Mapping
+from datetime import UTC, tzinfo
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -23,6 +24,7 @@ from pydantic_settings import (
 )
 
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.qido.temporal import parse_zone
 
 GIB = 1 << 30
 _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
@@ -110,6 +112,10 @@ class Settings(BaseSettings):
     """Status of a search without a match: 200 with an empty list, or 204 (Q-41)."""
     strict_query: bool = False
     """Refuse unknown query parameters instead of warning about them (Q-4)."""
+    time_zone: str = "UTC"
+    """Zone of moments (DT) that name no offset, in queries and in data: an IANA name, or an offset (Q-20)."""
+    fuzzy_phonetic: bool = False
+    """`fuzzymatching=true` finds names also by words that sound like those asked for (Q-27)."""
     max_frames_per_request: int = Field(default=1000, ge=1)
     """Frame numbers in one frame list (F-3)."""
     boundary_key: SecretStr | None = None
@@ -178,6 +184,15 @@ class Settings(BaseSettings):
             raise ValueError("must be an absolute http or https URL")
         return url
 
+    @field_validator("time_zone")
+    @classmethod
+    def _zone(cls, name: str) -> str:
+        if parse_zone(name) is None:
+            raise ValueError(
+                "must be an IANA time zone such as Europe/Berlin, or an offset from UTC such as +0100"
+            )
+        return name
+
     @field_validator("db_secret_arn")
     @classmethod
     def _secret(cls, arn: str | None) -> str | None:
@@ -228,6 +243,11 @@ class Settings(BaseSettings):
         if self.db_tls_ca is not None:
             parameters["tls_ca"] = str(self.db_tls_ca)
         return f"{url}{'&' if '?' in url else '?'}{urlencode(parameters)}" if parameters else url
+
+    @property
+    def zone(self) -> tzinfo:
+        """The time zone that TIME_ZONE names."""
+        return parse_zone(self.time_zone) or UTC
 
     @property
     def cache_folder(self) -> Path:

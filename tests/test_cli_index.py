@@ -2,13 +2,14 @@
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+import pydicom
 import pytest
 from click.testing import CliRunner
 from pydicom.data import get_testdata_file
@@ -30,13 +31,17 @@ class House:
         self.store = emulator.datastore()
         name = get_testdata_file("CT_small.dcm", download=False)
         (folder / "in").mkdir()
-        (folder / "in" / "ct.dcm").write_bytes(Path(name).read_bytes())
+        dataset = pydicom.dcmread(name)
+        dataset.AcquisitionDateTime = "20240701120000"
+        del dataset.TimezoneOffsetFromUTC
+        dataset.save_as(folder / "in" / "ct.dcm")
         emulator.wait(self.store, emulator.start(self.store, folder / "in"))
         [found] = emulator.image_sets(self.store)
         self.image_set = found["imageSetId"]
 
-    def run(self, *arguments):
-        given = ["--set", f"data_dir={self.data}", "--set", f"ahi_endpoint={self.emulator.url}"]
+    def run(self, *arguments, **settings):
+        pairs = {"data_dir": self.data, "ahi_endpoint": self.emulator.url, **settings}
+        given = [f"--set={name}={value}" for name, value in pairs.items()]
         return CliRunner().invoke(main, [*given, "index", *arguments])
 
     def json(self, *arguments):
@@ -84,6 +89,26 @@ def test_since_takes_times_and_ages(house):
     assert house.json("sync", "--since", "2020-01-01")[1]["unchanged"] == 1
     for wrong in ("yesterday", "d", "-3d", "999999d", "2026-13-01"):
         assert house.run("sync", "--since", wrong).exit_code == 2
+
+
+def test_a_changed_time_zone_needs_everything_again(house):
+    def found(moment):
+        with closing(sqlite3.connect(house.data / "index.sqlite")) as index:
+            return index.execute(
+                "SELECT count(*) FROM gateway_instance WHERE acquisitiondatetime LIKE ?", (f"{moment}%",)
+            ).fetchone() == (1,)
+
+    assert house.run("sync").exit_code == 0
+    assert found("2024-07-01 12:00:00")
+    assert house.run("sync", time_zone="Europe/Berlin").exit_code == 0
+    assert found("2024-07-01 12:00:00")
+    assert house.run("sync", "--again", time_zone="Europe/Berlin").exit_code == 0
+    assert found("2024-07-01 10:00:00")
+    assert house.run("image-set", house.store, house.image_set, time_zone="-0500").exit_code == 0
+    assert found("2024-07-01 17:00:00")
+    refused = house.run("sync", time_zone="Nowhere")
+    assert refused.exit_code == 2
+    assert "TIME_ZONE" in refused.stderr
 
 
 def test_image_sets_by_id(house):

@@ -41,6 +41,7 @@ ONLY_IN = {
     "botocore": {"imagesets"},
     "imagecodecs": {"pixels"},
     "PIL": {"pixels"},
+    "jellyfish": {"qido"},
 }
 
 

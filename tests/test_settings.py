@@ -1,6 +1,7 @@
 """Settings: precedence, lists, refusals in one sentence, masked secrets (DESIGN 4)."""
 
 import os
+from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote_plus
 
@@ -229,4 +230,20 @@ def test_the_status_of_no_match_is_one_of_two(monkeypatch, value):
     assert load_settings().empty_status == int(value)
     monkeypatch.setenv("EMPTY_STATUS", "404")
     with pytest.raises(SettingsError, match="EMPTY_STATUS"):
+        load_settings()
+
+
+@pytest.mark.parametrize(
+    ("given", "hours"), [({}, 0), ({"time_zone": "Asia/Kolkata"}, 5.5), ({"time_zone": "-0330"}, -3.5)]
+)
+def test_the_time_zone_of_moments(given, hours):
+    assert load_settings(given).zone.utcoffset(datetime(2024, 1, 1)) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("name", ["Nowhere", "Europe", "CEST+1", "+2500", "../UTC"])
+def test_a_time_zone_that_is_none_is_refused(monkeypatch, name):
+    monkeypatch.setenv("TIME_ZONE", name)
+    with pytest.raises(
+        SettingsError, match=r"^TIME_ZONE: must be an IANA time zone such as Europe/Berlin, or"
+    ):
         load_settings()

@@ -15,7 +15,7 @@ from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_values import NO_VALUE
 from dicomweb_gateway.index.patterns import ESCAPE, Expression, any_of, escaped, matches, prefix_of
-from dicomweb_gateway.qido.expression import NamePattern, TextPattern
+from dicomweb_gateway.qido.expression import NamePattern, NameWord, TextPattern
 
 Column = ColumnElement[Any]
 
@@ -88,11 +88,14 @@ def begins_certainly(wanted: NamePattern) -> bool:
     return bool(_loose(wanted.pattern.text).split("%", 1)[0])
 
 
-def words_like(column: Column, words: tuple[TextPattern, ...]) -> Expression:
-    """Each pattern, `*` at its end, fits the beginning of some word of a person name (Q-27)."""
+def words_like(column: Column, words: tuple[NameWord, ...]) -> Expression:
+    """Each pattern, `*` at its end, fits the beginning of some word of a person name (Q-27).
+
+    Nothing is found by sound here.
+    """
     spaced = func.regexp_replace(_lower(text_of(column), {**_FOLDED, **_PLAIN}), "[[:space:]^=,-]+", " ")
     text = func.concat(" ", spaced).collate(_LOOSE)
-    return and_(*(matches(text, f"* {word.text}") for word in words))
+    return and_(*(matches(text, f"* {word.pattern.text}") for word in words))
 
 
 def has_name(column: Column) -> Expression:

@@ -1,7 +1,7 @@
 """One image set's metadata document into index rows, in one transaction, as often as one likes."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 
 from sqlalchemy import Connection, Engine, delete
 
@@ -48,18 +48,21 @@ def index_image_set(
     version: int,
     is_primary: bool | None = None,
     updated_at: datetime | None = None,
+    zone: tzinfo = UTC,
 ) -> IndexedImageSet:
     """Write `document`, the metadata of its image set at `version`, into the index.
 
     The same call again changes nothing; an older version than the index holds is left out. Where several
     image sets give the same study, series or instance the primary wins, then the newest (dicomweb.md
-    Q-52). `is_primary` and `updated_at` None keep what is known of the image set. Raises IndexUnavailable,
-    and UpstreamFailed for a document without Study Instance UID.
+    Q-52). `is_primary` and `updated_at` None keep what is known of the image set. `zone` is that of moments
+    in data that names none (Q-20). Raises IndexUnavailable, and UpstreamFailed for a document without Study
+    Instance UID.
     """
     if not document.study_uid:
         raise UpstreamFailed(f"the metadata of image set {document.image_set_id} names no study")
+    updated = naive_utc(updated_at)
     return retried(
-        engine, lambda connection: _index(connection, document, version, is_primary, naive_utc(updated_at))
+        engine, lambda connection: _index(connection, document, version, is_primary, updated, zone)
     )
 
 
@@ -77,6 +80,7 @@ def _index(
     version: int,
     is_primary: bool | None,
     updated_at: datetime | None,
+    zone: tzinfo,
 ) -> IndexedImageSet:
     known = _locked_set(connection, document.datastore_id, document.image_set_id, document.study_uid)
     if known is not None and known.version > version:
@@ -98,7 +102,7 @@ def _index(
     put_links(connection, key, list(document.raw_series))
     before = side_writer.forget(connection, key)
     aws_writer.forget_instances(connection, document.datastore_id, document.image_set_id)
-    own, after = _write(connection, document, key)
+    own, after = _write(connection, document, key, zone)
     tombstones.bury(connection, own.study_uid, before - after)
     ledger.forget_failure(connection, document.datastore_id, document.image_set_id)
     weaker = known is not None and own.rank < known.rank
@@ -119,11 +123,11 @@ def _locked_set(
 
 
 def _write(
-    connection: Connection, document: ImageSetDocument, key: int
+    connection: Connection, document: ImageSetDocument, key: int, zone: tzinfo
 ) -> tuple[StoredSet, side_writer.Held]:
     """The image set as it now stands, and the instances that it gives."""
     sets = sets_of_study(connection, document.study_uid)
-    writer = side_writer.Writer(connection, sets[key], sets)
+    writer = side_writer.Writer(connection, sets[key], sets, zone)
     study_key = writer.put_study(document)
     sets[key] = own = sets[key]._replace(study_key=study_key)
     put_set(connection, own, {"study_key": study_key})

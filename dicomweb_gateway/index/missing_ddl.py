@@ -15,6 +15,7 @@ GAINS = {
     "patient_patientname": "PatientName without reading all patients",
     "patient_birthdate": "PatientBirthDate without reading all patients",
     "study_accessionnumber": "AccessionNumber without reading all studies",
+    "study_studyid": "StudyID without reading all studies",
     "study_date_time_uid": "latest studies first, and StudyDate, without sorting all studies",
     "series_study_modality": "ModalitiesInStudy of the studies of a page",
     "series_modality_study": "rare modalities without reading all series",

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import astuple
+from datetime import tzinfo
 from functools import cache
 from typing import Any
 
@@ -16,6 +17,7 @@ from dicomweb_gateway.imagesets.values import Tags, first_value, integer, text
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.qido.names import fold_name, name_words
+from dicomweb_gateway.qido.sounds import sound_of
 from dicomweb_gateway.qido.temporal import stored_date, stored_moment, stored_time
 from dicomweb_gateway.qido.texts import searchable
 
@@ -113,13 +115,15 @@ def name_rows(document: ImageSetDocument) -> list[Row]:
 
 
 def word_rows(document: ImageSetDocument) -> list[Row]:
-    """Rows of `gateway_name_word`, without their owner."""
+    """Rows of `gateway_name_word`, the words' sounds among them, without their owner."""
     tags = {**document.patient, **document.study}
-    return [
-        {"keyword": keyword, "word": word}
-        for keyword in NAME_KEYWORDS
-        for word in dict.fromkeys(one[: side.WORD_LENGTH] for one in name_words(text(tags, keyword) or ""))
-    ]
+    rows: list[Row] = []
+    for keyword in NAME_KEYWORDS:
+        words = dict.fromkeys(one[: side.WORD_LENGTH] for one in name_words(text(tags, keyword) or ""))
+        sounds = dict.fromkeys(map(sound_of, words))
+        rows += ({"keyword": keyword, "word": word} for word in words)
+        rows += ({"keyword": f"{keyword}{side.SOUND}", "word": sound} for sound in sounds if sound)
+    return rows
 
 
 def series_row(series: SeriesDocument) -> Row:
@@ -148,8 +152,8 @@ def request_rows(series: SeriesDocument) -> list[Row]:
     ]
 
 
-def instance_row(instance: InstanceDocument) -> Row:
-    """Values of `gateway_instance` that come from the document."""
+def instance_row(instance: InstanceDocument, zone: tzinfo) -> Row:
+    """Values of `gateway_instance` that come from the document; `zone` is that of moments without one."""
     tags, pixels = instance.tags, _storable(instance.pixels)
     values = columns(
         side.gateway_instance, ("InstanceNumber", "ContentDate", "NumberOfFrames", "Rows", "Columns"), tags
@@ -171,7 +175,7 @@ def instance_row(instance: InstanceDocument) -> Row:
         "planar_configuration": pixels and pixels.planar_configuration,
         "bytes_per_sample": max(1, bits // 8),
         "attributes": _instance_attributes(instance),
-        "acquisitiondatetime": stored_moment(text(tags, "AcquisitionDateTime"), text(tags, _TIMEZONE)),
+        "acquisitiondatetime": stored_moment(text(tags, "AcquisitionDateTime"), text(tags, _TIMEZONE), zone),
     }
 
 

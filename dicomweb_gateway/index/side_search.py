@@ -20,6 +20,7 @@ from dicomweb_gateway.qido.expression import (
     ModalitiesIn,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     QidoQuery,
     RequestItem,
@@ -185,7 +186,7 @@ class SideSearch(SearchTables):
                 begins = all(prefix_of(one.pattern.text) for one in patterns)
                 return Driver(_names_like(attribute, patterns), begins)
             case NameWords(attribute, ((word,),)):
-                return Driver(_words_like(attribute, word), bool(prefix_of(word.text)))
+                return Driver(_words_like(attribute, word), bool(prefix_of(word.pattern.text)))
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
                 return Driver(
@@ -239,16 +240,20 @@ def _named_here(attribute: QueryAttribute, wanted: NamePattern) -> Expression:
     return _some(_names_like(attribute, (wanted,)).where(_NAME.c.study_key == _STUDY.c.study_key))
 
 
-def _words_like(attribute: QueryAttribute, word: TextPattern) -> Select[Any]:
-    meets = like_any(_WORD.c.word, (word,))
-    return select(_WORD.c.study_key).where(_WORD.c.keyword == attribute.keyword, meets)
+def _words_like(attribute: QueryAttribute, word: NameWord) -> Select[Any]:
+    """Studies with a word of the name that begins like the wanted one, or sounds like it."""
+    meets = and_(_WORD.c.keyword == attribute.keyword, like_any(_WORD.c.word, (word.pattern,)))
+    if word.sound:
+        sounds = and_(_WORD.c.keyword == attribute.keyword + side.SOUND, _WORD.c.word == word.sound)
+        meets = or_(meets, sounds)
+    return select(_WORD.c.study_key).where(meets)
 
 
-def _worded(attribute: QueryAttribute, word: TextPattern) -> Expression:
+def _worded(attribute: QueryAttribute, word: NameWord) -> Expression:
     return _STUDY.c.study_key.in_(_words_like(attribute, word))
 
 
-def _worded_here(attribute: QueryAttribute, word: TextPattern) -> Expression:
+def _worded_here(attribute: QueryAttribute, word: NameWord) -> Expression:
     return _some(_words_like(attribute, word).where(_WORD.c.study_key == _STUDY.c.study_key))
 
 

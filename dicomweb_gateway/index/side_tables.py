@@ -4,7 +4,7 @@
      └ gateway_imageset_series   the series that it holds, also those whose instances another set gave
     gateway_study             one study as one patient's image sets describe it (a variant)
      ├ gateway_person_name       folded name groups, for matching
-     ├ gateway_name_word         their words without diacritics, for fuzzy matching
+     ├ gateway_name_word         their words without diacritics, and how these sound, for fuzzy matching
      └ gateway_series            one series of that variant
         ├ gateway_request           items of RequestAttributesSequence
         └ gateway_instance          one instance, from the image set that wins (dicomweb.md Q-52)
@@ -45,6 +45,13 @@ NAME_LENGTH = 512
 
 WORD_LENGTH = 128
 """Characters of one word of a name; longer ones are cut."""
+
+SOUND = "/sound"
+"""Ends the keyword of a row of `gateway_name_word` that holds a word's sound (`qido.sounds`).
+
+Sounds lie among the words so that one index finds a name by either: databases take two ranges of one index
+in one go, but not two indexes.
+"""
 
 MISSING_LAST = 2**62
 """Order value of a series or instance without a usable number (Q-37): behind all others."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import tzinfo
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
@@ -30,11 +31,15 @@ Held = set[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes for image set `own`; `sets` are all image sets of its study, `own` included."""
+    """Writes for image set `own`; `sets` are all image sets of its study, `own` included.
+
+    `zone` is the time zone of moments in data that names none.
+    """
 
     connection: Connection
     own: StoredSet
     sets: Mapping[int, StoredSet]
+    zone: tzinfo
 
     def wins_over(self, imageset_key: int | None) -> bool:
         """Whether what `imageset_key` gave is to be replaced by ours."""
@@ -110,7 +115,8 @@ class Writer:
     def put_instances(self, series_key: int, instances: list[InstanceDocument]) -> None:
         """New rows for claimed instances and their frames."""
         owner = {"series_key": series_key, "imageset_key": self.own.imageset_key}
-        self.connection.execute(insert(_INSTANCE), [{**owner, **instance_row(one)} for one in instances])
+        rows = [{**owner, **instance_row(one, self.zone)} for one in instances]
+        self.connection.execute(insert(_INSTANCE), rows)
         uids = [one.instance_uid for one in instances]
         query = select(_INSTANCE.c.instance_uid, _INSTANCE.c.instance_key).where(
             _INSTANCE.c.series_key == series_key, _INSTANCE.c.instance_uid.in_(uids)
@@ -119,8 +125,8 @@ class Writer:
         frames = (
             {"instance_key": keys[one.instance_uid], **row} for one in instances for row in frame_rows(one)
         )
-        for rows in portions(frames, FRAME_PORTION):
-            self.connection.execute(insert(_FRAME), rows)
+        for some in portions(frames, FRAME_PORTION):
+            self.connection.execute(insert(_FRAME), some)
 
     def _put_children(self, table: Table, owner: str, key: int, rows: list[Row]) -> None:
         self.connection.execute(delete(table).where(table.c[owner] == key))

@@ -41,7 +41,7 @@ def examine(connection: Connection, tables: SearchTables, query: QidoQuery) -> E
     found = 0
     counts = query.total_count or (query.limit is None and query.hard_max_results is not None)
     for row in _in_order(connection, tables, query):
-        if not all(meets(condition, _held(query.level, row)) for condition in query.stored):
+        if not all(meets(condition, _held(query.level, row), query.zone) for condition in query.stored):
             continue
         found += 1
         if query.offset < found <= query.offset + query.page + 1:

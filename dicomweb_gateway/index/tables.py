@@ -106,6 +106,7 @@ study = _table(
     Column("numberofstudyrelatedinstances", Integer),
     UniqueConstraint("studyinstanceuid", name="study_unique"),
     Index("study_accessionnumber", "accessionnumber"),
+    Index("study_studyid", "studyid"),
     Index("study_date_time_uid", "studydate", "studytime", "studyinstanceuid"),
 )
 

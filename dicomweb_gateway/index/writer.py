@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
-from datetime import datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 
 from sqlalchemy import Engine
@@ -26,10 +26,12 @@ POOL_SIZE = 8
 class IndexWriter:
     """Writes the index at a database URL, from any thread.
 
-    Every method raises IndexUnavailable when the database does not answer.
+    `zone` is the time zone of moments in data that names none (dicomweb.md Q-20). Every method raises
+    IndexUnavailable when the database does not answer.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, zone: tzinfo = UTC) -> None:
+        self._zone = zone
         self._engine: Engine = make_engine(url, pool_size=POOL_SIZE)
         one_at_a_time = self._engine.dialect.name == "sqlite"
         # SQLite has one writer: its own threads need not poll for the file's lock
@@ -64,7 +66,12 @@ class IndexWriter:
         """Index one image set; see `indexer.index_image_set`."""
         with self._lock:
             return index_image_set(
-                self._engine, document, version=version, is_primary=is_primary, updated_at=updated_at
+                self._engine,
+                document,
+                version=version,
+                is_primary=is_primary,
+                updated_at=updated_at,
+                zone=self._zone,
             )
 
     def remove(self, ref: ImageSetRef) -> list[ImageSetRef]:

@@ -3,10 +3,10 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from dicomweb_gateway.dicom.dictionary import is_private, tag_text
 from dicomweb_gateway.dicom.json_model import UTF8, JsonElement, JsonObject, element
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, transfer_syntax
 from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.qido.included import Path, included
 
 STUDY_ATTRIBUTES = {
     "00080020": "DA",
@@ -153,34 +153,23 @@ def available_syntaxes(stored_syntax: str, has_frames: bool) -> list[str]:
 def finished(
     parts: Sequence[JsonObject],
     levels: Sequence[Mapping[str, JsonElement]],
-    include: Sequence[int],
+    include: tuple[Path, ...],
     include_all: bool,
 ) -> JsonObject:
     """One answer object, keys ascending.
 
     `levels`: the attributes held for the answered level and those above it, the answered level last; that
     an included attribute belongs to a lower level shows in its absence there (Q-29). `include_all` adds all
-    of the answered level (Q-31). What the parts say is never replaced.
+    of the answered level (Q-31). What the parts say is never replaced, nor cut down to named members.
     """
     answer: JsonObject = {_CHARACTER_SET: _ISO_IR_192}
     for attributes in levels:
-        answer |= {key: attributes[key] for key in _keys(include) if key in attributes}
+        answer |= included(attributes, include)
     if include_all:
         answer |= levels[-1]
     for part in parts:
         answer |= part
     return dict(sorted(answer.items()))
-
-
-def _keys(include: Sequence[int]) -> list[str]:
-    """Tags as DICOM JSON keys, a private one with its creator (Q-30; PS3.5 7.8.1)."""
-    keys = []
-    for tag in include:
-        keys.append(tag_text(tag))
-        block = (tag & 0xFFFF) >> 8
-        if is_private(tag) and block >= 0x10:
-            keys.append(tag_text((tag & 0xFFFF0000) | block))
-    return keys
 
 
 def _count(number: int | None) -> JsonElement:

@@ -1,11 +1,12 @@
 """A search as frozen values: what the parser makes and the compiler reads; neither knows the other."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from typing import TypeAlias
 
 from dicomweb_gateway.qido.attributes import Level, QueryAttribute
+from dicomweb_gateway.qido.included import Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,11 +57,19 @@ class NameIn:
 
 
 @dataclass(frozen=True, slots=True)
+class NameWord:
+    """Fits a word that `pattern`, `*` at the end, fits, and one of the code `sound`, "" for none of these."""
+
+    pattern: TextPattern
+    sound: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class NameWords:
-    """One alternative fits, and it fits when each of its patterns, `*` at the end, fits some word (Q-27)."""
+    """One alternative fits, and it fits when each of its members fits some word of the name (Q-27)."""
 
     attribute: QueryAttribute
-    alternatives: tuple[tuple[TextPattern, ...], ...]
+    alternatives: tuple[tuple[NameWord, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +178,13 @@ class QidoQuery:
     """One search.
 
     `study_uid`, `series_uid`: the scope of the route. `conditions`: what columns can judge; `stored`: what
-    `matching.meets` must judge besides, over the DICOM JSON of the levels (Q-3). `include`: tags to answer
-    besides the required ones, matching keys among them; `include_all` for `includefield=all`. `limit`: what
-    the client asked for, None when nothing; `max_results`: the server's own cap (Q-34). `hard_max_results`:
-    matches above which a search without a limit is refused, None for no such number (Q-39). `order` empty
-    means Q-37.
-    `warnings`: texts for the Warning header, without code and agent.
+    `matching.meets` must judge besides, over the DICOM JSON of the levels (Q-3). `include`: paths of tags to
+    answer besides the required ones, matching keys among them; `include_all` for `includefield=all`. `limit`:
+    what the client asked for, None when nothing; `max_results`: the server's own cap (Q-34).
+    `hard_max_results`: matches above which a search without a limit is refused, None for no such number
+    (Q-39). `order` empty means Q-37.
+    `zone`: the time zone of moments in data that name no offset (Q-20). `warnings`: texts for the Warning
+    header, without code and agent.
     """
 
     level: Level
@@ -182,7 +192,7 @@ class QidoQuery:
     series_uid: str | None = None
     conditions: tuple[Condition, ...] = ()
     stored: tuple[Condition, ...] = ()
-    include: tuple[int, ...] = ()
+    include: tuple[Path, ...] = ()
     include_all: bool = False
     limit: int | None = None
     offset: int = 0
@@ -190,6 +200,7 @@ class QidoQuery:
     hard_max_results: int | None = None
     order: tuple[OrderKey, ...] = ()
     total_count: bool = False
+    zone: tzinfo = UTC
     warnings: tuple[str, ...] = ()
 
     @property

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +20,7 @@ from dicomweb_gateway.qido.expression import (
     MomentRange,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     NumberIn,
     RangeIn,
@@ -31,6 +32,7 @@ from dicomweb_gateway.qido.expression import (
 )
 from dicomweb_gateway.qido.names import fold_name, name_words
 from dicomweb_gateway.qido.numbers import exact_number, is_whole
+from dicomweb_gateway.qido.sounds import sound_of
 from dicomweb_gateway.qido.temporal import stored_date, stored_moment, stored_time
 from dicomweb_gateway.qido.texts import searchable
 from dicomweb_gateway.qido.wildcards import is_like
@@ -43,24 +45,26 @@ _LONGEST_NUMBER = 256
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 
 
-def meets(condition: Condition, held: Mapping[str, JsonElement]) -> bool:
+def meets(condition: Condition, held: Mapping[str, JsonElement], zone: tzinfo = UTC) -> bool:
     """Whether the attributes that are `held` (PS3.18 F.2, as dicom/json_model.py writes them) meet it.
 
-    `held` is what a search of the level may see: the attributes of the level and those above it. A value
+    `held` is what a search of the level may see: the attributes of the level and those above it. `zone` is
+    the time zone of moments in data that names none. A value
     means what the same value of a column means to SQL: stripped, folded, an unusable one counting as none.
     Of several values any may match, where a column of text has them joined by backslashes and one of
     dates, times and numbers has the first. Raises TypeError for ModalitiesInStudy, which no level holds;
     nor does one hold the numbers of related series and instances, which are therefore missing here.
     """
-    return _meets(condition, _DataSet(held, None))
+    return _meets(condition, _DataSet(held, None, zone))
 
 
 @dataclass(frozen=True, slots=True)
 class _DataSet:
-    """A level's elements or an item's; `outer_zone`: the offset from UTC of what it stands in."""
+    """A level's elements or an item's; `outer_zone`: the offset from UTC of what it stands in, if any."""
 
     held: Mapping[str, JsonElement]
     outer_zone: str | None
+    default_zone: tzinfo
 
     @property
     def zone(self) -> str | None:
@@ -84,7 +88,8 @@ class _DataSet:
     def items(self, sequence: int) -> list["_DataSet"]:
         """The items of a sequence; what is no object is none."""
         zone = self.zone
-        return [_DataSet(item, zone) for item in self.members(sequence) if isinstance(item, Mapping)]
+        default = self.default_zone
+        return [_DataSet(item, zone, default) for item in self.members(sequence) if isinstance(item, Mapping)]
 
 
 def _meets(condition: Condition, data: _DataSet) -> bool:
@@ -143,9 +148,13 @@ def _is_named(groups: tuple[str, ...], patterns: Iterable[NamePattern]) -> bool:
     return True
 
 
-def _has_words(groups: tuple[str, ...], patterns: Iterable[TextPattern]) -> bool:
+def _has_words(groups: tuple[str, ...], wanted: Iterable[NameWord]) -> bool:
     words = name_words("=".join(groups))
-    return all(any(_is_like_any((one,), word) for word in words) for one in patterns)
+    return all(any(_is_word(one, word) for word in words) for one in wanted)
+
+
+def _is_word(wanted: NameWord, word: str) -> bool:
+    return _is_like_any((wanted.pattern,), word) or (bool(wanted.sound) and sound_of(word) == wanted.sound)
 
 
 def _plain_text(member: Any) -> str:
@@ -183,7 +192,7 @@ def _time(member: Any, data: _DataSet) -> time | None:
 
 
 def _moment(member: Any, data: _DataSet) -> datetime | None:
-    return stored_moment(_padded_text(member), data.zone)
+    return stored_moment(_padded_text(member), data.zone, data.default_zone)
 
 
 def _decimal(member: Any, data: _DataSet) -> Decimal | None:

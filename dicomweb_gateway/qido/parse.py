@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from dicomweb_gateway.dicom.dictionary import tag_of_key
 from dicomweb_gateway.errors import InvalidRequest
@@ -14,6 +15,7 @@ from dicomweb_gateway.qido.attributes import (
     usable_at,
 )
 from dicomweb_gateway.qido.expression import Condition, OrderKey, QidoQuery
+from dicomweb_gateway.qido.included import Path
 from dicomweb_gateway.qido.keys import KeyCondition, attribute_of_path, sorted_out
 from dicomweb_gateway.qido.values import MatchingOptions, make_condition
 
@@ -49,19 +51,24 @@ def parse_query(
     max_results: int = DEFAULT_MAX_RESULTS,
     hard_max_results: int | None = None,
     strict: bool = False,
+    zone: tzinfo = UTC,
+    phonetic: bool = False,
 ) -> QidoQuery:
     """The search that a route of `level` was asked for.
 
     `args`: the decoded pairs in their order. `study_uid`, `series_uid`: the UIDs of the path, valid ones.
-    `strict`: names that are no DICOM key are refused instead of ignored with a warning (Q-4). Raises
+    `strict`: names that are no DICOM key are refused instead of ignored with a warning (Q-4). `zone`:
+    that of moments without an offset (Q-20). `phonetic`: fuzzy matching goes by sounds too (Q-27). Raises
     InvalidRequest that names the parameter.
     """
     found = _collect(args)
     if strict and found.unknown:
         raise InvalidRequest(f"{_printable(found.unknown[0])} is neither a DICOM attribute nor a parameter")
     include, include_all = _include(found.controls.get("includefield", []))
-    asked = [path[0] for path in found.keys]
-    conditions, stored = _conditions(level, found)
+    asked = [path[:1] for path in found.keys]
+    fuzzy, empty, multiple = (_flag(found.controls, name) for name in _SWITCHES)
+    options = MatchingOptions(fuzzy, empty, multiple, zone, phonetic)
+    conditions, stored = _conditions(level, found, options)
     return QidoQuery(
         level=level,
         study_uid=study_uid,
@@ -76,6 +83,7 @@ def parse_query(
         hard_max_results=hard_max_results,
         order=_order(level, found.controls.get("orderby", [])),
         total_count=_flag(found.controls, "totalcount"),
+        zone=zone,
         warnings=_warnings(found),
     )
 
@@ -108,10 +116,11 @@ def _path(name: str) -> tuple[int, ...] | None:
 _UNIVERSAL = ("", "*")
 
 
-def _conditions(level: Level, found: _Collected) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
+def _conditions(
+    level: Level, found: _Collected, options: MatchingOptions
+) -> tuple[tuple[Condition, ...], tuple[Condition, ...]]:
     """What columns can judge, and what is matched over DICOM JSON."""
     made: list[KeyCondition] = []
-    options = MatchingOptions(*(_flag(found.controls, name) for name in _SWITCHES))
     for path, values in found.keys.items():
         name = found.names[path]
         if path[0] != SPECIFIC_CHARACTER_SET and all(value.strip(" ") in _UNIVERSAL for value in values):
@@ -124,11 +133,11 @@ def _conditions(level: Level, found: _Collected) -> tuple[tuple[Condition, ...],
     return sorted_out(made)
 
 
-def _include(values: list[str]) -> tuple[list[int], bool]:
-    """Top-level tags of all known `includefield` members, and whether `all` is one (Q-28)."""
+def _include(values: list[str]) -> tuple[list[Path], bool]:
+    """The paths of all known `includefield` members, and whether `all` is one (Q-28)."""
     members = [member.strip(" ") for value in values for member in value.split(",")]
     paths = [_path(member) for member in members if member]
-    return [path[0] for path in paths if path], any(member.lower() == "all" for member in members)
+    return [path for path in paths if path], any(member.lower() == "all" for member in members)
 
 
 def _order(level: Level, values: list[str]) -> tuple[OrderKey, ...]:

@@ -2,8 +2,9 @@
 
 import re
 from calendar import monthrange
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
 from typing import NamedTuple
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 _DATE = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})", re.ASCII)
 _OLD_DATE = re.compile(r"([0-9]{4})\.([0-9]{2})\.([0-9]{2})", re.ASCII)
@@ -16,6 +17,7 @@ _MOMENT = re.compile(
 )
 _OFFSET = re.compile(r"([+-])([0-9]{2})([0-5][0-9])", re.ASCII)
 _WEST, _EAST = timedelta(hours=-12), timedelta(hours=14)
+_INSTANT = timedelta(microseconds=1)
 
 
 class TimeSpan(NamedTuple):
@@ -67,17 +69,25 @@ def parse_offset(text: str | None) -> timedelta | None:
     return offset if _WEST <= offset <= _EAST else None
 
 
-def parse_moment(text: str, offset: timedelta = timedelta()) -> MomentSpan | None:
+def parse_zone(text: str) -> tzinfo | None:
+    """The time zone of an IANA name, or of an offset from UTC `&ZZXX`; None when it is neither."""
+    try:
+        return _fixed_zone(text) or ZoneInfo(text)
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # the last for the name of a folder of zones
+        return None
+
+
+def parse_moment(text: str, zone: tzinfo = UTC) -> MomentSpan | None:
     """The interval of a DT value `YYYY[MM[DD[HH[MM[SS[.F1-6]]]]]][&ZZXX]`; None when it is none.
 
-    `offset` from UTC is that of values which name none. A shorter value covers its whole year, month, day
-    and so on (dicomweb.md Q-20). A year whose moments UTC cannot write (1 or 9999 beside an offset) is none.
+    `zone` is that of values which name no offset. A shorter value covers its whole year, month, day and so
+    on (dicomweb.md Q-20). A year whose moments UTC cannot write (1 or 9999 beside an offset) is none.
     """
     match = _MOMENT.fullmatch(text)
     if match is None:
         return None
-    year, month, day, clock, zone = match.groups()
-    own = offset if zone is None else parse_offset(zone)
+    year, month, day, clock, offset = match.groups()
+    own = zone if offset is None else _fixed_zone(offset)
     span = TimeSpan(time.min, time.max) if clock is None else _span(_TIME.fullmatch(clock))
     if own is None or span is None:
         return None
@@ -85,18 +95,39 @@ def parse_moment(text: str, offset: timedelta = timedelta()) -> MomentSpan | Non
         first = date(int(year), int(month or 1), int(day or 1))
         last_month = int(month or 12)
         last = date(int(year), last_month, int(day or monthrange(int(year), last_month)[1]))
-        return MomentSpan(datetime.combine(first, span.start) - own, datetime.combine(last, span.end) - own)
+        return _in_utc(datetime.combine(first, span.start, own), datetime.combine(last, span.end, own))
     except (ValueError, OverflowError):
         return None
 
 
-def stored_moment(text: str | None, offset: str | None) -> datetime | None:
+def stored_moment(text: str | None, offset: str | None, zone: tzinfo = UTC) -> datetime | None:
     """The start of a DT value met in data, in UTC; None when unusable.
 
-    `offset`: Timezone Offset From UTC of the data, that of values without their own; else UTC.
+    `offset`: Timezone Offset From UTC of the data, that of values without their own; without it `zone` is.
     """
-    span = text and parse_moment(text, parse_offset(offset) or timedelta())
+    span = text and parse_moment(text, _fixed_zone(offset) or zone)
     return span.start if span else None
+
+
+def _fixed_zone(text: str | None) -> tzinfo | None:
+    offset = parse_offset(text)
+    return None if offset is None else timezone(offset)
+
+
+def _in_utc(start: datetime, end: datetime) -> MomentSpan:
+    """The interval between two readings of a clock, naive and in UTC.
+
+    Where the clock is put back, a reading means the first of its two moments; a span that lasts until the
+    clock repeats itself goes on through the repetition, so that the hour, the day and the year are whole.
+    """
+    first, last = _utc(start), _utc(end)
+    again = _utc(end.replace(fold=1))
+    goes_on = again > last and last + _INSTANT >= _utc(start.replace(fold=1))
+    return MomentSpan(first, again if goes_on else last)
+
+
+def _utc(moment: datetime) -> datetime:
+    return moment.astimezone(UTC).replace(tzinfo=None)
 
 
 def _day(match: re.Match[str] | None) -> date | None:

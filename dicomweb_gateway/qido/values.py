@@ -3,6 +3,8 @@
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import TypeAlias
 
 from dicomweb_gateway.dicom.dictionary import parse_tag, tag_text
 from dicomweb_gateway.dicom.uids import is_valid_uid
@@ -18,6 +20,7 @@ from dicomweb_gateway.qido.expression import (
     MomentRange,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     NumberIn,
     RangeIn,
@@ -29,6 +32,7 @@ from dicomweb_gateway.qido.expression import (
 )
 from dicomweb_gateway.qido.names import GROUPS, fold_group, name_words
 from dicomweb_gateway.qido.numbers import exact_number
+from dicomweb_gateway.qido.sounds import sound_of
 from dicomweb_gateway.qido.temporal import parse_date, parse_moment, parse_time
 from dicomweb_gateway.qido.texts import searchable
 
@@ -62,11 +66,17 @@ def is_universal(value: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class MatchingOptions:
-    """What the parameters of Q-25 and Q-26 switch on."""
+    """What the parameters of Q-25 and Q-26 switch on, and what the server adds to them.
+
+    `zone`: the time zone of moments that name no offset (Q-20). `phonetic`: fuzzy matching of names goes by
+    sounds too (Q-27).
+    """
 
     fuzzy: bool = False
     empty_values: bool = False
     multiple_values: bool = False
+    zone: tzinfo = UTC
+    phonetic: bool = False
 
 
 def make_condition(
@@ -89,8 +99,7 @@ def make_condition(
     empty = IsEmpty(attribute) if len(rest) < len(asked) else None
     if empty is not None and not rest:
         return empty
-    fuzzy = options.fuzzy and attribute.matching is Matching.NAME
-    condition = _words(attribute, rest, name) if fuzzy else _MAKERS[attribute.matching](attribute, rest, name)
+    condition = _MAKERS[attribute.matching](attribute, rest, name, options)
     return condition if empty is None or condition is None else EmptyOr(empty, condition)
 
 
@@ -99,7 +108,9 @@ def _members(value: str) -> list[str]:
     return [part for part in value.split("\\") if part.strip(" ")] or [value.replace("\\", "")]
 
 
-def _uids(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _uids(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     uids = [part.strip(" ") for value in values for part in _SEPARATORS.split(value)]
     uids = [uid for uid in uids if uid]
     if len(uids) > MAX_VALUES:
@@ -109,57 +120,80 @@ def _uids(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondi
     return UidIn(attribute, tuple(dict.fromkeys(uids)))
 
 
-def _texts(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _texts(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     patterns = _patterns(attribute, values, name)
     return None if patterns is None else TextIn(attribute, patterns)
 
 
-def _modalities(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _modalities(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     patterns = _patterns(attribute, values, name)
     return None if patterns is None else ModalitiesIn(patterns)
 
 
-def _names(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _names(
+    attribute: QueryAttribute, values: list[str], name: str, options: MatchingOptions
+) -> ValueCondition | None:
+    if options.fuzzy:
+        return _words(attribute, values, name, options.phonetic)
     alternatives = [_name(value, name) for value in values]
     return NameIn(attribute, tuple(alternatives)) if all(alternatives) else None
 
 
-def _words(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
-    """Names by the beginnings of their words, in any order (Q-27)."""
-    alternatives = [_beginnings(value, name) for value in values]
+def _words(attribute: QueryAttribute, values: list[str], name: str, phonetic: bool) -> ValueCondition | None:
+    """Names by the beginnings of their words, or their sounds, in any order (Q-27)."""
+    alternatives = [_members_of_name(value, name, phonetic) for value in values]
     return NameWords(attribute, tuple(alternatives)) if all(alternatives) else None
 
 
-def _beginnings(value: str, name: str) -> tuple[TextPattern, ...]:
-    """A pattern for each word of the value; empty when it matches everything."""
+def _members_of_name(value: str, name: str, phonetic: bool) -> tuple[NameWord, ...]:
+    """What to look for of each word of the value; empty when it matches everything.
+
+    Viewers put `*` around what was typed: that does not change how it sounds.
+    """
     words = [word for word in name_words(value) if word.strip("*")]
     if not words and not all(is_universal(fold_group(group)) for group in value.split("=")):
         raise InvalidRequest(f"{name}: a name without a word to look for")
     if len(words) > MAX_WORDS:
         raise InvalidRequest(f"{name}: more than {MAX_WORDS} words in a name")
-    return tuple(_pattern(f"{word}*", name) for word in words)
+    return tuple(
+        NameWord(_pattern(f"{word}*", name), sound_of(word.strip("*")) if phonetic else "") for word in words
+    )
 
 
-def _dates(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _dates(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     return RangeIn(attribute, tuple(_date_range(value, name) for value in values))
 
 
-def _times(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _times(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     return RangeIn(attribute, tuple(_time_range(value, name) for value in values))
 
 
-def _moments(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
-    return RangeIn(attribute, tuple(_moment_range(value, name) for value in values))
+def _moments(
+    attribute: QueryAttribute, values: list[str], name: str, options: MatchingOptions
+) -> ValueCondition | None:
+    return RangeIn(attribute, tuple(_moment_range(value, name, options.zone) for value in values))
 
 
-def _numbers(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _numbers(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     if not all(_INTEGER.fullmatch(value) for value in values):
         raise InvalidRequest(f"{name}: not a whole number")
     bounded = attribute.column is not None
     return NumberIn(attribute, tuple(n for n in map(int, values) if not bounded or abs(n) <= _LARGEST))
 
 
-def _decimals(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _decimals(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     found = [exact_number(value) for value in values]
     numbers = tuple(number for number in found if number is not None)
     if len(numbers) < len(found):
@@ -167,14 +201,18 @@ def _decimals(attribute: QueryAttribute, values: list[str], name: str) -> ValueC
     return DecimalIn(attribute, numbers)
 
 
-def _exact_texts(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _exact_texts(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     patterns = tuple(_pattern(value, name) for value in dict.fromkeys(values))
     if any(pattern.wildcard for pattern in patterns):
         raise InvalidRequest(f"{name}: wildcards are not allowed here")
     return TextIn(attribute, patterns)
 
 
-def _tags(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondition | None:
+def _tags(
+    attribute: QueryAttribute, values: list[str], name: str, _options: MatchingOptions
+) -> ValueCondition | None:
     """Tags as DICOM JSON spells them (PS3.18 F.2.2)."""
     found = [parse_tag(value) for value in values]
     tags = dict.fromkeys(tag_text(tag) for tag in found if tag is not None)
@@ -183,7 +221,9 @@ def _tags(attribute: QueryAttribute, values: list[str], name: str) -> ValueCondi
     return TextIn(attribute, tuple(TextPattern(tag, False) for tag in tags))
 
 
-_MAKERS: dict[Matching, Callable[[QueryAttribute, list[str], str], ValueCondition | None]] = {
+_Maker: TypeAlias = Callable[[QueryAttribute, list[str], str, MatchingOptions], ValueCondition | None]
+
+_MAKERS: dict[Matching, _Maker] = {
     Matching.UID: _uids,
     Matching.TEXT: _texts,
     Matching.MODALITIES: _modalities,
@@ -261,18 +301,18 @@ def _time_range(value: str, name: str) -> TimeRange:
     return TimeRange(start and start.start, last and last.end)
 
 
-def _moment_range(value: str, name: str) -> MomentRange:
+def _moment_range(value: str, name: str, zone: tzinfo) -> MomentRange:
     """One DT value or a range of them; a `+` that the query string made a space is one again.
 
     A hyphen and four digits are an offset wherever they can be, so the last hyphen that parts two values
     is the one that does (Q-20).
     """
     value = value.replace(" ", "+")
-    whole = parse_moment(value)
+    whole = parse_moment(value, zone)
     if whole is not None:
         return MomentRange(whole.start, whole.end)
     for start_text, end_text in _halves(value):
-        start, end = parse_moment(start_text), parse_moment(end_text)
+        start, end = parse_moment(start_text, zone), parse_moment(end_text, zone)
         if (start_text and start is None) or (end_text and end is None) or (start is None and end is None):
             continue
         if start is not None and end is not None and start.start > end.end:

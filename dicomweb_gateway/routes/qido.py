@@ -58,6 +58,8 @@ def _search(level: Level, path: ResourcePath) -> Response:
         max_results=gateway.config.max_results,
         hard_max_results=gateway.config.hard_max_results,
         strict=gateway.config.strict_query,
+        zone=gateway.config.zone,
+        phonetic=gateway.config.fuzzy_phonetic,
     )
     result = gateway.search(query)
     links = base_url(request, gateway.config)

@@ -78,7 +78,8 @@ def _load(settings: Settings, sources: Sequence[Path], port: int) -> None:
     """The loader's process. Its imports, SDK and SQL engine among them, stay out of the master."""
     from dicomweb_gateway.workflow.loader import Loader
 
-    loader = Loader(settings.ahi_endpoint or "", _REGION, settings.index_url, settings.data_dir)
+    endpoint = settings.ahi_endpoint or ""
+    loader = Loader(endpoint, _REGION, settings.index_url, settings.data_dir, settings.zone)
     print(loader.run(sources), flush=True)
     print(_how_to_use(settings, port), flush=True)
 

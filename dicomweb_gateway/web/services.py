@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 
 from flask import current_app
 
@@ -19,7 +20,8 @@ class WebConfig:
 
     `ae_paths` are base paths such as "/aetitle"; `public_url` is the root that absolute links start with,
     without a base path, None to take it from the request; `boundary_key` keys multipart boundaries (M-6).
-    `hard_max_results` and `empty_status` are those of Q-39 and Q-41.
+    `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
+    `fuzzy_phonetic` the switch of Q-27.
     `host_rule_on` refuses foreign Host names while no login is asked (H-1).
     """
 
@@ -35,6 +37,8 @@ class WebConfig:
     hard_max_results: int | None = None
     empty_status: int = 200
     strict_query: bool = False
+    zone: tzinfo = UTC
+    fuzzy_phonetic: bool = False
     max_frames: int = 1000
 
 

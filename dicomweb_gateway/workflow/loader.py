@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
+from datetime import tzinfo
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -34,15 +35,18 @@ _PATH = re.compile(r"/[^\s,]+")
 
 
 class Loader:
-    """Imports into the emulator at `endpoint` what is new, and keeps the index at `index_url` beside it."""
+    """Imports into the emulator at `endpoint` what is new, and keeps the index at `index_url` beside it.
 
-    def __init__(self, endpoint: str, region: str, index_url: str, data_dir: Path) -> None:
+    `zone` is the time zone of moments in data that names none.
+    """
+
+    def __init__(self, endpoint: str, region: str, index_url: str, data_dir: Path, zone: tzinfo) -> None:
         self._endpoint = endpoint
         self._data_dir = data_dir
         _wait_for(endpoint)
         self._jobs = ImportJobs(endpoint, region)
         self._datastore_id = self._jobs.ensure_data_store(_STORE_NAME)
-        self._index = IndexWriter(index_url)
+        self._index = IndexWriter(index_url, zone)
         self._synchroniser = Synchroniser(self._index, HealthImaging(endpoint, region))
 
     def run(self, sources: Sequence[Path]) -> str:

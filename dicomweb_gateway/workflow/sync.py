@@ -87,18 +87,22 @@ class Synchroniser:
         datastore_id: str,
         on_progress: Listener = lambda report: None,
         since: datetime | None = None,
+        again: bool = False,
     ) -> SyncReport:
         """One data store. A failing image set is noted in the index, and the rest goes on.
 
         Image sets that the store no longer lists, and then does not give by their id either, leave the
         index once the whole list was read. With `since`, only image sets changed at or after it are looked
-        at and none leaves. Raises IndexUnavailable, and UpstreamError when the list cannot be read.
+        at and none leaves. With `again`, those that the index holds at their version are indexed once more:
+        a setting may make something else of them. Raises IndexUnavailable, and UpstreamError when the list
+        cannot be read.
         """
         report = SyncReport()
         known = self._index.known(datastore_id)
         seen: set[str] = set()
         self._index.sync_started(datastore_id)
-        self._index_all(self._todo(datastore_id, since, known, seen, report), report, on_progress)
+        held = {} if again else known
+        self._index_all(self._todo(datastore_id, since, held, seen, report), report, on_progress)
         if since is None:
             self._remove_unlisted(datastore_id, known, seen, report, on_progress)
         self._index.sync_completed(datastore_id, report.numbers())

@@ -1,8 +1,8 @@
 """How far rows of the AWS tables were compared with ours, and which of them our tables do not know.
 
 On an index that our indexer has filled the comparison is done here once, in portions; where the AWS Lambda
-alone has filled it there is nothing to compare with. PatientBirthDate gets an index in the AWS tables, for
-searching what the Lambda alone wrote.
+alone has filled it there is nothing to compare with. PatientBirthDate and StudyID get an index in the AWS
+tables, for searching what the Lambda alone wrote.
 """
 
 from datetime import UTC, datetime
@@ -57,6 +57,11 @@ unknown = Table(
     **BINARY,
 )
 
+INDEXES = {
+    "patient_birthdate": ("patient", "patientbirthdate"),
+    "study_studyid": ("study", "studyid"),
+}
+
 KNOWN = {
     "imageset": "SELECT 1 FROM gateway_imageset k "
     "WHERE k.datastoreid = t.datastoreid AND k.imagesetid = t.imagesetid",
@@ -68,9 +73,9 @@ def upgrade() -> None:
     # MySQL commits each change of the schema by itself: after a break it must be possible to start again.
     connection = op.get_bind()
     metadata.create_all(connection)
-    patient_indexes = {index["name"] for index in inspect(connection).get_indexes("patient")}
-    if "patient_birthdate" not in patient_indexes:
-        op.create_index("patient_birthdate", "patient", ["patientbirthdate"])
+    for name, (table, column) in INDEXES.items():
+        if name not in {index["name"] for index in inspect(connection).get_indexes(table)}:
+            op.create_index(name, table, [column])
     if connection.dialect.name == "sqlite":
         return
     connection.execute(unknown.delete())

@@ -22,6 +22,7 @@ from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.names import fold_name, name_words
+from dicomweb_gateway.qido.sounds import sound_of
 from tests.aws_index.schema import STATEMENTS
 from tests.index.documents import document, instance
 
@@ -129,7 +130,7 @@ class Templates:
         [one] = series.instances()
         self.study_row = index_rows.study_row(made)
         self.series_row = index_rows.series_row(series)
-        self.instance_row = index_rows.instance_row(one)
+        self.instance_row = index_rows.instance_row(one, dt.UTC)
         self.frame_row = index_rows.frame_rows(one)[0]
         self.study = _pattern(self.study_row["attributes"])
         self.series = _pattern(self.series_row["attributes"])
@@ -269,10 +270,13 @@ def tables(templates: Templates, studies: int) -> list[tuple[Table, Callable[[],
 
     def side_words() -> Iterator[dict[str, Any]]:
         for n in everything:
-            for word in name_words(patient_name(patient_of(n))):
-                yield {"study_key": n, "keyword": "PatientName", "word": word}
-            for word in ("roe", "richard"):
-                yield {"study_key": n, "keyword": "ReferringPhysicianName", "word": word}
+            named = {"PatientName": patient_name(patient_of(n)), "ReferringPhysicianName": "Roe^Richard"}
+            for keyword, name in named.items():
+                words = name_words(name)
+                for word in words:
+                    yield {"study_key": n, "keyword": keyword, "word": word}
+                for sound in {sound_of(word) for word in words} - {""}:
+                    yield {"study_key": n, "keyword": f"{keyword}{side.SOUND}", "word": sound}
 
     def side_image_sets() -> Iterator[dict[str, Any]]:
         for key, n, *_ in all_series():

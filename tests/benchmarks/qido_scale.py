@@ -30,11 +30,11 @@ from sqlalchemy import Engine, event
 from sqlalchemy.engine import make_url
 
 from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.parse import parse_query
 from tests.benchmarks import qido_fill as filled
 from tests.databases import PrivateMariaDb, on_server
-from tests.index.searching import search
 
 _POOL = "--innodb-buffer-pool-size=2G"
 MAX_RESULTS = 5000
@@ -48,6 +48,7 @@ class Shape:
     make: Callable[[random.Random], str]
     target: float | None = None
     level: str = "studies"
+    phonetic: bool = False
 
 
 def shapes(studies: int) -> list[Shape]:
@@ -102,6 +103,21 @@ def shapes(studies: int) -> list[Shape]:
     ]  # fmt: skip
 
 
+def sounding_shapes(studies: int) -> list[Shape]:
+    """Names by their sounds too, as FUZZY_PHONETIC has them; not asked over HTTP."""
+
+    def words(chance: random.Random) -> list[str]:
+        name = filled.patient_name(filled.patient_of(chance.randint(1, studies)))
+        return [word.rstrip("0123456789") for word in name.split("^")]
+
+    fuzzy = "fuzzymatching=true&limit=50"
+    return [
+        Shape("sounds, one word", lambda c: f"PatientName={quote(words(c)[0])}&{fuzzy}", phonetic=True),
+        Shape("sounds, common word", lambda c: f"PatientName={quote(words(c)[1])}&{fuzzy}", phonetic=True),
+        Shape("sounds, two words", lambda c: f"PatientName={'^'.join(words(c))}&{fuzzy}", phonetic=True),
+    ]  # fmt: skip
+
+
 class Gateway:
     """A `serve` process on the database at `url`; HealthImaging is not there and not needed."""
 
@@ -147,6 +163,9 @@ class BareSql:
 
     def __init__(self, url: str) -> None:
         self.engine: Engine = make_engine(url, pool_size=1)
+        self.search = IndexSearch(self.engine, trust_seconds=3600)
+        # what a process asks only once is asked before
+        self.search(parse_query("study", [("PatientName", "x"), ("limit", "1")]))
         self.said: list[tuple[str, Any]] = []
         event.listen(self.engine, "before_cursor_execute", self._hear)
         target = make_url(url)
@@ -158,11 +177,12 @@ class BareSql:
     def _hear(self, _c: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         self.said.append((statement, parameters))
 
-    def statements(self, level: str, query: str) -> list[tuple[str, Any]]:
+    def statements(self, level: str, query: str, phonetic: bool = False) -> list[tuple[str, Any]]:
         self.said.clear()
         items = [tuple(map(unquote, item.split("=", 1))) for item in query.split("&")]
         name = "study" if level == "studies" else "series"
-        search(self.engine, parse_query(name, items, max_results=MAX_RESULTS))  # type: ignore[arg-type]
+        parsed = parse_query(name, items, max_results=MAX_RESULTS, phonetic=phonetic)  # type: ignore[arg-type]
+        self.search(parsed)
         return [one for one in self.said if one[0].lstrip().upper().startswith("SELECT")]
 
     def time(self, statements: list[tuple[str, Any]]) -> float:

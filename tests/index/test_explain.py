@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks.qido_fill import fill
-from tests.benchmarks.qido_scale import BareSql, Shape, shapes
+from tests.benchmarks.qido_scale import BareSql, Shape, shapes, sounding_shapes
 from tests.databases import drop_database, new_database
 
 STUDIES = 6000
+SHAPES = [*shapes(STUDIES), *sounding_shapes(STUDIES)]
 GOLDEN = Path(__file__).parent / "golden" / "plans.json"
 ROUNDS = 3
 """Different values of each shape; all must be found in the same way."""
@@ -43,7 +44,7 @@ def plans(bare: BareSql, shape: Shape) -> list[list[dict[str, str | None]]]:
     chance = random.Random(shape.name)
     found = []
     for _ in range(ROUNDS):
-        for statement in bare.statements(shape.level, shape.make(chance)):
+        for statement in bare.statements(shape.level, shape.make(chance), shape.phonetic):
             lines = bare.explained([statement])
             found.append([line for line in lines if "<" not in (line["table"] or "<")])
     return found
@@ -53,7 +54,7 @@ def alike(used: list[str]) -> set[str]:
     return {ALIKE.get(one, one) for one in used}
 
 
-@pytest.mark.parametrize("shape", shapes(STUDIES), ids=lambda shape: shape.name)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_no_shape_reads_all_rows_of_a_table(bare: BareSql, shape: Shape) -> None:
     for plan in plans(bare, shape):
         for line in plan:
@@ -62,7 +63,7 @@ def test_no_shape_reads_all_rows_of_a_table(bare: BareSql, shape: Shape) -> None
                 assert line["table"] in WHOLE_INDEX.get(shape.name, ()), line
 
 
-@pytest.mark.parametrize("shape", shapes(STUDIES), ids=lambda shape: shape.name)
+@pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.name)
 def test_indexes_are_the_golden_ones(bare: BareSql, shape: Shape) -> None:
     used = sorted({f"{line['table']}: {line['key']}" for plan in plans(bare, shape) for line in plan})
     golden = json.loads(GOLDEN.read_text()) if GOLDEN.exists() else {}

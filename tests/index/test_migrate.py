@@ -1,7 +1,9 @@
 from datetime import datetime, time
+from types import SimpleNamespace
 
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
 from dicomweb_gateway.index import migrate, side_tables
@@ -85,7 +87,7 @@ def test_views_answer_one_row_for_each_study_and_series(engine):
 
 
 def test_an_index_of_the_first_release_is_filled_on_upgrade(index_url):
-    """Names and moments that revision 0003 looks for are made of what revision 0001 kept."""
+    """Names, moments and sounds that later revisions look for are made of what revision 0001 kept."""
     migrate.upgrade(index_url)
     engine = make_engine(index_url)
     moment = {"AcquisitionDateTime": "20240101103000.5", "TimezoneOffsetFromUTC": "+0100"}
@@ -107,6 +109,24 @@ def test_an_index_of_the_first_release_is_filled_on_upgrade(index_url):
     with engine.connect() as connection:
         assert set(connection.execute(select(word)).all()) == words
         assert set(connection.execute(select(*columns)).all()) == moments
-    assert len(words) == 3 * 8
+    assert len(words) == 3 * (8 + 6)
     assert {row.acquisitiondatetime for row in moments} == {None, datetime(2024, 1, 1, 9, 30, 0, 500000)}
     engine.dispose()
+
+
+def test_sounds_are_filled_in_batches_and_may_be_begun_again(engine, monkeypatch):
+    for number in range(5):
+        name = f"{['Meier', 'Гусева', 'Schmidt'][number % 3]}^Jörg"
+        index_image_set(engine, simple(f"1.{number}", f"s{number}", patient={"PatientName": name}), version=1)
+    word = side_tables.gateway_name_word
+    revision = ScriptDirectory(str(migrate.scripts_folder())).get_revision("0005").module
+    monkeypatch.setattr(revision, "STUDIES", 2)
+    with engine.begin() as connection:
+        monkeypatch.setattr(revision, "op", SimpleNamespace(get_bind=lambda: connection))
+        words = set(connection.execute(select(word)).all())
+        # what a run that broke off left, and a code that this revision would not make
+        connection.execute(word.delete().where(word.c.word == "JRK", word.c.study_key > 2))
+        connection.execute(word.update().where(word.c.word == "MR").values(word="OLD"))
+        revision.upgrade()
+        assert set(connection.execute(select(word)).all()) == words
+    assert {row.word for row in words if row.keyword.endswith("/sound")} == {"MR", "XMT", "JRK"}

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from zoneinfo import ZoneInfo
 
 import pydicom
 import pytest
@@ -11,9 +12,12 @@ from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import document, instance, simple
 from tests.index.searching import search
+
+BERLIN = ZoneInfo("Europe/Berlin")
 
 STUDIES = {
     # study: patient, study, [(modality, series tags)]
@@ -224,6 +228,56 @@ def test_fuzzy_matching(filled, name, value, found):
     assert studies(filled, ("fuzzymatching", "true"), (name, value)) == found
 
 
+@pytest.fixture(scope="module")
+def sounding(new_index_url):
+    url = new_index_url()
+    upgrade(url)
+    engine = make_engine(url)
+    names = ["Meyer^Catherine", "Schmidt^Jörg", "O'Brien^Stephen", "Гусева^Анна", "X1^MR1"]
+    for number, name in enumerate(names, 1):
+        study = {"ReferringPhysicianName": "Fischer^Thomas"} if number == 1 else {}
+        one = simple(f"1.{number}", name, patient={"PatientName": name}, study=study)
+        index_image_set(engine, one, version=1)
+    yield engine
+    engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found", "plain"),
+    [
+        ("PatientName", "Maier", "1", ""),
+        ("PatientName", "*mayer*", "1", ""),
+        ("PatientName", "kathryn meier", "1", ""),
+        ("PatientName", "schmitt", "2", ""),
+        ("PatientName", "Schmitt^Jo", "2", ""),
+        ("PatientName", "smith", "", ""),
+        ("PatientName", "obrian", "3", ""),
+        ("PatientName", "steven o", "3", ""),
+        ("PatientName", "may", "", ""),
+        ("PatientName", "mey", "1", "1"),
+        ("PatientName", "mr", "1 5", "5"),
+        ("PatientName", "x", "5", "5"),
+        ("PatientName", "гусев", "4", "4"),
+        ("PatientName", "гусива", "", ""),
+        ("PatientName", "ma?er", "", ""),
+        ("PatientName", "???", "1 2 3 4 5", "1 2 3 4 5"),
+        ("PatientName", "?r?", "5", "5"),
+        ("PatientName", "fischer", "", ""),
+        ("ReferringPhysicianName", "fisher tomas", "1", ""),
+        ("PatientName", '""', "", ""),
+        ("PatientName", "", "1 2 3 4 5", "1 2 3 4 5"),
+    ],
+)
+def test_fuzzy_matching_by_sound(sounding, name, value, found, plain):
+    """dicomweb.md Q-27: as ever, or by the sound of a whole word, where the server says so."""
+    pairs = [("fuzzymatching", "true"), (name, value)]
+    assert studies(sounding, *pairs) == plain
+    result = search(sounding, parse_query("study", pairs, phonetic=True))
+    assert " ".join(uid[2:] for uid in sorted(uids(result, "study"))) == found
+    unfuzzy = search(sounding, parse_query("study", pairs[1:], phonetic=True)).rows
+    assert unfuzzy == search(sounding, parse_query("study", pairs[1:])).rows
+
+
 def test_repeated_names_are_alternatives_in_fuzzy_matching_too(filled):
     names = [("PatientName", "john"), ("PatientName", "tarou")]
     assert studies(filled, ("fuzzymatching", "true"), *names) == "1 4"
@@ -341,6 +395,40 @@ def moments(new_index_url):
 def test_moments(moments, value, found):
     """dicomweb.md Q-20: compared in UTC, values without offset in the zone of their instance."""
     result = ask(moments, "instance", ("AcquisitionDateTime", value))
+    assert " ".join(uid[6:] for uid in sorted(uids(result, "instance"))) == found
+
+
+@pytest.fixture(scope="module")
+def zoned(new_index_url):
+    url = new_index_url()
+    upgrade(url)
+    writer = IndexWriter(url, BERLIN)
+    made = {
+        f"1.2.1.{key}": instance(f"1.2.1.{key}", AcquisitionDateTime=moment, TimezoneOffsetFromUTC=zone)
+        for key, (moment, zone) in {**MOMENTS, "7": ("20240701103000", None)}.items()
+    }
+    writer.put(document("1.2", {"1.2.1": made}), version=1, is_primary=True, updated_at=None)
+    yield make_engine(url)
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("20240101103000", "1"),
+        ("20240701103000", "7"),
+        ("20240701083000+0000", "7"),
+        ("2024010110", "1"),
+        ("202401011630", "2"),
+        ("20231231230000+0000", "3"),
+        ("20240101", "1 2 3 4"),
+        ("20240101-0100", "1 2"),
+        ("20240701-20240701", "7"),
+    ],
+)
+def test_moments_in_a_configured_zone(zoned, value, found):
+    """dicomweb.md Q-20: of values without offset, in queries and in data without an offset of its own."""
+    result = search(zoned, parse_query("instance", [("AcquisitionDateTime", value)], zone=BERLIN))
     assert " ".join(uid[6:] for uid in sorted(uids(result, "instance"))) == found
 
 
@@ -567,6 +655,37 @@ def test_includefield(filled, level, include, key, present):
     scope = {} if level == "study" else {"study_uid": "1.3"}
     row = ask(filled, level, ("StudyInstanceUID", "1.3"), ("includefield", include), **scope).rows[0]
     assert (key in row) == present
+
+
+STEP, PROCEDURE = ({"vr": "SH", "Value": [value]} for value in ("S1", "R1"))
+STEPS_ONLY = [{"00400009": STEP}, {"00400009": {"vr": "SH", "Value": ["S2"]}}]
+WHOLE = [
+    {"00400009": STEP, "00401001": PROCEDURE},
+    {**STEPS_ONLY[1], "00401001": {"vr": "SH", "Value": ["R2"]}},
+]
+
+
+@pytest.mark.parametrize(
+    ("level", "scope", "pairs", "items"),
+    [
+        ("instance", {"series_uid": "1.1.1"}, [("includefield", "00400275.00400009")], STEPS_ONLY),
+        ("instance", {"series_uid": "1.1.1"}, [("includefield", "00400275.00400008.00080100")], [{}, {}]),
+        ("instance", {"series_uid": "1.1.1"}, [("includefield", "00400275.00400009,00400275")], WHOLE),
+        # a matching key answers its attribute, and a series answer holds it anyhow
+        (
+            "instance",
+            {"series_uid": "1.1.1"},
+            [("00400275.00401001", "R1"), ("includefield", "00400275.00400009")],
+            WHOLE,
+        ),
+        ("series", {}, [("00400275.00401001", "R1"), ("includefield", "00400275.00400009")], WHOLE),
+        ("series", {}, [("SeriesInstanceUID", "1.1.1"), ("includefield", "00400275.00400009")], WHOLE),
+    ],
+)
+def test_a_dotted_includefield_answers_the_named_members(filled, level, scope, pairs, items):
+    rows = ask(filled, level, *pairs, study_uid="1.1", **scope).rows
+    assert rows
+    assert all(row["00400275"] == {"vr": "SQ", "Value": items} for row in rows)
 
 
 def test_the_real_documents_answer_as_they_say(engine, ahi_documents):

@@ -60,6 +60,7 @@ def _name(chance: random.Random) -> str | None:
         "DOE^JOHN^^",
         "Müller-Doe^Jörg",
         "Muller",
+        "Meier-Doh^Jon",
         "Yamada^Tarou=山田^太郎=やまだ^たろう",
         "Гусёва^А",
     ]

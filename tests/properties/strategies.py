@@ -98,7 +98,7 @@ def searches(draw):
     seed = draw(st.integers(0, STORES - 1))
     studies = made.make_store(seed)
     level = draw(st.sampled_from(LEVELS))
-    switches = {name: draw(st.booleans()) for name in ("fuzzy", "empties", "multiple")}
+    switches = {name: draw(st.booleans()) for name in ("fuzzy", "empties", "multiple", "phonetic")}
     usable = [key for above in LEVELS[: LEVELS.index(level) + 1] for key in KEYS[above]]
     usable += ["Modality"] if level == "study" else []
     keys = draw(st.lists(st.sampled_from(usable), min_size=1, max_size=3))

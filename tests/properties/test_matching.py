@@ -37,10 +37,10 @@ def held(seed, level):
 def answered(seed, level, pairs, switches, scope):
     """The UIDs of all that meets the conditions, None when the search is refused."""
     asked = [(key, value.replace("..", "-") if key in matcher.MOMENTS else value) for key, value in pairs]
-    asked += [(SWITCHES[name], str(on).lower()) for name, on in switches.items()]
+    asked += [(parameter, str(switches[name]).lower()) for name, parameter in SWITCHES.items()]
     asked += [(f"{name.capitalize()}InstanceUID", uid) for name, uid in scope.items()]
     try:
-        conditions = parse_query(level, asked).conditions
+        conditions = parse_query(level, asked, phonetic=switches["phonetic"]).conditions
     except InvalidRequest:
         return None
     return {

@@ -25,11 +25,11 @@ SWITCHES = {"fuzzy": "fuzzymatching", "empties": "emptyvaluematching", "multiple
 def answered(engine, level, pairs, switches, scope, page):
     """The UIDs of the answer, None when the search is refused."""
     asked = [(key, value.replace("..", "-") if key in matcher.MOMENTS else value) for key, value in pairs]
-    asked += [(SWITCHES[name], str(on).lower()) for name, on in switches.items()]
+    asked += [(parameter, str(switches[name]).lower()) for name, parameter in SWITCHES.items()]
     asked += [("limit", str(page[0])), ("offset", str(page[1]))] if page else []
     scope = {f"{name}_uid": uid for name, uid in scope.items()}
     try:
-        query = parse_query(level, asked, **scope)
+        query = parse_query(level, asked, phonetic=switches["phonetic"], **scope)
     except InvalidRequest:
         return None
     return [row[UID_OF[level]]["Value"][0] for row in search(engine, query).rows]

@@ -21,6 +21,7 @@ from dicomweb_gateway.qido.expression import (
     ModalitiesIn,
     NameIn,
     NamePattern,
+    NameWord,
     NameWords,
     NumberIn,
     RangeIn,
@@ -126,7 +127,7 @@ def test_keys_of_one_sequence_belong_to_one_item(name):
     query = parse_query("series", [(name, "S1"), ("00400275.RequestedProcedureID", "R*")])
     expected = RequestItem((text("ScheduledProcedureStepID", "S1"), text("RequestedProcedureID", "R*")))
     assert query.conditions == (expected,)
-    assert query.include == (0x00400275,)
+    assert query.include == ((0x00400275,),)
 
 
 @pytest.mark.parametrize(
@@ -310,7 +311,7 @@ def test_keys_of_the_levels_above_are_usable(level):
 def test_universal_matching_filters_nothing_and_asks_for_the_attribute(value):
     query = parse_query("study", [("PatientAge", value), ("00081030", value), ("Rows", value)])
     assert query.conditions == ()
-    assert query.include == (0x00101010, 0x00081030, 0x00280010)
+    assert query.include == ((0x00101010,), (0x00081030,), (0x00280010,))
 
 
 def test_paging():
@@ -325,14 +326,29 @@ def test_paging():
 @pytest.mark.parametrize(
     ("args", "include", "everything"),
     [
-        ([("includefield", "00081030,00080060")], (0x00081030, 0x00080060), False),
-        ([("includeField", "StudyDescription"), ("includefield", "00081030")], (0x00081030,), False),
-        ([("includefield", "all,StudyDescription")], (0x00081030,), True),
+        ([("includefield", "00081030,00080060")], ((0x00081030,), (0x00080060,)), False),
+        ([("includeField", "StudyDescription"), ("includefield", "00081030")], ((0x00081030,),), False),
+        ([("includefield", "all,StudyDescription")], ((0x00081030,),), True),
         ([("includefield", "ALL")], (), True),
-        ([("includefield", "Nonsense,,00091001")], (0x00091001,), False),
-        ([("includefield", "RequestAttributesSequence.ScheduledProcedureStepID")], (0x00400275,), False),
+        ([("includefield", "Nonsense,,00091001")], ((0x00091001,),), False),
+        (
+            [
+                (
+                    "includefield",
+                    "RequestAttributesSequence.00400009,00400275.00400009, 00081115.00081199.00081150",
+                )
+            ],
+            ((0x00400275, 0x00400009), (0x00081115, 0x00081199, 0x00081150)),
+            False,
+        ),
+        ([("includefield", "RequestAttributesSequence.Nonsense,00400275.,.,all.00400009")], (), False),
+        (
+            [("00400275", "*"), ("includefield", "00400275.00400009")],
+            ((0x00400275,), (0x00400275, 0x00400009)),
+            False,
+        ),
         ([("", ""), ("includefield", "")], (), False),
-        ([("PatientID", "x"), ("includefield", "PatientID")], (0x00100020,), False),
+        ([("PatientID", "x"), ("includefield", "PatientID")], ((0x00100020,),), False),
     ],
 )
 def test_includefield(args, include, everything):
@@ -371,8 +387,27 @@ def test_all_ways_of_matching_are_supported_so_none_is_warned_about(name):
 
 def test_fuzzy_words():
     query = parse_query("study", [("fuzzymatching", "true"), ("PatientName", "Doe-MÜLLER^^")])
-    words = TextPattern("doe*", True), TextPattern("muller*", True)
+    words = NameWord(TextPattern("doe*", True)), NameWord(TextPattern("muller*", True))
     assert query.conditions == (NameWords(BY_KEYWORD["PatientName"], (words,)),)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("Doe-MÜLLER^^", [("doe*", "T"), ("muller*", "MLR")]),
+        ("*Doe*", [("*doe*", "T")]),
+        ("do?e", [("do?e*", "")]),
+        ("d*e", [("d*e*", "")]),
+        ("Гусева 山", [("гусева*", ""), ("山*", "")]),
+    ],
+)
+def test_fuzzy_words_with_their_sounds(value, words):
+    pairs = [("fuzzymatching", "true"), ("PatientName", value)]
+    made = tuple(NameWord(TextPattern(pattern, True), sound) for pattern, sound in words)
+    [condition] = parse_query("study", pairs, phonetic=True).conditions
+    assert condition.alternatives == (made,)
+    [plain] = parse_query("study", [("PatientName", value)], phonetic=True).conditions
+    assert isinstance(plain, NameIn)
 
 
 @pytest.mark.parametrize("value", ["-", ",", "-*", " ".join(f"w{n}" for n in range(MAX_WORDS + 1))])

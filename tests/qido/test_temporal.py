@@ -1,4 +1,4 @@
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 import pytest
 
@@ -7,6 +7,7 @@ from dicomweb_gateway.qido.temporal import (
     parse_moment,
     parse_offset,
     parse_time,
+    parse_zone,
     stored_date,
     stored_moment,
     stored_time,
@@ -119,6 +120,76 @@ def test_moments_in_data_use_the_datas_offset_unless_they_have_their_own():
     assert stored_moment("20240101120000", "nonsense") == datetime(2024, 1, 1, 12)
     assert stored_moment(None, "+0100") is None
     assert stored_moment("x", None) is None
+
+
+@pytest.mark.parametrize(
+    ("zone", "text", "start", "end"),
+    [
+        ("Europe/Berlin", "20240115103000", datetime(2024, 1, 15, 9, 30), datetime(2024, 1, 15, 9, 30)),
+        ("Europe/Berlin", "20240715103000", datetime(2024, 7, 15, 8, 30), datetime(2024, 7, 15, 8, 30)),
+        (
+            "Europe/Berlin",
+            "20240715103000-0500",
+            datetime(2024, 7, 15, 15, 30),
+            datetime(2024, 7, 15, 15, 30),
+        ),
+        ("-0330", "20240715103000", datetime(2024, 7, 15, 14), datetime(2024, 7, 15, 14)),
+        ("Europe/Berlin", "2024", datetime(2023, 12, 31, 23), datetime(2024, 12, 31, 22, 59, 59)),
+        # a day of 23 hours, one of 25, and what is left out and repeated on them
+        ("Europe/Berlin", "20240331", datetime(2024, 3, 30, 23), datetime(2024, 3, 31, 21, 59, 59)),
+        ("Europe/Berlin", "20241027", datetime(2024, 10, 26, 22), datetime(2024, 10, 27, 22, 59, 59)),
+        ("Europe/Berlin", "2024033102", datetime(2024, 3, 31, 1), datetime(2024, 3, 31, 1, 59, 59)),
+        ("Europe/Berlin", "2024102702", datetime(2024, 10, 27, 0), datetime(2024, 10, 27, 1, 59, 59)),
+        ("Europe/Berlin", "202410270230", datetime(2024, 10, 27, 0, 30), datetime(2024, 10, 27, 0, 30, 59)),
+        # the clock is changed at midnight: the day begins at one, and ends at the second 23:59:59
+        ("America/Sao_Paulo", "20181104", datetime(2018, 11, 4, 3), datetime(2018, 11, 5, 1, 59, 59)),
+        ("America/Sao_Paulo", "20180217", datetime(2018, 2, 17, 2), datetime(2018, 2, 18, 2, 59, 59)),
+    ],
+)
+def test_moments_in_a_zone(zone, text, start, end):
+    found = parse_moment(text, parse_zone(zone))
+    assert found == (start, end.replace(microsecond=999999))
+
+
+@pytest.mark.parametrize("text", ["0001", "9999"])
+def test_moments_that_utc_cannot_write(text):
+    assert parse_moment(text, parse_zone("+0100" if text == "0001" else "America/New_York")) is None
+
+
+def test_moments_in_data_of_no_offset_use_the_zone():
+    zone = parse_zone("Europe/Berlin")
+    assert stored_moment("20240701120000", None, zone) == datetime(2024, 7, 1, 10)
+    assert stored_moment("20240701120000", "nonsense", zone) == datetime(2024, 7, 1, 10)
+    assert stored_moment("20240701120000", "-0500", zone) == datetime(2024, 7, 1, 17)
+    assert stored_moment("20240701120000+0000", "-0500", zone) == datetime(2024, 7, 1, 12)
+    assert stored_moment("20241027023000", None, zone) == datetime(2024, 10, 27, 0, 30)
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [("UTC", 0), ("Asia/Kolkata", 5.5), ("+0100", 1), ("-1200", -12)],
+)
+def test_zones(text, hours):
+    assert parse_zone(text).utcoffset(datetime(2024, 1, 1, tzinfo=UTC)) == timedelta(hours=hours)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "Europe",
+        "Europe/Nowhere",
+        "../etc/passwd",
+        "/etc/localtime",
+        "+1500",
+        "+01:00",
+        "0100",
+        "é",
+        "a\0b",
+    ],
+)
+def test_no_zones(text):
+    assert parse_zone(text) is None
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,13 @@
 """The searches over HTTP (dicomweb.md C-4, C-9, Q-40 to Q-52, L-1, L-2, L-11, L-15); see tests/index too."""
 
 import gzip
+from datetime import timedelta, timezone
 from email.parser import BytesParser
 from email.policy import HTTP
 from xml.etree import ElementTree
 
 import pytest
+from sqlalchemy import text
 
 from dicomweb_gateway.dicom.xml_model import NAMESPACE
 from tests.routes.archive import CT, OTHER, STUDY, build, path_of
@@ -228,6 +230,22 @@ def test_no_match_can_be_told_without_a_body(tmp_path):
     assert client.get("/aetitle/studies", headers={"Host": "localhost"}).status_code == 200
 
 
+def test_moments_are_in_the_configured_zone(tmp_path):
+    house = build(tmp_path, zone=timezone(timedelta(hours=2)))
+    with house.engine.begin() as connection:
+        connection.execute(
+            text("UPDATE gateway_instance SET acquisitiondatetime = '2024-07-01 10:00:00.000000'")
+        )
+
+    def count(value):
+        path = f"/aetitle/instances?AcquisitionDateTime={value}&totalcount=true&limit=1"
+        answer = house.app.test_client().get(path, headers={"Host": "localhost"})
+        return int(answer.headers["X-Total-Count"])
+
+    assert count("2024070112") > 0
+    assert count("2024070110") == 0
+
+
 def test_more_than_the_hard_cap_must_be_narrowed_or_paged(tmp_path):
     client = build(tmp_path, hard_max_results=2).app.test_client()
 
@@ -246,3 +264,15 @@ def test_names_are_found_by_the_beginnings_of_their_words(get, name, total):
     response = get(f"/aetitle/studies?PatientName=mull&{name}={value}")
     assert len(response.get_json()) == (total or 0)
     assert "Warning" not in response.headers
+
+
+def test_names_are_found_by_their_sound_where_the_server_says_so(tmp_path, get):
+    client = build(tmp_path, fuzzy_phonetic=True).app.test_client()
+
+    def count(query):
+        answer = client.get(f"/aetitle/studies?{query}", headers={"Host": "localhost"})
+        return len(answer.get_json())
+
+    assert count("PatientName=mueler&fuzzymatching=true") == 2
+    assert count("PatientName=mueler") == 0
+    assert get("/aetitle/studies?PatientName=mueler&fuzzymatching=true").get_json() == []

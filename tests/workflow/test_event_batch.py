@@ -4,8 +4,10 @@ import pytest
 
 from dicomweb_gateway import aws_lambda
 from dicomweb_gateway.errors import IndexUnavailable, UpstreamFailed
+from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.workflow.event_batch import follow_batch
 from dicomweb_gateway.workflow.watch import Watcher
+from tests.index.searching import search
 from tests.routes.archive import STORE
 from tests.sqs import event
 from tests.workflow.test_sync import House
@@ -69,11 +71,13 @@ def test_without_an_index_all_that_is_not_done_comes_again(house):
 
 
 def test_the_handler_takes_its_settings_from_the_environment(monkeypatch, tmp_path, house):
-    one = house.store.put("one")
+    one = house.store.put("one", tags={"AcquisitionDateTime": "20240701120000"})
     monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/index.sqlite")
+    monkeypatch.setenv("TIME_ZONE", "+0200")
     monkeypatch.setattr(aws_lambda, "make_image_set_store", lambda settings: house.store)
     aws_lambda._parts.cache_clear()
     assert aws_lambda.handle(records(event(STORE, one)), None) == {"batchItemFailures": []}
     assert house.writer.known(STORE) == {one: 1}
+    assert search(house.engine, parse_query("instance", [("AcquisitionDateTime", "2024070110")])).rows
     aws_lambda._parts()[0].close()
     aws_lambda._parts.cache_clear()

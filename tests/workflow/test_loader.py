@@ -1,9 +1,18 @@
-"""What a demo tells of its import; the import itself: tests/e2e."""
+"""What a demo tells of its import, and the zone of what it imports; the rest of it: tests/e2e."""
+
+from datetime import timedelta, timezone
 
 import orjson
+import pydicom
 import pytest
+from pydicom.data import get_testdata_file
 
-from dicomweb_gateway.workflow.loader import Meter, Report, _linked
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.workflow.loader import Loader, Meter, Report, _linked
+from tests.emulator.running import running
+from tests.index.searching import search
 
 
 def job(folder, failures=(), warnings=()):
@@ -68,3 +77,19 @@ def test_the_meter_closes_with_a_plain_line(capsys, progress, shown):
     meter.show(progress)
     meter.finish(progress)
     assert shown in capsys.readouterr().out
+
+
+def test_moments_of_no_offset_are_in_the_given_zone(tmp_path):
+    dataset = pydicom.dcmread(get_testdata_file("CT_small.dcm", download=False))
+    dataset.AcquisitionDateTime = "20240701120000"
+    del dataset.TimezoneOffsetFromUTC
+    (tmp_path / "in").mkdir()
+    dataset.save_as(tmp_path / "in" / "ct.dcm")
+    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
+    upgrade(url)
+    zone = timezone(timedelta(hours=2))
+    with running(tmp_path / "ahi", workers=1) as emulator:
+        assert "1 instances" in Loader(emulator.url, "us-east-1", url, tmp_path, zone).run([tmp_path / "in"])
+    engine = make_engine(url)
+    assert search(engine, parse_query("instance", [("AcquisitionDateTime", "2024070110")])).rows
+    engine.dispose()

@@ -33,9 +33,9 @@ class Store:
         self.sets = {}
         self.read = []
 
-    def put(self, name, series="1.2.1", version=1, instances=2, primary=True, content=None):
+    def put(self, name, series="1.2.1", version=1, instances=2, primary=True, content=None, tags=None):
         found = hex_id("set", name)
-        blob = content or image_set(series, [{"tags": {}}] * instances).replace(
+        blob = content or image_set(series, [{"tags": tags or {}}] * instances).replace(
             hex_id("set", series).encode(), found.encode()
         )
         self.sets[found] = (version, primary, blob)
@@ -268,6 +268,16 @@ def test_since_looks_at_changes_only_and_removes_nothing(house):
     assert figures(house.sync.data_store(STORE, since=NOW)) == (1, 0, 0, 0)
     assert asked == [NOW]
     assert house.writer.known(STORE) == {one: 1, two: 1}
+
+
+def test_again_indexes_what_is_unchanged_too(house):
+    one = house.store.put("one")
+    house.run()
+    house.store.read.clear()
+    assert figures(house.sync.data_store(STORE, again=True)) == (1, 0, 0, 0)
+    assert house.store.read == [(one, "1")]
+    del house.store.sets[one]
+    assert figures(house.sync.data_store(STORE, again=True)) == (0, 0, 1, 0)
 
 
 def test_what_is_only_missing_in_the_list_stays(house):
