@@ -64,7 +64,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         waiting=settings.web_threads * 3 // 4,
     )
     source = CachedImageSets(image_sets, documents)
-    index = IndexReader(engine, settings.index_cache_seconds, source, settings.metadata_ttl)
+    index = IndexReader(
+        engine,
+        settings.index_cache_seconds,
+        source,
+        settings.metadata_ttl,
+        settings.allowed_datastores,
+    )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
     key = settings.boundary_key.get_secret_value() if settings.boundary_key else None
