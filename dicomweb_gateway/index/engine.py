@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.imagesets.database_secret import DatabaseSecret
 from dicomweb_gateway.index.address import DatabaseAddress, parse_address, tls_arguments
+from dicomweb_gateway.index.idle import ping_after_idling
 
 BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for another process's write; index transactions take far less."""
@@ -143,7 +144,6 @@ def _server_engine(
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT,
-        pool_pre_ping=True,
         pool_recycle=RECYCLE_AFTER,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
@@ -153,6 +153,7 @@ def _server_engine(
         },
         execution_options={_IDENTITY: identity, _READ_ONLY: statement_timeout is not None},
     )
+    ping_after_idling(engine)
     if statement_timeout is not None:
         event.listen(engine, "connect", _prepare_reader(statement_timeout))
     if address.secret_arn is not None:

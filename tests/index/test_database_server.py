@@ -9,7 +9,9 @@ from sqlalchemy import Engine, insert, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound
+from dicomweb_gateway.index import idle
 from dicomweb_gateway.index.engine import is_refusal, lacks_table, make_engine, reading, writing
+from dicomweb_gateway.index.idle import IDLE_SECONDS
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
@@ -179,6 +181,41 @@ def test_a_killed_server_recovers_under_load(own_server):
     assert len(index.series_instances("1.2", "1.2.1")) == 3
     engine.dispose()
     writer.dispose()
+
+
+def test_a_connection_that_idled_over_a_restart_is_replaced_unseen(own_server):
+    _, url = new_database(own_server.url)
+    upgrade(url)
+    engine = make_engine(url, statement_timeout=5)
+    index = IndexReader(engine)
+    index.ping()
+    own_server.kill()
+    own_server.start(KEEPS_COMMITS)
+    time.sleep(IDLE_SECONDS)
+    index.ping()
+    engine.dispose()
+
+
+def test_only_what_lay_idle_is_pinged(reader_engine, monkeypatch):
+    pings = []
+    monkeypatch.setattr(reader_engine.dialect, "do_ping", pings.append)
+    for _ in range(3):
+        with reading(reader_engine) as connection:
+            connection.execute(text("SELECT 1"))
+    assert pings == []
+    monkeypatch.setattr(idle, "IDLE_SECONDS", 0)
+    with reading(reader_engine) as connection:
+        connection.execute(text("SELECT 1"))
+    assert len(pings) == 1
+
+
+def test_a_killed_connection_costs_one_request(reader_engine, filled_url):
+    with reading(reader_engine) as connection:
+        number = connection.execute(text("SELECT CONNECTION_ID()")).scalar()
+    on_server(filled_url, f"KILL {number}")
+    with pytest.raises(IndexUnavailable), reading(reader_engine) as connection:
+        connection.execute(text("SELECT 1"))
+    assert IndexReader(reader_engine).instance(*PATH).instance_uid == PATH[2]
 
 
 def test_a_server_that_takes_no_writes(own_server):
