@@ -64,8 +64,8 @@ def study_part(
     if known:
         part["00080061"] = element("CS", known)
     part["0020000D"] = element("UI", [uid])
-    part["00201206"] = element("IS", [series])
-    part["00201208"] = element("IS", [instances])
+    part["00201206"] = _count(series)
+    part["00201208"] = _count(instances)
     return part
 
 
@@ -76,7 +76,7 @@ def series_part(
     part = _part(attributes, _SERIES_EMPTY, SERIES_IF_KNOWN)
     part["0020000D"] = element("UI", [study_uid])
     part["0020000E"] = element("UI", [uid])
-    part["00201209"] = element("IS", [instances])
+    part["00201209"] = _count(instances)
     return part
 
 
@@ -136,6 +136,11 @@ def _keys(include: Sequence[int]) -> list[str]:
         if is_private(tag) and block >= 0x10:
             keys.append(tag_text((tag & 0xFFFF0000) | block))
     return keys
+
+
+def _count(number: int) -> JsonElement:
+    """As `element` makes it of a number that is none too large for JSON."""
+    return {"vr": "IS", "Value": [number]}
 
 
 def _part(
