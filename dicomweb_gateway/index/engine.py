@@ -101,12 +101,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
     contention instead of waiting. Elsewhere it reads what is committed and locks rows, not gaps between
     them, which two indexers of different studies would contend for.
     """
-    sqlite = engine.dialect.name == "sqlite"
-    options = {_SQLITE_START: "BEGIN IMMEDIATE"} if sqlite else {"isolation_level": "READ COMMITTED"}
-    with engine.execution_options(**options).begin() as connection:
-        if engine.get_execution_options().get(_READ_ONLY):
-            # holds for this transaction alone
-            connection.execute(text("SET TRANSACTION READ WRITE"))
+    if engine.dialect.name == "sqlite":
+        with engine.execution_options(**{_SQLITE_START: "BEGIN IMMEDIATE"}).begin() as connection:
+            yield connection
+        return
+    access = ", READ WRITE" if engine.get_execution_options().get(_READ_ONLY) else ""
+    with engine.begin() as connection:
+        # holds for this transaction alone; as a statement, it fails on a dead connection as all others do
+        connection.execute(text(f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED{access}"))
         yield connection
 
 

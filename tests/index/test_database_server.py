@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Engine, insert, make_url, select, text
+from sqlalchemy import Engine, func, insert, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound
@@ -209,10 +209,34 @@ def test_only_what_lay_idle_is_pinged(reader_engine, monkeypatch):
     assert len(pings) == 1
 
 
-def test_a_killed_connection_costs_one_request(reader_engine, filled_url):
-    with reading(reader_engine) as connection:
+def kill_connection(engine, url):
+    with reading(engine) as connection:
         number = connection.execute(text("SELECT CONNECTION_ID()")).scalar()
-    on_server(filled_url, f"KILL {number}")
+    on_server(url, f"KILL {number}")
+
+
+def test_a_killed_connection_costs_a_writer_nothing(filled_url):
+    engine = make_engine(filled_url)
+    kill_connection(engine, filled_url)
+    index_image_set(engine, simple("1.2", "a", 2), version=1)
+    engine.dispose()
+
+
+def test_writers_read_what_is_committed_and_readers_one_state(reader_engine, filled_url):
+    """One after the other in the same pooled connection."""
+    other = make_engine(filled_url)
+    query = select(func.count()).select_from(imagetype)
+    for opened, sees in ((writing, True), (reading, False), (writing, True)):
+        with opened(reader_engine) as connection:
+            before = connection.execute(query).scalar_one()
+            with writing(other) as apart:
+                apart.execute(insert(imagetype).values(type="z"))
+            assert (connection.execute(query).scalar_one() > before) is sees
+    other.dispose()
+
+
+def test_a_killed_connection_costs_one_request(reader_engine, filled_url):
+    kill_connection(reader_engine, filled_url)
     with pytest.raises(IndexUnavailable), reading(reader_engine) as connection:
         connection.execute(text("SELECT 1"))
     assert IndexReader(reader_engine).instance(*PATH).instance_uid == PATH[2]
