@@ -31,4 +31,5 @@ def _parts() -> tuple[IndexWriter, Synchroniser, tuple[str, ...]]:
     settings = load_settings()
     writer = make_index_writer(settings)
     store = make_image_set_store(settings)
-    return writer, Synchroniser(writer, store, 1, METADATA_PER_SECOND), settings.ahi_datastore_ids
+    synchroniser = Synchroniser(writer, store, 1, METADATA_PER_SECOND, settings.allowed_datastores)
+    return writer, synchroniser, settings.ahi_datastore_ids

@@ -70,7 +70,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         waiting=settings.web_threads * 3 // 4,
     )
     source = CachedImageSets(image_sets, documents)
-    index = IndexReader(engine, settings.index_cache_seconds, source, settings.metadata_ttl)
+    index = IndexReader(
+        engine,
+        settings.index_cache_seconds,
+        source,
+        settings.metadata_ttl,
+        settings.allowed_datastores,
+    )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
     key = settings.boundary_key.get_secret_value() if settings.boundary_key else None
@@ -94,7 +100,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     return Services(
         config=config,
         archive=Archive(index, documents, pool, Prefetcher(index, pool) if settings.prefetch else None),
-        search=IndexSearch(engine),
+        search=IndexSearch(engine, settings.allowed_datastores, settings.index_cache_seconds),
         health=health.report,
     )
 

@@ -61,7 +61,7 @@ def index_sync(
     settings = given.settings()
     _, store, synchroniser = _parts(settings, workers)
     failed = False
-    for datastore_id in datastore or settings.ahi_datastore_ids or store.data_store_ids():
+    for datastore_id in _allowed(settings, datastore) or store.data_store_ids():
         meter = SyncMeter()
         found = synchroniser.data_store(datastore_id, meter, since, again)
         meter.finish()
@@ -80,7 +80,9 @@ def index_image_set(given: Given, datastore_id: str, image_set_ids: tuple[str, .
     """Index image sets of a data store as they stand."""
     from dicomweb_gateway.imagesets.store import ImageSetRef
 
-    _, _, synchroniser = _parts(given.settings())
+    settings = given.settings()
+    _allowed(settings, (datastore_id,))
+    _, _, synchroniser = _parts(settings)
     failed = False
     for image_set_id in image_set_ids:
         try:
@@ -101,7 +103,7 @@ def index_prune(given: Given, datastore: tuple[str, ...], as_json: bool) -> None
     settings = given.settings()
     writer, _, synchroniser = _parts(settings)
     failed = False
-    for datastore_id in datastore or settings.ahi_datastore_ids or writer.data_store_ids():
+    for datastore_id in _allowed(settings, datastore) or writer.data_store_ids():
         found = synchroniser.prune(datastore_id)
         failed = failed or bool(found.failures)
         row = {"removed": found.removed, "kept": found.unchanged, "failures": found.failures}
@@ -139,11 +141,13 @@ def index_status(given: Given, as_json: bool) -> None:
 @click.pass_obj
 def index_failures(given: Given, retry: bool, as_json: bool) -> None:
     """Image sets that could not be indexed, with reason and attempts; exit 1 when there are any."""
-    writer, _, synchroniser = _parts(given.settings())
+    settings = given.settings()
+    writer, _, synchroniser = _parts(settings)
     if retry:
         found = synchroniser.retry()
         click.echo(f"{found.indexed} indexed, {found.removed} gone, {len(found.failures)} failed", err=True)
-    rows = [failure._asdict() for failure in writer.failures()]
+    allowed = settings.allowed_datastores
+    rows = [row._asdict() for row in writer.failures() if allowed is None or row.datastoreid in allowed]
     if as_json:
         click.echo(orjson.dumps(rows).decode())
     else:
@@ -185,7 +189,15 @@ def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:
     writer = _writer(settings)
     # an emulator of one's own has no rates to keep
     per_second = METADATA_PER_SECOND if settings.ahi_endpoint is None else None
-    return writer, store, Synchroniser(writer, store, workers, per_second)
+    return writer, store, Synchroniser(writer, store, workers, per_second, settings.allowed_datastores)
+
+
+def _allowed(settings: Settings, asked: tuple[str, ...]) -> tuple[str, ...]:
+    """The data stores that were asked for, else the configured ones; SettingsError for one left out there."""
+    for datastore_id in asked:
+        if settings.ahi_datastore_ids and datastore_id not in settings.ahi_datastore_ids:
+            raise SettingsError(f"AHI_DATASTORE_IDS: data store {datastore_id} is not among them")
+    return asked or settings.ahi_datastore_ids
 
 
 def _writer(settings: Settings) -> Any:

@@ -72,7 +72,7 @@ class Settings(BaseSettings):
     )
     """AWS region; also read from AWS_REGION and AWS_DEFAULT_REGION."""
     ahi_datastore_ids: CommaList = ()
-    """Data stores that may be served and indexed; empty: all in the index."""
+    """Data stores that are read, indexed and served, and no others; empty: all in the index."""
     index_queue_url: str | None = None
     """SQS queue with HealthImaging's events, which `index watch` follows."""
     cache_root: Path | None = None
@@ -213,6 +213,11 @@ class Settings(BaseSettings):
         """Host names, in lower case, that are answered while no login is asked: those that settings name."""
         named = [*self.allowed_hosts, self.host, urlsplit(self.public_url or "").hostname]
         return tuple(dict.fromkeys(name.lower() for name in named if name))
+
+    @property
+    def allowed_datastores(self) -> frozenset[str] | None:
+        """The data stores that may be read, indexed and served; None: all."""
+        return frozenset(self.ahi_datastore_ids) or None
 
     @property
     def listen_host(self) -> str:

@@ -164,3 +164,18 @@ def until(done):
     while not done():
         assert time.monotonic() < last
         time.sleep(0.1)
+
+
+def test_data_stores_that_are_not_allowed_are_refused(house):
+    other = "e" * 32
+    given = ["--set", f"data_dir={house.data}", "--set", f"ahi_datastore_ids={other}", "index"]
+    for command in (
+        ["sync", "--datastore", house.store],
+        ["prune", "--datastore", house.store],
+        ["image-set", house.store, house.image_set],
+    ):
+        result = CliRunner().invoke(main, [*given, *command])
+        assert result.exit_code == 2
+        assert "AHI_DATASTORE_IDS" in result.stderr
+    house.note_failure("it was broken")
+    assert CliRunner().invoke(main, [*given, "failures"]).exit_code == 0

@@ -34,10 +34,12 @@ def element(vr: str, values: Sequence[Any]) -> JsonElement:
     if vr == "SQ":
         return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
     convert: Callable[[Any], Any] = _CONVERTERS.get(vr, _text)
-    converted = [convert(value) for value in values]
-    if not converted or (converted == [None] and not _is_nan(values[0])):
+    if len(values) > 1:
+        return {"vr": vr, "Value": [convert(value) for value in values]}
+    single = convert(values[0]) if values else None
+    if single is None and not (values and _is_nan(values[0])):
         return {"vr": vr}
-    return {"vr": vr, "Value": converted}
+    return {"vr": vr, "Value": [single]}
 
 
 def dumps(document: Any) -> bytes:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, func, or_, select, true
 
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, SeriesDocument
@@ -18,6 +18,7 @@ from dicomweb_gateway.imagesets.values import integer, text
 from dicomweb_gateway.index import side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.aws_values import whole_number
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
@@ -58,11 +59,20 @@ class _Found(NamedTuple):
 class AwsReader:
     """Finds what the AWS tables alone know; IndexUnavailable and UpstreamError come through.
 
-    `seconds`: how long a version or a deletion that HealthImaging told of is believed.
+    `seconds`: how long a version or a deletion that HealthImaging told of is believed. Image sets of other
+    data stores than `allowed` are not seen, and never asked for.
     """
 
-    def __init__(self, engine: Engine, source: ImageSetSource, seconds: float, gone: GoneSets) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        source: ImageSetSource,
+        seconds: float,
+        gone: GoneSets,
+        allowed: AllowedStores = None,
+    ) -> None:
         self._engine = engine
+        self._allowed = allowed
         self._source = source
         self._gone = gone
         self._sets: HotMap[_Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
@@ -74,7 +84,7 @@ class AwsReader:
         Those that HealthImaging no longer has are left out.
         """
         with reading(self._engine) as connection:
-            refs = _unknown(connection, _image_sets(connection, study_uid, series_uid))
+            refs = _unknown(connection, _image_sets(connection, study_uid, series_uid, self._allowed))
         found = [self._find(ref) for ref in refs]
         ranked = sorted((one for one in found if one), key=lambda one: one.rank, reverse=True)
         return [one.ref for one in ranked if one.ref not in self._gone]
@@ -97,10 +107,10 @@ class AwsReader:
         query = (
             select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
             .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
-            .where(_STUDY.c.studyinstanceuid == study_uid)
+            .where(_STUDY.c.studyinstanceuid == study_uid, _may_have_instances(self._allowed))
         )
         with reading(self._engine) as connection:
-            refs = _unknown(connection, _image_sets(connection, study_uid, None))
+            refs = _unknown(connection, _image_sets(connection, study_uid, None, self._allowed))
             rows = connection.execute(query).all() if refs else []
         series = {}
         for row in rows:
@@ -117,6 +127,7 @@ class AwsReader:
     def frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
         """A frame of an image set that has a row; None when it is not there."""
         query = select(_SET.c.imageset_pkey).filter_by(datastoreid=datastore_id, imagesetid=image_set_id)
+        query = query.where(in_allowed(_SET.c.datastoreid, self._allowed))
         with reading(self._engine) as connection:
             if connection.execute(query).first() is None:
                 return None
@@ -172,8 +183,10 @@ def aws_totals(connection: Connection) -> dict[str, int]:
     }
 
 
-def _image_sets(connection: Connection, study_uid: str, series_uid: str | None) -> list[ImageSetRef]:
-    """The image sets of a study or series by the AWS tables, written last first.
+def _image_sets(
+    connection: Connection, study_uid: str, series_uid: str | None, allowed: AllowedStores
+) -> list[ImageSetRef]:
+    """The allowed image sets of a study or series by the AWS tables, written last first.
 
     A series without one may lie in an image set of several series, whose row names but one of them: then
     all of the study's are candidates.
@@ -182,12 +195,23 @@ def _image_sets(connection: Connection, study_uid: str, series_uid: str | None) 
         select(_SET.c.datastoreid, _SET.c.imagesetid, _SERIES.c.seriesinstanceuid)
         .select_from(_STUDY.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey))
         .join(_SET, _SET.c.series_pkey == _SERIES.c.series_pkey)
-        .where(_STUDY.c.studyinstanceuid == study_uid)
+        .where(_STUDY.c.studyinstanceuid == study_uid, in_allowed(_SET.c.datastoreid, allowed))
         .order_by(_SET.c.imageset_pkey.desc())
     )
     rows = connection.execute(query).all()
     own = [row for row in rows if row.seriesinstanceuid == series_uid]
     return [ImageSetRef(row.datastoreid, row.imagesetid) for row in own or rows]
+
+
+def _may_have_instances(allowed: AllowedStores) -> ColumnElement[bool]:
+    """The condition that not all image sets that a series' rows name lie in other data stores.
+
+    A series without any may lie in an image set of several series.
+    """
+    if allowed is None:
+        return true()
+    own = exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey)
+    return or_(~own, own.where(in_allowed(_SET.c.datastoreid, allowed)))
 
 
 def _unknown(connection: Connection, refs: list[ImageSetRef]) -> list[ImageSetRef]:

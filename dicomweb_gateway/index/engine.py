@@ -12,6 +12,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.imagesets.database_secret import DatabaseSecret
 from dicomweb_gateway.index.address import DatabaseAddress, parse_address, tls_arguments
+from dicomweb_gateway.index.idle import ping_after_idling
 
 BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for another process's write; index transactions take far less."""
@@ -100,12 +101,14 @@ def writing(engine: Engine) -> Iterator[Connection]:
     contention instead of waiting. Elsewhere it reads what is committed and locks rows, not gaps between
     them, which two indexers of different studies would contend for.
     """
-    sqlite = engine.dialect.name == "sqlite"
-    options = {_SQLITE_START: "BEGIN IMMEDIATE"} if sqlite else {"isolation_level": "READ COMMITTED"}
-    with engine.execution_options(**options).begin() as connection:
-        if engine.get_execution_options().get(_READ_ONLY):
-            # holds for this transaction alone
-            connection.execute(text("SET TRANSACTION READ WRITE"))
+    if engine.dialect.name == "sqlite":
+        with engine.execution_options(**{_SQLITE_START: "BEGIN IMMEDIATE"}).begin() as connection:
+            yield connection
+        return
+    access = ", READ WRITE" if engine.get_execution_options().get(_READ_ONLY) else ""
+    with engine.begin() as connection:
+        # holds for this transaction alone; as a statement, it fails on a dead connection as all others do
+        connection.execute(text(f"SET TRANSACTION ISOLATION LEVEL READ COMMITTED{access}"))
         yield connection
 
 
@@ -143,7 +146,6 @@ def _server_engine(
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT,
-        pool_pre_ping=True,
         pool_recycle=RECYCLE_AFTER,
         connect_args={
             "connect_timeout": CONNECT_TIMEOUT,
@@ -153,6 +155,7 @@ def _server_engine(
         },
         execution_options={_IDENTITY: identity, _READ_ONLY: statement_timeout is not None},
     )
+    ping_after_idling(engine)
     if statement_timeout is not None:
         event.listen(engine, "connect", _prepare_reader(statement_timeout))
     if address.secret_arn is not None:

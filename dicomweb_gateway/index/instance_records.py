@@ -8,6 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, select
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.records import InstanceRecord
 
@@ -21,8 +22,12 @@ _COLUMNS = (
 )
 
 
-def load_records(connection: Connection, *conditions: ColumnElement[bool]) -> Iterator[InstanceRecord]:
-    """The active instances that meet `conditions`, in the order of Q-37: InstanceNumber, missing last, UID.
+def load_records(
+    connection: Connection, allowed: AllowedStores, *conditions: ColumnElement[bool]
+) -> Iterator[InstanceRecord]:
+    """The active instances of allowed data stores that meet `conditions`, in the order of Q-37.
+
+    That is by InstanceNumber, missing last, then UID.
 
     Two queries for each portion of instances; the records are made as they are taken.
     """
@@ -31,7 +36,7 @@ def load_records(connection: Connection, *conditions: ColumnElement[bool]) -> It
         .select_from(_INSTANCE)
         .join(_SERIES)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
-        .where(_SET.c.state == side.ACTIVE, *conditions)
+        .where(_SET.c.state == side.ACTIVE, in_allowed(_SET.c.datastoreid, allowed), *conditions)
         .order_by(_INSTANCE.c.instance_order, _INSTANCE.c.instance_uid)
     )
     for rows in portions(connection.execute(query).all()):

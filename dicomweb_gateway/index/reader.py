@@ -10,6 +10,7 @@ from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotF
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
 from dicomweb_gateway.index import mains, side_reader
 from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource, aws_totals
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
@@ -53,6 +54,11 @@ class IndexReader:
     found, even in a database without our tables: then its image sets are asked of HealthImaging, and
     UpstreamError can be raised. `cache_seconds`: how old the answer of `instance` may be; `latest_seconds`:
     how long the latest version of an image set is believed that only AWS tables know.
+
+    With `allowed`, image sets of other data stores are as unknown ones. An instance that several data stores
+    hold comes from the image set that won when it was indexed (Q-52); where that lies in a store that is not
+    allowed, the instance is not found, although an allowed one holds it too. Tombstones name no data store:
+    ResourceGone may also tell that another data store had an instance once, and nothing else of it.
     """
 
     def __init__(
@@ -61,11 +67,13 @@ class IndexReader:
         cache_seconds: float = 10,
         source: ImageSetSource | None = None,
         latest_seconds: float = 60,
+        allowed: AllowedStores = None,
     ) -> None:
         self._engine = engine
+        self._allowed = allowed
         self._hot: HotMap[InstanceRecord] = HotMap(cache_seconds, HOT_BUDGET, _weight)
         self._gone = GoneSets()
-        self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone)
+        self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, allowed)
 
     def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         """One instance; ResourceNotFound when it does not exist there or HealthImaging lost it."""
@@ -90,7 +98,7 @@ class IndexReader:
 
     def study_series(self, study_uid: str) -> list[str]:
         """UIDs of the series that have instances, in that order; ResourceNotFound when there are none."""
-        found = set(self._side(lambda connection: side_reader.study_series(connection, study_uid)) or ())
+        found = set(self._side(lambda one: side_reader.study_series(one, study_uid, self._allowed)) or ())
         known = {one.series_uid for one in found}
         if self._aws is not None:
             found |= {one for one in self._aws.study_series(study_uid) if one.series_uid not in known}
@@ -100,7 +108,7 @@ class IndexReader:
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets that give the instances of a study or series; ResourceNotFound if none."""
-        found = self._side(lambda connection: side_reader.image_sets(connection, study_uid, series_uid))
+        found = self._side(lambda one: side_reader.image_sets(one, study_uid, series_uid, self._allowed))
         refs = [ref for ref in found or () if ref not in self._gone]
         if self._aws is not None:
             refs += self._aws.image_sets(study_uid, series_uid)
@@ -114,7 +122,9 @@ class IndexReader:
         Falls back to any series with pixels, then to the first series; ResourceNotFound for no study.
         """
         uids = self.study_series(study_uid)
-        shown = self._side(lambda one: side_reader.modalities_with_pixels(one, study_uid)) or {}
+        shown = (
+            self._side(lambda one: side_reader.modalities_with_pixels(one, study_uid, self._allowed)) or {}
+        )
         candidates = [uid for uid in uids if uid in shown]
         pictures = [uid for uid in candidates if _is_picture(shown[uid] or "")]
         if pictures or self._aws is None:
@@ -127,7 +137,7 @@ class IndexReader:
     def image_set_of_frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
         """What the index knows of a frame, None when it does not know it in that image set."""
         path = (datastore_id, image_set_id, frame_id)
-        found = self._side(lambda connection: side_reader.frame(connection, *path))
+        found = self._side(lambda connection: side_reader.frame(connection, *path, self._allowed))
         return self._aws.frame(*path) if found is None and self._aws is not None else found
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
@@ -157,7 +167,10 @@ class IndexReader:
             connection.execute(select(_SET.c.imageset_key).limit(1)).all()
 
     def counts(self) -> dict[str, int]:
-        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist."""
+        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist.
+
+        Those of all data stores are counted.
+        """
         found = self._side(mains.totals)
         if found is None:
             with reading(self._engine) as connection:
@@ -166,7 +179,7 @@ class IndexReader:
 
     def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         path = and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid))
-        records = self._side(lambda connection: self._there(load_records(connection, path))) or []
+        records = self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
         if not records and self._aws is not None:
             records = self._aws.instances(study_uid, series_uid, instance_uid)
         if not records:
@@ -175,7 +188,7 @@ class IndexReader:
 
     def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         path = below(study_uid, series_uid)
-        records = self._side(lambda connection: self._there(load_records(connection, path))) or []
+        records = self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
         if self._aws is None:
             return records
         known = {record.instance_uid for record in records}

@@ -1,11 +1,12 @@
-"""Lookups in our side tables, in a transaction that the caller holds."""
+"""Lookups in our side tables, in a transaction that the caller holds; only allowed data stores are seen."""
 
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Exists, Select, and_, exists, func, select
 
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.image_set_rows import is_set
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
@@ -25,18 +26,20 @@ def below(study_uid: str, series_uid: str | None) -> ColumnElement[bool]:
     return study if series_uid is None else and_(study, _SERIES.c.series_uid == series_uid)
 
 
-def study_series(connection: Connection, study_uid: str) -> list[OrderedSeries]:
+def study_series(connection: Connection, study_uid: str, allowed: AllowedStores) -> list[OrderedSeries]:
     """The series of a study that have instances, in order."""
     query = (
         select(func.min(_SERIES.c.series_order).label("number"), _SERIES.c.series_uid)
-        .where(_SERIES.c.study_uid == study_uid, _has_instances())
+        .where(_SERIES.c.study_uid == study_uid, _has_instance(allowed))
         .group_by(_SERIES.c.series_uid)
         .order_by("number", _SERIES.c.series_uid)
     )
     return [OrderedSeries(row.number, row.series_uid) for row in connection.execute(query)]
 
 
-def image_sets(connection: Connection, study_uid: str, series_uid: str | None) -> list[ImageSetRef]:
+def image_sets(
+    connection: Connection, study_uid: str, series_uid: str | None, allowed: AllowedStores
+) -> list[ImageSetRef]:
     """The image sets that give the instances of a study or series, at their indexed versions."""
     query: Select[Any] = (
         select(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
@@ -44,6 +47,7 @@ def image_sets(connection: Connection, study_uid: str, series_uid: str | None) -
         .join(_SERIES)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
         .where(_SET.c.state == side.ACTIVE, below(study_uid, series_uid))
+        .where(in_allowed(_SET.c.datastoreid, allowed))
         .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
         .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
     )
@@ -58,16 +62,18 @@ def known_among(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[st
     return {(row.datastoreid, row.imagesetid) for row in connection.execute(query)} if ids else set()
 
 
-def modalities_with_pixels(connection: Connection, study_uid: str) -> dict[str, str | None]:
+def modalities_with_pixels(
+    connection: Connection, study_uid: str, allowed: AllowedStores
+) -> dict[str, str | None]:
     """The series of a study that have pixels, and their modalities."""
-    pixels = exists().where(
-        _INSTANCE.c.series_key == _SERIES.c.series_key, _INSTANCE.c.pixel_keyword.is_not(None)
-    )
+    pixels = _has_instance(allowed).where(_INSTANCE.c.pixel_keyword.is_not(None))
     query = select(_SERIES.c.series_uid, _SERIES.c.modality).where(_SERIES.c.study_uid == study_uid, pixels)
     return {row.series_uid: row.modality for row in connection.execute(query)}
 
 
-def frame(connection: Connection, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
+def frame(
+    connection: Connection, datastore_id: str, image_set_id: str, frame_id: str, allowed: AllowedStores
+) -> WantedFrame | None:
     """A frame of an image set; None when the side tables do not know it there."""
     query = (
         select(_INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample)
@@ -75,11 +81,14 @@ def frame(connection: Connection, datastore_id: str, image_set_id: str, frame_id
         .join(_INSTANCE)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
         .where(_FRAME.c.frameid == frame_id, is_set(datastore_id, image_set_id))
+        .where(in_allowed(_SET.c.datastoreid, allowed))
     )
     row = connection.execute(query).first()
     return None if row is None else WantedFrame(FrameKey(datastore_id, image_set_id, frame_id), *row)
 
 
-def _has_instances() -> ColumnElement[bool]:
+def _has_instance(allowed: AllowedStores) -> Exists:
+    """The condition that a series has an instance that is served."""
     active = and_(_INSTANCE.c.imageset_key == _SET.c.imageset_key, _SET.c.state == side.ACTIVE)
-    return exists().where(_INSTANCE.c.series_key == _SERIES.c.series_key, active)
+    served = and_(active, in_allowed(_SET.c.datastoreid, allowed))
+    return exists().where(_INSTANCE.c.series_key == _SERIES.c.series_key, served)

@@ -35,6 +35,12 @@ SERIES_ATTRIBUTES = {
 INSTANCE_ATTRIBUTES = {"00080016": "UI", "00200013": "IS"}
 """Always present in an instance answer (Q-46)."""
 
+_STUDY_EMPTY, _SERIES_EMPTY, _INSTANCE_EMPTY = (
+    {key: element(vr, []) for key, vr in vrs.items()}
+    for vrs in (STUDY_ATTRIBUTES, SERIES_ATTRIBUTES, INSTANCE_ATTRIBUTES)
+)
+"""The same without values; the elements are shared by all answers, as are the constants below."""
+
 STUDY_IF_KNOWN = ("00080201",)
 SERIES_IF_KNOWN = ("00080201", "00400244", "00400245", "00400275")
 INSTANCE_IF_KNOWN = ("00080201", "00280008", "00280010", "00280011", "00280100")
@@ -99,29 +105,26 @@ def study_part(
     ModalitiesInStudy is left out when no series has a Modality: OHIF fails on it without Value and then
     shows no study at all (L-1), and an empty Value is no DICOM JSON (PS3.18 F.2.5).
     """
+    part = _part(attributes, _STUDY_EMPTY, STUDY_IF_KNOWN)
+    part[_AVAILABILITY] = _ONLINE
     known = sorted(set(modalities))
-    return {
-        **_required(attributes, STUDY_ATTRIBUTES),
-        **_known(attributes, STUDY_IF_KNOWN),
-        _AVAILABILITY: _ONLINE,
-        **({"00080061": element("CS", known)} if known else {}),
-        "0020000D": element("UI", [uid]),
-        "00201206": _count(series),
-        "00201208": _count(instances),
-    }
+    if known:
+        part["00080061"] = element("CS", known)
+    part["0020000D"] = element("UI", [uid])
+    part["00201206"] = _count(series)
+    part["00201208"] = _count(instances)
+    return part
 
 
 def series_part(
     attributes: Mapping[str, JsonElement], study_uid: str, uid: str, instances: int | None
 ) -> JsonObject:
     """The attributes of Q-45."""
-    return {
-        **_required(attributes, SERIES_ATTRIBUTES),
-        **_known(attributes, SERIES_IF_KNOWN),
-        "0020000D": element("UI", [study_uid]),
-        "0020000E": element("UI", [uid]),
-        "00201209": _count(instances),
-    }
+    part = _part(attributes, _SERIES_EMPTY, SERIES_IF_KNOWN)
+    part["0020000D"] = element("UI", [study_uid])
+    part["0020000E"] = element("UI", [uid])
+    part["00201209"] = _count(instances)
+    return part
 
 
 def instance_part(
@@ -129,15 +132,13 @@ def instance_part(
 ) -> JsonObject:
     """The attributes of Q-46; `uids` are those of study, series and instance."""
     study_uid, series_uid, uid = uids
-    return {
-        **_required(attributes, INSTANCE_ATTRIBUTES),
-        **_known(attributes, INSTANCE_IF_KNOWN),
-        _AVAILABILITY: _ONLINE,
-        _AVAILABLE_SYNTAXES: element("UI", available_syntaxes(stored_syntax, has_frames)),
-        "00080018": element("UI", [uid]),
-        "0020000D": element("UI", [study_uid]),
-        "0020000E": element("UI", [series_uid]),
-    }
+    part = _part(attributes, _INSTANCE_EMPTY, INSTANCE_IF_KNOWN)
+    part[_AVAILABILITY] = _ONLINE
+    part[_AVAILABLE_SYNTAXES] = element("UI", available_syntaxes(stored_syntax, has_frames))
+    part["00080018"] = element("UI", [uid])
+    part["0020000D"] = element("UI", [study_uid])
+    part["0020000E"] = element("UI", [series_uid])
+    return part
 
 
 def available_syntaxes(stored_syntax: str, has_frames: bool) -> list[str]:
@@ -163,22 +164,27 @@ def finished(
     of the answered level (Q-31). What the parts say is never replaced, nor cut down to named members.
     """
     answer: JsonObject = {_CHARACTER_SET: _ISO_IR_192}
-    for attributes in levels:
-        answer |= included(attributes, include)
+    if include:
+        for attributes in levels:
+            answer |= included(attributes, include)
     if include_all:
         answer |= levels[-1]
     for part in parts:
         answer |= part
-    return dict(sorted(answer.items()))
+    return {key: answer[key] for key in sorted(answer)}
 
 
 def _count(number: int | None) -> JsonElement:
-    return element("IS", [] if number is None else [number])
+    """As `element` makes it of a number that is none too large for JSON."""
+    return {"vr": "IS"} if number is None else {"vr": "IS", "Value": [number]}
 
 
-def _required(attributes: Mapping[str, JsonElement], vrs: Mapping[str, str]) -> JsonObject:
-    return {key: attributes.get(key) or element(vr, []) for key, vr in vrs.items()}
-
-
-def _known(attributes: Mapping[str, JsonElement], keys: Sequence[str]) -> JsonObject:
-    return {key: attributes[key] for key in keys if key in attributes}
+def _part(
+    attributes: Mapping[str, JsonElement], empty: Mapping[str, JsonElement], if_known: Sequence[str]
+) -> JsonObject:
+    """Those of `attributes` that a part has always, else without value, and those that it has where known."""
+    part = {key: attributes.get(key) or without for key, without in empty.items()}
+    for key in if_known:
+        if key in attributes:
+            part[key] = attributes[key]
+    return part

@@ -1,10 +1,11 @@
 """The six searches (dicomweb.md section 2)."""
 
+from bisect import bisect
 from hashlib import sha256
 
 from flask import Blueprint, Response, request
 
-from dicomweb_gateway.dicom.json_model import JsonObject, dumps, element
+from dicomweb_gateway.dicom.json_model import JsonObject, dumps
 from dicomweb_gateway.dicom.xml_model import native_model
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.attributes import Level
@@ -20,7 +21,8 @@ from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("qido", __name__)
 
-_UIDS = ("0020000D", "0020000E", "00080018")
+_RETRIEVE_URL = "00081190"
+_STEPS = (("studies", "0020000D"), ("series", "0020000E"), ("instances", "00080018"))
 _MOST_WARNINGS = 16
 """Headers of one answer; proxies refuse answers whose headers are many or long."""
 _DEPTH: dict[Level, int] = {"study": 1, "series": 2, "instance": 3}
@@ -90,15 +92,14 @@ def _written(rows: list[JsonObject], chosen: Representation, key: bytes) -> tupl
 
 def _with_retrieve_url(row: JsonObject, level: Level, links: str) -> JsonObject:
     """`row` with 00081190, the WADO-RS address of what it describes (Q-51), in its place."""
-    study, series, instance = (_uid(row, key) for key in _UIDS)
-    path = ResourcePath(study, series if _DEPTH[level] > 1 else None, instance if _DEPTH[level] > 2 else None)
-    url = f"{links}/{path.path}"
-    return dict(sorted({**row, "00081190": element("UR", [url])}.items()))
-
-
-def _uid(row: JsonObject, key: str) -> str | None:
-    values = row.get(key, {}).get("Value")
-    return str(values[0]) if isinstance(values, list) else None
+    url = links
+    for name, key in _STEPS[: _DEPTH[level]]:
+        uids = row[key].get("Value")
+        if uids:
+            url += f"/{name}/{uids[0]}"
+    items = list(row.items())
+    items.insert(bisect(list(row), _RETRIEVE_URL), (_RETRIEVE_URL, {"vr": "UR", "Value": [url]}))
+    return dict(items)
 
 
 def _add_notices(response: Response, result: SearchResult, links: str) -> None:

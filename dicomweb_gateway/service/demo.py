@@ -42,8 +42,9 @@ def _run_held(
     decided: dict[str, Any] = {
         "ahi_endpoint": f"http://127.0.0.1:{emulator_port}",
         "ahi_region": _REGION,
-        # the embedded index, whatever the environment says for `serve`
+        # the embedded index and its own data store, whatever the environment says for `serve`
         "database_url": f"sqlite:///{data_dir / 'index.sqlite'}",
+        "ahi_datastore_ids": (),
     }
     settings = make_settings(decided)
     listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)

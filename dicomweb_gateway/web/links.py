@@ -36,6 +36,8 @@ def root_url(request: Request, config: WebConfig) -> str:
 
 def is_trusted(address: str | None, networks: tuple[str, ...]) -> bool:
     """Whether `address` lies in one of `networks` (addresses or CIDR)."""
+    if not networks:
+        return False
     try:
         peer = ip_address(address or "")
     except ValueError:

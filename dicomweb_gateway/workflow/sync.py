@@ -67,7 +67,8 @@ class Synchroniser:
     """Brings an index up to date with an image set store; safe to run at any time and to break off.
 
     A run that was broken off goes on where it stopped: image sets that the index holds at their version are
-    only listed, not read. `per_second` bounds the metadata reads of all threads together.
+    only listed, not read. `per_second` bounds the metadata reads of all threads together. Data stores that
+    are not `allowed` (None: all are) are neither read nor indexed, whatever the index holds or noted of them.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class Synchroniser:
         store: ImageSetStore,
         workers: int = WORKERS,
         per_second: float | None = None,
+        allowed: frozenset[str] | None = None,
     ) -> None:
         self._index = index
+        self._allowed = allowed
         self._store = store
         self._workers = workers
         self._pace = Pace(per_second)
@@ -154,6 +157,8 @@ class Synchroniser:
         """Try the image sets again that failed before."""
         report = SyncReport(listed=True)
         for failure in self._index.failures():
+            if not self._may_read(failure.datastoreid):
+                continue
             report.found += 1
             ref = ImageSetRef(failure.datastoreid, failure.imagesetid)
             try:
@@ -264,9 +269,14 @@ class Synchroniser:
                 pause *= 2
         return self._store.metadata(ref)
 
+    def _may_read(self, datastore_id: str) -> bool:
+        return self._allowed is None or datastore_id in self._allowed
+
     def _again(self, refs: Iterable[ImageSetRef]) -> None:
         """Image sets that may now give what a changed or removed one no longer gives."""
         for ref in refs:
+            if not self._may_read(ref.datastore_id):
+                continue
             latest = ImageSetRef(ref.datastore_id, ref.image_set_id)
             try:
                 self._put_found(self._existing(latest))

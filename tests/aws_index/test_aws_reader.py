@@ -14,6 +14,8 @@ from dicomweb_gateway.index.secrets import shared_secret
 from tests.aws_index.conftest import raw, slices
 from tests.index.documents import STORE, document, hex_id, instance
 
+OTHER = "f" * 32
+
 
 @pytest.fixture
 def reader(proxy_engine, image_sets):
@@ -205,6 +207,39 @@ def test_the_lambda_goes_on_after_our_migrations(aws_url, image_sets):
     assert sorted(map(tuple, views)) == [("P1", "1.3"), ("P2", "1.2")]
     upgrade(aws_url)
     engine.dispose()
+
+
+def test_other_data_stores_are_unknown(proxy_engine, image_sets):
+    """Theirs are never asked for; a series without a row of its own is looked for in ours only."""
+    for study, name, series in (
+        ("1.2", "ours", "1.2.1"),
+        ("1.2", "theirs", "1.2.2"),
+        ("1.3", "all", "1.3.1"),
+    ):
+        made = raw(study, name, slices(series, 1), series)
+        image_sets.put(made if name == "ours" else {**made, "DatastoreID": OTHER})
+    reader = IndexReader(proxy_engine, 0, image_sets, 0, frozenset({STORE}))
+    assert reader.study_series("1.2") == ["1.2.1"]
+    assert uids(reader.study_instances("1.2")) == ["1.2.1.1"]
+    assert [ref.datastore_id for ref in reader.image_sets("1.2")] == [STORE]
+    assert reader.first_series_with_images("1.2") == "1.2.1"
+    assert reader.image_set_of_frame(STORE, hex_id("ours"), hex_id("frame", "1.2.1.1", 0))
+    image_sets.asked = 0
+    for ask in (
+        lambda: reader.instance("1.3", "1.3.1", "1.3.1.1"),
+        lambda: reader.series_instances("1.3", "1.3.1"),
+        lambda: reader.study_instances("1.3"),
+        lambda: reader.image_sets("1.3", "1.3.1"),
+        lambda: reader.first_series_with_images("1.3"),
+    ):
+        with pytest.raises(ResourceNotFound):
+            ask()
+    assert reader.image_set_of_frame(OTHER, hex_id("all"), hex_id("frame", "1.3.1.1", 0)) is None
+    assert image_sets.asked == 0
+    with pytest.raises(ResourceNotFound):
+        reader.instance("1.2", "1.2.2", "1.2.2.1")
+    everything = IndexReader(proxy_engine, 0, image_sets, 0)
+    assert everything.instance("1.2", "1.2.2", "1.2.2.1").image_set.datastore_id == OTHER
 
 
 def test_without_a_source_an_aws_schema_is_not_enough(proxy_engine):

@@ -5,11 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from sqlalchemy import Engine, insert, make_url, select, text
+from sqlalchemy import Engine, func, insert, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound
+from dicomweb_gateway.index import idle
 from dicomweb_gateway.index.engine import is_refusal, lacks_table, make_engine, reading, writing
+from dicomweb_gateway.index.idle import IDLE_SECONDS
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
@@ -179,6 +181,65 @@ def test_a_killed_server_recovers_under_load(own_server):
     assert len(index.series_instances("1.2", "1.2.1")) == 3
     engine.dispose()
     writer.dispose()
+
+
+def test_a_connection_that_idled_over_a_restart_is_replaced_unseen(own_server):
+    _, url = new_database(own_server.url)
+    upgrade(url)
+    engine = make_engine(url, statement_timeout=5)
+    index = IndexReader(engine)
+    index.ping()
+    own_server.kill()
+    own_server.start(KEEPS_COMMITS)
+    time.sleep(IDLE_SECONDS)
+    index.ping()
+    engine.dispose()
+
+
+def test_only_what_lay_idle_is_pinged(reader_engine, monkeypatch):
+    pings = []
+    monkeypatch.setattr(reader_engine.dialect, "do_ping", pings.append)
+    for _ in range(3):
+        with reading(reader_engine) as connection:
+            connection.execute(text("SELECT 1"))
+    assert pings == []
+    monkeypatch.setattr(idle, "IDLE_SECONDS", 0)
+    with reading(reader_engine) as connection:
+        connection.execute(text("SELECT 1"))
+    assert len(pings) == 1
+
+
+def kill_connection(engine, url):
+    with reading(engine) as connection:
+        number = connection.execute(text("SELECT CONNECTION_ID()")).scalar()
+    on_server(url, f"KILL {number}")
+
+
+def test_a_killed_connection_costs_a_writer_nothing(filled_url):
+    engine = make_engine(filled_url)
+    kill_connection(engine, filled_url)
+    index_image_set(engine, simple("1.2", "a", 2), version=1)
+    engine.dispose()
+
+
+def test_writers_read_what_is_committed_and_readers_one_state(reader_engine, filled_url):
+    """One after the other in the same pooled connection."""
+    other = make_engine(filled_url)
+    query = select(func.count()).select_from(imagetype)
+    for opened, sees in ((writing, True), (reading, False), (writing, True)):
+        with opened(reader_engine) as connection:
+            before = connection.execute(query).scalar_one()
+            with writing(other) as apart:
+                apart.execute(insert(imagetype).values(type="z"))
+            assert (connection.execute(query).scalar_one() > before) is sees
+    other.dispose()
+
+
+def test_a_killed_connection_costs_one_request(reader_engine, filled_url):
+    kill_connection(reader_engine, filled_url)
+    with pytest.raises(IndexUnavailable), reading(reader_engine) as connection:
+        connection.execute(text("SELECT 1"))
+    assert IndexReader(reader_engine).instance(*PATH).instance_uid == PATH[2]
 
 
 def test_a_server_that_takes_no_writes(own_server):

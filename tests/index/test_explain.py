@@ -1,7 +1,7 @@
 """How MariaDB goes about every query shape: by which index, and never through all rows of a large table.
 
-Over our side tables, and over an index that the AWS Lambda alone has filled and `db upgrade` has added to. The
-plans are kept in golden/plans.json (`WRITE_GOLDEN=1 pytest tests/index/test_explain.py` writes it).
+Over our side tables, and over an index that the AWS Lambda alone has filled and `db upgrade` has added to.
+The plans are kept in golden/plans.json (`WRITE_GOLDEN=1 pytest tests/index/test_explain.py` writes it).
 """
 
 import json

@@ -1,7 +1,7 @@
 import pytest
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.errors import ResourceNotFound
+from dicomweb_gateway.errors import ResourceGone, ResourceNotFound
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index.indexer import index_image_set
@@ -10,6 +10,8 @@ from dicomweb_gateway.index.reader import IndexReader
 from tests.index.documents import STORE, document, hex_id, instance, simple
 
 EXAMPLE = "1.2.826.0.1.3680043.10.1443.1.1"
+OTHER = "f" * 32
+ONLY_OURS = frozenset({STORE})
 
 
 @pytest.fixture
@@ -159,6 +161,61 @@ def test_another_set_takes_over_from_a_stale_primary(engine, reader):
     reader.mark_stale(ImageSetRef(STORE, hex_id("primary")))
     index_image_set(engine, simple("1.2", "a", 2), version=7)
     assert reader.image_sets("1.2") == [ImageSetRef(STORE, hex_id("a"), "7")]
+
+
+def test_other_data_stores_are_unknown(engine):
+    index_image_set(engine, simple("1.2", "ours", 2), version=1)
+    index_image_set(engine, simple("1.3", "theirs", store=OTHER), version=1)
+    path, frame_id = ("1.3", "1.3.1", "1.3.1.1"), hex_id("frame", "1.3.1.1", 0)
+    everything, reader = IndexReader(engine), IndexReader(engine, allowed=ONLY_OURS)
+    assert everything.instance(*path).image_set.datastore_id == OTHER
+    assert everything.image_set_of_frame(OTHER, hex_id("theirs"), frame_id)
+    for ask in (
+        lambda: reader.instance(*path),
+        lambda: reader.series_instances(*path[:2]),
+        lambda: reader.study_instances("1.3"),
+        lambda: reader.study_series("1.3"),
+        lambda: reader.image_sets("1.3"),
+        lambda: reader.image_sets(*path[:2]),
+        lambda: reader.first_series_with_images("1.3"),
+    ):
+        with pytest.raises(ResourceNotFound) as raised:
+            ask()
+        assert not isinstance(raised.value, ResourceGone)
+    assert reader.image_set_of_frame(OTHER, hex_id("theirs"), frame_id) is None
+    assert len(list(reader.study_instances("1.2"))) == 2
+    assert reader.instance("1.2", "1.2.1", "1.2.1.1").image_set.datastore_id == STORE
+    assert reader.image_set_of_frame(STORE, hex_id("ours"), hex_id("frame", "1.2.1.1", 0))
+
+
+def test_of_a_study_in_two_data_stores_one_part_is_seen(engine):
+    """Their series come first and have the pictures; of the series that both hold, each has instances."""
+    theirs = {
+        uid: {f"{uid}.{n}": instance(f"{uid}.{n}", InstanceNumber=n)}
+        for uid, n in (("1.2.0", "1"), ("1.2.1", "2"))
+    }
+    ours = {"1.2.1": {"1.2.1.1": instance("1.2.1.1", frames=0)}, "1.2.2": {"1.2.2.1": instance("1.2.2.1")}}
+    index_image_set(engine, document("1.2", theirs, name="theirs", store=OTHER), version=1)
+    index_image_set(engine, document("1.2", ours, name="ours"), version=1)
+    reader = IndexReader(engine, allowed=ONLY_OURS)
+    assert reader.study_series("1.2") == ["1.2.1", "1.2.2"]
+    assert [one.instance_uid for one in reader.study_instances("1.2")] == ["1.2.1.1", "1.2.2.1"]
+    assert [one.instance_uid for one in reader.series_instances("1.2", "1.2.1")] == ["1.2.1.1"]
+    assert reader.image_sets("1.2") == [ImageSetRef(STORE, hex_id("ours"), "1")]
+    assert reader.first_series_with_images("1.2") == "1.2.2"
+    assert IndexReader(engine).first_series_with_images("1.2") == "1.2.0"
+    with pytest.raises(ResourceNotFound):
+        reader.instance("1.2", "1.2.1", "1.2.1.2")
+
+
+def test_an_instance_that_another_data_store_won_is_not_found(engine):
+    """Fail closed: the index keeps the winner only."""
+    index_image_set(engine, simple("1.2", "ours", 2), version=1)
+    index_image_set(engine, simple("1.2", "theirs", store=OTHER), version=1, is_primary=True)
+    reader = IndexReader(engine, allowed=ONLY_OURS)
+    assert [one.instance_uid for one in reader.series_instances("1.2", "1.2.1")] == ["1.2.1.2"]
+    with pytest.raises(ResourceNotFound):
+        reader.instance("1.2", "1.2.1", "1.2.1.1")
 
 
 def test_hot_lookups_are_kept_for_a_while(engine):

@@ -238,8 +238,8 @@ def _series() -> dict[str, tuple[list[dict[str, Any]], dict[str, Any]]]:
     }
 
 
-def build(folder: Path, **settings: Any) -> House:
-    """A gateway over a new index below `folder`."""
+def build(folder: Path, allowed: frozenset[str] | None = None, **settings: Any) -> House:
+    """A gateway over a new index below `folder`; `allowed` data stores, None for all."""
     url = f"sqlite:///{folder / 'index.sqlite'}"
     upgrade(url)
     writer, image_sets, frames = IndexWriter(url), ImageSetsInMemory(), FramesInMemory()
@@ -259,7 +259,8 @@ def build(folder: Path, **settings: Any) -> House:
         "port": 8080,
         "boundary_key": b"secret",
     }
-    archive: Any = Archive(IndexReader(engine), DocumentCache(image_sets, folder / "documents"), frames)  # type: ignore[arg-type]
+    index = IndexReader(engine, allowed=allowed)
+    archive: Any = Archive(index, DocumentCache(image_sets, folder / "documents"), frames)  # type: ignore[arg-type]
     health = [HealthReport()]
     services = Services(
         WebConfig(**{**config, **settings}), archive, partial(search, engine), lambda: health[-1]

@@ -79,5 +79,22 @@ def test_the_handler_takes_its_settings_from_the_environment(monkeypatch, tmp_pa
     assert aws_lambda.handle(records(event(STORE, one)), None) == {"batchItemFailures": []}
     assert house.writer.known(STORE) == {one: 1}
     assert search(house.engine, parse_query("instance", [("AcquisitionDateTime", "2024070110")])).rows
+    close_parts()
+
+
+def test_the_handler_leaves_other_data_stores_alone(monkeypatch, tmp_path, house):
+    """Neither by events nor as the heirs of image sets that went."""
+    one = house.store.put("one")
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{tmp_path}/index.sqlite")
+    monkeypatch.setenv("AHI_DATASTORE_IDS", "e" * 32)
+    monkeypatch.setattr(aws_lambda, "make_image_set_store", lambda settings: house.store)
+    aws_lambda._parts.cache_clear()
+    assert aws_lambda.handle(records(event(STORE, one)), None) == {"batchItemFailures": []}
+    assert (house.writer.known(STORE), house.store.read) == ({}, [])
+    assert aws_lambda._parts()[1]._allowed == {"e" * 32}
+    close_parts()
+
+
+def close_parts():
     aws_lambda._parts()[0].close()
     aws_lambda._parts.cache_clear()

@@ -345,3 +345,22 @@ def test_an_heir_that_fails_is_noted_under_its_own_name(house):
     house.store.put("older", primary=False, content=UpstreamFailed("broken"))
     house.run()
     assert [failure.imagesetid for failure in house.writer.failures()] == [other]
+
+
+def test_other_data_stores_are_not_indexed_again(house):
+    """Neither what failed there earlier nor what they hold of an image set that went."""
+    one, heir = house.store.put("one"), house.store.put("heir", primary=False)
+    blob = house.store.sets[heir][2].replace(STORE.encode(), b"e" * 32)
+    house.store.put("heir", primary=False, content=blob)
+    foreign = ImageSetRef("e" * 32, heir)
+    house.sync.image_set(ImageSetRef(STORE, one))
+    house.sync.image_set(foreign)
+    house.writer.note_failure(foreign, "broken")
+    house.store.read.clear()
+    locked = Synchroniser(house.writer, house.store, allowed=frozenset({STORE}))
+    assert locked.retry().found == 0
+    locked.remove(ImageSetRef(STORE, one))
+    assert house.store.read == []
+    assert len(house.writer.failures()) == 1
+    house.sync.retry()
+    assert house.store.read == [(heir, "1")]

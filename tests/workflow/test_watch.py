@@ -128,9 +128,11 @@ def test_messages_that_are_no_events_are_left_to_the_dead_letters(house):
 
 def test_other_events_and_other_data_stores_are_dropped(tmp_path, queue):
     house = Watched(tmp_path, queue, only=[STORE])
-    queue.send(event("e" * 32, hex_id("set", "one")), '{"detail-type": "Import Job Completed"}')
+    one = house.store.put("one")
+    queue.send(*(event("e" * 32, one, kind=kind) for kind in ("Created", "Updated", "Deleted")))
+    queue.send('{"detail-type": "Import Job Completed"}')
     house.drain()
-    assert house.known == {}
+    assert (house.known, house.store.read) == ({}, [])
     assert queue.numbers() == (0, 0)
 
 
