@@ -19,6 +19,7 @@ from sqlalchemy import (
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.aws_answers import COLUMNS, attributes_of
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
@@ -34,7 +35,7 @@ from dicomweb_gateway.index.aws_columns import (
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
-from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables, visible
+from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.unknown_rows import UnknownRows
 from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
@@ -95,7 +96,7 @@ class AwsSearch(SearchTables):
         self,
         names_are_indexed: Callable[[], bool],
         unknown: UnknownRows | None = None,
-        stores: Collection[str] | None = None,
+        stores: AllowedStores = None,
     ) -> None:
         self._names_are_indexed = names_are_indexed
         self._unknown = unknown
@@ -283,15 +284,15 @@ class AwsSearch(SearchTables):
         return counted.scalar_subquery() > 0
 
     def _allowed(self, level: Level) -> list[Expression]:
-        of_stores = visible(self._stores, _SET.c.datastoreid)
-        if not of_stores:
+        if self._stores is None:
             return []
+        of_stores = in_allowed(_SET.c.datastoreid, self._stores)
         if level == "study":
             mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
-            return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, *of_stores)]
+            return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
         if level == "series":
-            return [exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey, *of_stores)]
-        return [exists().where(_SET.c.imageset_pkey == _INSTANCE.c.imageset_pkey, *of_stores)]
+            return [exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
+        return [exists().where(_SET.c.imageset_pkey == _INSTANCE.c.imageset_pkey, of_stores)]
 
 
 def _with_patient(joined: FromClause) -> FromClause:

@@ -2,13 +2,13 @@
 
 import threading
 import time
-from collections.abc import Collection
 
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_columns import has_groups
 from dicomweb_gateway.index.aws_search import AwsSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
@@ -28,9 +28,7 @@ class IndexSearch:
     about the whole of the AWS tables are believed.
     """
 
-    def __init__(
-        self, engine: Engine, stores: Collection[str] | None = None, trust_seconds: float = 10
-    ) -> None:
+    def __init__(self, engine: Engine, stores: AllowedStores = None, trust_seconds: float = 10) -> None:
         self._engine = engine
         self._stores = stores
         self._names = NameCollation(trust_seconds)
@@ -64,12 +62,10 @@ class IndexSearch:
                     raise
         return self._ours
 
-    def _aws(
-        self, connection: Connection, unknown: UnknownRows | None, stores: Collection[str] | None
-    ) -> AwsSearch:
+    def _aws(self, connection: Connection, unknown: UnknownRows | None, stores: AllowedStores) -> AwsSearch:
         return AwsSearch(lambda: self._names.are_indexed(connection), unknown, stores)
 
-    def _limit(self, connection: Connection) -> Collection[str] | None:
+    def _limit(self, connection: Connection) -> AllowedStores:
         """The allowed data stores; None where there are no others in the index, which costs nothing then."""
         if self._stores is None:
             return None

@@ -5,7 +5,7 @@ AWS Lambda fills. The compiler knows neither.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -140,8 +140,3 @@ class SearchTables(ABC):
     @abstractmethod
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
         """Rows of `columns` as DICOM JSON, in their order; asks for what belongs to them besides."""
-
-
-def visible(stores: Collection[str] | None, column: Expression) -> list[Expression]:
-    """The condition that leaves only allowed data stores; none where all are."""
-    return [] if stores is None else [column.in_(sorted(stores))]

@@ -1,12 +1,13 @@
 """Rows of our side tables as answers of a search."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, FromClause, and_, func, select
 
 from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.unknown_below import Below
@@ -56,7 +57,7 @@ def count_visible(
     connection: Connection,
     source: FromClause,
     allowed: list[Expression],
-    stores: Collection[str],
+    stores: AllowedStores,
     answers: list[Found],
 ) -> None:
     """Replace numbers and modalities by those of what lies in the data stores `stores`.
@@ -65,7 +66,7 @@ def count_visible(
     """
     sets = side.gateway_imageset
     given = select(func.count(_INSTANCE.c.instance_key)).join(
-        sets, and_(sets.c.imageset_key == _INSTANCE.c.imageset_key, sets.c.datastoreid.in_(sorted(stores)))
+        sets, and_(sets.c.imageset_key == _INSTANCE.c.imageset_key, in_allowed(sets.c.datastoreid, stores))
     )
     instances = given.where(_INSTANCE.c.series_key == _SERIES.c.series_key).scalar_subquery()
     series: dict[str, dict[str, int]] = {}

@@ -1,14 +1,15 @@
 """Searching our own side tables."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func, or_, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.patterns import Expression, any_of, like_any, prefix_of
-from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables, visible
+from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows
 from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
 from dicomweb_gateway.qido.answers import answer
@@ -46,7 +47,7 @@ class SideSearch(SearchTables):
     name = "side"
     holds_attributes = True
 
-    def __init__(self, stores: Collection[str] | None = None, beside: bool = False) -> None:
+    def __init__(self, stores: AllowedStores = None, beside: bool = False) -> None:
         self._stores = stores
         self._beside = beside
 
@@ -211,14 +212,14 @@ class SideSearch(SearchTables):
     def _allowed(self, level: Level) -> list[Expression]:
         if self._stores is None:
             return []
-        of_stores = visible(self._stores, _SET.c.datastoreid)
+        of_stores = in_allowed(_SET.c.datastoreid, self._stores)
         if level == "instance":
-            return [exists().where(_SET.c.imageset_key == _INSTANCE.c.imageset_key, *of_stores)]
+            return [exists().where(_SET.c.imageset_key == _INSTANCE.c.imageset_key, of_stores)]
         of_study = and_(_SET.c.study_uid == _STUDY.c.study_uid, _SET.c.study_key == _STUDY.c.study_key)
         if level == "study":
-            return [exists().where(of_study, *of_stores)]
+            return [exists().where(of_study, of_stores)]
         same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == _SERIES.c.series_uid)
-        return [exists().where(of_study, same, *of_stores)]
+        return [exists().where(of_study, same, of_stores)]
 
 
 def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:
