@@ -150,7 +150,8 @@ class SideSearch(SearchTables):
             )
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
-            return ~exists().where(other.c.study_uid == _STUDY.c.study_uid, other.c.modality.is_not(None))
+            none = ~exists().where(other.c.study_uid == _STUDY.c.study_uid, other.c.modality.is_not(None))
+            return and_(none, ~has_unknown_modality(_STUDY.c.study_uid, None)) if self._beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
