@@ -59,14 +59,23 @@ def _look_on(engine: Engine, kind: str, table: Table) -> bool:
     while upto < reaches:
         last = min(upto + PORTION, reaches)
         with writing(engine) as connection:
+            if not _is_at(connection, kind, upto, row.next_upto):
+                return True
             _note_unknown(connection, kind, table, upto, last)
             _put(connection, kind, upto=last)
         upto = last
     with writing(engine) as connection:
         _forget_known(connection, kind, table)
-        if upto == row.next_upto and newest > upto:
+        if upto == row.next_upto and newest > upto and _is_at(connection, kind, upto, row.next_upto):
             _put(connection, kind, next_upto=newest, noted_at=_now())
     return bool(newest > upto)
+
+
+def _is_at(connection: Connection, kind: str, upto: int, next_upto: int) -> bool:
+    """Whether nobody else has looked on meanwhile; nobody will until the transaction ends."""
+    query = select(gateway_seen).where(gateway_seen.c.kind == kind).with_for_update()
+    row = connection.execute(query).one()
+    return (row.upto, row.next_upto) == (upto, next_upto)
 
 
 def _note_unknown(connection: Connection, kind: str, table: Table, after: int, upto: int) -> None:

@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, create_engine, text
+from sqlalchemy import Engine
 
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.index import search_plan, seen, unknown_rows
@@ -18,8 +18,7 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.parse import parse_query
-from tests.aws_index.schema import STATEMENTS
-from tests.databases import drop_database, new_database
+from tests.databases import drop_database, new_aws_database
 from tests.properties import matcher
 from tests.properties.aws_store import NO_COLUMN, fill, lambda_archive, mixed_archive
 from tests.properties.matcher import LEVELS, Matcher, RefusedError, clock, fold
@@ -45,8 +44,7 @@ def search_of(mariadb_server: str) -> Iterator[Callable[[str, int], IndexSearch]
 
     def get(kind: str, seed: int) -> IndexSearch:
         if (kind, seed) not in made:
-            name, url = new_database(mariadb_server)
-            _make_tables(url)
+            name, url = new_aws_database(mariadb_server)
             if kind == "mixed":
                 upgrade(url)
             engine = make_engine(url)
@@ -65,14 +63,6 @@ def search_of(mariadb_server: str) -> Iterator[Callable[[str, int], IndexSearch]
     for name, engine, _ in made.values():
         engine.dispose()
         drop_database(mariadb_server, name)
-
-
-def _make_tables(url: str) -> None:
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in STATEMENTS:
-            connection.execute(text(statement))
-    engine.dispose()
 
 
 @st.composite
