@@ -57,6 +57,12 @@ def number_unknown(connection: Connection, query: QidoQuery) -> int:
     return sum(connection.execute(select(*counted)).one())
 
 
+def number_of_unknown_sets(connection: Connection) -> int:
+    """How many image sets only the AWS Lambda has indexed."""
+    counted = [select(func.count()).select_from(part.subquery()).scalar_subquery() for part in _image_sets()]
+    return sum(connection.execute(select(*counted)).one())
+
+
 def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
     """The unknown rows at the level of the search, `number` of them as far as they were counted."""
     level = query.level
