@@ -27,7 +27,7 @@ from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
 
-FEW = 2000
+FEW = 5000
 """Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
 
 _SET, _SERIES, _STUDY, _INSTANCE = aws.imageset, aws.series, aws.study, aws.instance
