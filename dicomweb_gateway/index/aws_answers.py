@@ -27,7 +27,7 @@ _KEYWORDS: dict[Level, tuple[tuple[Table, tuple[str, ...]], ...]] = {
     "series": ((aws.series, SERIES_KEYWORDS),),
     "instance": ((aws.instance, (*INSTANCE_KEYWORDS, "SOPClassUID", "SOPInstanceUID")),),
 }
-_LISTS = frozenset({"ImageType", "WindowCenter", "WindowWidth"})
+LISTS = frozenset({"ImageType", "WindowCenter", "WindowWidth"})
 """Attributes whose column may hold a list as Python writes it (flaw 2)."""
 
 _NOTHING = {"PatientID": aws.NO_PATIENT_ID, "IssuerOfPatientID": aws.DEFAULT_ISSUER}
@@ -61,7 +61,7 @@ def attributes_of(level: Level, row: Any) -> JsonObject:
 
 
 def _value(keyword: str, value: Any) -> Any:
-    if keyword in _LISTS:
+    if keyword in LISTS:
         return stored_values(value)
     read = next((read for kind, read in _READERS.items() if isinstance(value, kind)), None)
     found = value if read is None else read(value)

@@ -8,7 +8,7 @@ never narrower (`equal_loosely`, `begins_loosely`): column and constant alone on
 import re
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, and_, case, cast, func, or_
+from sqlalchemy import BigInteger, ColumnElement, Numeric, and_, case, cast, func, or_
 from sqlalchemy.dialects import mysql
 
 from dicomweb_gateway.index import side_tables as side
@@ -28,6 +28,8 @@ _FOLDED = {"ß": "ss", "ς": "σ"}
 
 _PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "þ": "th", "ı": "i", "ħ": "h"}
 """Letters that hold no diacritic for Unicode but are looked for without it (Q-27)."""
+
+_LITERAL = re.compile(r"[].(){}+$|^/\[-]")
 
 _CHANGED = re.compile("[*?^ σ\U00010000-\U0010ffff]|s+")
 
@@ -50,6 +52,26 @@ def number_of(column: Column) -> Expression:
     """The whole number in a text column, NULL where there is none."""
     text = text_of(column)
     return case((text.regexp_match("^[+-]?[0-9]+$"), cast(text, BigInteger)), else_=None)
+
+
+def decimal_of(column: Column) -> Expression:
+    """The decimal number in a text column, NULL where there is none."""
+    text = text_of(column)
+    written = text.regexp_match("^[+-]?([0-9]+[.]?[0-9]*|[.][0-9]+)([eE][+-]?[0-9]{1,2})?$")
+    return case((written, cast(text, Numeric(65, 30))), else_=None)
+
+
+def member_like_any(column: Column, patterns: tuple[TextPattern, ...]) -> Expression:
+    """One value of a column that may hold a list as Python writes it is like one of `patterns` (flaw 2)."""
+    return any_of(text_of(column).regexp_match(_as_member(one)) for one in patterns)
+
+
+def _as_member(pattern: TextPattern) -> str:
+    """A regular expression for a value alone, between backslashes, or in quotes between commas."""
+    parts = re.split("([*?])", pattern.text) if pattern.wildcard else [pattern.text]
+    signs = {"*": "[^'\"\\\\]*", "?": "[^'\"\\\\]"}
+    value = "".join(signs.get(part, _LITERAL.sub(r"[\g<0>]", part)) for part in parts)
+    return f"(^|['\"\\\\]) *({value}) *(['\"\\\\]|$)"
 
 
 def order_of(number: Expression) -> Expression:

@@ -26,6 +26,7 @@ from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import naive_utc
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.index.side_reader import OrderedSeries
+from dicomweb_gateway.index.unknown_rows import UNKNOWN
 
 KEPT_SETS = 10_000
 """Image sets whose properties are kept."""
@@ -215,14 +216,28 @@ def _may_have_instances(allowed: AllowedStores) -> ColumnElement[bool]:
 
 
 def _unknown(connection: Connection, refs: list[ImageSetRef]) -> list[ImageSetRef]:
-    """Those of `refs` that our side tables do not know; all of them where there are no side tables."""
+    """Those of `refs` that our side tables do not know; all of them where there are no side tables.
+
+    One that they know is among them when the Lambda noted an instance of it that they do not know: then it
+    has a newer version.
+    """
     try:
-        known = side_reader.known_among(connection, refs)
+        known = side_reader.known_among(connection, refs) - _with_unknown_instances(connection, refs)
     except Exception as error:
         if not lacks_table(error):
             raise
         known = set()
     return [ref for ref in refs if (ref.datastore_id, ref.image_set_id) not in known]
+
+
+def _with_unknown_instances(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[str, str]]:
+    query = (
+        select(_SET.c.datastoreid, _SET.c.imagesetid)
+        .join(aws.instance, aws.instance.c.imageset_pkey == _SET.c.imageset_pkey)
+        .where(_SET.c.imagesetid.in_([ref.image_set_id for ref in refs]), UNKNOWN["instance"])
+        .distinct()
+    )
+    return {(row.datastoreid, row.imagesetid) for row in connection.execute(query)} if refs else set()
 
 
 def _record(ref: ImageSetRef, series: SeriesDocument, instance_uid: str) -> InstanceRecord:

@@ -1,6 +1,7 @@
 """Searching the tables that the AWS Lambda fills (healthimaging.md 6): all rows, or what we do not know."""
 
 from collections.abc import Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import (
@@ -20,11 +21,13 @@ from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
-from dicomweb_gateway.index.aws_answers import COLUMNS, attributes_of
+from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
+    decimal_of,
     first_group,
     has_name,
+    member_like_any,
     name_like,
     number_of,
     order_of,
@@ -60,6 +63,9 @@ _HOMES: dict[Level, tuple[Table, ...]] = {
     "series": (_SERIES,),
     "instance": (_INSTANCE,),
 }
+_UNUSABLE = frozenset({"ObservationTime", "WindowCenter", "WindowWidth"})
+"""Attributes whose column is never filled (flaw 4), or holds lists of numbers as text, cut short (flaw 2)."""
+
 _NUMBERS_IN_TEXT = frozenset({"SeriesNumber"})
 _UID_OF = {
     "study": _STUDY.c.studyinstanceuid,
@@ -71,6 +77,8 @@ _UID_OF = {
 def aws_column(attribute: QueryAttribute) -> ColumnElement[Any] | None:
     """The Lambda's column of an attribute, None where it has none."""
     name = attribute.keyword.lower()
+    if attribute.keyword in _UNUSABLE:
+        return None
     return next((home.c[name] for home in _HOMES[attribute.level] if name in home.c), None)
 
 
@@ -90,7 +98,6 @@ class AwsSearch(SearchTables):
     """
 
     name = "aws"
-    holds_attributes = False
 
     def __init__(
         self,
@@ -149,6 +156,17 @@ class AwsSearch(SearchTables):
         attribute = condition.attribute
         return attribute.tag == MODALITIES_IN_STUDY or aws_column(attribute) is not None
 
+    def judged(self, query: QidoQuery) -> QidoQuery | None:
+        """All keys by the Lambda's columns; None when it has none for one of them."""
+        asked = (*query.conditions, *query.stored)
+        if not all(map(self.holds, asked)):
+            return None
+        return replace(query, conditions=asked, stored=()) if query.stored else query
+
+    def attributes(self, row: Any, level: Level) -> JsonObject:
+        """What the columns of the level hold."""
+        return attributes_of(level, row)
+
     def column(self, attribute: QueryAttribute) -> Expression:
         """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49)."""
         if attribute.keyword in _COUNTS:
@@ -157,12 +175,19 @@ class AwsSearch(SearchTables):
         column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
             return number_of(column)
+        if attribute.matching is Matching.DECIMAL:
+            return decimal_of(column)
         is_text = attribute.matching in (Matching.TEXT, Matching.NAME)
         return text_of(column) if is_text else column
 
     def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
         """By the column's own index first, then byte by byte."""
-        return text_like_any(_column_of(attribute), patterns)
+        column = _column_of(attribute)
+        return (
+            member_like_any(column, patterns)
+            if attribute.keyword in LISTS
+            else text_like_any(column, patterns)
+        )
 
     def names(self, condition: NameIn, found: Candidates | None) -> Expression:
         """By the one text that the Lambda keeps of a name."""

@@ -68,7 +68,7 @@ def order_keys(tables: SearchTables, query: QidoQuery) -> list[tuple[Expression,
 
 def _condition(tables: SearchTables, condition: Condition, plan: Plan) -> Expression:
     match condition:
-        case UidIn(attribute, values) | NumberIn(attribute, values):
+        case UidIn(attribute, values) | NumberIn(attribute, values) | DecimalIn(attribute, values):
             return tables.column(attribute).in_(values) if values else false()
         case TextIn(attribute, patterns):
             return tables.texts(attribute, patterns)
@@ -86,7 +86,7 @@ def _condition(tables: SearchTables, condition: Condition, plan: Plan) -> Expres
             return or_(tables.empty(empty.attribute), _condition(tables, other, NO_PLAN))
         case RequestItem():
             return tables.request(condition)
-        case DecimalIn() | ItemIn():
+        case ItemIn():
             raise TypeError("no database judges what stands in attributes alone (matching.py)")
 
 

@@ -29,7 +29,7 @@ GAINS = {
 """What an index on an AWS table is for, by its name."""
 
 SIDE_TABLES_GAIN = (
-    "every search by indexes, exact names and times, versions and frames without asking HealthImaging"
+    "every attribute as a key, exact names and times, versions and frames without asking HealthImaging"
 )
 
 

@@ -20,9 +20,8 @@ from dicomweb_gateway.index.compiler import (
 )
 from dicomweb_gateway.index.search_plan import look_into
 from dicomweb_gateway.index.search_tables import SearchTables
-from dicomweb_gateway.index.stored_search import examine
+from dicomweb_gateway.index.stored_search import Judged, examine
 from dicomweb_gateway.qido.expression import (
-    Condition,
     EmptyOr,
     IsEmpty,
     ItemIn,
@@ -53,11 +52,12 @@ def search(connection: Connection, sources: Sequence[SearchTables], query: QidoQ
 
     Raises InvalidRequest for what none of them can match, PayloadTooLarge where Q-39 asks for it.
     """
-    able = [tables for tables in sources if _is_able(tables, query, sources)]
-    if not able:
+    judged = _judged(sources, query)
+    if not judged:
         raise InvalidRequest(f"{_unheld(query, sources)}: this index does not hold the attribute")
-    if query.stored:
-        return _examined(connection, able[0], query)
+    if any(own.stored for _, own in judged):
+        return _examined(connection, judged, query)
+    able, query = [tables for tables, _ in judged], judged[0][1]
     _refuse_too_many(connection, able, query)
     # One more than the page tells whether there is more, for the price of a row.
     rows = _page(connection, able, query, query.page + 1) if query.page else []
@@ -66,13 +66,22 @@ def search(connection: Connection, sources: Sequence[SearchTables], query: QidoQ
     return _result(query, _answers(connection, able, query, rows), total)
 
 
-def _examined(connection: Connection, tables: SearchTables, query: QidoQuery) -> SearchResult:
-    found = examine(connection, tables, query)
+def _judged(sources: Sequence[SearchTables], query: QidoQuery) -> list[Judged]:
+    """Those that can judge all keys, with the query as they do; what sorts need not be known to all."""
+    if len(sources) == 1 and not all(sources[0].holds(IsEmpty(key.attribute)) for key in query.order):
+        return []
+    both = ((tables, tables.judged(query)) for tables in sources)
+    return [(tables, own) for tables, own in both if own is not None]
+
+
+def _examined(connection: Connection, judged: list[Judged], query: QidoQuery) -> SearchResult:
+    found = examine(connection, judged, query)
     most = query.hard_max_results
     if most is not None and query.limit is None and found.total is not None and found.total > most:
         raise _too_many(most)
-    rows = found.rows[: query.page]
-    return _result(query, tables.answers(connection, query, rows), found.total)
+    sources = [tables for tables, _ in judged]
+    rows = _answers(connection, sources, query, found.matches[: query.page])
+    return _result(query, rows, found.total)
 
 
 def _result(query: QidoQuery, rows: list[JsonObject], total: int | None) -> SearchResult:
@@ -88,20 +97,11 @@ Found = tuple[SearchTables, Row[Any]]
 """A row and where it was found."""
 
 
-def _needed(query: QidoQuery, sources: Sequence[SearchTables]) -> list[Condition]:
-    """What a source must hold: keys always; what is sorted by may be unknown to some, not to all."""
-    sorts = [IsEmpty(key.attribute) for key in query.order] if len(sources) == 1 else []
-    return [*query.conditions, *sorts]
-
-
-def _is_able(tables: SearchTables, query: QidoQuery, sources: Sequence[SearchTables]) -> bool:
-    return (tables.holds_attributes or not query.stored) and all(map(tables.holds, _needed(query, sources)))
-
-
 def _unheld(query: QidoQuery, sources: Sequence[SearchTables]) -> str:
     """The first attribute that no source holds."""
-    asked = [*query.stored, *(one for one in _needed(query, sources) if not sources[0].holds(one))]
-    for condition in asked:
+    sorts = (IsEmpty(key.attribute) for key in query.order)
+    asked = (*query.conditions, *query.stored, *sorts)
+    for condition in (one for one in asked if not sources[0].holds(one)):
         match condition:
             case EmptyOr(empty, _):
                 return empty.attribute.keyword

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, FromClause, Select
 
-from dicomweb_gateway.dicom.json_model import JsonObject
+from dicomweb_gateway.dicom.json_model import JsonElement, JsonObject
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.qido.attributes import Level, QueryAttribute
 from dicomweb_gateway.qido.expression import (
@@ -58,9 +58,6 @@ class SearchTables(ABC):
     name: str
     """Tells the families apart."""
 
-    holds_attributes: bool
-    """Whether rows hold all attributes of their level, as DICOM JSON, for what has no column (Q-3)."""
-
     @abstractmethod
     def source(self, query: QidoQuery) -> FromClause:
         """The tables that conditions and order of the query need, joined."""
@@ -80,6 +77,17 @@ class SearchTables(ABC):
     @abstractmethod
     def holds(self, condition: Condition) -> bool:
         """Whether these tables have what the condition is about."""
+
+    @abstractmethod
+    def judged(self, query: QidoQuery) -> QidoQuery | None:
+        """The query as these tables judge it: conditions by columns, `stored` ones by attributes.
+
+        None when they can judge some of its keys by neither (Q-3).
+        """
+
+    @abstractmethod
+    def attributes(self, row: Any, level: Level) -> Mapping[str, JsonElement]:
+        """The attributes that a row of `columns` holds of a level, for `stored` conditions."""
 
     @abstractmethod
     def column(self, attribute: QueryAttribute) -> Expression:

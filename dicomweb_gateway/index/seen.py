@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, Table, delete, func, insert, literal,
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.engine import index_errors, is_contention, writing
 from dicomweb_gateway.index.image_set_rows import naive_utc
 from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen, gateway_unknown_row
@@ -23,11 +24,17 @@ PORTION = 20_000
 LAG = timedelta(seconds=2)
 """How old the newest row of the time before must be: longer than a key waits for its row."""
 
+MOST_PORTIONS = 50
+"""Portions of one call: a few seconds."""
+
+MOST_NOTED = 5000
+"""Unknown rows that are noted: where most are unknown, searches find some soon enough by themselves."""
+
 _TABLES = {IMAGE_SET: aws.imageset, INSTANCE: aws.instance}
 
 
 def look_on(engine: Engine) -> bool:
-    """Go on to the newest row of the call before; whether rows are left for the next call, LAG later.
+    """Go on to the newest row of the call before; whether another call, LAG later, would come further.
 
     SQLite, which the Lambda cannot write, needs none of it. Where a writer is in the way the rest is left
     for the next call. Raises IndexUnavailable.
@@ -49,42 +56,55 @@ def look_on(engine: Engine) -> bool:
 def _look_on(engine: Engine, kind: str, table: Table) -> bool:
     pkey = table.c[f"{table.name}_pkey"]
     with writing(engine) as connection:
+        _forget_known(connection, kind, table)
         newest = connection.execute(select(func.coalesce(func.max(pkey), 0))).scalar_one()
         row = connection.execute(select(gateway_seen).where(gateway_seen.c.kind == kind)).first()
         if row is None:
             values = {"kind": kind, "upto": 0, "next_upto": newest, "noted_at": _now()}
             connection.execute(insert(gateway_seen), values)
             return bool(newest)
-    upto, reaches = row.upto, row.next_upto if _now() - row.noted_at >= LAG else row.upto
-    while upto < reaches:
-        last = min(upto + PORTION, reaches)
+    upto = row.upto
+    if _now() - row.noted_at >= LAG:
+        for _ in range(MOST_PORTIONS):
+            last = min(upto + PORTION, row.next_upto)
+            if upto >= row.next_upto:
+                break
+            if not _look_through(engine, kind, table, upto, last):
+                return False
+            upto = last
+    if upto >= row.next_upto and newest > upto:
         with writing(engine) as connection:
-            if not _is_at(connection, kind, upto, row.next_upto):
-                return True
-            _note_unknown(connection, kind, table, upto, last)
-            _put(connection, kind, upto=last)
-        upto = last
-    with writing(engine) as connection:
-        _forget_known(connection, kind, table)
-        if upto == row.next_upto and newest > upto and _is_at(connection, kind, upto, row.next_upto):
-            _put(connection, kind, next_upto=newest, noted_at=_now())
+            if _is_at(connection, kind, upto):
+                _put(connection, kind, next_upto=newest, noted_at=_now())
     return bool(newest > upto)
 
 
-def _is_at(connection: Connection, kind: str, upto: int, next_upto: int) -> bool:
+def _is_at(connection: Connection, kind: str, upto: int) -> bool:
     """Whether nobody else has looked on meanwhile; nobody will until the transaction ends."""
-    query = select(gateway_seen).where(gateway_seen.c.kind == kind).with_for_update()
-    row = connection.execute(query).one()
-    return (row.upto, row.next_upto) == (upto, next_upto)
+    query = select(gateway_seen.c.upto).where(gateway_seen.c.kind == kind).with_for_update()
+    return bool(connection.execute(query).scalar_one() == upto)
 
 
-def _note_unknown(connection: Connection, kind: str, table: Table, after: int, upto: int) -> None:
+def _look_through(engine: Engine, kind: str, table: Table, after: int, upto: int) -> bool:
+    """Note the unknown rows among some.
+
+    False, and nothing done, where they become too many to note, or somebody else looks on at the same time.
+    """
     pkey = table.c[f"{table.name}_pkey"]
     within = pkey > after, pkey <= upto
-    # the lock is all that this is read for
-    connection.execute(select(func.count(pkey)).where(*within).with_for_update(read=True))
-    unknown = select(literal(kind), pkey).where(*within, UNKNOWN_OF[kind])
-    connection.execute(insert(gateway_unknown_row).from_select(["kind", "pkey"], unknown))
+    noted = select(func.count()).where(gateway_unknown_row.c.kind == kind)
+    with writing(engine) as connection:
+        if not _is_at(connection, kind, after):
+            return False
+        # the lock is all that this is read for
+        connection.execute(select(func.count(pkey)).where(*within).with_for_update(read=True))
+        unknown = connection.execute(select(func.count(pkey)).where(*within, UNKNOWN_OF[kind])).scalar_one()
+        if unknown and unknown + connection.execute(noted).scalar_one() > MOST_NOTED:
+            return False
+        rows = select(literal(kind), pkey).where(*within, UNKNOWN_OF[kind])
+        connection.execute(insert(gateway_unknown_row).from_select(["kind", "pkey"], rows))
+        _put(connection, kind, upto=upto)
+    return True
 
 
 def _forget_known(connection: Connection, kind: str, table: Table) -> None:
@@ -93,8 +113,9 @@ def _forget_known(connection: Connection, kind: str, table: Table) -> None:
     noted = select(gateway_unknown_row.c.pkey).where(gateway_unknown_row.c.kind == kind)
     still = select(pkey).where(pkey.in_(noted), UNKNOWN_OF[kind])
     known = set(connection.execute(noted).scalars()) - set(connection.execute(still).scalars())
-    for key in sorted(known):
-        connection.execute(delete(gateway_unknown_row).filter_by(kind=kind, pkey=key))
+    for keys in portions(sorted(known)):
+        rows = gateway_unknown_row.c.pkey.in_(keys)
+        connection.execute(delete(gateway_unknown_row).where(gateway_unknown_row.c.kind == kind, rows))
 
 
 def _put(connection: Connection, kind: str, **values: Any) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func, or_, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
@@ -48,7 +49,6 @@ class SideSearch(SearchTables):
     """
 
     name = "side"
-    holds_attributes = True
 
     def __init__(self, stores: AllowedStores = None, beside: bool = False) -> None:
         self._stores = stores
@@ -89,6 +89,15 @@ class SideSearch(SearchTables):
     def holds(self, condition: Condition) -> bool:
         """All that is no matter of the attributes alone."""
         return True
+
+    def judged(self, query: QidoQuery) -> QidoQuery | None:
+        """As it is: what has no column stands in the attributes."""
+        return query
+
+    def attributes(self, row: Any, level: Level) -> JsonObject:
+        """The DICOM JSON of the level."""
+        held: JsonObject = orjson.loads(getattr(row, f"{level}_attributes"))
+        return held
 
     def column(self, attribute: QueryAttribute) -> Expression:
         """The column of the attribute's level; numbers of what is shown are counted where some is not."""

@@ -8,6 +8,7 @@ from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.ledger_tables import gateway_failure, gateway_tombstone
 from dicomweb_gateway.index.mains import totals
+from dicomweb_gateway.index.unknown_rows import number_of_unknown_sets
 
 CONFLICTS_SHOWN = 20
 """Series held by several image sets that are named one by one."""
@@ -17,7 +18,8 @@ def index_status(engine: Engine) -> dict[str, Any]:
     """Numbers of `studies`, `series`, `instances`, `failures`, `tombstones`; `image_sets` by state.
 
     `conflicts` is the number of series that several image sets hold, `conflicting` names the first of them
-    with their image sets (dicomweb.md Q-52 says which wins). Raises IndexUnavailable.
+    with their image sets (dicomweb.md Q-52 says which wins). `only_by_lambda` counts image sets that only the
+    AWS Lambda has indexed. Raises IndexUnavailable.
     """
     sets, links = side.gateway_imageset, side.gateway_imageset_series
     with reading(engine) as connection:
@@ -41,4 +43,5 @@ def index_status(engine: Engine) -> dict[str, Any]:
             kind = " (primary)" if row.is_primary else ""
             conflicting.setdefault(row.series_uid, []).append(f"{row.datastoreid}/{row.imagesetid}{kind}")
         numbers["conflicting"] = conflicting
+        numbers["only_by_lambda"] = number_of_unknown_sets(connection)
     return numbers

@@ -1,15 +1,17 @@
 """Searching by attributes that have no column: rows are looked at in their order (dicomweb.md Q-3)."""
 
-from collections.abc import Iterator, Mapping
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import total_ordering
+from operator import itemgetter
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, select
 
 from dicomweb_gateway.dicom.dictionary import tag_text
 from dicomweb_gateway.errors import PayloadTooLarge
-from dicomweb_gateway.index.compiler import matching, order
+from dicomweb_gateway.index.compiler import matching, order, order_keys
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.qido.attributes import LEVELS, Level
@@ -22,51 +24,82 @@ MOST_EXAMINED = 50_000
 _FIRST_PORTION, _LARGEST_PORTION = 250, 4000
 
 
+Judged = tuple[SearchTables, QidoQuery]
+"""Tables, and the query as they judge it."""
+
+Match = tuple[SearchTables, Any]
+"""A row and the tables that it was found in."""
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """`rows` of the page, at most one more than it holds; `total` matches where all rows were looked at."""
+    """`matches` of the page, at most one more than it holds; `total` of them where all were looked at."""
 
-    rows: list[Any]
+    matches: list[Match]
     total: int | None
 
 
-def examine(connection: Connection, tables: SearchTables, query: QidoQuery) -> Examined:
+def examine(connection: Connection, sources: Sequence[Judged], query: QidoQuery) -> Examined:
     """The page of rows that meet the query's conditions on columns and those on attributes.
 
     Looks no further than the page needs, unless the number of matches is asked for. Raises PayloadTooLarge
     when more than MOST_EXAMINED rows would have to be looked at: an answer that leaves out matches would be
     worse than none.
     """
-    rows: list[Any] = []
+    page: list[Match] = []
     found = 0
-    counts = query.total_count or (query.limit is None and query.hard_max_results is not None)
-    for row in _in_order(connection, tables, query):
-        if not all(meets(condition, _held(query.level, row), query.zone) for condition in query.stored):
-            continue
+    counts = query.total_count or query.limit is None or query.limit > query.max_results
+    in_order = (_matches(connection, *source) for source in sources)
+    for _, tables, row in heapq.merge(*in_order, key=itemgetter(0)):
         found += 1
         if query.offset < found <= query.offset + query.page + 1:
-            rows.append(row)
-        if len(rows) > query.page and not counts and not _is_capped(query):
-            return Examined(rows, None)
-    return Examined(rows, found)
+            page.append((tables, row))
+        if len(page) > query.page and not counts:
+            return Examined(page, None)
+    return Examined(page, found)
 
 
-def _is_capped(query: QidoQuery) -> bool:
-    """Whether the server's own cap cuts the page: then the rest must be counted (Q-34)."""
-    return query.limit is None or query.limit > query.max_results
+@total_ordering
+class _Place:
+    """Where a row stands in an order: None is less than every value, as databases have it."""
+
+    def __init__(self, values: Sequence[Any], descending: Sequence[bool]) -> None:
+        self._keys = [(value is not None, value) for value in values]
+        self._descending = descending
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Place) and self._keys == other._keys
+
+    def __lt__(self, other: "_Place") -> bool:
+        for mine, theirs, descending in zip(self._keys, other._keys, self._descending, strict=True):
+            if mine != theirs:
+                return (mine > theirs) if descending else (mine < theirs)
+        return False
+
+
+def _matches(
+    connection: Connection, tables: SearchTables, query: QidoQuery
+) -> Iterator[tuple[_Place, SearchTables, Any]]:
+    directions = [descending for _, descending in order_keys(tables, query)]
+    for row in _in_order(connection, tables, query):
+        held = _held(tables, query.level, row) if query.stored else {}
+        if all(meets(condition, held, query.zone) for condition in query.stored):
+            place = [getattr(row, f"o{number}") for number in range(len(directions))]
+            yield _Place(place, directions), tables, row
 
 
 def _in_order(connection: Connection, tables: SearchTables, query: QidoQuery) -> Iterator[Any]:
     """All rows that meet the conditions on columns, and have the attributes at all, a portion at a time."""
     keys = matching(tables, query, [tables.key(query.level).label("key")])
-    keys = keys.where(*(one for condition in query.stored for one in _mentioned(tables, query, condition)))
+    keys = keys.where(*(one for condition in query.stored for one in _mentioned(tables, condition)))
     keys = keys.order_by(*order(tables, query))
+    places = [key.label(f"o{number}") for number, (key, _) in enumerate(order_keys(tables, query))]
     offset, portion = 0, _FIRST_PORTION
     while True:
         page = keys.limit(portion).offset(offset).subquery("page")
         source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
-        statement = select(*tables.columns(query)).select_from(source).order_by(*order(tables, query))
-        rows = connection.execute(statement).all()
+        statement = select(*tables.columns(query), *places).select_from(source)
+        rows = connection.execute(statement.order_by(*order(tables, query))).all()
         yield from rows
         if len(rows) < portion:
             return
@@ -78,7 +111,7 @@ def _in_order(connection: Connection, tables: SearchTables, query: QidoQuery) ->
             )
 
 
-def _mentioned(tables: SearchTables, query: QidoQuery, condition: Condition) -> list[Expression]:
+def _mentioned(tables: SearchTables, condition: Condition) -> list[Expression]:
     """That the attribute occurs at all, which the database sees without reading the JSON as such."""
     match condition:
         case IsEmpty() | EmptyOr():
@@ -93,9 +126,9 @@ def _mentioned(tables: SearchTables, query: QidoQuery, condition: Condition) -> 
     return [tables.mentions(attribute.level, f'"{tag_text(attribute.tag)}"')]
 
 
-def _held(level: Level, row: Any) -> Mapping[str, Any]:
+def _held(tables: SearchTables, level: Level, row: Any) -> Mapping[str, Any]:
     """The attributes that a search of the level sees, those of the levels above included."""
     held: dict[str, Any] = {}
     for one in LEVELS[: LEVELS.index(level) + 1]:
-        held |= orjson.loads(getattr(row, f"{one}_attributes"))
+        held |= tables.attributes(row, one)
     return held

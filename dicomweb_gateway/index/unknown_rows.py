@@ -27,7 +27,7 @@ from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
 
-FEW = 2000
+FEW = 5000
 """Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
 
 MOST_BEHIND = 5000
@@ -61,6 +61,12 @@ def number_unknown(connection: Connection, query: QidoQuery) -> int:
     """How much there is for a search that our side tables do not know, not counted beyond FEW."""
     parts = (part.limit(FEW + 1).subquery(f"part{number}") for number, part in enumerate(_candidates(query)))
     counted = [select(func.count()).select_from(part).scalar_subquery() for part in parts]
+    return sum(connection.execute(select(*counted)).one())
+
+
+def number_of_unknown_sets(connection: Connection) -> int:
+    """How many image sets only the AWS Lambda has indexed."""
+    counted = [select(func.count()).select_from(part.subquery()).scalar_subquery() for part in _image_sets()]
     return sum(connection.execute(select(*counted)).one())
 
 

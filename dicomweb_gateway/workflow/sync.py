@@ -28,6 +28,9 @@ METADATA_PER_SECOND = 40
 LOOK_ON_PAUSE = LAG.total_seconds() + 0.1
 """Seconds between two looks at what the AWS Lambda wrote."""
 
+LOOK_ON_SECONDS = 300
+"""Seconds that looking may take at the end of a synchronisation."""
+
 LOOK_ON_EVERY = 30
 """Seconds after which a run that goes on looks again."""
 
@@ -113,9 +116,9 @@ class Synchroniser:
 
     def look_on(self) -> None:
         """Look through all that the AWS Lambda wrote beside us, so that searches need not (6.4)."""
-        if self._index.look_on():
+        until = time.monotonic() + LOOK_ON_SECONDS
+        while self._index.look_on() and time.monotonic() < until:
             time.sleep(LOOK_ON_PAUSE)
-            self._index.look_on()
 
     def prune(self, datastore_id: str, on_progress: Listener = lambda report: None) -> SyncReport:
         """Take out of the index what HealthImaging no longer has, and index nothing.

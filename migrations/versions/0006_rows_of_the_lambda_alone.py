@@ -28,7 +28,8 @@ down_revision = "0005"
 branch_labels = None
 depends_on = None
 
-PORTION = 50_000
+PORTION = 20_000
+MOST_NOTED = 5000
 
 metadata = MetaData()
 Key = BigInteger().with_variant(Integer(), "sqlite")
@@ -87,11 +88,19 @@ def upgrade() -> None:
 
 def _compare(connection: Connection, kind: str) -> None:
     newest = connection.execute(text(f"SELECT COALESCE(MAX({kind}_pkey), 0) FROM {kind}")).scalar_one()  # noqa: S608
-    note = text(
-        f"INSERT INTO gateway_unknown_row (kind, pkey) SELECT '{kind}', t.{kind}_pkey FROM {kind} t "  # noqa: S608
-        f"WHERE t.{kind}_pkey > :after AND t.{kind}_pkey <= :upto AND NOT EXISTS ({KNOWN[kind]})"
+    within = (
+        f"FROM {kind} t WHERE t.{kind}_pkey > :after AND t.{kind}_pkey <= :upto "
+        f"AND NOT EXISTS ({KNOWN[kind]})"
     )
-    for after in range(0, newest, PORTION):
-        connection.execute(note, {"after": after, "upto": min(after + PORTION, newest)})
+    count = text(f"SELECT COUNT(*) {within}")
+    note = text(f"INSERT INTO gateway_unknown_row (kind, pkey) SELECT '{kind}', t.{kind}_pkey {within}")
+    upto = noted = 0
+    while upto < newest:
+        portion = {"after": upto, "upto": min(upto + PORTION, newest)}
+        noted += connection.execute(count, portion).scalar_one()
+        if noted > MOST_NOTED:
+            break
+        connection.execute(note, portion)
+        upto = portion["upto"]
     now = datetime.now(UTC).replace(tzinfo=None)
-    connection.execute(seen.insert(), {"kind": kind, "upto": newest, "next_upto": newest, "noted_at": now})
+    connection.execute(seen.insert(), {"kind": kind, "upto": upto, "next_upto": upto, "noted_at": now})

@@ -7,10 +7,12 @@ from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
 from dicomweb_gateway.index.migrate import is_made_by_aws, upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.qido.parse import parse_query
 from tests.aws_index.conftest import raw, slices
 from tests.index.documents import STORE, document, hex_id, instance
 
@@ -170,6 +172,20 @@ def test_rows_of_both_makers_are_one_index(aws_url, image_sets):
         hex_id("new series"),
     }
     assert IndexReader(engine).study_series("1.2") == ["1.2.1"]
+    engine.dispose()
+
+
+def test_instances_of_a_newer_version_that_only_the_lambda_noted(aws_url, image_sets):
+    """What a search lists can be fetched: the image set is known, the instance that came later is not."""
+    upgrade(aws_url)
+    engine = make_engine(aws_url)
+    old, new = (raw("1.2", "a", slices("1.2.1", *numbers)) for numbers in ((1,), (1, 2)))
+    index_image_set(engine, parse_document(orjson.dumps(old)), version=1)
+    image_sets.put(new)
+    reader = IndexReader(engine, 0, image_sets, 0)
+    assert uids(reader.series_instances("1.2", "1.2.1")) == ["1.2.1.1", "1.2.1.2"]
+    assert reader.instance("1.2", "1.2.1", "1.2.1.2").image_set == ImageSetRef(STORE, hex_id("a"), "4")
+    assert len(IndexSearch(engine)(parse_query("instance", [], study_uid="1.2")).rows) == 2
     engine.dispose()
 
 
