@@ -20,7 +20,7 @@ from sqlalchemy import (
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
+from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
@@ -39,6 +39,7 @@ from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
+from dicomweb_gateway.index.shown import aws_instances_shown, aws_series_shown, aws_studies_shown
 from dicomweb_gateway.index.unknown_rows import UnknownRows
 from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
@@ -203,7 +204,9 @@ class AwsSearch(SearchTables):
             return _STUDY.c.study_pkey.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_pkey == _STUDY.c.study_pkey
-        meets = and_(text_like_any(other.c.modality, condition.patterns), *_series_shown(other, self._stores))
+        meets = and_(
+            text_like_any(other.c.modality, condition.patterns), *aws_series_shown(other, self._stores)
+        )
         if found is None:
             return exists().where(same, meets)
         return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
@@ -218,7 +221,7 @@ class AwsSearch(SearchTables):
             other = _SERIES.alias("any_series")
             same = other.c.study_pkey == _STUDY.c.study_pkey
             present = text_of(other.c.modality).is_not(None)
-            return ~exists().where(same, present, *_series_shown(other, self._stores))
+            return ~exists().where(same, present, *aws_series_shown(other, self._stores))
         if attribute.matching is Matching.NAME:
             return ~has_name(_column_of(attribute))
         column = self.column(attribute)
@@ -253,7 +256,7 @@ class AwsSearch(SearchTables):
             case ModalitiesIn(patterns):
                 meets = text_like_any(_SERIES.c.modality, patterns)
                 begins = all(prefix_of(one.text) for one in patterns)
-                shown = _series_shown(_SERIES, self._stores)
+                shown = aws_series_shown(_SERIES, self._stores)
                 return Driver(select(_SERIES.c.study_pkey).where(meets, *shown), begins)
         return None
 
@@ -311,31 +314,10 @@ class AwsSearch(SearchTables):
         return counted.scalar_subquery() > 0
 
     def _allowed(self, level: Level) -> list[Expression]:
-        if self._stores is None:
-            return []
-        if level == "study":
-            mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
-            of_stores = in_allowed(_SET.c.datastoreid, self._stores)
-            return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
-        shown = _series_shown if level == "series" else _instances_shown
+        shown = {"study": aws_studies_shown, "series": aws_series_shown, "instance": aws_instances_shown}[
+            level
+        ]
         return shown(_OF[level], self._stores)
-
-
-def _series_shown(series: FromClause, stores: AllowedStores) -> list[Expression]:
-    """Which rows of `series`, which is the table or stands for it, are of allowed data stores."""
-    if stores is None:
-        return []
-    one = _SET.alias("of_series")
-    return [exists().where(one.c.series_pkey == series.c.series_pkey, in_allowed(one.c.datastoreid, stores))]
-
-
-def _instances_shown(instances: FromClause, stores: AllowedStores) -> list[Expression]:
-    """Likewise of instances."""
-    if stores is None:
-        return []
-    one = _SET.alias("of_instance")
-    same = one.c.imageset_pkey == instances.c.imageset_pkey
-    return [exists().where(same, in_allowed(one.c.datastoreid, stores))]
 
 
 def _with_patient(joined: FromClause) -> FromClause:
@@ -374,20 +356,20 @@ def _found(query: QidoQuery, row: Any) -> Found:
 def _series_of_study(stores: AllowedStores) -> Any:
     other = _SERIES.alias("counted")
     query = select(func.count()).select_from(other).where(other.c.study_pkey == _STUDY.c.study_pkey)
-    return query.where(*_series_shown(other, stores)).scalar_subquery()
+    return query.where(*aws_series_shown(other, stores)).scalar_subquery()
 
 
 def _instances_of_study(stores: AllowedStores) -> Any:
     series, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
     query = select(func.count()).select_from(series.join(one, one.c.series_pkey == series.c.series_pkey))
     mine = series.c.study_pkey == _STUDY.c.study_pkey
-    return query.where(mine, *_instances_shown(one, stores)).scalar_subquery()
+    return query.where(mine, *aws_instances_shown(one, stores)).scalar_subquery()
 
 
 def _instances_of_series(stores: AllowedStores) -> Any:
     one = _INSTANCE.alias("counted_instance")
     query = select(func.count()).select_from(one).where(one.c.series_pkey == _SERIES.c.series_pkey)
-    return query.where(*_instances_shown(one, stores)).scalar_subquery()
+    return query.where(*aws_instances_shown(one, stores)).scalar_subquery()
 
 
 _COUNTS = {
@@ -404,7 +386,7 @@ def _modalities(
     for uids in portions(study_uids):
         query = select(_STUDY.c.studyinstanceuid, _SERIES.c.modality).distinct()
         query = query.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        query = query.where(*_series_shown(_SERIES, stores))
+        query = query.where(*aws_series_shown(_SERIES, stores))
         for uid, modality in connection.execute(query.where(_STUDY.c.studyinstanceuid.in_(uids))):
             if stored_text(modality) is not None:
                 found.setdefault(uid, set()).add(str(stored_text(modality)))
@@ -415,8 +397,10 @@ def _counted(
     connection: Connection, uid: Any, uids: Collection[str], stores: AllowedStores
 ) -> dict[str, tuple[int, int]]:
     """How many series and instances there are below each of `uids`."""
-    of_study = and_(_SERIES.c.study_pkey == _STUDY.c.study_pkey, *_series_shown(_SERIES, stores))
-    of_series = and_(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, *_instances_shown(_INSTANCE, stores))
+    of_study = and_(_SERIES.c.study_pkey == _STUDY.c.study_pkey, *aws_series_shown(_SERIES, stores))
+    of_series = and_(
+        _INSTANCE.c.series_pkey == _SERIES.c.series_pkey, *aws_instances_shown(_INSTANCE, stores)
+    )
     tables = _STUDY.outerjoin(_SERIES, of_study).outerjoin(_INSTANCE, of_series)
     numbers = func.count(_SERIES.c.series_pkey.distinct()), func.count(_INSTANCE.c.instance_pkey)
     found: dict[str, tuple[int, int]] = {}

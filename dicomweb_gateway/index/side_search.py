@@ -8,9 +8,10 @@ from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
+from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.patterns import Expression, any_of, like_any, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
+from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
 from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows
 from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
 from dicomweb_gateway.qido.answers import answer
@@ -32,7 +33,6 @@ from dicomweb_gateway.qido.expression import (
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
 _NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.gateway_request
-_SET, _LINK = side.gateway_imageset, side.gateway_imageset_series
 _COUNTS = frozenset(
     {"NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"}
 )
@@ -132,14 +132,14 @@ class SideSearch(SearchTables):
         known = self._known_modalities(condition, found)
         if not self._beside:
             return known
-        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns))
+        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns, self._stores))
 
     def _known_modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         if found is not None and found.keys is not None:
             return _STUDY.c.study_uid.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_uid == _STUDY.c.study_uid
-        meets = and_(like_any(other.c.modality, condition.patterns), *self._shown(other))
+        meets = and_(like_any(other.c.modality, condition.patterns), *series_shown(other, self._stores))
         if found is None:
             return exists().where(same, meets)
         return _some(select(func.count()).select_from(other).where(same, meets))
@@ -165,8 +165,9 @@ class SideSearch(SearchTables):
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
             same = other.c.study_uid == _STUDY.c.study_uid
-            none = ~exists().where(same, other.c.modality.is_not(None), *self._shown(other))
-            return and_(none, ~has_unknown_modality(_STUDY.c.study_uid, None)) if self._beside else none
+            none = ~exists().where(same, other.c.modality.is_not(None), *series_shown(other, self._stores))
+            unknown = has_unknown_modality(_STUDY.c.study_uid, None, self._stores)
+            return and_(none, ~unknown) if self._beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
@@ -206,7 +207,7 @@ class SideSearch(SearchTables):
                 return Driver(_words_like(attribute, word), bool(prefix_of(word.pattern.text)))
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
-                query = select(_SERIES.c.study_uid).where(same, *self._shown(_SERIES))
+                query = select(_SERIES.c.study_uid).where(same, *series_shown(_SERIES, self._stores))
                 return Driver(query, all(prefix_of(p.text) for p in patterns))
         return None
 
@@ -221,31 +222,16 @@ class SideSearch(SearchTables):
         if self._stores is not None:
             count_visible(connection, self._joined("series"), self._allowed("series"), self._stores, found)
         if self._beside and (query.shows_study or query.shows_series):
-            add_unknown(unknown_below(connection, uids), found)
+            add_unknown(unknown_below(connection, uids, self._stores), found)
         return [answer(query, one) for one in found]
 
     def _allowed(self, level: Level) -> list[Expression]:
-        if self._stores is None:
-            return []
-        of_stores = in_allowed(_SET.c.datastoreid, self._stores)
-        if level == "instance":
-            return [exists().where(_SET.c.imageset_key == _INSTANCE.c.imageset_key, of_stores)]
-        if level == "series":
-            return self._shown(_SERIES)
-        of_study = and_(_SET.c.study_uid == _STUDY.c.study_uid, _SET.c.study_key == _STUDY.c.study_key)
-        return [exists().where(of_study, of_stores)]
-
-    def _shown(self, series: FromClause) -> list[Expression]:
-        """Which rows of `series`, which is the table or stands for it, are of allowed data stores."""
-        if self._stores is None:
-            return []
-        of_study = and_(_SET.c.study_uid == series.c.study_uid, _SET.c.study_key == series.c.study_key)
-        same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == series.c.series_uid)
-        return [exists().where(of_study, same, in_allowed(_SET.c.datastoreid, self._stores))]
+        shown = {"study": studies_shown, "series": series_shown, "instance": instances_shown}[level]
+        return shown(_OF[level], self._stores)
 
     def _number_shown(self, attribute: QueryAttribute) -> Expression:
         """How many series or instances of a study, or instances of a series, are of allowed data stores."""
-        other, one, own = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance"), _SET.alias("of_one")
+        other, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
         if attribute.level == "study":
             mine = other.c.study_uid == _STUDY.c.study_uid
         else:
@@ -253,14 +239,9 @@ class SideSearch(SearchTables):
         if attribute.keyword == "NumberOfStudyRelatedSeries":
             query = select(func.count(other.c.series_uid.distinct()))
         else:
-            of_stores = in_allowed(own.c.datastoreid, self._stores)
-            query = (
-                select(func.count())
-                .select_from(other)
-                .join(one, one.c.series_key == other.c.series_key)
-                .join(own, and_(own.c.imageset_key == one.c.imageset_key, of_stores))
-            )
-        return query.where(mine, *self._shown(other)).scalar_subquery()
+            query = select(func.count()).select_from(other).join(one, one.c.series_key == other.c.series_key)
+            query = query.where(*instances_shown(one, self._stores))
+        return query.where(mine, *series_shown(other, self._stores)).scalar_subquery()
 
 
 def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:

@@ -6,11 +6,13 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select, union
 
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_columns import text_like_any, text_of
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression
-from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown_series
+from dicomweb_gateway.index.shown import aws_instances_shown, aws_series_shown
+from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown, unknown_series
 from dicomweb_gateway.qido.expression import TextPattern
 
 _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
@@ -25,14 +27,20 @@ class Below:
     modalities: set[str] = field(default_factory=set)
 
 
-def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[str, Below]:
-    """By the UIDs of the studies, and of their known series, that have something unknown below them."""
+def unknown_below(
+    connection: Connection, study_uids: Collection[str], stores: AllowedStores
+) -> dict[str, Below]:
+    """By the UIDs of the studies, and of their known series, that have something unknown below them.
+
+    Only what lies in the data stores `stores` counts.
+    """
     instances = (
         select(func.count())
         .where(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, UNKNOWN["instance"])
+        .where(*aws_instances_shown(_INSTANCE, stores))
         .scalar_subquery()
     )
-    series = union(unknown_series(), grown_series())
+    series = union(unknown_series(stores), grown_series())
     found: dict[str, Below] = {}
     for uids in portions(study_uids):
         query = (
@@ -40,11 +48,12 @@ def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[s
                 _STUDY.c.studyinstanceuid,
                 _SERIES.c.seriesinstanceuid,
                 _SERIES.c.modality,
-                UNKNOWN["series"].label("is_new"),
+                unknown("series", stores).label("is_new"),
                 instances.label("instances"),
             )
             .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
             .where(_STUDY.c.studyinstanceuid.in_(uids), _SERIES.c.series_pkey.in_(series))
+            .where(*aws_series_shown(_SERIES, stores))
         )
         for study_uid, series_uid, modality, is_new, number in connection.execute(query):
             for uid in (study_uid, series_uid):
@@ -56,13 +65,15 @@ def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[s
     return found
 
 
-def has_unknown_modality(study_uid: Expression, patterns: tuple[TextPattern, ...] | None) -> Expression:
+def has_unknown_modality(
+    study_uid: Expression, patterns: tuple[TextPattern, ...] | None, stores: AllowedStores
+) -> Expression:
     """The study has an unknown series with one of the modalities; None: with any modality at all."""
     modality = _SERIES.c.modality
     meets = text_of(modality).is_not(None) if patterns is None else text_like_any(modality, patterns)
     found = (
         select(_STUDY.c.studyinstanceuid)
         .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        .where(_SERIES.c.series_pkey.in_(unknown_series()), UNKNOWN["series"], meets)
+        .where(_SERIES.c.series_pkey.in_(unknown_series(stores)), unknown("series", stores), meets)
     )
     return study_uid.in_(found)

@@ -22,8 +22,10 @@ from sqlalchemy import (
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen, gateway_unknown_row
+from dicomweb_gateway.index.shown import series_shown, studies_shown
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
 
@@ -70,17 +72,21 @@ def number_of_unknown_sets(connection: Connection) -> int:
     return sum(connection.execute(select(*counted)).one())
 
 
-def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
-    """The unknown rows at the level of the search, `number` of them as far as they were counted."""
+def unknown_rows(query: QidoQuery, number: int, stores: AllowedStores = None) -> UnknownRows:
+    """The unknown rows at the level of the search, `number` of them as far as they were counted.
+
+    Our tables know a study or series, and show it, by image sets of the data stores `stores`.
+    """
     level = query.level
     if number > FEW or _is_bounded(query):
-        return UnknownRows(UNKNOWN[level], None)
-    return UnknownRows(UNKNOWN[level], _keys(level).subquery("few"))
+        return UnknownRows(unknown(level, stores), None)
+    return UnknownRows(unknown(level, stores), _keys(level).subquery("few"))
 
 
-def unknown_series() -> Select[Any]:
-    """Keys of series with an unknown image set."""
-    found = union_all(*_image_sets()).subquery("unknown_sets")
+def unknown_series(stores: AllowedStores = None) -> Select[Any]:
+    """Keys of series with an unknown image set of the data stores `stores`."""
+    allowed = [] if stores is None else [in_allowed(_SET.c.datastoreid, stores)]
+    found = union_all(*(part.where(*allowed) for part in _image_sets())).subquery("unknown_sets")
     return select(_SERIES.c.series_pkey).join(found, found.c.series_pkey == _SERIES.c.series_pkey)
 
 
@@ -188,6 +194,20 @@ UNKNOWN: dict[Level, Expression] = {
     "instance": _not_in(side.gateway_instance, "instance_uid", _INSTANCE.c.sopinstanceuid),
 }
 """What makes a row of a level unknown."""
+
+
+def unknown(level: Level, stores: AllowedStores) -> Expression:
+    """The same where our tables may show only what lies in `stores`, and other rows of a UID go for it."""
+    if stores is None or level == "instance":
+        return UNKNOWN[level]
+    if level == "study":
+        study = side.gateway_study.alias("known_study")
+        same = study.c.study_uid == _STUDY.c.studyinstanceuid
+        return ~exists().where(same, *studies_shown(study, stores))
+    series = side.gateway_series.alias("known_series")
+    same = series.c.series_uid == _SERIES.c.seriesinstanceuid
+    return ~exists().where(same, *series_shown(series, stores))
+
 
 _KNOWN_SET = and_(
     side.gateway_imageset.c.datastoreid == _SET.c.datastoreid,

@@ -4,7 +4,6 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -24,13 +23,13 @@ from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.encoders import box_jp2, encode_htj2k
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
-from tests.index.searching import search
 
 STORE = "d" * 32
 STUDY, OTHER = "1.2.10", "1.2.20"
@@ -263,7 +262,7 @@ def build(folder: Path, allowed: frozenset[str] | None = None, **settings: Any) 
     archive: Any = Archive(index, DocumentCache(image_sets, folder / "documents"), frames)  # type: ignore[arg-type]
     health = [HealthReport()]
     services = Services(
-        WebConfig(**{**config, **settings}), archive, partial(search, engine), lambda: health[-1]
+        WebConfig(**{**config, **settings}), archive, IndexSearch(engine, stores=allowed), lambda: health[-1]
     )
     return House(create_app(services), services, engine, image_sets, frames, health)
 

@@ -59,3 +59,12 @@ def test_another_data_store_is_a_404_on_healthimagings_own_address(locked, allow
     assert tlm(allowed, method).status_code == 200
     assert tlm(locked, method).status_code == 404
     assert locked.frames.asked == []
+
+
+@pytest.mark.parametrize("path", ["studies", "series", "instances", f"studies/{STUDY}/series"])
+def test_searches_show_nothing_of_another_data_store(locked, allowed, path):
+    shown = allowed.app.test_client().get(f"/aetitle/{path}")
+    assert shown.status_code == 200
+    assert shown.get_json()
+    hidden = locked.app.test_client().get(f"/aetitle/{path}")
+    assert (hidden.status_code, hidden.get_json()) == (200, [])
