@@ -276,3 +276,13 @@ def test_names_are_found_by_their_sound_where_the_server_says_so(tmp_path, get):
     assert count("PatientName=mueler&fuzzymatching=true") == 2
     assert count("PatientName=mueler") == 0
     assert get("/aetitle/studies?PatientName=mueler&fuzzymatching=true").get_json() == []
+
+
+def test_keys_without_a_column(get):
+    """Q-3: matched over what is stored, and refused where that says nothing."""
+    kernel = get("/aetitle/instances?HighBit=15&limit=1").get_json()
+    assert [row["00280010"]["Value"] for row in kernel] == [[96]]
+    assert get("/aetitle/instances?HighBit=99").get_json() == []
+    refused = get("/aetitle/studies?HighBit=15")
+    assert refused.status_code == 400
+    assert "HighBit" in refused.get_json()["message"]
