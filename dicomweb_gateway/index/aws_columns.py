@@ -32,6 +32,9 @@ _PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "�
 _LITERAL = re.compile(r"[].(){}+$|^/\[-]")
 
 _CHANGED = re.compile("[*?^ σ\U00010000-\U0010ffff]|s+")
+_RUNS = re.compile(r"\*+")
+_ALIKE = re.compile("[^\U00010000-\U0010ffff]+")
+"""All but the letters that the loose collation holds for one and the same."""
 
 _NOTHING = {
     "patientid": aws.NO_PATIENT_ID,
@@ -116,8 +119,14 @@ def words_like(column: Column, words: tuple[NameWord, ...]) -> Expression:
     Nothing is found by sound here.
     """
     spaced = func.regexp_replace(_lower(text_of(column), {**_FOLDED, **_PLAIN}), "[[:space:]^=,-]+", " ")
-    text = func.concat(" ", spaced).collate(_LOOSE)
-    return and_(*(matches(text, f"* {word.pattern.text}") for word in words))
+    text = func.concat(" ", spaced)
+    return and_(*(_has_word(text, word.pattern.text) for word in words))
+
+
+def _has_word(text: Expression, pattern: str) -> Expression:
+    loosely = matches(text.collate(_LOOSE), f"* {pattern}")
+    exactly = _ALIKE.sub("*", pattern)
+    return loosely if exactly == "*" else and_(loosely, matches(text.collate(_BINARY), f"*{exactly}"))
 
 
 def has_name(column: Column) -> Expression:
@@ -162,7 +171,8 @@ def _loose(pattern: str) -> str:
 
     That is spaces around components, and letters that may stand for another one or for half of one.
     """
-    return re.sub("%+", "%", _CHANGED.sub("%", escaped(pattern)) + "%")
+    wild = _RUNS.sub("*", f"{_CHANGED.sub('*', pattern)}*")
+    return escaped(wild).replace("*", "%")
 
 
 def _group(column: Column, number: int) -> Expression:

@@ -122,7 +122,8 @@ def _bounded(query: QidoQuery) -> Select[Any]:
     statement = select(_INSTANCE.c.instance_pkey).select_from(tables).where(UNKNOWN["instance"])
     if query.study_uid is not None:
         statement = statement.where(_STUDY.c.studyinstanceuid == query.study_uid)
-    if query.series_uid is not None:
+    if query.series_uid is not None and not query.conditions:
+        # keys may be about the study, where more is unknown than in the series
         statement = statement.where(_SERIES.c.seriesinstanceuid == query.series_uid)
     for one in _uids(query):
         statement = statement.where(_SERIES.c.study_pkey.in_(_studies_of(one)))
