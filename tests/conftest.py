@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.databases import PrivateMariaDb, drop_database, need_mariadb, new_database
+from tests.databases import PrivateMariaDb, drop_database, need_mariadb, new_aws_database, new_database
 
 ROOT = Path(__file__).parents[1]
 
@@ -45,6 +45,14 @@ def mariadb_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     server.start()
     yield server.url
     server.stop()
+
+
+@pytest.fixture
+def aws_url(mariadb_server: str) -> Iterator[str]:
+    """The administrator's URL of a new database with the schema `ahiindex`."""
+    name, url = new_aws_database(mariadb_server)
+    yield url
+    drop_database(mariadb_server, name)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "mariadb"])

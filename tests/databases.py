@@ -19,6 +19,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.exc import OperationalError
 
+from tests.aws_index.schema import STATEMENTS
+
 STARTS_WITHIN = 60
 """Seconds that the server may take to answer; a loaded machine takes a few."""
 
@@ -142,6 +144,17 @@ def new_database(server: str) -> tuple[str, str]:
     name = f"test_{uuid4().hex}"
     on_server(server, f"CREATE DATABASE {name} CHARACTER SET utf8mb4 COLLATE utf8mb4_general_ci")
     return name, f"{server}/{name}?charset=utf8mb4"
+
+
+def new_aws_database(server: str) -> tuple[str, str]:
+    """The same with the empty schema `ahiindex`, as the AWS project makes it."""
+    name, url = new_database(server)
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in STATEMENTS:
+            connection.execute(text(statement))
+    engine.dispose()
+    return name, url
 
 
 def drop_database(server: str, name: str) -> None:

@@ -170,7 +170,7 @@ class AwsSearch(SearchTables):
     def column(self, attribute: QueryAttribute) -> Expression:
         """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49)."""
         if attribute.keyword in _COUNTS:
-            counted: Expression = _COUNTS[attribute.keyword]()
+            counted: Expression = _COUNTS[attribute.keyword](self._stores)
             return counted
         column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
@@ -203,7 +203,7 @@ class AwsSearch(SearchTables):
             return _STUDY.c.study_pkey.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_pkey == _STUDY.c.study_pkey
-        meets = text_like_any(other.c.modality, condition.patterns)
+        meets = and_(text_like_any(other.c.modality, condition.patterns), *_series_shown(other, self._stores))
         if found is None:
             return exists().where(same, meets)
         return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
@@ -217,7 +217,8 @@ class AwsSearch(SearchTables):
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
             same = other.c.study_pkey == _STUDY.c.study_pkey
-            return ~exists().where(same, text_of(other.c.modality).is_not(None))
+            present = text_of(other.c.modality).is_not(None)
+            return ~exists().where(same, present, *_series_shown(other, self._stores))
         if attribute.matching is Matching.NAME:
             return ~has_name(_column_of(attribute))
         column = self.column(attribute)
@@ -252,7 +253,8 @@ class AwsSearch(SearchTables):
             case ModalitiesIn(patterns):
                 meets = text_like_any(_SERIES.c.modality, patterns)
                 begins = all(prefix_of(one.text) for one in patterns)
-                return Driver(select(_SERIES.c.study_pkey).where(meets), begins)
+                shown = _series_shown(_SERIES, self._stores)
+                return Driver(select(_SERIES.c.study_pkey).where(meets, *shown), begins)
         return None
 
     def columns(self, query: QidoQuery) -> list[Any]:
@@ -268,9 +270,9 @@ class AwsSearch(SearchTables):
         """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49)."""
         studies = {row.study_uid for row in rows} if query.shows_study else set()
         series = {row.series_uid for row in rows} if query.shows_series else set()
-        modalities = _modalities(connection, studies)
-        numbers = _counted(connection, _STUDY.c.studyinstanceuid, studies)
-        in_series = _counted(connection, _SERIES.c.seriesinstanceuid, series)
+        modalities = _modalities(connection, studies, self._stores)
+        numbers = _counted(connection, _STUDY.c.studyinstanceuid, studies, self._stores)
+        in_series = _counted(connection, _SERIES.c.seriesinstanceuid, series, self._stores)
         answers = []
         for row in rows:
             found = _found(query, row)
@@ -311,13 +313,29 @@ class AwsSearch(SearchTables):
     def _allowed(self, level: Level) -> list[Expression]:
         if self._stores is None:
             return []
-        of_stores = in_allowed(_SET.c.datastoreid, self._stores)
         if level == "study":
             mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
+            of_stores = in_allowed(_SET.c.datastoreid, self._stores)
             return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
-        if level == "series":
-            return [exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
-        return [exists().where(_SET.c.imageset_pkey == _INSTANCE.c.imageset_pkey, of_stores)]
+        shown = _series_shown if level == "series" else _instances_shown
+        return shown(_OF[level], self._stores)
+
+
+def _series_shown(series: FromClause, stores: AllowedStores) -> list[Expression]:
+    """Which rows of `series`, which is the table or stands for it, are of allowed data stores."""
+    if stores is None:
+        return []
+    one = _SET.alias("of_series")
+    return [exists().where(one.c.series_pkey == series.c.series_pkey, in_allowed(one.c.datastoreid, stores))]
+
+
+def _instances_shown(instances: FromClause, stores: AllowedStores) -> list[Expression]:
+    """Likewise of instances."""
+    if stores is None:
+        return []
+    one = _SET.alias("of_instance")
+    same = one.c.imageset_pkey == instances.c.imageset_pkey
+    return [exists().where(same, in_allowed(one.c.datastoreid, stores))]
 
 
 def _with_patient(joined: FromClause) -> FromClause:
@@ -353,46 +371,53 @@ def _found(query: QidoQuery, row: Any) -> Found:
     return found
 
 
-def _series_number(study: Any) -> Any:
+def _series_of_study(stores: AllowedStores) -> Any:
     other = _SERIES.alias("counted")
-    return select(func.count()).select_from(other).where(other.c.study_pkey == study).scalar_subquery()
+    query = select(func.count()).select_from(other).where(other.c.study_pkey == _STUDY.c.study_pkey)
+    return query.where(*_series_shown(other, stores)).scalar_subquery()
 
 
-def _instances_of_study() -> Any:
+def _instances_of_study(stores: AllowedStores) -> Any:
     series, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
     query = select(func.count()).select_from(series.join(one, one.c.series_pkey == series.c.series_pkey))
-    return query.where(series.c.study_pkey == _STUDY.c.study_pkey).scalar_subquery()
+    mine = series.c.study_pkey == _STUDY.c.study_pkey
+    return query.where(mine, *_instances_shown(one, stores)).scalar_subquery()
 
 
-def _instances_of_series() -> Any:
+def _instances_of_series(stores: AllowedStores) -> Any:
     one = _INSTANCE.alias("counted_instance")
     query = select(func.count()).select_from(one).where(one.c.series_pkey == _SERIES.c.series_pkey)
-    return query.scalar_subquery()
+    return query.where(*_instances_shown(one, stores)).scalar_subquery()
 
 
 _COUNTS = {
-    "NumberOfStudyRelatedSeries": lambda: _series_number(_STUDY.c.study_pkey),
+    "NumberOfStudyRelatedSeries": _series_of_study,
     "NumberOfStudyRelatedInstances": _instances_of_study,
     "NumberOfSeriesRelatedInstances": _instances_of_series,
 }
 
 
-def _modalities(connection: Connection, study_uids: Collection[str]) -> dict[str, set[str]]:
+def _modalities(
+    connection: Connection, study_uids: Collection[str], stores: AllowedStores
+) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for uids in portions(study_uids):
         query = select(_STUDY.c.studyinstanceuid, _SERIES.c.modality).distinct()
         query = query.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
+        query = query.where(*_series_shown(_SERIES, stores))
         for uid, modality in connection.execute(query.where(_STUDY.c.studyinstanceuid.in_(uids))):
             if stored_text(modality) is not None:
                 found.setdefault(uid, set()).add(str(stored_text(modality)))
     return found
 
 
-def _counted(connection: Connection, uid: Any, uids: Collection[str]) -> dict[str, tuple[int, int]]:
+def _counted(
+    connection: Connection, uid: Any, uids: Collection[str], stores: AllowedStores
+) -> dict[str, tuple[int, int]]:
     """How many series and instances there are below each of `uids`."""
-    tables = _STUDY.outerjoin(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey).outerjoin(
-        _INSTANCE, _INSTANCE.c.series_pkey == _SERIES.c.series_pkey
-    )
+    of_study = and_(_SERIES.c.study_pkey == _STUDY.c.study_pkey, *_series_shown(_SERIES, stores))
+    of_series = and_(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, *_instances_shown(_INSTANCE, stores))
+    tables = _STUDY.outerjoin(_SERIES, of_study).outerjoin(_INSTANCE, of_series)
     numbers = func.count(_SERIES.c.series_pkey.distinct()), func.count(_INSTANCE.c.instance_pkey)
     found: dict[str, tuple[int, int]] = {}
     for some in portions(uids):

@@ -7,7 +7,7 @@ with the first unless the later image set is primary.
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, exists, insert, select, update
+from sqlalchemy import Connection, Select, Table, delete, exists, func, insert, select, update
 
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.values import text
@@ -181,11 +181,15 @@ def forget_unknown(connection: Connection, datastore_id: str, image_set_id: str)
     )
     found = connection.execute(query).first()
     forget_image_set(connection, datastore_id, image_set_id)
-    if found is None or not _drop_series(connection, found.series_pkey):
+    if found is None:
         return
+    _drop_series(connection, found.series_pkey)
     others = exists().where(series.c.study_pkey == found.study_pkey)
-    connection.execute(delete(study).where(study.c.study_pkey == found.study_pkey, ~others))
-    _drop_patient(connection, found.patient_pkey)
+    gone = connection.execute(delete(study).where(study.c.study_pkey == found.study_pkey, ~others))
+    if gone.rowcount:
+        _drop_patient(connection, found.patient_pkey)
+    else:
+        _count_again(connection, found.study_pkey)
 
 
 def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> None:
@@ -204,17 +208,19 @@ def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> N
             series.c.series_pkey, series.c.seriesinstanceuid, series.c.numberofseriesrelatedinstances
         ).where(series.c.study_pkey == known.study_pkey)
     ).all()
-    others = 0
+    others = []
     for key, uid, number in rows:
         if uid not in numbers:
-            others += not _drop_series(connection, key)
+            others += [] if _drop_series(connection, key) else [key]
         elif number != numbers[uid]:
             values = {"numberofseriesrelatedinstances": numbers[uid]}
             connection.execute(update(series).where(series.c.series_pkey == key).values(values))
     if numbers:
+        beside = select(func.count()).where(_INSTANCE.c.series_pkey.in_(others))
         values = {
-            "numberofstudyrelatedseries": len(numbers) + others,
-            "numberofstudyrelatedinstances": sum(numbers.values()),
+            "numberofstudyrelatedseries": len(numbers) + len(others),
+            "numberofstudyrelatedinstances": sum(numbers.values())
+            + (connection.execute(beside).scalar_one() if others else 0),
         }
         connection.execute(update(study).where(study.c.study_pkey == known.study_pkey).values(values))
         return
@@ -222,6 +228,21 @@ def settle(connection: Connection, study_uid: str, numbers: dict[str, int]) -> N
         return
     connection.execute(delete(study).where(study.c.study_pkey == known.study_pkey))
     _drop_patient(connection, known.patient_pkey)
+
+
+def _count_again(connection: Connection, study_pkey: int) -> None:
+    """Write the counts of a study and its series by what the AWS tables hold, as the AWS Lambda does."""
+    study, series = aws.study, aws.series
+    of_series = select(func.count()).where(_INSTANCE.c.series_pkey == series.c.series_pkey)
+    number = {"numberofseriesrelatedinstances": of_series.correlate(series).scalar_subquery()}
+    connection.execute(update(series).where(series.c.study_pkey == study_pkey).values(number))
+    below = series.c.study_pkey == study_pkey
+    instances = select(func.count()).where(_INSTANCE.c.series_pkey == series.c.series_pkey, below)
+    values = {
+        "numberofstudyrelatedseries": select(func.count()).where(below).scalar_subquery(),
+        "numberofstudyrelatedinstances": instances.scalar_subquery(),
+    }
+    connection.execute(update(study).where(study.c.study_pkey == study_pkey).values(values))
 
 
 def _drop_series(connection: Connection, series_pkey: int) -> bool:

@@ -49,8 +49,7 @@ class IndexSearch:
         number = number_unknown(connection, query)
         if not number:
             return [SideSearch(stores)]
-        beside = query.level != "instance"
-        return [SideSearch(stores, beside), self._aws(connection, unknown_rows(query, number), stores)]
+        return [SideSearch(stores, beside=True), self._aws(connection, unknown_rows(query, number), stores)]
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""

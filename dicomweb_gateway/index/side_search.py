@@ -33,6 +33,9 @@ from dicomweb_gateway.qido.expression import (
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
 _NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.gateway_request
 _SET, _LINK = side.gateway_imageset, side.gateway_imageset_series
+_COUNTS = frozenset(
+    {"NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"}
+)
 _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
 
 
@@ -97,7 +100,9 @@ class SideSearch(SearchTables):
         return held
 
     def column(self, attribute: QueryAttribute) -> Expression:
-        """The column of the attribute's level."""
+        """The column of the attribute's level; numbers of what is shown are counted where some is not."""
+        if self._stores is not None and attribute.keyword in _COUNTS:
+            return self._number_shown(attribute)
         return _OF[attribute.level].c[attribute.own_column]
 
     def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
@@ -134,7 +139,7 @@ class SideSearch(SearchTables):
             return _STUDY.c.study_uid.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_uid == _STUDY.c.study_uid
-        meets = like_any(other.c.modality, condition.patterns)
+        meets = and_(like_any(other.c.modality, condition.patterns), *self._shown(other))
         if found is None:
             return exists().where(same, meets)
         return _some(select(func.count()).select_from(other).where(same, meets))
@@ -159,7 +164,9 @@ class SideSearch(SearchTables):
             )
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
-            return ~exists().where(other.c.study_uid == _STUDY.c.study_uid, other.c.modality.is_not(None))
+            same = other.c.study_uid == _STUDY.c.study_uid
+            none = ~exists().where(same, other.c.modality.is_not(None), *self._shown(other))
+            return and_(none, ~has_unknown_modality(_STUDY.c.study_uid, None)) if self._beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
@@ -199,9 +206,8 @@ class SideSearch(SearchTables):
                 return Driver(_words_like(attribute, word), bool(prefix_of(word.pattern.text)))
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
-                return Driver(
-                    select(_SERIES.c.study_uid).where(same), all(prefix_of(p.text) for p in patterns)
-                )
+                query = select(_SERIES.c.study_uid).where(same, *self._shown(_SERIES))
+                return Driver(query, all(prefix_of(p.text) for p in patterns))
         return None
 
     def columns(self, query: QidoQuery) -> list[Any]:
@@ -224,11 +230,37 @@ class SideSearch(SearchTables):
         of_stores = in_allowed(_SET.c.datastoreid, self._stores)
         if level == "instance":
             return [exists().where(_SET.c.imageset_key == _INSTANCE.c.imageset_key, of_stores)]
+        if level == "series":
+            return self._shown(_SERIES)
         of_study = and_(_SET.c.study_uid == _STUDY.c.study_uid, _SET.c.study_key == _STUDY.c.study_key)
-        if level == "study":
-            return [exists().where(of_study, of_stores)]
-        same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == _SERIES.c.series_uid)
-        return [exists().where(of_study, same, of_stores)]
+        return [exists().where(of_study, of_stores)]
+
+    def _shown(self, series: FromClause) -> list[Expression]:
+        """Which rows of `series`, which is the table or stands for it, are of allowed data stores."""
+        if self._stores is None:
+            return []
+        of_study = and_(_SET.c.study_uid == series.c.study_uid, _SET.c.study_key == series.c.study_key)
+        same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == series.c.series_uid)
+        return [exists().where(of_study, same, in_allowed(_SET.c.datastoreid, self._stores))]
+
+    def _number_shown(self, attribute: QueryAttribute) -> Expression:
+        """How many series or instances of a study, or instances of a series, are of allowed data stores."""
+        other, one, own = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance"), _SET.alias("of_one")
+        if attribute.level == "study":
+            mine = other.c.study_uid == _STUDY.c.study_uid
+        else:
+            mine = other.c.series_key == _SERIES.c.series_key
+        if attribute.keyword == "NumberOfStudyRelatedSeries":
+            query = select(func.count(other.c.series_uid.distinct()))
+        else:
+            of_stores = in_allowed(own.c.datastoreid, self._stores)
+            query = (
+                select(func.count())
+                .select_from(other)
+                .join(one, one.c.series_key == other.c.series_key)
+                .join(own, and_(own.c.imageset_key == one.c.imageset_key, of_stores))
+            )
+        return query.where(mine, *self._shown(other)).scalar_subquery()
 
 
 def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:

@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, union
 
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_columns import text_like_any
+from dicomweb_gateway.index.aws_columns import text_like_any, text_of
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression
-from dicomweb_gateway.index.unknown_rows import UNKNOWN, unknown_series
+from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown_series
 from dicomweb_gateway.qido.expression import TextPattern
 
 _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
@@ -32,6 +32,7 @@ def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[s
         .where(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, UNKNOWN["instance"])
         .scalar_subquery()
     )
+    series = union(unknown_series(), grown_series())
     found: dict[str, Below] = {}
     for uids in portions(study_uids):
         query = (
@@ -43,7 +44,7 @@ def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[s
                 instances.label("instances"),
             )
             .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-            .where(_STUDY.c.studyinstanceuid.in_(uids), _SERIES.c.series_pkey.in_(unknown_series()))
+            .where(_STUDY.c.studyinstanceuid.in_(uids), _SERIES.c.series_pkey.in_(series))
         )
         for study_uid, series_uid, modality, is_new, number in connection.execute(query):
             for uid in (study_uid, series_uid):
@@ -55,9 +56,10 @@ def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[s
     return found
 
 
-def has_unknown_modality(study_uid: Expression, patterns: tuple[TextPattern, ...]) -> Expression:
-    """The study has an unknown series with one of the modalities."""
-    meets = text_like_any(_SERIES.c.modality, patterns)
+def has_unknown_modality(study_uid: Expression, patterns: tuple[TextPattern, ...] | None) -> Expression:
+    """The study has an unknown series with one of the modalities; None: with any modality at all."""
+    modality = _SERIES.c.modality
+    meets = text_of(modality).is_not(None) if patterns is None else text_like_any(modality, patterns)
     found = (
         select(_STUDY.c.studyinstanceuid)
         .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)

@@ -30,6 +30,13 @@ from dicomweb_gateway.qido.expression import QidoQuery, UidIn
 FEW = 5000
 """Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
 
+MOST_BEHIND = 5000
+"""Instances since the indexer looked, the oldest first, that searches of studies and series look at.
+
+They add to numbers of instances only. More come while our own indexer fills the index, which looks on then.
+"""
+
+_UIDS = ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")
 _SET, _SERIES, _STUDY, _INSTANCE = aws.imageset, aws.series, aws.study, aws.instance
 
 
@@ -77,9 +84,15 @@ def unknown_series() -> Select[Any]:
     return select(_SERIES.c.series_pkey).join(found, found.c.series_pkey == _SERIES.c.series_pkey)
 
 
+def grown_series() -> Select[Any]:
+    """Keys of series with an unknown instance, which may be of a known image set."""
+    found = union_all(*_some_instances()).subquery("unknown_instances")
+    return select(_INSTANCE.c.series_pkey).join(found, found.c.instance_pkey == _INSTANCE.c.instance_pkey)
+
+
 def _candidates(query: QidoQuery) -> tuple[Select[Any], ...]:
     if query.level != "instance":
-        return _image_sets()
+        return (*_image_sets(), *_some_instances())
     return (_bounded(query),) if _is_bounded(query) else _instances()
 
 
@@ -89,20 +102,38 @@ def _is_bounded(query: QidoQuery) -> bool:
 
 
 def _uids(query: QidoQuery) -> list[UidIn]:
-    return [one for one in query.conditions if isinstance(one, UidIn) and one.attribute.keyword in _UID_OF]
+    return [one for one in query.conditions if isinstance(one, UidIn) and one.attribute.keyword in _UIDS]
 
 
 def _bounded(query: QidoQuery) -> Select[Any]:
-    """Unknown instances of the study or of the UIDs that a search names."""
+    """Unknown instances of the scope of a search, or of the studies of the UIDs that it names.
+
+    Of these studies all, because answers tell how many instances they have (Q-47, Q-49).
+    """
     tables = _INSTANCE.join(_SERIES, _SERIES.c.series_pkey == _INSTANCE.c.series_pkey).join(
         _STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey
     )
     statement = select(_INSTANCE.c.instance_pkey).select_from(tables).where(UNKNOWN["instance"])
     if query.study_uid is not None:
         statement = statement.where(_STUDY.c.studyinstanceuid == query.study_uid)
+    if query.series_uid is not None:
+        statement = statement.where(_SERIES.c.seriesinstanceuid == query.series_uid)
     for one in _uids(query):
-        statement = statement.where(_UID_OF[one.attribute.keyword].in_(one.values))
+        statement = statement.where(_SERIES.c.study_pkey.in_(_studies_of(one)))
     return statement
+
+
+def _studies_of(one: UidIn) -> Select[Any]:
+    """Keys of the studies in which named UIDs lie."""
+    series = _SERIES.alias("named_series")
+    study, instance = _STUDY.alias("named_study"), _INSTANCE.alias("named_instance")
+    match one.attribute.keyword:
+        case "StudyInstanceUID":
+            return select(study.c.study_pkey).where(study.c.studyinstanceuid.in_(one.values))
+        case "SeriesInstanceUID":
+            return select(series.c.study_pkey).where(series.c.seriesinstanceuid.in_(one.values))
+    joined = select(series.c.study_pkey).join(instance, instance.c.series_pkey == series.c.series_pkey)
+    return joined.where(instance.c.sopinstanceuid.in_(one.values))
 
 
 def _keys(level: Level) -> Select[Any]:
@@ -125,11 +156,24 @@ def _instances() -> tuple[Select[Any], ...]:
     return _behind_or_noted(INSTANCE, (pkey,), pkey)
 
 
+def _some_instances() -> tuple[Select[Any], ...]:
+    """Unknown instances, of those that came since the indexer looked some."""
+    _, noted = _instances()
+    oldest = select(_INSTANCE.c.instance_pkey).where(_INSTANCE.c.instance_pkey > _upto(INSTANCE))
+    behind = oldest.order_by(_INSTANCE.c.instance_pkey).limit(MOST_BEHIND).subquery("behind")
+    same = behind.c.instance_pkey == _INSTANCE.c.instance_pkey
+    return select(behind.c.instance_pkey).join(_INSTANCE, same).where(UNKNOWN_OF[INSTANCE]), noted
+
+
+def _upto(kind: str) -> Any:
+    found = select(func.coalesce(func.max(gateway_seen.c.upto), 0)).where(gateway_seen.c.kind == kind)
+    return found.scalar_subquery()
+
+
 def _behind_or_noted(kind: str, columns: Any, pkey: ColumnElement[int]) -> tuple[Select[Any], ...]:
     """Unknown rows among those that came since the indexer looked, and among those that it noted then."""
     unknown = UNKNOWN_OF[kind]
-    upto = select(func.coalesce(func.max(gateway_seen.c.upto), 0)).where(gateway_seen.c.kind == kind)
-    behind = select(*columns).where(pkey > upto.scalar_subquery(), unknown)
+    behind = select(*columns).where(pkey > _upto(kind), unknown)
     noted = select(*columns).join(gateway_unknown_row, gateway_unknown_row.c.pkey == pkey)
     return behind, noted.where(gateway_unknown_row.c.kind == literal(kind), unknown)
 
@@ -154,9 +198,3 @@ UNKNOWN_OF: dict[str, Expression] = {
     INSTANCE: UNKNOWN["instance"],
 }
 """What makes a row of a kind unknown."""
-
-_UID_OF: dict[str, ColumnElement[str]] = {
-    "StudyInstanceUID": _STUDY.c.studyinstanceuid,
-    "SeriesInstanceUID": _SERIES.c.seriesinstanceuid,
-    "SOPInstanceUID": _INSTANCE.c.sopinstanceuid,
-}

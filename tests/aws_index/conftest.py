@@ -12,8 +12,7 @@ from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef
 from dicomweb_gateway.index.engine import make_engine
 from tests.aws_index.indexer import put_image_set
-from tests.aws_index.schema import STATEMENTS
-from tests.databases import drop_database, new_database, on_server
+from tests.databases import on_server
 from tests.index.documents import STORE, hex_id, instance
 
 
@@ -75,19 +74,6 @@ class ImageSets:
         if ref.image_set_id not in self._raw:
             raise UpstreamNotFound("no such image set")
         return parse_document(orjson.dumps(self._raw[ref.image_set_id]))
-
-
-@pytest.fixture
-def aws_url(mariadb_server: str) -> Iterator[str]:
-    """The administrator's URL of a new database with the schema `ahiindex`."""
-    name, url = new_database(mariadb_server)
-    engine = create_engine(url)
-    with engine.begin() as connection:
-        for statement in STATEMENTS:
-            connection.execute(text(statement))
-    engine.dispose()
-    yield url
-    drop_database(mariadb_server, name)
 
 
 @pytest.fixture

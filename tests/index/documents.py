@@ -55,7 +55,22 @@ def document(
     store: str = STORE,
 ) -> ImageSetDocument:
     """One image set; `series` is series UID to instance UID to `instance(...)`, `name` makes its id."""
-    raw = {
+    levels = {"patient": patient, "study": study, "series_tags": series_tags}
+    return parse_document(orjson.dumps(raw_document(study_uid, series, name=name, store=store, **levels)))
+
+
+def raw_document(
+    study_uid: str,
+    series: dict[str, dict[str, Any]],
+    *,
+    name: str = "set",
+    patient: dict[str, Any] | None = None,
+    study: dict[str, Any] | None = None,
+    series_tags: dict[str, Any] | None = None,
+    store: str = STORE,
+) -> dict[str, Any]:
+    """The same as decoded JSON."""
+    return {
         "SchemaVersion": "1.1",
         "DatastoreID": store,
         "ImageSetID": hex_id(name),
@@ -71,7 +86,6 @@ def document(
             },
         },
     }
-    return parse_document(orjson.dumps(raw))
 
 
 def simple(study_uid: str, name: str, instances: int = 1, **levels: Any) -> ImageSetDocument:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from dicomweb_gateway.imagesets.metadata import ImageSetDocument
-from tests.index.documents import document, instance
+import orjson
+
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
+from tests.index.documents import instance, raw_document
 
 LETTERS = [
     *"abAB1 ^-%_!'\\\"[",
@@ -118,13 +120,18 @@ def make_store(seed: int) -> tuple[Thing, ...]:
     return tuple(studies)
 
 
-PATIENT = ("PatientID", "PatientName", "PatientSex")
+PATIENT = ("PatientID", "IssuerOfPatientID", "PatientName", "PatientSex")
 
 
 def documents(study: Thing) -> list[ImageSetDocument]:
     """One image set for each series of the study."""
+    return [parse_document(orjson.dumps(raw)) for raw in raw_documents(study)]
+
+
+def raw_documents(study: Thing) -> list[dict[str, Any]]:
+    """The same as decoded JSON."""
     return [
-        document(
+        raw_document(
             study.uid,
             {one.uid: {below.uid: instance(below.uid, frames=0, **below.tags) for below in one.below}},
             name=one.uid,

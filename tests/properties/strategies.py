@@ -93,10 +93,10 @@ def values(draw, studies, key, switches):
 
 
 @st.composite
-def searches(draw):
+def searches(draw, make_store=made.make_store, stores=STORES):
     """A store's number, the level and scope of a search, its pairs and switches, limit and offset."""
-    seed = draw(st.integers(0, STORES - 1))
-    studies = made.make_store(seed)
+    seed = draw(st.integers(0, stores - 1))
+    studies = make_store(seed)
     level = draw(st.sampled_from(LEVELS))
     switches = {name: draw(st.booleans()) for name in ("fuzzy", "empties", "multiple", "phonetic")}
     usable = [key for above in LEVELS[: LEVELS.index(level) + 1] for key in KEYS[above]]
