@@ -282,4 +282,3 @@ def _add_timezone(attributes: JsonObject, series: Iterator[SeriesDocument]) -> N
     offset = next((found for found in offsets if found), None)
     if offset:
         attributes["00080201"] = element("SH", [offset])
-
