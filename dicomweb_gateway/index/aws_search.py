@@ -1,6 +1,6 @@
 """Searching the tables that the AWS Lambda fills (healthimaging.md 6): all rows, or what we do not know."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -32,8 +32,7 @@ from dicomweb_gateway.index.aws_columns import (
     text_of,
     words_like,
 )
-from dicomweb_gateway.index.aws_values import stored_text
-from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.aws_numbers import COUNTS, NONE, counted, modalities_of
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.unknown_rows import UnknownRows
@@ -150,9 +149,12 @@ class AwsSearch(SearchTables):
         return attribute.tag == MODALITIES_IN_STUDY or aws_column(attribute) is not None
 
     def column(self, attribute: QueryAttribute) -> Expression:
-        """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49)."""
-        if attribute.keyword in _COUNTS:
-            counted: Expression = _COUNTS[attribute.keyword]()
+        """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49).
+
+        The number of instances is unknown, which no number equals, where a series has no instance rows.
+        """
+        if attribute.keyword in COUNTS:
+            counted: Expression = COUNTS[attribute.keyword]()
             return counted
         column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
@@ -240,19 +242,19 @@ class AwsSearch(SearchTables):
         return columns
 
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
-        """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49)."""
+        """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49) or unknown (flaw 7)."""
         studies = {row.study_uid for row in rows} if query.shows_study else set()
         series = {row.series_uid for row in rows} if query.shows_series else set()
-        modalities = _modalities(connection, studies)
-        numbers = _counted(connection, _STUDY.c.studyinstanceuid, studies)
-        in_series = _counted(connection, _SERIES.c.seriesinstanceuid, series)
+        modalities = modalities_of(connection, studies)
+        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies)
+        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series)
         answers = []
         for row in rows:
             found = _found(query, row)
             found.modalities = modalities.get(row.study_uid, ())
-            found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, (0, 0))
+            found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, NONE)
             if query.shows_series:
-                found.instances_of_series = in_series.get(row.series_uid, (0, 0))[1]
+                found.instances_of_series = in_series.get(row.series_uid, NONE).instances
             answers.append(answer(query, found))
         return answers
 
@@ -325,52 +327,4 @@ def _found(query: QidoQuery, row: Any) -> Found:
         found.instance_uid, found.instance = row.instance_uid, attributes_of("instance", row)
         # what HealthImaging stores unless told otherwise; the Lambda does not note it
         found.stored_syntax, found.has_frames = HTJ2K_LOSSLESS_RPCL, "00280010" in found.instance
-    return found
-
-
-def _series_number(study: Any) -> Any:
-    other = _SERIES.alias("counted")
-    return select(func.count()).select_from(other).where(other.c.study_pkey == study).scalar_subquery()
-
-
-def _instances_of_study() -> Any:
-    series, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
-    query = select(func.count()).select_from(series.join(one, one.c.series_pkey == series.c.series_pkey))
-    return query.where(series.c.study_pkey == _STUDY.c.study_pkey).scalar_subquery()
-
-
-def _instances_of_series() -> Any:
-    one = _INSTANCE.alias("counted_instance")
-    query = select(func.count()).select_from(one).where(one.c.series_pkey == _SERIES.c.series_pkey)
-    return query.scalar_subquery()
-
-
-_COUNTS = {
-    "NumberOfStudyRelatedSeries": lambda: _series_number(_STUDY.c.study_pkey),
-    "NumberOfStudyRelatedInstances": _instances_of_study,
-    "NumberOfSeriesRelatedInstances": _instances_of_series,
-}
-
-
-def _modalities(connection: Connection, study_uids: Collection[str]) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for uids in portions(study_uids):
-        query = select(_STUDY.c.studyinstanceuid, _SERIES.c.modality).distinct()
-        query = query.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        for uid, modality in connection.execute(query.where(_STUDY.c.studyinstanceuid.in_(uids))):
-            if stored_text(modality) is not None:
-                found.setdefault(uid, set()).add(str(stored_text(modality)))
-    return found
-
-
-def _counted(connection: Connection, uid: Any, uids: Collection[str]) -> dict[str, tuple[int, int]]:
-    """How many series and instances there are below each of `uids`."""
-    tables = _STUDY.outerjoin(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey).outerjoin(
-        _INSTANCE, _INSTANCE.c.series_pkey == _SERIES.c.series_pkey
-    )
-    numbers = func.count(_SERIES.c.series_pkey.distinct()), func.count(_INSTANCE.c.instance_pkey)
-    found: dict[str, tuple[int, int]] = {}
-    for some in portions(uids):
-        query = select(uid, *numbers).select_from(tables).where(uid.in_(some)).group_by(uid)
-        found.update((row[0], (row[1], row[2])) for row in connection.execute(query))
     return found
