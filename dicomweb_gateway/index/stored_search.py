@@ -1,6 +1,6 @@
 """Searching by attributes that have no column: rows are looked at in their order (dicomweb.md Q-3)."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,8 +30,12 @@ class Examined:
     total: int | None
 
 
-def examine(connection: Connection, tables: SearchTables, query: QidoQuery) -> Examined:
+def examine(
+    connection: Connection, tables: SearchTables, query: QidoQuery, more: Sequence[Any] = ()
+) -> Examined:
     """The page of rows that meet the query's conditions on columns and those on attributes.
+
+    Rows have the columns that answers need, and `more`.
 
     Looks no further than the page needs, unless the number of matches is asked for. Raises PayloadTooLarge
     when more than MOST_EXAMINED rows would have to be looked at: an answer that leaves out matches would be
@@ -40,23 +44,25 @@ def examine(connection: Connection, tables: SearchTables, query: QidoQuery) -> E
     rows: list[Any] = []
     found = 0
     counts = query.total_count or (query.limit is None and query.hard_max_results is not None)
-    for row in _in_order(connection, tables, query):
+    for row in _in_order(connection, tables, query, more):
         if not all(meets(condition, _held(query.level, row), query.zone) for condition in query.stored):
             continue
         found += 1
         if query.offset < found <= query.offset + query.page + 1:
             rows.append(row)
-        if len(rows) > query.page and not counts and not _is_capped(query):
+        if len(rows) > query.page and not counts and not is_capped(query):
             return Examined(rows, None)
     return Examined(rows, found)
 
 
-def _is_capped(query: QidoQuery) -> bool:
+def is_capped(query: QidoQuery) -> bool:
     """Whether the server's own cap cuts the page: then the rest must be counted (Q-34)."""
     return query.limit is None or query.limit > query.max_results
 
 
-def _in_order(connection: Connection, tables: SearchTables, query: QidoQuery) -> Iterator[Any]:
+def _in_order(
+    connection: Connection, tables: SearchTables, query: QidoQuery, more: Sequence[Any]
+) -> Iterator[Any]:
     """All rows that meet the conditions on columns, and have the attributes at all, a portion at a time."""
     keys = matching(tables, query, [tables.key(query.level).label("key")])
     keys = keys.where(*(one for condition in query.stored for one in _mentioned(tables, query, condition)))
@@ -65,7 +71,8 @@ def _in_order(connection: Connection, tables: SearchTables, query: QidoQuery) ->
     while True:
         page = keys.limit(portion).offset(offset).subquery("page")
         source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
-        statement = select(*tables.columns(query)).select_from(source).order_by(*order(tables, query))
+        columns = [*tables.columns(query), *more]
+        statement = select(*columns).select_from(source).order_by(*order(tables, query))
         rows = connection.execute(statement).all()
         yield from rows
         if len(rows) < portion:
