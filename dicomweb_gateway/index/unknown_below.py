@@ -18,10 +18,14 @@ _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
 
 @dataclass(slots=True)
 class Below:
-    """Unknown things below a study or series: numbers of series and instances, modalities of the series."""
+    """Unknown things below a study or series: numbers of series and instances, modalities of the series.
+
+    `is_uncounted`: one of the series has no instance rows, so that nobody knows how many it has (flaw 7).
+    """
 
     series: int = 0
     instances: int = 0
+    is_uncounted: bool = False
     modalities: set[str] = field(default_factory=set)
 
 
@@ -52,6 +56,7 @@ def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[s
                 below.instances += number
             if is_new:
                 found[study_uid].series += 1
+                found[study_uid].is_uncounted |= number == 0
                 found[study_uid].modalities |= {name for name in [stored_text(modality)] if name}
     return found
 
