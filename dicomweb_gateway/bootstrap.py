@@ -100,7 +100,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     return Services(
         config=config,
         archive=Archive(index, documents, pool, Prefetcher(index, pool) if settings.prefetch else None),
-        search=IndexSearch(engine, settings.allowed_datastores, settings.index_cache_seconds),
+        search=IndexSearch(
+            engine,
+            settings.allowed_datastores,
+            settings.index_cache_seconds,
+            source,
+            settings.metadata_ttl,
+        ),
         health=health.report,
     )
 

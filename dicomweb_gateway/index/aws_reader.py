@@ -5,7 +5,7 @@ old or another image set's, versions and primary image sets are not noted, and r
 So the rows name the image sets, and their metadata documents say the rest.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -85,17 +85,16 @@ class AwsReader:
         Those that HealthImaging no longer has are left out.
         """
         with reading(self._engine) as connection:
-            refs = _unknown(connection, _image_sets(connection, study_uid, series_uid, self._allowed))
-        found = [self._find(ref) for ref in refs]
-        ranked = sorted((one for one in found if one), key=lambda one: one.rank, reverse=True)
-        return [one.ref for one in ranked if one.ref not in self._gone]
+            rows = _image_sets(connection, study_uid, self._allowed)
+            refs = _unknown(connection, _of_series(rows, series_uid))
+        return self._ranked(refs)
 
     def instances(
         self, study_uid: str, series_uid: str, instance_uid: str | None = None
     ) -> list[InstanceRecord]:
         """The instances of such image sets, in no order; each once, from the best image set that holds it."""
         records: dict[str, InstanceRecord] = {}
-        for ref, series in self._series_documents(study_uid, series_uid):
+        for ref, series in self.documents(study_uid, [series_uid]):
             for uid in series.raw_instances if instance_uid is None else [instance_uid]:
                 if uid not in records and uid in series.raw_instances:
                     records[uid] = _record(ref, series, uid)
@@ -103,15 +102,38 @@ class AwsReader:
                 break
         return list(records.values())
 
+    def documents(
+        self, study_uid: str, series_uids: Collection[str]
+    ) -> Iterator[tuple[ImageSetRef, SeriesDocument]]:
+        """What such image sets hold of series of a study, the best image set first.
+
+        The same instance may come several times: the first one counts. Documents are read one at a time.
+        """
+        with reading(self._engine) as connection:
+            rows = _image_sets(connection, study_uid, self._allowed)
+            holders = {uid: set(map(_identity, _of_series(rows, uid))) for uid in series_uids}
+            wanted = set().union(*holders.values())
+            refs = [ref for ref in _of_series(rows) if _identity(ref) in wanted]
+            refs = _unknown(connection, refs)
+        for ref in self._ranked(refs):
+            try:
+                document = self._source.document(ref)
+            except UpstreamNotFound:
+                continue
+            if document.study_uid == study_uid:
+                for series in document.series():
+                    if _identity(ref) in holders.get(series.series_uid, ()):
+                        yield ref, series
+
     def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
         """The series of a study that have such image sets, and their modalities."""
         query = (
             select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
             .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
-            .where(_STUDY.c.studyinstanceuid == study_uid, _may_have_instances(self._allowed))
+            .where(_STUDY.c.studyinstanceuid == study_uid, may_have_instances(self._allowed))
         )
         with reading(self._engine) as connection:
-            refs = _unknown(connection, _image_sets(connection, study_uid, None, self._allowed))
+            refs = _unknown(connection, _of_series(_image_sets(connection, study_uid, self._allowed)))
             rows = connection.execute(query).all() if refs else []
         series = {}
         for row in rows:
@@ -122,7 +144,7 @@ class AwsReader:
 
     def has_pixels(self, study_uid: str, series_uid: str) -> bool:
         """Whether one of the series' instances describes pixels."""
-        documents = self._series_documents(study_uid, series_uid)
+        documents = self.documents(study_uid, [series_uid])
         return any(one.pixels for _, series in documents for one in series.instances())
 
     def frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
@@ -138,18 +160,11 @@ class AwsReader:
             return None
         return self._frames.get(found.ref, lambda: self._frames_of(found.ref)).get(frame_id)
 
-    def _series_documents(
-        self, study_uid: str, series_uid: str
-    ) -> Iterator[tuple[ImageSetRef, SeriesDocument]]:
-        for ref in self.image_sets(study_uid, series_uid):
-            try:
-                document = self._source.document(ref)
-            except UpstreamNotFound:
-                continue
-            if document.study_uid == study_uid:
-                for series in document.series():
-                    if series.series_uid == series_uid:
-                        yield ref, series
+    def _ranked(self, refs: list[ImageSetRef]) -> list[ImageSetRef]:
+        """Those that HealthImaging has, at their latest versions, the best first."""
+        found = [self._find(ref) for ref in refs]
+        ranked = sorted((one for one in found if one), key=lambda one: one.rank, reverse=True)
+        return [one.ref for one in ranked if one.ref not in self._gone]
 
     def _find(self, ref: ImageSetRef) -> _Found | None:
         return self._sets.get(ref, lambda: self._look(ref))
@@ -184,14 +199,15 @@ def aws_totals(connection: Connection) -> dict[str, int]:
     }
 
 
-def _image_sets(
-    connection: Connection, study_uid: str, series_uid: str | None, allowed: AllowedStores
-) -> list[ImageSetRef]:
-    """The allowed image sets of a study or series by the AWS tables, written last first.
+class _SetRow(NamedTuple):
+    """An image set and the series that its row names."""
 
-    A series without one may lie in an image set of several series, whose row names but one of them: then
-    all of the study's are candidates.
-    """
+    ref: ImageSetRef
+    series_uid: str
+
+
+def _image_sets(connection: Connection, study_uid: str, allowed: AllowedStores) -> list[_SetRow]:
+    """The allowed image sets of a study by the AWS tables, written last first."""
     query: Select[Any] = (
         select(_SET.c.datastoreid, _SET.c.imagesetid, _SERIES.c.seriesinstanceuid)
         .select_from(_STUDY.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey))
@@ -199,12 +215,25 @@ def _image_sets(
         .where(_STUDY.c.studyinstanceuid == study_uid, in_allowed(_SET.c.datastoreid, allowed))
         .order_by(_SET.c.imageset_pkey.desc())
     )
-    rows = connection.execute(query).all()
-    own = [row for row in rows if row.seriesinstanceuid == series_uid]
-    return [ImageSetRef(row.datastoreid, row.imagesetid) for row in own or rows]
+    return [_SetRow(ImageSetRef(store, uid), series) for store, uid, series in connection.execute(query)]
 
 
-def _may_have_instances(allowed: AllowedStores) -> ColumnElement[bool]:
+def _of_series(rows: list[_SetRow], series_uid: str | None = None) -> list[ImageSetRef]:
+    """The image sets that may hold a series, or all of them.
+
+    A series without one may lie in an image set of several series, whose row names but one of them: then
+    all of the study's are candidates.
+    """
+    own = [row for row in rows if row.series_uid == series_uid]
+    return [row.ref for row in own or rows]
+
+
+def _identity(ref: ImageSetRef) -> tuple[str, str]:
+    """An image set, whatever its version."""
+    return ref.datastore_id, ref.image_set_id
+
+
+def may_have_instances(allowed: AllowedStores) -> ColumnElement[bool]:
     """The condition that not all image sets that a series' rows name lie in other data stores.
 
     A series without any may lie in an image set of several series.
@@ -227,7 +256,7 @@ def _unknown(connection: Connection, refs: list[ImageSetRef]) -> list[ImageSetRe
         if not lacks_table(error):
             raise
         known = set()
-    return [ref for ref in refs if (ref.datastore_id, ref.image_set_id) not in known]
+    return [ref for ref in refs if _identity(ref) not in known]
 
 
 def _with_unknown_instances(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """Searching the tables that the AWS Lambda fills (healthimaging.md 6): all rows, or what we do not know."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +20,7 @@ from sqlalchemy import (
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores
+from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
@@ -35,11 +35,16 @@ from dicomweb_gateway.index.aws_columns import (
     text_of,
     words_like,
 )
-from dicomweb_gateway.index.aws_values import stored_text
-from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.aws_numbers import (
+    COUNTS,
+    NONE,
+    counted,
+    instances_shown,
+    modalities_of,
+    series_shown,
+)
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
-from dicomweb_gateway.index.shown import aws_instances_shown, aws_series_shown, aws_studies_shown
 from dicomweb_gateway.index.unknown_rows import UnknownRows
 from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
@@ -169,10 +174,13 @@ class AwsSearch(SearchTables):
         return attributes_of(level, row)
 
     def column(self, attribute: QueryAttribute) -> Expression:
-        """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49)."""
-        if attribute.keyword in _COUNTS:
-            counted: Expression = _COUNTS[attribute.keyword](self._stores)
-            return counted
+        """The Lambda's value, mended; numbers of related things are counted, not believed (Q-49).
+
+        The number of instances is unknown, which no number equals, where a series has no instance rows.
+        """
+        if attribute.keyword in COUNTS:
+            number: Expression = COUNTS[attribute.keyword](self._stores)
+            return number
         column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
             return number_of(column)
@@ -204,9 +212,7 @@ class AwsSearch(SearchTables):
             return _STUDY.c.study_pkey.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_pkey == _STUDY.c.study_pkey
-        meets = and_(
-            text_like_any(other.c.modality, condition.patterns), *aws_series_shown(other, self._stores)
-        )
+        meets = and_(text_like_any(other.c.modality, condition.patterns), *series_shown(other, self._stores))
         if found is None:
             return exists().where(same, meets)
         return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
@@ -221,7 +227,7 @@ class AwsSearch(SearchTables):
             other = _SERIES.alias("any_series")
             same = other.c.study_pkey == _STUDY.c.study_pkey
             present = text_of(other.c.modality).is_not(None)
-            return ~exists().where(same, present, *aws_series_shown(other, self._stores))
+            return ~exists().where(same, present, *series_shown(other, self._stores))
         if attribute.matching is Matching.NAME:
             return ~has_name(_column_of(attribute))
         column = self.column(attribute)
@@ -256,7 +262,7 @@ class AwsSearch(SearchTables):
             case ModalitiesIn(patterns):
                 meets = text_like_any(_SERIES.c.modality, patterns)
                 begins = all(prefix_of(one.text) for one in patterns)
-                shown = aws_series_shown(_SERIES, self._stores)
+                shown = series_shown(_SERIES, self._stores)
                 return Driver(select(_SERIES.c.study_pkey).where(meets, *shown), begins)
         return None
 
@@ -270,19 +276,19 @@ class AwsSearch(SearchTables):
         return columns
 
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
-        """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49)."""
+        """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49) or unknown (flaw 7)."""
         studies = {row.study_uid for row in rows} if query.shows_study else set()
         series = {row.series_uid for row in rows} if query.shows_series else set()
-        modalities = _modalities(connection, studies, self._stores)
-        numbers = _counted(connection, _STUDY.c.studyinstanceuid, studies, self._stores)
-        in_series = _counted(connection, _SERIES.c.seriesinstanceuid, series, self._stores)
+        modalities = modalities_of(connection, studies, self._stores)
+        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies, self._stores)
+        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series, self._stores)
         answers = []
         for row in rows:
             found = _found(query, row)
             found.modalities = modalities.get(row.study_uid, ())
-            found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, (0, 0))
+            found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, NONE)
             if query.shows_series:
-                found.instances_of_series = in_series.get(row.series_uid, (0, 0))[1]
+                found.instances_of_series = in_series.get(row.series_uid, NONE).instances
             answers.append(answer(query, found))
         return answers
 
@@ -314,9 +320,13 @@ class AwsSearch(SearchTables):
         return counted.scalar_subquery() > 0
 
     def _allowed(self, level: Level) -> list[Expression]:
-        shown = {"study": aws_studies_shown, "series": aws_series_shown, "instance": aws_instances_shown}[
-            level
-        ]
+        if self._stores is None:
+            return []
+        if level == "study":
+            mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
+            of_stores = in_allowed(_SET.c.datastoreid, self._stores)
+            return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
+        shown = series_shown if level == "series" else instances_shown
         return shown(_OF[level], self._stores)
 
 
@@ -350,61 +360,4 @@ def _found(query: QidoQuery, row: Any) -> Found:
         found.instance_uid, found.instance = row.instance_uid, attributes_of("instance", row)
         # what HealthImaging stores unless told otherwise; the Lambda does not note it
         found.stored_syntax, found.has_frames = HTJ2K_LOSSLESS_RPCL, "00280010" in found.instance
-    return found
-
-
-def _series_of_study(stores: AllowedStores) -> Any:
-    other = _SERIES.alias("counted")
-    query = select(func.count()).select_from(other).where(other.c.study_pkey == _STUDY.c.study_pkey)
-    return query.where(*aws_series_shown(other, stores)).scalar_subquery()
-
-
-def _instances_of_study(stores: AllowedStores) -> Any:
-    series, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
-    query = select(func.count()).select_from(series.join(one, one.c.series_pkey == series.c.series_pkey))
-    mine = series.c.study_pkey == _STUDY.c.study_pkey
-    return query.where(mine, *aws_instances_shown(one, stores)).scalar_subquery()
-
-
-def _instances_of_series(stores: AllowedStores) -> Any:
-    one = _INSTANCE.alias("counted_instance")
-    query = select(func.count()).select_from(one).where(one.c.series_pkey == _SERIES.c.series_pkey)
-    return query.where(*aws_instances_shown(one, stores)).scalar_subquery()
-
-
-_COUNTS = {
-    "NumberOfStudyRelatedSeries": _series_of_study,
-    "NumberOfStudyRelatedInstances": _instances_of_study,
-    "NumberOfSeriesRelatedInstances": _instances_of_series,
-}
-
-
-def _modalities(
-    connection: Connection, study_uids: Collection[str], stores: AllowedStores
-) -> dict[str, set[str]]:
-    found: dict[str, set[str]] = {}
-    for uids in portions(study_uids):
-        query = select(_STUDY.c.studyinstanceuid, _SERIES.c.modality).distinct()
-        query = query.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        query = query.where(*aws_series_shown(_SERIES, stores))
-        for uid, modality in connection.execute(query.where(_STUDY.c.studyinstanceuid.in_(uids))):
-            if stored_text(modality) is not None:
-                found.setdefault(uid, set()).add(str(stored_text(modality)))
-    return found
-
-
-def _counted(
-    connection: Connection, uid: Any, uids: Collection[str], stores: AllowedStores
-) -> dict[str, tuple[int, int]]:
-    """How many series and instances there are below each of `uids`."""
-    of_study = and_(_SERIES.c.study_pkey == _STUDY.c.study_pkey, *aws_series_shown(_SERIES, stores))
-    of_series = and_(
-        _INSTANCE.c.series_pkey == _SERIES.c.series_pkey, *aws_instances_shown(_INSTANCE, stores)
-    )
-    tables = _STUDY.outerjoin(_SERIES, of_study).outerjoin(_INSTANCE, of_series)
-    numbers = func.count(_SERIES.c.series_pkey.distinct()), func.count(_INSTANCE.c.instance_pkey)
-    found: dict[str, tuple[int, int]] = {}
-    for some in portions(uids):
-        query = select(uid, *numbers).select_from(tables).where(uid.in_(some)).group_by(uid)
-        found.update((row[0], (row[1], row[2])) for row in connection.execute(query))
     return found

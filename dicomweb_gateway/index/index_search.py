@@ -6,17 +6,25 @@ import time
 from sqlalchemy import Connection, Engine, func, select, text
 from sqlalchemy.exc import DBAPIError
 
+from dicomweb_gateway.dicom.json_model import element
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_columns import has_groups
+from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
 from dicomweb_gateway.index.aws_search import AwsSearch
+from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
 from dicomweb_gateway.index.engine import lacks_table, reading
+from dicomweb_gateway.index.gone import GoneSets
+from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
 from dicomweb_gateway.qido.expression import QidoQuery
+
+_TRIES = 3
+"""Looks at what lacks rows, when it changes all the time."""
 
 
 class IndexSearch:
@@ -26,21 +34,74 @@ class IndexSearch:
     that its columns hold and answered with what they hold; where it wrote everything, another key raises
     InvalidRequest. `stores`: data stores that are searched, None for all. `trust_seconds`: how long facts
     about the whole of the AWS tables are believed.
+
+    Instances of series without instance rows (flaw 7) are found, and counted below one study, in the metadata
+    documents that `source` gives; UpstreamError comes through. There all keys can be judged: one without an
+    AWS column is refused only where rows are concerned too. `latest_seconds`: how long the latest version
+    of an image set is believed. Without a source such instances are not found. What is unknown of numbers
+    has no value in answers and matches no number.
     """
 
-    def __init__(self, engine: Engine, stores: AllowedStores = None, trust_seconds: float = 10) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        stores: AllowedStores = None,
+        trust_seconds: float = 10,
+        source: ImageSetSource | None = None,
+        latest_seconds: float = 60,
+    ) -> None:
         self._engine = engine
         self._stores = stores
         self._names = NameCollation(trust_seconds)
         self._ours = False
         self._can_be_aws = engine.dialect.name != "sqlite"
+        self._bare = BareSeriesFinder()
+        self._documents: AwsReader | None = None
+        if source is not None and self._can_be_aws:
+            self._documents = AwsReader(engine, source, latest_seconds, GoneSets(), stores)
 
     def __call__(self, query: QidoQuery) -> SearchResult:
         """All that matches `query`, one page of it; see `search.search`. Raises IndexUnavailable too."""
+        if self._documents is None:
+            return self._search(query)
+        if query.level == "instance":
+            return self._search_instances(query, self._documents)
+        return self._counted(query, self._search(query), self._documents)
+
+    def _search(self, query: QidoQuery) -> SearchResult:
         with reading(self._engine) as connection:
             return search(connection, self._sources(connection, query), query)
 
-    def _sources(self, connection: Connection, query: QidoQuery) -> list[SearchTables]:
+    def _search_instances(self, query: QidoQuery, documents: AwsReader) -> SearchResult:
+        """No connection is held while HealthImaging is asked, and the Lambda may write the rows meanwhile:
+        then the same instances would come from both, so what lacks rows is looked for again."""
+        bare, made, tries = set[BareSeries](), NOTHING_MADE, _TRIES
+        while True:
+            with reading(self._engine) as connection:
+                limits = self._has_ours(connection), self._limit(connection)
+                found = set(self._bare.find(connection, query, *limits))
+                if found == bare or not tries:
+                    return search(connection, self._sources(connection, query, bool(bare)), query, made)
+                facts = study_facts(connection, {one.study_uid for one in found}, limits[1])
+            bare, made = found, made_matches(documents, found, facts, query)
+            tries -= 1
+
+    def _counted(self, query: QidoQuery, result: SearchResult, documents: AwsReader) -> SearchResult:
+        """`result` with the numbers of instances that no table tells, where it is about one study."""
+        unknown = {
+            row["0020000E"]["Value"][0]: row
+            for row in result.rows
+            if query.study_uid is not None and query.level == "series" and "Value" not in row["00201209"]
+        }
+        if query.study_uid is not None and unknown:
+            for uid, number in instance_numbers(documents, query.study_uid, unknown).items():
+                unknown[uid]["00201209"] = element("IS", [number])
+        return result
+
+    def _sources(
+        self, connection: Connection, query: QidoQuery, is_partial: bool = False
+    ) -> list[SearchTables]:
+        """`is_partial`: some of what the search is about is in no table."""
         stores = self._limit(connection)
         if not self._can_be_aws:
             return [SideSearch(stores)]
@@ -48,7 +109,7 @@ class IndexSearch:
             return [self._aws(connection, None, stores)]
         number = number_unknown(connection, query)
         if not number:
-            return [SideSearch(stores)]
+            return [SideSearch(stores, is_partial)]
         return [
             SideSearch(stores, beside=True),
             self._aws(connection, unknown_rows(query, number, stores), stores),

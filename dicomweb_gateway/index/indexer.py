@@ -22,6 +22,7 @@ from dicomweb_gateway.index.image_set_rows import (
     sets_of_study,
 )
 from dicomweb_gateway.index.retrying import retried
+from dicomweb_gateway.index.seen import note_instances
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,7 @@ def _index(
     aws_writer.forget_instances(connection, document.datastore_id, document.image_set_id)
     own, after = _write(connection, document, key, zone)
     tombstones.bury(connection, own.study_uid, before - after)
+    note_instances(connection, (uid for _, uid in before - after))
     ledger.forget_failure(connection, document.datastore_id, document.image_set_id)
     weaker = known is not None and own.rank < known.rank
     if weaker or before - after:
@@ -158,7 +160,8 @@ def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> lis
         aws_writer.forget_unknown(connection, datastore_id, image_set_id)
         return []
     heirs = _heirs(connection, own)
-    tombstones.bury(connection, own.study_uid, side_writer.forget(connection, own.imageset_key))
+    lost = side_writer.forget(connection, own.imageset_key)
+    tombstones.bury(connection, own.study_uid, lost)
     aws_writer.forget_image_set(connection, datastore_id, image_set_id)
     table = side.gateway_imageset
     connection.execute(delete(table).where(table.c.imageset_key == own.imageset_key))
@@ -167,6 +170,7 @@ def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> lis
     mains.drop_orphans(connection, own.study_uid, sets, links)
     mains.mark_mains(connection, own.study_uid, sets, links)
     aws_writer.settle(connection, own.study_uid, mains.count(connection, own.study_uid))
+    note_instances(connection, (uid for _, uid in lost))
     return heirs
 
 

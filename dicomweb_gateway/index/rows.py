@@ -94,13 +94,17 @@ def patient_key(document: ImageSetDocument) -> str:
 def study_row(document: ImageSetDocument) -> Row:
     """Values of `gateway_study` that come from the document."""
     keywords = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", *STUDY_KEYWORDS)
-    tags = {**document.patient, **document.study}
-    attributes = dicom_json(tags, {})
-    _add_timezone(attributes, document.series())
     return {
-        **columns(side.gateway_study, keywords, tags),
-        "attributes": dumps(attributes).decode(),
+        **columns(side.gateway_study, keywords, {**document.patient, **document.study}),
+        "attributes": dumps(study_attributes(document)).decode(),
     }
+
+
+def study_attributes(document: ImageSetDocument) -> JsonObject:
+    """What the index holds of a study and its patient."""
+    attributes = dicom_json({**document.patient, **document.study}, {})
+    _add_timezone(attributes, document.series())
+    return attributes
 
 
 def name_rows(document: ImageSetDocument) -> list[Row]:
@@ -129,15 +133,20 @@ def word_rows(document: ImageSetDocument) -> list[Row]:
 def series_row(series: SeriesDocument) -> Row:
     """Values of `gateway_series` that come from the document."""
     values = columns(side.gateway_series, SERIES_KEYWORDS, series.tags)
+    return {
+        **values,
+        "series_order": _order(values["seriesnumber"]),
+        "attributes": dumps(series_attributes(series)).decode(),
+    }
+
+
+def series_attributes(series: SeriesDocument) -> JsonObject:
+    """What the index holds of a series."""
     first = next(series.instances(), None)
     signed = first is not None and integer(first.tags, "PixelRepresentation") == 1
     attributes = dicom_json(series.tags, {}, signed=signed)
     _add_timezone(attributes, iter([series]))
-    return {
-        **values,
-        "series_order": _order(values["seriesnumber"]),
-        "attributes": dumps(attributes).decode(),
-    }
+    return attributes
 
 
 def request_rows(series: SeriesDocument) -> list[Row]:
@@ -174,9 +183,19 @@ def instance_row(instance: InstanceDocument, zone: tzinfo) -> Row:
         "photometric_interpretation": pixels and pixels.photometric_interpretation[:32],
         "planar_configuration": pixels and pixels.planar_configuration,
         "bytes_per_sample": max(1, bits // 8),
-        "attributes": _instance_attributes(instance),
+        "attributes": dumps(instance_attributes(instance)).decode(),
         "acquisitiondatetime": stored_moment(text(tags, "AcquisitionDateTime"), text(tags, _TIMEZONE), zone),
     }
+
+
+def instance_attributes(instance: InstanceDocument) -> JsonObject:
+    """What the index holds of an instance: no long elements where all of them are too long."""
+    signed = integer(instance.tags, "PixelRepresentation") == 1
+    attributes = dicom_json(instance.tags, instance.vrs, signed=signed)
+    attributes.setdefault("00080018", element("UI", [instance.instance_uid]))
+    if len(dumps(attributes)) <= ATTRIBUTES_MAX:
+        return attributes
+    return {key: value for key, value in attributes.items() if len(dumps(value)) <= ELEMENT_MAX}
 
 
 def frame_rows(instance: InstanceDocument) -> list[Row]:
@@ -263,13 +282,3 @@ def _add_timezone(attributes: JsonObject, series: Iterator[SeriesDocument]) -> N
     offset = next((found for found in offsets if found), None)
     if offset:
         attributes["00080201"] = element("SH", [offset])
-
-
-def _instance_attributes(instance: InstanceDocument) -> str:
-    signed = integer(instance.tags, "PixelRepresentation") == 1
-    attributes = dicom_json(instance.tags, instance.vrs, signed=signed)
-    attributes.setdefault("00080018", element("UI", [instance.instance_uid]))
-    blob = dumps(attributes)
-    if len(blob) > ATTRIBUTES_MAX:
-        blob = dumps({key: value for key, value in attributes.items() if len(dumps(value)) <= ELEMENT_MAX})
-    return blob.decode()

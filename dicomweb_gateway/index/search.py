@@ -1,24 +1,19 @@
 """Runs a QidoQuery: the page of keys first, then the rows of that page, then DICOM JSON."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, literal, select, union_all
+from sqlalchemy import Connection
 
 from dicomweb_gateway.dicom.dictionary import attribute_of_tag, tag_text
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
-from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.compiler import (
-    matching,
-    number_of_matches,
-    order,
-    order_keys,
-    page_of_keys,
-    some_matches,
-)
-from dicomweb_gateway.index.search_plan import look_into
+from dicomweb_gateway.index.bare_series import scope_keys
+from dicomweb_gateway.index.compiler import number_of_matches, some_matches
+from dicomweb_gateway.index.made_matches import NOTHING_MADE, MadeMatches
+from dicomweb_gateway.index.merging import Match, is_capped
+from dicomweb_gateway.index.search_pages import ahead, merged, page_of_matches
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.stored_search import Judged, examine
 from dicomweb_gateway.qido.expression import (
@@ -47,23 +42,29 @@ class SearchResult:
     warnings: tuple[str, ...]
 
 
-def search(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> SearchResult:
-    """All that matches `query` in `sources`, one page of it; no resource may stand in two sources.
+def search(
+    connection: Connection,
+    sources: Sequence[SearchTables],
+    query: QidoQuery,
+    made: MadeMatches = NOTHING_MADE,
+) -> SearchResult:
+    """All that matches `query` in `sources` or was `made`, one page; no resource may stand in two of them.
 
-    Raises InvalidRequest for what none of them can match, PayloadTooLarge where Q-39 asks for it.
+    Raises InvalidRequest for what none of the sources can match, unless documents hold all that the search
+    is about; PayloadTooLarge where Q-39 asks for it.
     """
     judged = _judged(sources, query)
-    if not judged:
+    if not judged and not (made.was_read and _has_no_rows(connection, sources, query)):
         raise InvalidRequest(f"{_unheld(query, sources)}: this index does not hold the attribute")
     if any(own.stored for _, own in judged):
-        return _examined(connection, judged, query)
-    able, query = [tables for tables, _ in judged], judged[0][1]
-    _refuse_too_many(connection, able, query)
+        return _examined(connection, judged, query, made)
+    able, query = [tables for tables, _ in judged], judged[0][1] if judged else query
+    _refuse_too_many(connection, able, query, made)
     # One more than the page tells whether there is more, for the price of a row.
-    rows = _page(connection, able, query, query.page + 1) if query.page else []
+    rows = page_of_matches(connection, able, query, made) if query.page else []
     more, rows = len(rows) > query.page, rows[: query.page]
-    total = _total(connection, able, query, len(rows), more)
-    return _result(query, _answers(connection, able, query, rows), total)
+    total = _total(connection, able, query, made, len(rows), more)
+    return _result(query, _answers(connection, query, rows), total)
 
 
 def _judged(sources: Sequence[SearchTables], query: QidoQuery) -> list[Judged]:
@@ -74,14 +75,22 @@ def _judged(sources: Sequence[SearchTables], query: QidoQuery) -> list[Judged]:
     return [(tables, own) for tables, own in both if own is not None]
 
 
-def _examined(connection: Connection, judged: list[Judged], query: QidoQuery) -> SearchResult:
-    found = examine(connection, judged, query)
+def _examined(
+    connection: Connection, judged: list[Judged], query: QidoQuery, made: MadeMatches
+) -> SearchResult:
+    found = examine(connection, judged, ahead(query, made))
+    total = None if found.total is None else found.total + made.number
     most = query.hard_max_results
-    if most is not None and query.limit is None and found.total is not None and found.total > most:
+    if most is not None and query.limit is None and total is not None and total > most:
         raise _too_many(most)
-    sources = [tables for tables, _ in judged]
-    rows = _answers(connection, sources, query, found.matches[: query.page])
-    return _result(query, rows, found.total)
+    rows = merged(found.matches, query, made)[: query.page]
+    return _result(query, _answers(connection, query, rows), total)
+
+
+def _has_no_rows(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> bool:
+    """Whether no table holds anything of what the search is about, whatever else it asks for."""
+    about = replace(query, conditions=tuple(scope_keys(query)), stored=(), order=())
+    return not any(connection.execute(some_matches(one, about, 1)).scalar_one() for one in sources)
 
 
 def _result(query: QidoQuery, rows: list[JsonObject], total: int | None) -> SearchResult:
@@ -91,10 +100,6 @@ def _result(query: QidoQuery, rows: list[JsonObject], total: int | None) -> Sear
         text = f"There are {remaining} additional results that can be requested"
         warnings = (text, *warnings)
     return SearchResult(rows, total, remaining, warnings)
-
-
-Found = tuple[SearchTables, Row[Any]]
-"""A row and where it was found."""
 
 
 def _unheld(query: QidoQuery, sources: Sequence[SearchTables]) -> str:
@@ -116,12 +121,14 @@ def _unheld(query: QidoQuery, sources: Sequence[SearchTables]) -> str:
     return "a key"
 
 
-def _refuse_too_many(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> None:
+def _refuse_too_many(
+    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, made: MadeMatches
+) -> None:
     most = query.hard_max_results
     if most is None or query.limit is not None:
         return
     found = sum(connection.execute(some_matches(one, query, most + 1)).scalar_one() for one in sources)
-    if found > most:
+    if found + made.number > most:
         raise _too_many(most)
 
 
@@ -129,66 +136,30 @@ def _too_many(most: int) -> PayloadTooLarge:
     return PayloadTooLarge(f"more than {most} matches: narrow the query, or page through it with limit")
 
 
-def _page(
-    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, limit: int
-) -> list[Found]:
-    if len(sources) > 1:
-        return _page_of_several(connection, sources, query, limit)
-    (tables,) = sources
-    page = page_of_keys(tables, query, limit, look_into(connection, tables, query)).subquery("page")
-    source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
-    statement = select(*tables.columns(query)).select_from(source).order_by(*order(tables, query))
-    return [(tables, row) for row in connection.execute(statement).all()]
-
-
-def _page_of_several(
-    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, limit: int
-) -> list[Found]:
-    """The page of the sources' answers put into one order."""
-    parts = [_keys_with_order(tables, query, query.offset + limit) for tables in sources]
-    both = union_all(*parts).subquery("both")
-    keys = [both.c[f"o{number}"] for number in range(len(order_keys(sources[0], query)))]
-    directions = [descending for _, descending in order_keys(sources[0], query)]
-    by = [key.desc() if down else key.asc() for key, down in zip(keys, directions, strict=True)]
-    wanted = select(both.c.source, both.c.key).order_by(*by).limit(limit).offset(query.offset)
-    places = [(row.source, row.key) for row in connection.execute(wanted)]
-    rows: dict[tuple[str, int], Found] = {}
-    for tables in sources:
-        mine = [key for name, key in places if name == tables.name]
-        for some in portions(mine):
-            key = tables.key(query.level)
-            statement = select(key.label("key"), *tables.columns(query)).where(key.in_(some))
-            for row in connection.execute(statement.select_from(tables.answer_source(query))):
-                rows[tables.name, row.key] = (tables, row)
-    return [rows[place] for place in places if place in rows]
-
-
-def _keys_with_order(tables: SearchTables, query: QidoQuery, most: int) -> Select[Any]:
-    keys = [(key.label(f"o{number}")) for number, (key, _) in enumerate(order_keys(tables, query))]
-    columns = [literal(tables.name).label("source"), tables.key(query.level).label("key"), *keys]
-    # several rows of one UID differ by their key last of all, here by the place that they have in one source
-    part = matching(tables, query, columns).order_by(*order(tables, query)).limit(most).subquery()
-    return select(part)
-
-
 def _total(
-    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, found: int, more: bool
+    connection: Connection,
+    sources: Sequence[SearchTables],
+    query: QidoQuery,
+    made: MadeMatches,
+    found: int,
+    more: bool,
 ) -> int | None:
     """The number of matches: for nothing where the page shows it, counted where it is needed (Q-35)."""
     if not more and query.page and (found or not query.offset):
         return query.offset + found
-    capped = more and (query.limit is None or query.limit > query.max_results)
-    if query.total_count or capped:
-        return sum(int(connection.execute(number_of_matches(one, query)).scalar_one()) for one in sources)
+    if query.total_count or (more and is_capped(query)):
+        counts = (connection.execute(number_of_matches(one, query)).scalar_one() for one in sources)
+        return sum(map(int, counts)) + made.number
     return None
 
 
-def _answers(
-    connection: Connection, sources: Sequence[SearchTables], query: QidoQuery, rows: list[Found]
-) -> list[JsonObject]:
+def _answers(connection: Connection, query: QidoQuery, rows: list[Match]) -> list[JsonObject]:
     """The rows as DICOM JSON, in their order."""
-    by_source = {
-        tables.name: iter(tables.answers(connection, query, [row for own, row in rows if own is tables]))
-        for tables in sources
+    by_source: dict[str, tuple[SearchTables, list[Any]]] = {}
+    for tables, row, _ in rows:
+        if tables is not None:
+            by_source.setdefault(tables.name, (tables, []))[1].append(row)
+    answers = {
+        name: iter(tables.answers(connection, query, found)) for name, (tables, found) in by_source.items()
     }
-    return [next(by_source[tables.name]) for tables, _ in rows]
+    return [row.answer if tables is None else next(answers[tables.name]) for tables, row, _ in rows]

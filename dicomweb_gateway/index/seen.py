@@ -5,10 +5,11 @@ so a row may appear behind others; what is looked at is therefore read with a lo
 that are under way, and never reaches beyond the newest row of the time before.
 """
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, delete, func, insert, literal, select, update
+from sqlalchemy import Connection, Engine, Row, Table, delete, exists, func, insert, literal, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.index import tables as aws
@@ -53,6 +54,28 @@ def look_on(engine: Engine) -> bool:
     return left
 
 
+def note_instances(connection: Connection, instance_uids: Iterable[str]) -> None:
+    """Note those of instances that leave our tables whose rows the AWS Lambda has taken over meanwhile.
+
+    Within the transaction that removes them. Rows that `look_on` has yet to reach need no note.
+    """
+    uids = list(instance_uids)
+    if not uids or connection.dialect.name == "sqlite":
+        return
+    seen = select(gateway_seen.c.upto).where(gateway_seen.c.kind == INSTANCE).with_for_update(read=True)
+    upto = connection.execute(seen).scalar() or 0
+    table, note = aws.instance, gateway_unknown_row
+    noted = exists().where(note.c.kind == INSTANCE, note.c.pkey == table.c.instance_pkey)
+    for some in portions(uids):
+        rows = select(literal(INSTANCE), table.c.instance_pkey).where(
+            table.c.sopinstanceuid.in_(some),
+            table.c.instance_pkey <= upto,
+            UNKNOWN_OF[INSTANCE],
+            ~noted,
+        )
+        connection.execute(insert(note).from_select(["kind", "pkey"], rows))
+
+
 def _look_on(engine: Engine, kind: str, table: Table) -> bool:
     pkey = table.c[f"{table.name}_pkey"]
     with writing(engine) as connection:
@@ -63,39 +86,52 @@ def _look_on(engine: Engine, kind: str, table: Table) -> bool:
             values = {"kind": kind, "upto": 0, "next_upto": newest, "noted_at": _now()}
             connection.execute(insert(gateway_seen), values)
             return bool(newest)
+    try:
+        return _go_on(engine, kind, table, row, newest)
+    except _OvertakenError:
+        return True
+
+
+class _OvertakenError(Exception):
+    """Somebody else looks on: the rest is theirs."""
+
+
+def _go_on(engine: Engine, kind: str, table: Table, row: Row[Any], newest: int) -> bool:
     upto = row.upto
     if _now() - row.noted_at >= LAG:
         for _ in range(MOST_PORTIONS):
-            last = min(upto + PORTION, row.next_upto)
             if upto >= row.next_upto:
                 break
-            if not _look_through(engine, kind, table, upto, last):
+            last = min(upto + PORTION, row.next_upto)
+            if not _look_through(engine, kind, table, (upto, last, row.next_upto)):
                 return False
             upto = last
     if upto >= row.next_upto and newest > upto:
         with writing(engine) as connection:
-            if _is_at(connection, kind, upto):
-                _put(connection, kind, next_upto=newest, noted_at=_now())
+            _keep_others_out(connection, kind, upto, row.next_upto)
+            _put(connection, kind, next_upto=newest, noted_at=_now())
     return bool(newest > upto)
 
 
-def _is_at(connection: Connection, kind: str, upto: int) -> bool:
-    """Whether nobody else has looked on meanwhile; nobody will until the transaction ends."""
-    query = select(gateway_seen.c.upto).where(gateway_seen.c.kind == kind).with_for_update()
-    return bool(connection.execute(query).scalar_one() == upto)
+def _keep_others_out(connection: Connection, kind: str, upto: int, next_upto: int) -> None:
+    """Until the transaction ends; raises _OvertakenError where somebody else has looked on meanwhile."""
+    query = select(gateway_seen).where(gateway_seen.c.kind == kind).with_for_update()
+    row = connection.execute(query).one()
+    if (row.upto, row.next_upto) != (upto, next_upto):
+        raise _OvertakenError
 
 
-def _look_through(engine: Engine, kind: str, table: Table, after: int, upto: int) -> bool:
-    """Note the unknown rows among some.
+def _look_through(engine: Engine, kind: str, table: Table, reach: tuple[int, int, int]) -> bool:
+    """Note the unknown rows among some; False, and nothing done, where they become too many to note.
 
-    False, and nothing done, where they become too many to note, or somebody else looks on at the same time.
+    `reach`: the rows behind which and up to which to look, and the newest row of the call before.
     """
+    after, upto, next_upto = reach
     pkey = table.c[f"{table.name}_pkey"]
     within = pkey > after, pkey <= upto
     noted = select(func.count()).where(gateway_unknown_row.c.kind == kind)
     with writing(engine) as connection:
-        if not _is_at(connection, kind, after):
-            return False
+        _keep_others_out(connection, kind, after, next_upto)
         # the lock is all that this is read for
         connection.execute(select(func.count(pkey)).where(*within).with_for_update(read=True))
         unknown = connection.execute(select(func.count(pkey)).where(*within, UNKNOWN_OF[kind])).scalar_one()

@@ -1,4 +1,4 @@
-"""Conditions that leave what lies in allowed data stores, over our side tables and over the AWS tables.
+"""Conditions that leave what lies in allowed data stores, over our side tables.
 
 Each takes the table or an alias that stands for it, and gives no condition where all data stores are allowed.
 """
@@ -6,7 +6,6 @@ Each takes the table or an alias that stands for it, and gives no condition wher
 from sqlalchemy import FromClause, and_, exists
 
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.patterns import Expression
 
@@ -36,30 +35,4 @@ def instances_shown(instances: FromClause, stores: AllowedStores) -> list[Expres
         return []
     one = side.gateway_imageset.alias("of_instance")
     same = one.c.imageset_key == instances.c.imageset_key
-    return [exists().where(same, in_allowed(one.c.datastoreid, stores))]
-
-
-def aws_studies_shown(studies: FromClause, stores: AllowedStores) -> list[Expression]:
-    """The same of the AWS tables, as all below."""
-    if stores is None:
-        return []
-    series = aws.series.alias("series_of_study")
-    shown = aws_series_shown(series, stores)
-    return [exists().where(series.c.study_pkey == studies.c.study_pkey, *shown)]
-
-
-def aws_series_shown(series: FromClause, stores: AllowedStores) -> list[Expression]:
-    """Series with an image set that may be shown."""
-    if stores is None:
-        return []
-    one = aws.imageset.alias("of_series")
-    return [exists().where(one.c.series_pkey == series.c.series_pkey, in_allowed(one.c.datastoreid, stores))]
-
-
-def aws_instances_shown(instances: FromClause, stores: AllowedStores) -> list[Expression]:
-    """Instances whose image set may be shown."""
-    if stores is None:
-        return []
-    one = aws.imageset.alias("of_instance")
-    same = one.c.imageset_pkey == instances.c.imageset_pkey
     return [exists().where(same, in_allowed(one.c.datastoreid, stores))]

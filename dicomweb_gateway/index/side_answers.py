@@ -110,7 +110,8 @@ def add_unknown(below: dict[str, Below], answers: list[Found]) -> None:
         of_study, of_series = below.get(found.study_uid), below.get(found.series_uid)
         if of_study is not None:
             found.series_of_study = (found.series_of_study or 0) + of_study.series
-            found.instances_of_study = (found.instances_of_study or 0) + of_study.instances
+            instances = (found.instances_of_study or 0) + of_study.instances
+            found.instances_of_study = None if of_study.is_uncounted else instances
             found.modalities = {*found.modalities, *of_study.modalities}
         if of_series is not None:
             found.instances_of_series = (found.instances_of_series or 0) + of_series.instances

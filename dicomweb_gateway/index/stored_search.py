@@ -3,8 +3,6 @@
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import total_ordering
-from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -12,6 +10,7 @@ from sqlalchemy import Connection, select
 from dicomweb_gateway.dicom.dictionary import tag_text
 from dicomweb_gateway.errors import PayloadTooLarge
 from dicomweb_gateway.index.compiler import matching, order, order_keys
+from dicomweb_gateway.index.merging import Match, Place, is_capped
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.qido.attributes import LEVELS, Level
@@ -26,9 +25,6 @@ _FIRST_PORTION, _LARGEST_PORTION = 250, 4000
 
 Judged = tuple[SearchTables, QidoQuery]
 """Tables, and the query as they judge it."""
-
-Match = tuple[SearchTables, Any]
-"""A row and the tables that it was found in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,44 +44,23 @@ def examine(connection: Connection, sources: Sequence[Judged], query: QidoQuery)
     """
     page: list[Match] = []
     found = 0
-    counts = query.total_count or query.limit is None or query.limit > query.max_results
+    counts = query.total_count or is_capped(query)
     in_order = (_matches(connection, *source) for source in sources)
-    for _, tables, row in heapq.merge(*in_order, key=itemgetter(0)):
+    for match in heapq.merge(*in_order, key=lambda one: Place(one.order, query)):
         found += 1
         if query.offset < found <= query.offset + query.page + 1:
-            page.append((tables, row))
+            page.append(match)
         if len(page) > query.page and not counts:
             return Examined(page, None)
     return Examined(page, found)
 
 
-@total_ordering
-class _Place:
-    """Where a row stands in an order: None is less than every value, as databases have it."""
-
-    def __init__(self, values: Sequence[Any], descending: Sequence[bool]) -> None:
-        self._keys = [(value is not None, value) for value in values]
-        self._descending = descending
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Place) and self._keys == other._keys
-
-    def __lt__(self, other: "_Place") -> bool:
-        for mine, theirs, descending in zip(self._keys, other._keys, self._descending, strict=True):
-            if mine != theirs:
-                return (mine > theirs) if descending else (mine < theirs)
-        return False
-
-
-def _matches(
-    connection: Connection, tables: SearchTables, query: QidoQuery
-) -> Iterator[tuple[_Place, SearchTables, Any]]:
-    directions = [descending for _, descending in order_keys(tables, query)]
+def _matches(connection: Connection, tables: SearchTables, query: QidoQuery) -> Iterator[Match]:
+    names = [f"o{number}" for number in range(len(order_keys(tables, query)))]
     for row in _in_order(connection, tables, query):
         held = _held(tables, query.level, row) if query.stored else {}
         if all(meets(condition, held, query.zone) for condition in query.stored):
-            place = [getattr(row, f"o{number}") for number in range(len(directions))]
-            yield _Place(place, directions), tables, row
+            yield Match(tables, row, [getattr(row, name) for name in names])
 
 
 def _in_order(connection: Connection, tables: SearchTables, query: QidoQuery) -> Iterator[Any]:
@@ -98,8 +73,9 @@ def _in_order(connection: Connection, tables: SearchTables, query: QidoQuery) ->
     while True:
         page = keys.limit(portion).offset(offset).subquery("page")
         source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
-        statement = select(*tables.columns(query), *places).select_from(source)
-        rows = connection.execute(statement.order_by(*order(tables, query))).all()
+        columns = [*tables.columns(query), *places]
+        statement = select(*columns).select_from(source).order_by(*order(tables, query))
+        rows = connection.execute(statement).all()
         yield from rows
         if len(rows) < portion:
             return

@@ -8,10 +8,10 @@ from sqlalchemy import Connection, func, select, union
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_columns import text_like_any, text_of
+from dicomweb_gateway.index.aws_numbers import instances_shown, series_shown
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression
-from dicomweb_gateway.index.shown import aws_instances_shown, aws_series_shown
 from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown, unknown_series
 from dicomweb_gateway.qido.expression import TextPattern
 
@@ -20,10 +20,14 @@ _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
 
 @dataclass(slots=True)
 class Below:
-    """Unknown things below a study or series: numbers of series and instances, modalities of the series."""
+    """Unknown things below a study or series: numbers of series and instances, modalities of the series.
+
+    `is_uncounted`: one of the series has no instance rows, so that nobody knows how many it has (flaw 7).
+    """
 
     series: int = 0
     instances: int = 0
+    is_uncounted: bool = False
     modalities: set[str] = field(default_factory=set)
 
 
@@ -37,7 +41,7 @@ def unknown_below(
     instances = (
         select(func.count())
         .where(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, UNKNOWN["instance"])
-        .where(*aws_instances_shown(_INSTANCE, stores))
+        .where(*instances_shown(_INSTANCE, stores))
         .scalar_subquery()
     )
     series = union(unknown_series(stores), grown_series())
@@ -53,7 +57,7 @@ def unknown_below(
             )
             .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
             .where(_STUDY.c.studyinstanceuid.in_(uids), _SERIES.c.series_pkey.in_(series))
-            .where(*aws_series_shown(_SERIES, stores))
+            .where(*series_shown(_SERIES, stores))
         )
         for study_uid, series_uid, modality, is_new, number in connection.execute(query):
             for uid in (study_uid, series_uid):
@@ -61,6 +65,7 @@ def unknown_below(
                 below.instances += number
             if is_new:
                 found[study_uid].series += 1
+                found[study_uid].is_uncounted |= number == 0
                 found[study_uid].modalities |= {name for name in [stored_text(modality)] if name}
     return found
 

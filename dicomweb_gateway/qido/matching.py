@@ -8,7 +8,13 @@ from typing import Any
 
 from dicomweb_gateway.dicom.dictionary import tag_text
 from dicomweb_gateway.dicom.json_model import JsonElement
-from dicomweb_gateway.qido.attributes import REQUEST_ATTRIBUTES, Matching, QueryAttribute
+from dicomweb_gateway.qido.attributes import (
+    ATTRIBUTES,
+    MODALITIES_IN_STUDY,
+    REQUEST_ATTRIBUTES,
+    Matching,
+    QueryAttribute,
+)
 from dicomweb_gateway.qido.expression import (
     Condition,
     DateRange,
@@ -38,6 +44,7 @@ from dicomweb_gateway.qido.texts import searchable
 from dicomweb_gateway.qido.wildcards import is_like
 
 _TIMEZONE = 0x00080201
+_MODALITIES = ATTRIBUTES[MODALITIES_IN_STUDY]
 _PADDING = " \0"
 _LONGEST_NUMBER = 256
 """Bits of a whole number that is read: no VR has more than 64, and Python refuses to write out huge ones."""
@@ -52,10 +59,20 @@ def meets(condition: Condition, held: Mapping[str, JsonElement], zone: tzinfo = 
     the time zone of moments in data that names none. A value
     means what the same value of a column means to SQL: stripped, folded, an unusable one counting as none.
     Of several values any may match, where a column of text has them joined by backslashes and one of
-    dates, times and numbers has the first. Raises TypeError for ModalitiesInStudy, which no level holds;
-    nor does one hold the numbers of related series and instances, which are therefore missing here.
+    dates, times and numbers has the first. No level holds ModalitiesInStudy or the numbers of related series
+    and instances: they are missing here unless the caller adds them.
     """
     return _meets(condition, _DataSet(held, None, zone))
+
+
+def sort_value(attribute: QueryAttribute, held: Mapping[str, JsonElement], zone: tzinfo = UTC) -> Any:
+    """What the attribute's column would hold to be sorted by, None where there is no value."""
+    values = list(_DataSet(held, None, zone).usable(attribute))
+    if not values:
+        return None
+    if attribute.matching is Matching.NAME:
+        return values[0][0] or None
+    return "\\".join(values) if attribute.matching is Matching.TEXT else values[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,9 +96,7 @@ class _DataSet:
 
     def usable(self, attribute: QueryAttribute) -> Iterator[Any]:
         """Its values in the form in which they are compared, those left out that have none."""
-        read = _READERS.get(attribute.matching)
-        if read is None:
-            raise TypeError(f"{attribute.keyword} is not held in DICOM JSON")
+        read = _READERS[attribute.matching]
         values = (read(member, self) for member in self.members(attribute.tag))
         return (value for value in values if value is not None)
 
@@ -113,8 +128,8 @@ def _meets(condition: Condition, data: _DataSet) -> bool:
         case ItemIn(path, level, conditions):
             inside = (ItemIn(path[1:], level, conditions),) if len(path) > 1 else conditions
             return _has_item(data, path[0], inside)
-        case ModalitiesIn():
-            raise TypeError("ModalitiesInStudy is not held in DICOM JSON")
+        case ModalitiesIn(patterns):
+            return any(_is_like_any(patterns, text) for text in data.usable(_MODALITIES))
 
 
 def _has_item(data: _DataSet, sequence: int, conditions: tuple[Condition, ...]) -> bool:
@@ -210,6 +225,7 @@ _READERS: dict[Matching, Callable[[Any, _DataSet], Any]] = {
     Matching.EXACT: _text,
     Matching.TAG: _tag,
     Matching.NAME: _name,
+    Matching.MODALITIES: _text,
     Matching.DATE: _date,
     Matching.TIME: _time,
     Matching.MOMENT: _moment,

@@ -167,7 +167,7 @@ class BareSql:
         # what a process asks only once is asked before
         self.search(parse_query("study", [("PatientName", "x"), ("limit", "1")]))
         self.said: list[tuple[str, Any]] = []
-        event.listen(self.engine, "before_cursor_execute", self._hear)
+        event.listen(self.engine, "after_cursor_execute", self._hear)
         target = make_url(url)
         self.connection = pymysql.connect(
             host=target.host, port=target.port or 3306, user=target.username or "root",

@@ -255,19 +255,19 @@ def test_one_that_looks_while_others_get_further_does_not_turn_them_back(house, 
     house.ours(1)
     look_on(house.engine)
     clock.pass_lag()
-    is_at = seen._is_at
+    keep_out = seen._keep_others_out
 
     def look_behind_another(connection, *arguments):
-        monkeypatch.setattr(seen, "_is_at", is_at)
+        monkeypatch.setattr(seen, "_keep_others_out", keep_out)
         house.theirs(2, 3)
         look_on(house.engine)
         clock.pass_lag()
         house.theirs(4)
         assert look_on(house.engine)
         assert house.noted() == names(2, 3)
-        return is_at(connection, *arguments)
+        return keep_out(connection, *arguments)
 
-    monkeypatch.setattr(seen, "_is_at", look_behind_another)
+    monkeypatch.setattr(seen, "_keep_others_out", look_behind_another)
     assert look_on(house.engine)
     assert house.noted() == names(2, 3)
     clock.pass_lag()
@@ -275,6 +275,35 @@ def test_one_that_looks_while_others_get_further_does_not_turn_them_back(house, 
     assert house.noted() == names(2, 3, 4)
     assert house.found("study") == ["1.1", "1.2", "1.3", "1.4"]
     assert house.found("instance") == sorted(f"1.{n}.1.{i}" for n in (1, 2, 3, 4) for i in (1, 2))
+
+
+@pytest.mark.parametrize("goes", ["the image set", "its instances"])
+def test_what_leaves_our_tables_and_not_those_of_the_lambda_is_found(house, clock, goes):
+    """Rows that were known when they were looked at, of which the Lambda then noted a copy."""
+    house.ours(1, instances=3)
+    house.ours(2)
+    copy = {**raw(1, instances=2), "ImageSetID": hex_id("copy")}
+    with house.engine.begin() as connection:
+        put_image_set(connection, copy)
+    for _ in range(2):
+        look_on(house.engine)
+        clock.pass_lag()
+    assert house.noted() == {hex_id("copy")}
+    if goes == "the image set":
+        remove_image_set(house.engine, STORE, hex_id("1"))
+    else:
+        document = raw(1, instances=3)
+        del document["Study"]["Series"]["1.1.1"]["Instances"]["1.1.1.1"]
+        index_image_set(house.engine, parse_document(orjson.dumps(document)), version=2)
+    left = {"1.1.1.1", "1.1.1.2"} if goes == "the image set" else {"1.1.1.1"}
+    assert house.noted() == left | {hex_id("copy")}
+    kept = [] if goes == "the image set" else ["1.1.1.3"]
+    assert house.found("instance") == ["1.1.1.1", "1.1.1.2", *kept, "1.2.1.1", "1.2.1.2"]
+    house.theirs(3)
+    for _ in range(2):
+        clock.pass_lag()
+        look_on(house.engine)
+    assert house.noted() == left | {hex_id("copy")} | names(3)
 
 
 def migrate_again(house, monkeypatch):
