@@ -6,6 +6,7 @@ never narrower (`equal_loosely`, `begins_loosely`): column and constant alone on
 """
 
 import re
+from functools import cache
 from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Numeric, and_, case, cast, func, or_
@@ -16,6 +17,7 @@ from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_values import NO_VALUE
 from dicomweb_gateway.index.patterns import ESCAPE, Expression, any_of, escaped, matches, prefix_of
 from dicomweb_gateway.qido.expression import NamePattern, NameWord, TextPattern
+from dicomweb_gateway.qido.names import name_words
 
 Column = ColumnElement[Any]
 
@@ -33,6 +35,8 @@ _LITERAL = re.compile(r"[].(){}+$|^/\[-]")
 
 _CHANGED = re.compile("[*?^ σ\U00010000-\U0010ffff]|s+")
 _RUNS = re.compile(r"\*+")
+_INNER_WILDCARD = re.compile(r"\?|\*.")
+_WILD_SIGNS = {"*": "[^ ]*", "?": "[^ ]"}
 _ALIKE = re.compile("[^\U00010000-\U0010ffff]+")
 """All but the letters that the loose collation holds for one and the same."""
 
@@ -124,9 +128,32 @@ def words_like(column: Column, words: tuple[NameWord, ...]) -> Expression:
 
 
 def _has_word(text: Expression, pattern: str) -> Expression:
+    if _INNER_WILDCARD.search(pattern):
+        # LIKE would let a wildcard stand for a space and so for parts of two words
+        one_word = "".join(map(_sign, pattern.removesuffix("*")))
+        return text.collate(_BINARY).regexp_match(f" {one_word}")
     loosely = matches(text.collate(_LOOSE), f"* {pattern}")
     exactly = _ALIKE.sub("*", pattern)
     return loosely if exactly == "*" else and_(loosely, matches(text.collate(_BINARY), f"*{exactly}"))
+
+
+def _sign(letter: str) -> str:
+    """A letter of a word's pattern as a regular expression, with those that are it with a diacritic."""
+    if letter in _WILD_SIGNS:
+        return _WILD_SIGNS[letter]
+    alike = letter + _marked_letters().get(letter, "")
+    return f"[{alike}]" if len(alike) > 1 else re.escape(letter)
+
+
+@cache
+def _marked_letters() -> dict[str, str]:
+    """Letters of alphabets to those that are folded into them (`names.name_words`)."""
+    found: dict[str, str] = {}
+    for letter in map(chr, range(0xC0, 0x2000)):
+        (word,) = name_words(letter) or ("",)
+        if len(word) == 1 and word != letter:
+            found[word] = found.get(word, "") + letter
+    return found
 
 
 def has_name(column: Column) -> Expression:

@@ -208,3 +208,21 @@ def test_a_file_without_tables_is_unavailable(tmp_path):
     with pytest.raises(IndexUnavailable):
         IndexSearch(engine)(parsed("study", ""))
     engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("h*s", ["1.2", "1.3"]),
+        ("m?l", ["1.2", "1.3"]),
+        ("m*r hans", ["1.2", "1.3"]),
+        # no wildcard stands for what parts two words
+        ("m*hans", []),
+        ("mül*s", []),
+        ("muller?hans", []),
+        ("?hans", []),
+    ],
+)
+def test_a_wildcard_stays_within_a_word(theirs, name, found):
+    rows = theirs(parsed("study", f"PatientName={name}&fuzzymatching=true")).rows
+    assert sorted(row["0020000D"]["Value"][0] for row in rows) == found
