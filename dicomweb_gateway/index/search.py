@@ -15,11 +15,11 @@ from dicomweb_gateway.index.compiler import (
     number_of_matches,
     order,
     order_keys,
-    page_of_keys,
     some_matches,
 )
 from dicomweb_gateway.index.search_plan import look_into
 from dicomweb_gateway.index.search_tables import SearchTables
+from dicomweb_gateway.index.shapes import page_of_rows
 from dicomweb_gateway.index.stored_search import Judged, examine
 from dicomweb_gateway.qido.expression import (
     EmptyOr,
@@ -135,10 +135,8 @@ def _page(
     if len(sources) > 1:
         return _page_of_several(connection, sources, query, limit)
     (tables,) = sources
-    page = page_of_keys(tables, query, limit, look_into(connection, tables, query)).subquery("page")
-    source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
-    statement = select(*tables.columns(query)).select_from(source).order_by(*order(tables, query))
-    return [(tables, row) for row in connection.execute(statement).all()]
+    statement, values = page_of_rows(tables, query, limit, look_into(connection, tables, query))
+    return [(tables, row) for row in connection.execute(statement, values).all()]
 
 
 def _page_of_several(

@@ -1,6 +1,7 @@
 """Searching our own side tables."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -39,6 +40,7 @@ _COUNTS = frozenset(
 _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
 
 
+@dataclass(frozen=True)
 class SideSearch(SearchTables):
     """`stores`: the data stores whose image sets may be shown, None for all. `beside`: the AWS Lambda alone
     wrote something that our tables do not know, which may lie below studies and series that they know.
@@ -48,11 +50,15 @@ class SideSearch(SearchTables):
     from any of them, but only of the same patient.
     """
 
+    stores: AllowedStores = None
+    beside: bool = False
+
     name = "side"
 
-    def __init__(self, stores: AllowedStores = None, beside: bool = False) -> None:
-        self._stores = stores
-        self._beside = beside
+    @property
+    def has_shapes(self) -> bool:
+        """Not where the Lambda's columns are compared too, in several spellings of a value."""
+        return not self.beside
 
     def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level, joined with those of the levels above."""
@@ -101,7 +107,7 @@ class SideSearch(SearchTables):
 
     def column(self, attribute: QueryAttribute) -> Expression:
         """The column of the attribute's level; numbers of what is shown are counted where some is not."""
-        if self._stores is not None and attribute.keyword in _COUNTS:
+        if self.stores is not None and attribute.keyword in _COUNTS:
             return self._number_shown(attribute)
         return _OF[attribute.level].c[attribute.own_column]
 
@@ -130,7 +136,7 @@ class SideSearch(SearchTables):
     def modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         """The series of all variants count: they are all found below the study."""
         known = self._known_modalities(condition, found)
-        if not self._beside:
+        if not self.beside:
             return known
         return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns))
 
@@ -166,7 +172,7 @@ class SideSearch(SearchTables):
             other = _SERIES.alias("any_series")
             same = other.c.study_uid == _STUDY.c.study_uid
             none = ~exists().where(same, other.c.modality.is_not(None), *self._shown(other))
-            return and_(none, ~has_unknown_modality(_STUDY.c.study_uid, None)) if self._beside else none
+            return and_(none, ~has_unknown_modality(_STUDY.c.study_uid, None)) if self.beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
@@ -218,16 +224,16 @@ class SideSearch(SearchTables):
         """Rows of `columns` as DICOM JSON, in their order."""
         uids = {row.study_uid for row in rows}
         found = found_rows(connection, query, rows)
-        if self._stores is not None:
-            count_visible(connection, self._joined("series"), self._allowed("series"), self._stores, found)
-        if self._beside and (query.shows_study or query.shows_series):
+        if self.stores is not None:
+            count_visible(connection, self._joined("series"), self._allowed("series"), self.stores, found)
+        if self.beside and (query.shows_study or query.shows_series):
             add_unknown(unknown_below(connection, uids), found)
         return [answer(query, one) for one in found]
 
     def _allowed(self, level: Level) -> list[Expression]:
-        if self._stores is None:
+        if self.stores is None:
             return []
-        of_stores = in_allowed(_SET.c.datastoreid, self._stores)
+        of_stores = in_allowed(_SET.c.datastoreid, self.stores)
         if level == "instance":
             return [exists().where(_SET.c.imageset_key == _INSTANCE.c.imageset_key, of_stores)]
         if level == "series":
@@ -237,11 +243,11 @@ class SideSearch(SearchTables):
 
     def _shown(self, series: FromClause) -> list[Expression]:
         """Which rows of `series`, which is the table or stands for it, are of allowed data stores."""
-        if self._stores is None:
+        if self.stores is None:
             return []
         of_study = and_(_SET.c.study_uid == series.c.study_uid, _SET.c.study_key == series.c.study_key)
         same = and_(_LINK.c.imageset_key == _SET.c.imageset_key, _LINK.c.series_uid == series.c.series_uid)
-        return [exists().where(of_study, same, in_allowed(_SET.c.datastoreid, self._stores))]
+        return [exists().where(of_study, same, in_allowed(_SET.c.datastoreid, self.stores))]
 
     def _number_shown(self, attribute: QueryAttribute) -> Expression:
         """How many series or instances of a study, or instances of a series, are of allowed data stores."""
@@ -253,7 +259,7 @@ class SideSearch(SearchTables):
         if attribute.keyword == "NumberOfStudyRelatedSeries":
             query = select(func.count(other.c.series_uid.distinct()))
         else:
-            of_stores = in_allowed(own.c.datastoreid, self._stores)
+            of_stores = in_allowed(own.c.datastoreid, self.stores)
             query = (
                 select(func.count())
                 .select_from(other)
