@@ -28,10 +28,12 @@ from dicomweb_gateway.qido.expression import (
 NO_PLAN: Plan = {}
 
 
-def page_of_keys(tables: SearchTables, query: QidoQuery, rows: int, plan: Plan = NO_PLAN) -> Select[Any]:
-    """Keys of the matching resources in order, at most `rows` of them from the query's offset on."""
+def page_of_keys(
+    tables: SearchTables, query: QidoQuery, rows: Expression, offset: Expression, plan: Plan
+) -> Select[Any]:
+    """Keys of the matching resources in order, at most `rows` of them from `offset` on."""
     keys = matching(tables, query, [tables.key(query.level).label("key")], plan)
-    return keys.order_by(*order(tables, query)).limit(rows).offset(query.offset)
+    return keys.order_by(*order(tables, query)).limit(rows).offset(offset)
 
 
 def number_of_matches(tables: SearchTables, query: QidoQuery) -> Select[Any]:

@@ -2,8 +2,9 @@
 
 import threading
 import time
+from typing import Any
 
-from sqlalchemy import Connection, Engine, func, select, text
+from sqlalchemy import Connection, Engine, Select, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.dicom.json_model import element
@@ -52,6 +53,7 @@ class IndexSearch:
     ) -> None:
         self._engine = engine
         self._stores = stores
+        self._others = [] if stores is None else _others(stores, engine.dialect.name != "sqlite")
         self._names = NameCollation(trust_seconds)
         self._ours = False
         self._can_be_aws = engine.dialect.name != "sqlite"
@@ -130,16 +132,7 @@ class IndexSearch:
 
     def _limit(self, connection: Connection) -> AllowedStores:
         """The allowed data stores; None where there are no others in the index, which costs nothing then."""
-        if self._stores is None:
-            return None
-        tables = [side.gateway_imageset, aws.imageset]
-        for table in tables if self._can_be_aws else tables[:1]:
-            others = select(func.count()).select_from(
-                select(table.c.datastoreid)
-                .where(table.c.datastoreid.not_in(sorted(self._stores)))
-                .limit(1)
-                .subquery()
-            )
+        for others in self._others:
             try:
                 if connection.execute(others).scalar_one():
                     return self._stores
@@ -147,6 +140,15 @@ class IndexSearch:
                 if not lacks_table(error):
                     raise
         return None
+
+
+def _others(stores: frozenset[str], can_be_aws: bool) -> list[Select[Any]]:
+    """How many image sets of other data stores there are, not counted beyond one, of each family."""
+    columns = [side.gateway_imageset.c.datastoreid, aws.imageset.c.datastoreid]
+    return [
+        select(func.count()).select_from(select(one).where(one.not_in(sorted(stores))).limit(1).subquery())
+        for one in (columns if can_be_aws else columns[:1])
+    ]
 
 
 class NameCollation:

@@ -30,7 +30,7 @@ from dicomweb_gateway.qido.expression import (
 class SearchResult:
     """Answer of a search.
 
-    `rows`: DICOM JSON objects, keys ascending, without RetrieveURL (00081190), which needs the base URL.
+    `rows`: DICOM JSON objects, keys ascending, RetrieveURL (00081190) without its value (`answers.answer`).
     `total`: number of matches where known. `remaining`: matches after these rows where their number is
     known, as it always is when the server's own cap cut them off, else 0. `warnings`: texts for Warning
     headers, that of `remaining` first (Q-33).

@@ -7,11 +7,12 @@ from typing import Any
 from sqlalchemy import Connection, Select, literal, select, union_all
 
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.compiler import matching, order, order_keys, page_of_keys
+from dicomweb_gateway.index.compiler import matching, order, order_keys
 from dicomweb_gateway.index.made_matches import MadeMatches
 from dicomweb_gateway.index.merging import Match, in_order, is_capped
 from dicomweb_gateway.index.search_plan import look_into
 from dicomweb_gateway.index.search_tables import SearchTables
+from dicomweb_gateway.index.shapes import page_of_rows
 from dicomweb_gateway.qido.expression import QidoQuery
 
 
@@ -74,11 +75,9 @@ def _page_of_tables(
     if len(sources) != 1:
         return _page_of_several(connection, sources, query, limit, made) if sources else []
     (tables,) = sources
-    page = page_of_keys(tables, query, limit, look_into(connection, tables, query)).subquery("page")
-    source = tables.answer_source(query).join(page, page.c.key == tables.key(query.level))
-    columns = [*tables.columns(query), *order_columns(tables, query, made)]
-    statement = select(*columns).select_from(source).order_by(*order(tables, query))
-    return matches(tables, connection.execute(statement).all(), query, made)
+    plan = look_into(connection, tables, query)
+    statement, values = page_of_rows(tables, query, limit, plan, order_columns(tables, query, made))
+    return matches(tables, connection.execute(statement, values).all(), query, made)
 
 
 def _page_of_several(

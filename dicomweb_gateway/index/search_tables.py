@@ -58,6 +58,11 @@ class SearchTables(ABC):
     name: str
     """Tells the families apart."""
 
+    @property
+    def has_shapes(self) -> bool:
+        """Whether values of a search go into the SQL as they are, and equal tables ask alike (shapes.py)."""
+        return False
+
     @abstractmethod
     def source(self, query: QidoQuery) -> FromClause:
         """The tables that conditions and order of the query need, joined."""

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, FromClause, and_, func, select
+from sqlalchemy import Connection, FromClause, and_, bindparam, func, select
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.parsed import ParsedTexts
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.unknown_below import Below
 from dicomweb_gateway.qido.answers import Found
@@ -34,6 +35,16 @@ _INSTANCE_COLUMNS = (
     _INSTANCE.c.pixel_keyword,
     _INSTANCE.c.attributes.label("instance_attributes"),
 )
+
+_MODALITIES = (
+    select(_SERIES.c.study_uid, _SERIES.c.modality)
+    .distinct()
+    .where(_SERIES.c.study_uid.in_(bindparam("uids", expanding=True)), _SERIES.c.modality.is_not(None))
+)
+"""Made once, as making it takes longer than answering it."""
+
+_PARSED = ParsedTexts()
+"""Of this process."""
 
 
 def columns(query: QidoQuery) -> list[Any]:
@@ -89,11 +100,11 @@ def _found(query: QidoQuery, row: Any, modalities: dict[str, set[str]]) -> Found
     needs_above = bool(query.include)
     found = Found(study_uid=row.study_uid)
     if query.shows_study or needs_above:
-        found.study = orjson.loads(row.study_attributes)
+        found.study = _PARSED(row.study_attributes)
         found.modalities = modalities.get(row.study_uid, set())
         found.series_of_study, found.instances_of_study = row.series_count, row.study_instances
     if query.level != "study" and (query.shows_series or needs_above):
-        found.series = orjson.loads(row.series_attributes)
+        found.series = _PARSED(row.series_attributes)
         found.instances_of_series = row.series_instances
     if query.level != "study":
         found.series_uid = row.series_uid
@@ -120,8 +131,6 @@ def add_unknown(below: dict[str, Below], answers: list[Found]) -> None:
 def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, set[str]]:
     modalities: dict[str, set[str]] = {}
     for uids in portions(study_uids):
-        query = select(_SERIES.c.study_uid, _SERIES.c.modality).distinct()
-        query = query.where(_SERIES.c.study_uid.in_(uids), _SERIES.c.modality.is_not(None))
-        for study_uid, modality in connection.execute(query):
+        for study_uid, modality in connection.execute(_MODALITIES, {"uids": uids}):
             modalities.setdefault(study_uid, set()).add(modality)
     return modalities

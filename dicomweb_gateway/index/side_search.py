@@ -1,6 +1,7 @@
 """Searching our own side tables."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -39,6 +40,7 @@ _COUNTS = frozenset(
 _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
 
 
+@dataclass(frozen=True)
 class SideSearch(SearchTables):
     """`stores`: the data stores whose image sets may be shown, None for all. `beside`: the AWS Lambda alone
     wrote something that our tables do not know, which may lie below studies and series that they know.
@@ -48,11 +50,15 @@ class SideSearch(SearchTables):
     from any of them, but only of the same patient.
     """
 
+    stores: AllowedStores = None
+    beside: bool = False
+
     name = "side"
 
-    def __init__(self, stores: AllowedStores = None, beside: bool = False) -> None:
-        self._stores = stores
-        self._beside = beside
+    @property
+    def has_shapes(self) -> bool:
+        """Not where the Lambda's columns are compared too, in several spellings of a value."""
+        return not self.beside
 
     def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level, joined with those of the levels above."""
@@ -101,7 +107,7 @@ class SideSearch(SearchTables):
 
     def column(self, attribute: QueryAttribute) -> Expression:
         """The column of the attribute's level; numbers of what is shown are counted where some is not."""
-        if self._stores is not None and attribute.keyword in _COUNTS:
+        if self.stores is not None and attribute.keyword in _COUNTS:
             return self._number_shown(attribute)
         return _OF[attribute.level].c[attribute.own_column]
 
@@ -130,16 +136,16 @@ class SideSearch(SearchTables):
     def modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         """The series of all variants count: they are all found below the study."""
         known = self._known_modalities(condition, found)
-        if not self._beside:
+        if not self.beside:
             return known
-        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns, self._stores))
+        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns, self.stores))
 
     def _known_modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         if found is not None and found.keys is not None:
             return _STUDY.c.study_uid.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_uid == _STUDY.c.study_uid
-        meets = and_(like_any(other.c.modality, condition.patterns), *series_shown(other, self._stores))
+        meets = and_(like_any(other.c.modality, condition.patterns), *series_shown(other, self.stores))
         if found is None:
             return exists().where(same, meets)
         return _some(select(func.count()).select_from(other).where(same, meets))
@@ -165,9 +171,9 @@ class SideSearch(SearchTables):
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
             same = other.c.study_uid == _STUDY.c.study_uid
-            none = ~exists().where(same, other.c.modality.is_not(None), *series_shown(other, self._stores))
-            unknown = has_unknown_modality(_STUDY.c.study_uid, None, self._stores)
-            return and_(none, ~unknown) if self._beside else none
+            none = ~exists().where(same, other.c.modality.is_not(None), *series_shown(other, self.stores))
+            unknown = has_unknown_modality(_STUDY.c.study_uid, None, self.stores)
+            return and_(none, ~unknown) if self.beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
@@ -207,7 +213,7 @@ class SideSearch(SearchTables):
                 return Driver(_words_like(attribute, word), bool(prefix_of(word.pattern.text)))
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
-                query = select(_SERIES.c.study_uid).where(same, *series_shown(_SERIES, self._stores))
+                query = select(_SERIES.c.study_uid).where(same, *series_shown(_SERIES, self.stores))
                 return Driver(query, all(prefix_of(p.text) for p in patterns))
         return None
 
@@ -219,15 +225,15 @@ class SideSearch(SearchTables):
         """Rows of `columns` as DICOM JSON, in their order."""
         uids = {row.study_uid for row in rows}
         found = found_rows(connection, query, rows)
-        if self._stores is not None:
-            count_visible(connection, self._joined("series"), self._allowed("series"), self._stores, found)
-        if self._beside and (query.shows_study or query.shows_series):
-            add_unknown(unknown_below(connection, uids, self._stores), found)
+        if self.stores is not None:
+            count_visible(connection, self._joined("series"), self._allowed("series"), self.stores, found)
+        if self.beside and (query.shows_study or query.shows_series):
+            add_unknown(unknown_below(connection, uids, self.stores), found)
         return [answer(query, one) for one in found]
 
     def _allowed(self, level: Level) -> list[Expression]:
         shown = {"study": studies_shown, "series": series_shown, "instance": instances_shown}[level]
-        return shown(_OF[level], self._stores)
+        return shown(_OF[level], self.stores)
 
     def _number_shown(self, attribute: QueryAttribute) -> Expression:
         """How many series or instances of a study, or instances of a series, are of allowed data stores."""
@@ -240,8 +246,8 @@ class SideSearch(SearchTables):
             query = select(func.count(other.c.series_uid.distinct()))
         else:
             query = select(func.count()).select_from(other).join(one, one.c.series_key == other.c.series_key)
-            query = query.where(*instances_shown(one, self._stores))
-        return query.where(mine, *series_shown(other, self._stores)).scalar_subquery()
+            query = query.where(*instances_shown(one, self.stores))
+        return query.where(mine, *series_shown(other, self.stores)).scalar_subquery()
 
 
 def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:

@@ -61,9 +61,7 @@ def has_ours(connection: Connection) -> bool:
 
 def number_unknown(connection: Connection, query: QidoQuery) -> int:
     """How much there is for a search that our side tables do not know, not counted beyond FEW."""
-    parts = (part.limit(FEW + 1).subquery(f"part{number}") for number, part in enumerate(_candidates(query)))
-    counted = [select(func.count()).select_from(part).scalar_subquery() for part in parts]
-    return sum(connection.execute(select(*counted)).one())
+    return sum(connection.execute(_number(query)).one())
 
 
 def number_of_unknown_sets(connection: Connection) -> int:
@@ -96,10 +94,15 @@ def grown_series() -> Select[Any]:
     return select(_INSTANCE.c.series_pkey).join(found, found.c.instance_pkey == _INSTANCE.c.instance_pkey)
 
 
-def _candidates(query: QidoQuery) -> tuple[Select[Any], ...]:
+def _number(query: QidoQuery) -> Select[Any]:
     if query.level != "instance":
-        return (*_image_sets(), *_some_instances())
-    return (_bounded(query),) if _is_bounded(query) else _instances()
+        return _NUMBER_ABOVE
+    return _counted((_bounded(query),)) if _is_bounded(query) else _NUMBER_OF_INSTANCES
+
+
+def _counted(candidates: tuple[Select[Any], ...]) -> Select[Any]:
+    parts = (part.limit(FEW + 1).subquery(f"part{number}") for number, part in enumerate(candidates))
+    return select(*(select(func.count()).select_from(part).scalar_subquery() for part in parts))
 
 
 def _is_bounded(query: QidoQuery) -> bool:
@@ -219,3 +222,7 @@ UNKNOWN_OF: dict[str, Expression] = {
     INSTANCE: UNKNOWN["instance"],
 }
 """What makes a row of a kind unknown."""
+
+_NUMBER_ABOVE = _counted((*_image_sets(), *_some_instances()))
+_NUMBER_OF_INSTANCES = _counted(_instances())
+"""Made once: every search of a database that the Lambda writes asks one of them."""

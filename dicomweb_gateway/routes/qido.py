@@ -1,6 +1,5 @@
 """The six searches (dicomweb.md section 2)."""
 
-from bisect import bisect
 from hashlib import sha256
 
 from flask import Blueprint, Response, request
@@ -8,6 +7,7 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.dicom.json_model import JsonObject, dumps
 from dicomweb_gateway.dicom.xml_model import native_model
 from dicomweb_gateway.index.search import SearchResult
+from dicomweb_gateway.qido.answers import RETRIEVE_URL
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.web.conditional import weak_etag
@@ -21,7 +21,6 @@ from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("qido", __name__)
 
-_RETRIEVE_URL = "00081190"
 _STEPS = (("studies", "0020000D"), ("series", "0020000E"), ("instances", "00080018"))
 _MOST_WARNINGS = 16
 """Headers of one answer; proxies refuse answers whose headers are many or long."""
@@ -65,11 +64,12 @@ def _search(level: Level, path: ResourcePath) -> Response:
     )
     result = gateway.search(query)
     links = base_url(request, gateway.config)
-    rows = [_with_retrieve_url(row, level, links) for row in result.rows]
-    if not rows and (chosen.multipart or gateway.config.empty_status == 204):
+    for row in result.rows:
+        _put_retrieve_url(row, level, links)
+    if not result.rows and (chosen.multipart or gateway.config.empty_status == 204):
         response = empty_response()
     else:
-        body, content_type = _written(rows, chosen, gateway.config.boundary_key)
+        body, content_type = _written(result.rows, chosen, gateway.config.boundary_key)
         etag = weak_etag(body)
         response = not_modified(request, etag, may_be_encoded=True) or json_response(
             request, body, content_type, etag
@@ -90,16 +90,14 @@ def _written(rows: list[JsonObject], chosen: Representation, key: bytes) -> tupl
     return b"".join([*pieces, framing.tail]), framing.content_type
 
 
-def _with_retrieve_url(row: JsonObject, level: Level, links: str) -> JsonObject:
-    """`row` with 00081190, the WADO-RS address of what it describes (Q-51), in its place."""
+def _put_retrieve_url(row: JsonObject, level: Level, links: str) -> None:
+    """The WADO-RS address of what the row describes (Q-51), in its place."""
     url = links
     for name, key in _STEPS[: _DEPTH[level]]:
         uids = row[key].get("Value")
         if uids:
             url += f"/{name}/{uids[0]}"
-    items = list(row.items())
-    items.insert(bisect(list(row), _RETRIEVE_URL), (_RETRIEVE_URL, {"vr": "UR", "Value": [url]}))
-    return dict(items)
+    row[RETRIEVE_URL] = {"vr": "UR", "Value": [url]}
 
 
 def _add_notices(response: Response, result: SearchResult, links: str) -> None:

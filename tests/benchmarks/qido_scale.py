@@ -32,6 +32,7 @@ from sqlalchemy.engine import make_url
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.seen import LAG, look_on
 from dicomweb_gateway.qido.parse import parse_query
 from tests.benchmarks import qido_fill as filled
 from tests.databases import PrivateMariaDb, on_server
@@ -298,6 +299,11 @@ def prepared(server: str, folder: Path, studies: int, index: str) -> str:
     began = time.monotonic()
     upgrade(url)
     print(f"db upgrade: {time.monotonic() - began:.0f} s", flush=True)
+    engine = make_engine(url, pool_size=1)
+    # a service is as far after some seconds
+    while look_on(engine):
+        time.sleep(LAG.total_seconds())
+    engine.dispose()
     return url
 
 
