@@ -252,7 +252,7 @@ def test_keys_without_a_column_are_matched_over_what_is_held(level, name, value,
     query = parse_query(level, [(name, value), ("PatientID", "a")])
     assert query.stored == (condition,)
     assert query.conditions == (text("PatientID", "a"),)
-    assert query.include == (condition.attribute.tag, 0x00100020)
+    assert query.include == ((condition.attribute.tag,), (0x00100020,))
 
 
 def test_whole_numbers_of_columns_are_bounded_and_others_are_not():
@@ -266,7 +266,7 @@ def test_switches_work_on_stored_keys():
     expected = EmptyOr(IsEmpty(age), TextIn(age, (TextPattern("045Y", False),)))
     assert parse_query("study", args).stored == (expected,)
     fuzzy = parse_query("series", [("OperatorsName", "joh"), ("fuzzymatching", "true")])
-    assert fuzzy.stored == (stored("OperatorsName", NameWords, (TextPattern("joh*", True),)),)
+    assert fuzzy.stored == (stored("OperatorsName", NameWords, (NameWord(TextPattern("joh*", True)),)),)
 
 
 @pytest.mark.parametrize("value", ["", "*"])
@@ -282,7 +282,7 @@ def test_another_key_takes_the_whole_sequence_along(name):
     query = parse_query("series", [("00400275.RequestedProcedureID", "R"), (name, "A")])
     accession = TextIn(item_attribute(0x00080050, "series"), (TextPattern("A", False),))
     expected = ItemIn((0x00400275,), "series", (text("RequestedProcedureID", "R"), accession))
-    assert (query.conditions, query.stored, query.include) == ((), (expected,), (0x00400275,))
+    assert (query.conditions, query.stored, query.include) == ((), (expected,), ((0x00400275,),))
 
 
 def test_a_path_without_end_is_refused():
