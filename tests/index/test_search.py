@@ -567,6 +567,7 @@ def test_a_study_answer(filled):
         "00080061": {"vr": "CS", "Value": ["CT", "SR"]},
         "00080090": {"vr": "PN"},
         "00081030": {"vr": "LO", "Value": ["CT chest"]},
+        "00081190": {"vr": "UR"},
         "00100010": {"vr": "PN", "Value": [{"Alphabetic": "Doe^John^^Dr"}]},
         "00100020": {"vr": "LO", "Value": ["A1"]},
         "00100030": {"vr": "DA", "Value": ["19700131"]},
@@ -615,7 +616,7 @@ INSTANCE_KEYS = {
 def test_the_attributes_of_each_route(filled, level, scope, keys):
     """dicomweb.md Q-44 to Q-47, on rows that know nothing optional."""
     row = ask(filled, level, ("StudyInstanceUID", "1.2"), **scope).rows[0]
-    assert set(row) == keys | {"00080005"}
+    assert set(row) == keys | {"00080005", "00081190"}
     assert list(row) == sorted(row)
 
 
