@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Table
 
 from dicomweb_gateway.dicom.json_model import JsonObject
+from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.imagesets.elements import dicom_json
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_values import stored_text, stored_values
@@ -16,7 +17,9 @@ from dicomweb_gateway.index.rows import (
     SERIES_KEYWORDS,
     STUDY_KEYWORDS,
 )
+from dicomweb_gateway.qido.answers import Found
 from dicomweb_gateway.qido.attributes import Level
+from dicomweb_gateway.qido.expression import QidoQuery
 
 _KEYWORDS: dict[Level, tuple[tuple[Table, tuple[str, ...]], ...]] = {
     "study": (
@@ -58,6 +61,18 @@ def attributes_of(level: Level, row: Any) -> JsonObject:
         if value not in (None, []):
             tags[keyword] = value
     return dicom_json(tags, {})
+
+
+def found_row(query: QidoQuery, row: Any) -> Found:
+    """A row of `COLUMNS` and the UIDs of its levels as what is answered; numbers and modalities not yet."""
+    found = Found(study_uid=row.study_uid, study=attributes_of("study", row))
+    if query.level != "study":
+        found.series_uid, found.series = row.series_uid, attributes_of("series", row)
+    if query.level == "instance":
+        found.instance_uid, found.instance = row.instance_uid, attributes_of("instance", row)
+        # what HealthImaging stores unless told otherwise; the Lambda does not note it
+        found.stored_syntax, found.has_frames = HTJ2K_LOSSLESS_RPCL, "00280010" in found.instance
+    return found
 
 
 def _value(keyword: str, value: Any) -> Any:

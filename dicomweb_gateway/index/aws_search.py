@@ -18,10 +18,9 @@ from sqlalchemy import (
 )
 
 from dicomweb_gateway.dicom.json_model import JsonObject
-from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
-from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of
+from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of, found_row
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
     decimal_of,
@@ -46,7 +45,7 @@ from dicomweb_gateway.index.aws_numbers import (
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.unknown_rows import UnknownRows
-from dicomweb_gateway.qido.answers import Found, answer
+from dicomweb_gateway.qido.answers import answer
 from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
@@ -284,7 +283,7 @@ class AwsSearch(SearchTables):
         in_series = counted(connection, _SERIES.c.seriesinstanceuid, series, self._stores)
         answers = []
         for row in rows:
-            found = _found(query, row)
+            found = found_row(query, row)
             found.modalities = modalities.get(row.study_uid, ())
             found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, NONE)
             if query.shows_series:
@@ -350,14 +349,3 @@ def _names_patient(asked: Condition | OrderKey) -> bool:
             return False
     column = aws_column(asked.attribute)
     return column is not None and column.table in (_PATIENT, _ISSUER)
-
-
-def _found(query: QidoQuery, row: Any) -> Found:
-    found = Found(study_uid=row.study_uid, study=attributes_of("study", row))
-    if query.level != "study":
-        found.series_uid, found.series = row.series_uid, attributes_of("series", row)
-    if query.level == "instance":
-        found.instance_uid, found.instance = row.instance_uid, attributes_of("instance", row)
-        # what HealthImaging stores unless told otherwise; the Lambda does not note it
-        found.stored_syntax, found.has_frames = HTJ2K_LOSSLESS_RPCL, "00280010" in found.instance
-    return found
