@@ -31,6 +31,21 @@ def find_version(storage: Storage, image_set: Row, version: int | None) -> Row:
     return row
 
 
+def look_up(
+    storage: Storage, datastore_id: str, image_set_id: str, version: int | None
+) -> tuple[Row, Row | None]:
+    """An image set with one version of it, the latest when `version` is None; none of a deleted one."""
+    row = find_image_set(storage, datastore_id, image_set_id)
+    try:
+        return row, None if row["state"] == DELETED else find_version(storage, row, version)
+    except NotFound:
+        # its deletion may have ended between the two looks
+        row = find_image_set(storage, datastore_id, image_set_id)
+        if row["state"] != DELETED:
+            raise
+        return row, None
+
+
 def list_versions(storage: Storage, image_set: Row, limit: int, offset: int) -> list[Row]:
     """A page of versions, newest first."""
     return storage.catalogue.all(

@@ -14,9 +14,9 @@ from dicomweb_gateway.emulator.image_sets import (
     begin_deletion,
     document_of,
     find_image_set,
-    find_version,
     frame_of,
     list_versions,
+    look_up,
 )
 from dicomweb_gateway.emulator.pages import page_offset, page_size, write_token
 from dicomweb_gateway.emulator.routes.datastores import datastore_arn
@@ -54,9 +54,9 @@ def image_set_routes(services: Services) -> Blueprint:
 
     @routes.post(f"{_IMAGE_SET}/getImageSet", endpoint="GetImageSet")
     def get(datastore_id: str, image_set_id: str) -> Response:
-        row = _found(services, datastore_id, image_set_id)
-        version = None if row["state"] == DELETED else find_version(storage, row, version_of(request))
-        return json_answer(_properties(services, row, version))
+        _check_path(services, datastore_id, image_set_id)
+        found = look_up(storage, datastore_id, image_set_id, version_of(request))
+        return json_answer(_properties(services, *found))
 
     @routes.post(f"{_IMAGE_SET}/getImageSetMetadata", endpoint="GetImageSetMetadata")
     def metadata(datastore_id: str, image_set_id: str) -> Response:
@@ -124,9 +124,13 @@ def image_set_routes(services: Services) -> Blueprint:
 
 
 def _found(services: Services, datastore_id: str, image_set_id: str) -> Row:
+    _check_path(services, datastore_id, image_set_id)
+    return find_image_set(services.storage, datastore_id, image_set_id)
+
+
+def _check_path(services: Services, datastore_id: str, image_set_id: str) -> None:
     require_ids(datastoreId=datastore_id, imageSetId=image_set_id)
     find_datastore(services.storage.catalogue, datastore_id)
-    return find_image_set(services.storage, datastore_id, image_set_id)
 
 
 def _workflow(row: Row, version: Row | None) -> str:
