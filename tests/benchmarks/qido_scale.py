@@ -204,13 +204,15 @@ class BareSql:
         return lines
 
 
-def measure(url: str, studies: int, rounds: int, explain: bool, folder: Path, only: str) -> None:
+def measure(
+    url: str, studies: int, rounds: int, explain: bool, folder: Path, only: str, skip: str | None
+) -> None:
     gateway, bare = Gateway(url, folder), BareSql(url)
     print(f"\n{studies} studies, {3 * studies} series; ms, {rounds} rounds each")
     print(f"{'shape':28} {'HTTP p50':>9} {'p95':>8} {'SQL p50':>9} {'p95':>8} {'ratio':>6} {'KB':>5}  target")
     try:
         for shape in shapes(studies):
-            if only not in shape.name:
+            if only not in shape.name or (skip is not None and skip in shape.name):
                 continue
             chance = random.Random(shape.name)
             times, sql, ratios, size = [], [], [], 0
@@ -316,6 +318,7 @@ def main() -> None:
         "--index", choices=["gateway", "lambda", "select-only"], default="gateway", help=INDEXES
     )
     parser.add_argument("--explain", action="store_true")
+    parser.add_argument("--skip", help="shapes whose name contains this are left out")
     parser.add_argument("--only", default="", help="shapes whose name contains this")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="qido-scale-"))
@@ -327,7 +330,7 @@ def main() -> None:
         for studies in options.studies:
             url = prepared(server.url, folder, studies, options.index)
             if options.rounds:
-                measure(url, studies, options.rounds, options.explain, folder, options.only)
+                measure(url, studies, options.rounds, options.explain, folder, options.only, options.skip)
     finally:
         server.stop()
         if options.keep is None:
