@@ -33,7 +33,9 @@ _PLAIN = {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "æ": "ae", "œ": "oe", "�
 
 _LITERAL = re.compile(r"[].(){}+$|^/\[-]")
 
-_CHANGED = re.compile("[*?^ σ\U00010000-\U0010ffff]|s+")
+_CHANGED = re.compile("[*?^ σ\U00010000-\U0010ffff]|ss+|(?<=[*?])s|s(?=[*?])")
+"""What of a folded pattern may be stored as something else: an s may be half of a folded ß."""
+
 _RUNS = re.compile(r"\*+")
 _INNER_WILDCARD = re.compile(r"\?|\*.")
 _WILD_SIGNS = {"*": "[^ ]*", "?": "[^ ]"}

@@ -1,5 +1,6 @@
 """Searching whatever tables the database has: ours, those of the AWS project, or both beside each other."""
 
+import logging
 import threading
 import time
 from typing import Any
@@ -8,6 +9,7 @@ from sqlalchemy import Connection, Engine, Select, func, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.dicom.json_model import element
+from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.allowed import AllowedStores
@@ -23,6 +25,8 @@ from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
 from dicomweb_gateway.qido.expression import QidoQuery
+
+_LOG = logging.getLogger(__name__)
 
 _TRIES = 3
 """Looks at what lacks rows, when it changes all the time."""
@@ -54,7 +58,7 @@ class IndexSearch:
         self._engine = engine
         self._stores = stores
         self._others = [] if stores is None else _others(stores, engine.dialect.name != "sqlite")
-        self._names = NameCollation(trust_seconds)
+        self._names = NameCollation(engine, trust_seconds)
         self._ours = False
         self._can_be_aws = engine.dialect.name != "sqlite"
         self._bare = BareSeriesFinder()
@@ -154,22 +158,45 @@ def _others(stores: frozenset[str], can_be_aws: bool) -> list[Select[Any]]:
 class NameCollation:
     """Whether PatientName can be looked for by its index: asked of the database now and then.
 
-    Any number of threads may ask; a fact that is older than `seconds` is asked for again, by one of them.
+    Any number of threads may ask. A fact that is older than `seconds` is believed once more while a thread
+    of its own asks again: that takes as long as reading all names. Where nobody asked for STALE times as
+    long it is asked for at once.
     """
 
-    def __init__(self, seconds: float) -> None:
+    STALE = 6
+
+    def __init__(self, engine: Engine, seconds: float) -> None:
+        self._engine = engine
         self._seconds = seconds
         self._lock = threading.Lock()
         self._known: bool | None = None
         self._asked_at = float("-inf")
+        self._is_asking = False
 
     def are_indexed(self, connection: Connection) -> bool:
         """Whether no name has a second component group, and the collation of names knows no case."""
         with self._lock:
-            if self._known is None or time.monotonic() - self._asked_at > self._seconds:
-                self._known = _knows_no_case(connection) and not _has_groups(connection)
-                self._asked_at = time.monotonic()
-            return self._known
+            age = time.monotonic() - self._asked_at
+            if self._known is None or age > self.STALE * self._seconds:
+                self._learn(connection)
+            elif age > self._seconds and not self._is_asking:
+                self._is_asking = True
+                threading.Thread(target=self._ask_again, name="names", daemon=True).start()
+            return bool(self._known)
+
+    def _ask_again(self) -> None:
+        try:
+            with reading(self._engine) as connection:
+                self._learn(connection)
+        except IndexUnavailable as error:
+            # what is known gets stale, and the next search that needs it learns why
+            _LOG.warning("names could not be looked through: %s", error)
+        finally:
+            self._is_asking = False
+
+    def _learn(self, connection: Connection) -> None:
+        self._known = _knows_no_case(connection) and not _has_groups(connection)
+        self._asked_at = time.monotonic()
 
 
 def _knows_no_case(connection: Connection) -> bool:

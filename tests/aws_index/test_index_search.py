@@ -1,6 +1,8 @@
 """Searching an index that AWS alone made, with SELECT only, held against our own index of the same data."""
 
+import threading
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import orjson
 import pytest
@@ -8,6 +10,7 @@ from sqlalchemy import Engine
 
 from dicomweb_gateway.errors import IndexUnavailable, InvalidRequest
 from dicomweb_gateway.imagesets.metadata import parse_document
+from dicomweb_gateway.index import index_search
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set
@@ -178,6 +181,55 @@ def test_what_no_column_holds_is_refused(theirs, level, text, named):
     """Q-3: never an answer that leaves out what it could not compare."""
     with pytest.raises(InvalidRequest, match=named):
         theirs(parsed(level, text))
+
+
+def test_names_with_several_groups_are_noticed(proxy_engine, image_sets, monkeypatch):
+    """What was learned of all names is believed while it is young, then learned anew behind a search."""
+    now = [0.0]
+    monkeypatch.setattr(index_search, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    search = IndexSearch(proxy_engine, trust_seconds=10)
+    image_sets.put(raw("1.2", "a", slices("1.2.1", 1), patient={"PatientName": "Doe^John"}))
+    query = parsed("study", "PatientName=山*")
+    assert search(query).rows == []
+    image_sets.put(
+        raw("1.3", "b", slices("1.3.1", 1), patient={"PatientName": "Yamada=山田", "PatientID": "2"})
+    )
+    assert len(search(parsed("study", "PatientName=yam*")).rows) == 1
+    assert search(query).rows == []
+    now[0] = 61
+    assert len(search(query).rows) == 1
+    image_sets.run("DELETE FROM patient WHERE patientid = '2'")
+    now[0] = 72
+    search(query)
+    for thread in threading.enumerate():
+        if thread.name == "names":
+            thread.join()
+    assert search._names.are_indexed(None)
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("s*", "Strauß Schmitt Suß Ssa"),
+        ("sch*", "Schmitt"),
+        ("ss*", "Ssa"),
+        ("stra*", "Strauß"),
+        ("strauss", "Strauß"),
+        ("straus*", "Strauß"),
+        ("strau?s", "Strauß"),
+        ("strau?", ""),
+        ("*s", "Strauß Suß"),
+        ("*us?", "Strauß Suß"),
+        ("suss", "Suß"),
+        ("sus", ""),
+    ],
+)
+def test_an_s_may_be_half_of_another_letter(proxy_engine, image_sets, value, found):
+    for number, name in enumerate(("Strauß", "Schmitt", "Suß", "Ssa")):
+        patient = {"PatientName": name, "PatientID": str(number)}
+        image_sets.put(raw(f"1.{number}", name, slices(f"1.{number}.1", 1), patient=patient))
+    rows = IndexSearch(proxy_engine)(parsed("study", f"PatientName={value}&orderby=PatientID")).rows
+    assert " ".join(row["00100010"]["Value"][0]["Alphabetic"] for row in rows) == found
 
 
 def test_below_a_study_and_a_series(ours, theirs):
