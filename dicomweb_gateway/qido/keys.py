@@ -26,6 +26,10 @@ MAX_DEPTH = 16
 """Keys of one path; each but the last is a sequence to go down into."""
 
 
+MAX_STORED = 16
+"""Keys of one search that are matched over DICOM JSON: each costs its time for every resource looked at."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyCondition:
     """The condition that the key at `path` states for its attribute."""
@@ -56,7 +60,14 @@ def sorted_out(made: Sequence[KeyCondition]) -> tuple[tuple[Condition, ...], tup
     """The conditions on columns, and those on DICOM JSON.
 
     Keys of one sequence are judged on one item (Q-23), so all of them go the way that one of them must.
+    Raises InvalidRequest for more than MAX_STORED keys without a column.
     """
+    without_column = [one for one in made if one.attribute.column is None]
+    if len(without_column) > MAX_STORED:
+        keyword = without_column[MAX_STORED].attribute.keyword
+        raise InvalidRequest(
+            f"{keyword}: more than {MAX_STORED} attributes that are not indexed in one search"
+        )
     columns = [one.condition for one in made if len(one.path) == 1 and one.attribute.column is not None]
     stored = [one.condition for one in made if len(one.path) == 1 and one.attribute.column is None]
     below: dict[int, list[KeyCondition]] = {}

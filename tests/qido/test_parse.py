@@ -31,6 +31,7 @@ from dicomweb_gateway.qido.expression import (
     TimeRange,
     UidIn,
 )
+from dicomweb_gateway.qido.keys import MAX_STORED
 from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.qido.values import MAX_VALUES, MAX_WORDS
 
@@ -283,6 +284,22 @@ def test_another_key_takes_the_whole_sequence_along(name):
     accession = TextIn(item_attribute(0x00080050, "series"), (TextPattern("A", False),))
     expected = ItemIn((0x00400275,), "series", (text("RequestedProcedureID", "R"), accession))
     assert (query.conditions, query.stored, query.include) == ((), (expected,), ((0x00400275,),))
+
+
+def test_too_many_keys_without_a_column_are_refused():
+    """Each is judged for every resource that is looked at; keys in items count as those beside them."""
+    members = (
+        "CodeValue CodingSchemeDesignator CodingSchemeVersion CodeMeaning MappingResource ContextIdentifier "
+        "ContextUID MappingResourceUID LongCodeValue URNCodeValue ContextGroupExtensionCreatorUID "
+        "ContextGroupExtensionFlag ContextGroupVersion ContextGroupLocalVersion MappingResourceName "
+        "CodingSchemeURL"
+    )
+    names = ["PatientAge", *(f"ProcedureCodeSequence.{one}" for one in members.split())]
+    args = [(name, '""') for name in names]
+    switch = ("emptyvaluematching", "true")
+    assert parse_query("study", [*args[:MAX_STORED], switch]).stored
+    with pytest.raises(InvalidRequest, match="more than 16 attributes"):
+        parse_query("study", [*args, switch])
 
 
 def test_a_path_without_end_is_refused():
