@@ -5,7 +5,7 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
-from dicomweb_gateway.wado.frames import decoded_segments, stored_segments, wanted_frames
+from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes, wanted_frames
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import Representation, negotiate_frames
@@ -33,7 +33,7 @@ def retrieve_frames(study: str, series: str, instance: str, frames: str | None =
 def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tuple[int, ...]) -> Response:
     """The negotiated answer for 1-based `frame_numbers`, all when empty; also for bulk pixel data (B-4)."""
     wanted = wanted_frames(record, frame_numbers)
-    chosen = negotiate_frames(accepted(request), record.transfer_syntax_uid, len(wanted))
+    chosen = negotiate_frames(accepted(request), servable_syntaxes(record), len(wanted))
     etag = strong_etag(
         record.image_set.image_set_id,
         *(w.key.frame_id for w in wanted),
@@ -57,9 +57,7 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
 def _segments(
     gateway: Services, record: InstanceRecord, wanted: list[WantedFrame], chosen: Representation
 ) -> list[Segment]:
-    if chosen.transfer_syntax == record.transfer_syntax_uid:
-        return list(stored_segments(gateway.archive, record, wanted))
-    return decoded_segments(gateway.archive, record, wanted)
+    return frame_segments(gateway.archive, record, wanted, str(chosen.transfer_syntax))
 
 
 def _location(gateway: Services, record: InstanceRecord) -> str:

@@ -1,7 +1,7 @@
 """The three sources that every retrieval reads: index, metadata documents, frames."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.frames.pool import FramePool
@@ -10,13 +10,15 @@ from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.spool import SpoolSpace
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """What retrieval needs, handed down as one value.
 
-    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most.
+    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most. `spools`
+    says where frames lie that are coded anew for an answer.
     """
 
     index: IndexReader
@@ -24,6 +26,7 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
+    spools: SpoolSpace = field(default_factory=SpoolSpace)
 
 
 def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
