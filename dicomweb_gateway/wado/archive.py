@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
@@ -27,6 +28,7 @@ class Archive:
     prefetcher: Prefetcher | None = None
     window: int = 32
     spools: SpoolSpace = field(default_factory=SpoolSpace)
+    levels: LevelBounds = field(default_factory=LevelBounds)
 
 
 def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:

@@ -7,7 +7,7 @@ import numpy as np
 
 from dicomweb_gateway.dicom.codestream import BARE_START, JP2_SIGNATURE, codestream_span
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, transfer_syntax
+from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, is_codestream
 from dicomweb_gateway.errors import ResourceNotFound, UndecodablePixels, UpstreamNotFound
 from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import WantedFrame
@@ -18,8 +18,6 @@ from dicomweb_gateway.pixels.transcode import decoded_description, encode_frame
 from dicomweb_gateway.wado.archive import Archive, forget_stale
 from dicomweb_gateway.wado.body import FrameSlice, Lazy, Segment
 from dicomweb_gateway.wado.spool import Spool
-
-_CODESTREAM_FAMILIES = ("j2k", "htj2k")
 
 
 def wanted_frames(record: InstanceRecord, frame_numbers: Sequence[int]) -> list[WantedFrame]:
@@ -66,8 +64,7 @@ def stored_segments(
     archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame]
 ) -> Iterator[Segment]:
     """The frames as stored, without JP2 boxes: fragments are bare codestreams (F-6)."""
-    syntax = transfer_syntax(record.transfer_syntax_uid)
-    boxes = syntax is not None and syntax.family in _CODESTREAM_FAMILIES
+    boxes = is_codestream(record.transfer_syntax_uid)
     for frame in stored_frames(archive, record, wanted):
         yield _without_boxes(frame) if boxes else FrameSlice(frame, 0, frame.length)
 

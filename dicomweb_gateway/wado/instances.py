@@ -10,7 +10,12 @@ from pydicom.dataset import Dataset
 from dicomweb_gateway.dicom.codestream import parse_codestream
 from dicomweb_gateway.dicom.part10 import Framing, encapsulated, native, without_pixels
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, JPEG_BASELINE, transfer_syntax
+from dicomweb_gateway.dicom.transfer_syntax import (
+    EXPLICIT_VR_LE,
+    JPEG_BASELINE,
+    is_codestream,
+    transfer_syntax,
+)
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.imagesets.dataset import instance_dataset
 from dicomweb_gateway.imagesets.store import WantedFrame
@@ -73,7 +78,7 @@ def _describe_stored(dataset: Dataset, record: InstanceRecord, first: Segment) -
         return
     if syntax.family in _INTERLEAVED:
         dataset.PlanarConfiguration = 0
-    if syntax.family not in ("j2k", "htj2k"):
+    if not is_codestream(syntax.uid):
         return
     told = dataset.get("PhotometricInterpretation")
     codestream = parse_codestream(read_segment(first))
