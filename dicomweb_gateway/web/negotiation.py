@@ -138,16 +138,21 @@ def _instance_syntax(wanted: str | None, syntaxes: Servable) -> str | None:
 
 
 def negotiate_frames(ranges: Sequence[MediaRange], syntaxes: Servable, frame_count: int) -> Representation:
-    """The form of `frame_count` frames that can be served in `syntaxes`, by the table of F-4."""
+    """The form of `frame_count` frames that can be served in `syntaxes`, by the table of F-4.
+
+    Of equally wanted members the first that can be served. Only a lossless coding of what is stored lossy
+    stands behind the others: it is larger than what is stored and no better (W-2, V-1).
+    """
+    forms = []
     for wanted in ranges:
         syntax = _frame_syntax(wanted, syntaxes)
-        if syntax is None:
-            continue
-        if wanted.multipart or wanted.media_type == ANY:
-            return Representation(_part_type(syntax), True, syntax)
-        if frame_count == 1:
-            return Representation(_part_type(syntax), False, syntax)
-    raise NotAcceptable("none of the accepted types can be served", list(_frame_offers(syntaxes)))
+        in_parts = wanted.multipart or wanted.media_type == ANY
+        if syntax is not None and (in_parts or frame_count == 1):
+            swollen = _stays_stored(syntaxes.stored) and syntax not in (syntaxes.stored, EXPLICIT_VR_LE)
+            forms.append((-wanted.quality, swollen, Representation(_part_type(syntax), in_parts, syntax)))
+    if not forms:
+        raise NotAcceptable("none of the accepted types can be served", list(_frame_offers(syntaxes)))
+    return min(forms, key=lambda form: form[:2])[2]
 
 
 def negotiate_bulk(ranges: Sequence[MediaRange], media_type: str = OCTET_STREAM) -> Representation:
