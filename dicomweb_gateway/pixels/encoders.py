@@ -56,8 +56,8 @@ def encode_htj2k(samples: Samples, *, colour_transform: bool = True) -> bytes:
     Three samples go through the reversible colour transform inside, which decoders undo, unless
     `colour_transform` is false. Raises UndecodablePixels for anything else (HTJ2K has no floats).
     """
-    decompositions = decompositions_for(*samples.shape[:2])
-    return encode_openjph(_encodable(samples, 4), decompositions, colour_transform=colour_transform)
+    prepared = _encodable(samples, 4)
+    return encode_openjph(prepared, decompositions_for(*samples.shape[:2]), colour_transform=colour_transform)
 
 
 def encode_j2k(samples: Samples, *, precision: int | None = None, colour_transform: bool = True) -> bytes:

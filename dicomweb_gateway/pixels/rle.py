@@ -45,7 +45,7 @@ def encode_rle(samples: Samples) -> bytes:
     planes = _byte_planes(samples)
     if len(planes) > _MOST_SEGMENTS:
         raise UndecodablePixels(f"RLE: {len(planes)} byte planes do not fit into one frame")
-    segments = [pack_packbits(np.ascontiguousarray(plane)) for plane in planes]
+    segments = [pack_packbits(plane.copy()) for plane in planes]
     segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
     offsets = accumulate(map(len, segments[:-1]), initial=_HEADER)
     header = struct.pack("<16L", *[len(segments), *offsets, *[0] * (_MOST_SEGMENTS - len(segments))])

@@ -38,7 +38,7 @@ _WITH_COLOUR_TRANSFORM = (J2K_LOSSLESS, HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL)
 
 
 def decoded_description(stored_uid: str, pixels: PixelDescription) -> PixelDescription:
-    """What `decode_frame` returns of frames of `stored_uid`: pixel-interleaved, the codec's transform undone."""
+    """What `decode_frame` returns of frames of `stored_uid`: colour by pixel, no codec's transform."""
     photometric = decoded_photometric(stored_uid, pixels)
     return replace(pixels, photometric_interpretation=photometric, planar_configuration=0)
 
