@@ -20,9 +20,10 @@ from dicomweb_gateway.pixels.decoders import decode_frame, decoded_photometric
 from dicomweb_gateway.pixels.encode import encode_image
 from dicomweb_gateway.pixels.encoders import encode_htj2k
 from dicomweb_gateway.pixels.lut import Lut
-from dicomweb_gateway.pixels.options import RenderOptions, Viewport, Window, reduction_for
+from dicomweb_gateway.pixels.options import RenderOptions, Viewport, Window
 from dicomweb_gateway.pixels.presentation import Presentation, presentation_of
 from dicomweb_gateway.pixels.render import render
+from dicomweb_gateway.pixels.resize import reduction_for
 from dicomweb_gateway.pixels.samples import mask_samples, stored_range
 from tests.pixels.samples_of_files import expected_entries, frames_of, open_file
 
@@ -333,7 +334,7 @@ def test_a_reduced_decode_shows_the_same_image():
     """R-12: fewer resolutions decoded, hardly another picture."""
     pixels = grey_pixels(GRADIENT)
     options = RenderOptions(viewport=Viewport(64, 64))
-    reduce = reduction_for(options, pixels)
+    reduce = reduction_for(options.viewport, pixels)
     coded = encode_htj2k(GRADIENT)
     whole, less = (decode_frame(coded, HTJ2K, pixels, reduce=levels) for levels in (0, reduce))
     assert less.shape < whole.shape
@@ -349,3 +350,19 @@ def test_a_reduced_decode_never_wraps_white_to_black():
     assert less.max() > 4095, "no overshoot, so this test shows nothing"
     image = render(less, pixels, "MONOCHROME2", NEUTRAL, NO_OPTIONS)
     assert (image[less > 4095] == 255).all()
+
+
+@pytest.mark.parametrize(
+    "presentation",
+    [
+        Presentation(slope=1e308, intercept=-1e308),
+        Presentation(slope=1e308, inverse=True, windows=(Window(1e308, 1.7e308),)),
+        Presentation(windows=(Window(-1.7e308, 1.7e308),)),
+        Presentation(windows=(Window(0, 1e-320, "SIGMOID"),)),
+        Presentation(windows=(Window(1e308, 5e-324, "LINEAR_EXACT"),)),
+    ],
+)
+def test_absurd_numbers_give_an_image(presentation):
+    """P-2 to P-4: whatever a file says, without a numpy warning (which would be an error here)."""
+    image = shown(np.array([[-32768, -1, 0, 1, 32767]], "<i2"), presentation)
+    assert image.dtype == np.uint8
