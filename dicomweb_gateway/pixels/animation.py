@@ -67,7 +67,9 @@ def _frame(whole: bytes, duration: float) -> bytes:
     if flags & _TABLE_FLAG:
         picture = whole[start:]
     else:
-        picture = whole[start : start + 9] + bytes([flags | _TABLE_FLAG | sized]) + table + whole[start + 10 :]
+        picture = (
+            whole[start : start + 9] + bytes([flags | _TABLE_FLAG | sized]) + table + whole[start + 10 :]
+        )
     control = pack("<4sHBB", b"\x21\xf9\x04\x00", round(duration / 10), 0, 0)
     return control + picture.removesuffix(_TRAILER)
 

@@ -19,8 +19,9 @@ _FINE_QUALITY = 90
 def encode_image(image: Samples, media_type: str, quality: int = 90) -> bytes:
     """`image` (uint8, (h, w) grey or (h, w, 3) RGB) as one file of `media_type`.
 
-    `quality` (1 to 100) counts for JPEG only; PNG and JPEG 2000 are lossless; GIF reduces colour to 256 entries, grey
-    stays exact. Raises UndecodablePixels for another type, or an image too large for the format.
+    `quality` (1 to 100) counts for JPEG only; PNG and JPEG 2000 are lossless; GIF reduces colour to
+    256 entries, grey stays exact. Raises UndecodablePixels for another type, or an image too large for
+    the format.
     """
     options: dict[str, Any] = {}
     if media_type == "image/jpeg":

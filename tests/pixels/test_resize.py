@@ -139,7 +139,9 @@ def test_labels_are_decoded_whole():
 
 
 @pytest.mark.parametrize("aspect", [0.2, 0.5, 2, 3, 19])
-@pytest.mark.parametrize("viewport", [Viewport(64, 64), Viewport(100, 10), Viewport(30, 200, 17, 5, 400, 300)])
+@pytest.mark.parametrize(
+    "viewport", [Viewport(64, 64), Viewport(100, 10), Viewport(30, 200, 17, 5, 400, 300)]
+)
 def test_what_is_shown_of_a_reduced_image_is_never_enlarged(aspect, viewport):
     region = region_of(viewport, WIDE)
     reduction = reduction_for(viewport, WIDE, aspect=aspect)
