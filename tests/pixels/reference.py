@@ -72,8 +72,10 @@ def _grey(flat: Dataset, stored: Any) -> Floats:
         grey = scaled(np.clip(stored, 0, white), 0, white)
     elif values.dtype.kind == "f" and "BitsStored" not in flat and flat.get("WindowWidth"):
         # pydicom windows to the range of BitsStored, which floats do not have: P-4 by hand
-        slope = max(float(flat.WindowWidth) - 1, 1e-9)
-        grey = np.clip((values - float(flat.WindowCenter) + 0.5) / slope + 0.5, 0, 1) * 255
+        center, width = float(flat.WindowCenter), float(flat.WindowWidth)
+        low = center - 0.5 - (width - 1) / 2
+        grey = scaled(np.clip(values, low, low + width - 1), low, low + max(width - 1, 1e-9))
+        grey = np.where(values > low + width - 1, 255, grey)
     elif "VOILUTSequence" in flat or flat.get("WindowWidth") not in (None, "", []):
         grey = scaled(apply_voi_lut(values, flat), *_output_range(flat))
     else:
