@@ -1,4 +1,4 @@
-"""Every corpus file through import, HealthImaging's metadata and the pipeline, against pydicom's functions."""
+"""Corpus files through import, HealthImaging's metadata and the pipeline, against pydicom's functions."""
 
 import numpy as np
 import orjson
@@ -18,7 +18,7 @@ from tests.pixels.samples_of_files import expected_entries, open_file
 STORE, HTJ2K = "0" * 32, "1.2.840.10008.1.2.4.202"
 NO_REFERENCE = {
     "rt/rtimage-implicit-16bit.dcm": "pydicom refuses the LINEAR window below 1; we take it as exact",
-    "us/us-palette-ob-bigendian.dcm": "pydicom takes the big-endian bytes of its palette for little-endian ones",
+    "us/us-palette-ob-bigendian.dcm": "pydicom takes the palette's big-endian bytes for little-endian ones",
 }
 NOT_IMPORTED = {
     *(
