@@ -36,7 +36,7 @@ def conformance_page(document: Mapping[str, Any]) -> str:
         Markup("<h2>{}</h2>{}").format(title, Markup("").join(parts)) for title, parts in sections
     )
     head = Markup("<title>{0} {1}: DICOM conformance</title><style>{2}</style><h1>{0} {1}</h1>").format(
-        document["product"], document["version"], Markup(_STYLE)
+        document["product"], document["version"], _STYLE
     )
     return f"<!doctype html><html lang=en><meta charset=utf-8>{head}{body}"
 

@@ -1,9 +1,10 @@
 """The kinds of addresses below the base path, by the name of the view that answers them (S-2)."""
 
 from dicomweb_gateway.dicom.transfer_syntax import OCTET_STREAM, TRANSFER_SYNTAXES
+from dicomweb_gateway.pixels.encode import RENDERED_TYPES
 from dicomweb_gateway.web.accept import MULTIPART
 from dicomweb_gateway.web.capabilities import Resource
-from dicomweb_gateway.web.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON, RENDERED_TYPES
+from dicomweb_gateway.web.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON
 
 
 def _parts(media_type: str) -> str:
@@ -35,7 +36,10 @@ RESOURCES: dict[str, Resource] = {
         (_parts(OCTET_STREAM), OCTET_STREAM, "application/pdf"),
     ),
     "retrieve_rendered": Resource(
-        "WADO-RS", "the image as a picture", (*RENDERED_TYPES, *map(_parts, RENDERED_TYPES)), _RENDER
+        "WADO-RS",
+        "the image as a picture; videos and documents by their own media types",
+        (*RENDERED_TYPES, *map(_parts, RENDERED_TYPES)),
+        _RENDER,
     ),
     "retrieve_thumbnail": Resource("WADO-RS", "the image as a small picture", RENDERED_TYPES, ("viewport",)),
     "health": Resource("service", "whether the gateway works", ("text/plain",)),

@@ -33,15 +33,26 @@ NUMBERS = st.one_of(
     st.lists(st.integers(-2, 5), max_size=5).map(lambda many: ",".join(map(str, many))),
 )
 TAIL = st.sampled_from(
-    ["", "/", "/metadata", "/rendered", "/thumbnail", "/frames", "/bulkdata/7FE00010", "/bulkdata/00091001"]
-    + [
+    [
+        "",
+        "/",
+        "/metadata",
+        "/rendered",
+        "/thumbnail",
+        "/frames",
+        "/bulkdata/7FE00010",
+        "/bulkdata/00091001",
         "/bulkdata/00400275/2/00091001",
         "/bulkdata/00400275/9/00091001",
         "/bulkdata/../..",
         "/bulkdata/x",
         "/htj2k/1",
+        "/bulkdata/00420011",
+        "/instances",
+        "/conformance",
+        "/rendered/1",
+        "/thumbnail/9",
     ]
-    + ["/bulkdata/00420011", "/instances", "/conformance", "/rendered/1", "/thumbnail/9"]
 )
 MEDIA = st.sampled_from(
     [
@@ -55,15 +66,11 @@ MEDIA = st.sampled_from(
         "image/jpeg",
         "image/png",
         "image/gif",
-    ]
-    + [
         "image/dicom-rle",
         "application/dicom",
         "application/dicom+json",
         "application/json",
         "application/pdf",
-    ]
-    + [
         "application/octet-stream",
         "application/dicom+xml",
         "multipart/related",
