@@ -1,8 +1,8 @@
 """Node, its packages and Chromium for the end-to-end tests: installed once, or a reason to skip.
 
-Packages are pinned in `javascript/package-lock.json` and lie in `javascript/node_modules`. OHIF is only its built
-`dist` folder, taken out of the package (213 MB with what it does not need to run, and several hundred further
-packages that only its build needs), checked by the hash that is written here.
+Packages are pinned in `javascript/package-lock.json` and lie in `javascript/node_modules`. Of OHIF only the
+built `dist` folder is taken, out of its package, whose hash is written here: npm would install the several
+hundred packages, too, that only its build needs.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""OHIF in Chromium on a demo: its study list, and studies of every kind that it draws (L-1 to L-7, V-1 to V-5).
+"""OHIF in Chromium on a demo: its study list, and studies of several kinds (L-1 to L-3, L-7, V-1 to V-5).
 
 Nothing may fail: no request that is answered 400 or above or that ends early, no error on the console.
 """
@@ -23,7 +23,7 @@ PATIENCE = 40_000
 """Milliseconds that OHIF may take for each thing that is waited for; it takes 1 to 4 s."""
 
 OF_OHIF = (
-    # its OpenJPH throws when it is given a part of a codestream while the rest is on its way; it decodes again
+    # its OpenJPH throws on a part of a codestream while the rest is on its way; then it decodes again
     "_setThrew is not defined",
 )
 

@@ -4,7 +4,7 @@
 // {"cornerstone": "pixels", "uri": frame, "accept": type | null, "retrieve": {...}, "ranges": [index, ...]}
 // {"cornerstone": "decode", "codestream": base64, "level": n}
 //
-// Bytes come back as {"base64", ...whatever the client noted about them}. Node has no XMLHttpRequest: xhr2's is
+// Bytes come back as {"base64", "contentType", "transferSyntaxUID"}, the latter as the client noted them. Node has no XMLHttpRequest: xhr2's is
 // used. Whatever the clients print goes to stderr, so that stdout holds outcomes only.
 
 import { createInterface } from 'node:readline';
@@ -30,8 +30,8 @@ function plain(value) {
     const bytes = ArrayBuffer.isView(value)
       ? Buffer.from(value.buffer, value.byteOffset, value.byteLength)
       : Buffer.from(value);
-    const noted = ArrayBuffer.isView(value) ? {} : { ...value };
-    return { ...noted, base64: bytes.toString('base64') };
+    const { contentType, transferSyntaxUID } = value;
+    return { contentType, transferSyntaxUID, base64: bytes.toString('base64') };
   }
   return Array.isArray(value) ? value.map(plain) : value;
 }
