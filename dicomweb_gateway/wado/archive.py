@@ -1,9 +1,10 @@
 """The three sources that every retrieval reads: index, metadata documents, frames."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
@@ -24,6 +25,7 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
+    levels: LevelBounds = field(default_factory=LevelBounds)
 
 
 def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
