@@ -2,7 +2,7 @@
 
 Run by hand: `python -m tests.benchmarks.corpus_table [--only PART-OF-PATH]`. Each file gets a data store and
 an index of its own. Columns: metadata equal to pydicom's reading; Part 10 equal in every attribute, pixels
-those of /frames; frames by hash; each lossless syntax on request; the picture against pydicom's own functions,
+those of /frames; frames by hash; each lossless syntax on request; the picture against pydicom's functions,
 largest difference in grey levels. `-` does not apply, `406` is refused with a reason.
 """
 

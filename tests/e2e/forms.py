@@ -1,4 +1,4 @@
-"""The same samples in every transfer syntax that is made on request, by decoders other than the gateway's own."""
+"""The same samples in each transfer syntax made on request, by other decoders than the gateway's."""
 
 import io
 from collections.abc import Callable
@@ -30,7 +30,7 @@ LOSSLESS = {
 
 
 def form_problem(get: Get, url: str, uid: str) -> str | None:
-    """What is wrong with frame 1 and the whole instance at `url` in syntax `uid`; "" when it is refused (406)."""
+    """What is wrong with frame 1 and the whole instance at `url` in syntax `uid`; "" when they are refused."""
     status, decoded = get(f"{url}/frames/1", FRAMES.format(ELE))
     if status != 200:
         return f"not decoded: {status}"
@@ -55,13 +55,8 @@ def form_problem(get: Get, url: str, uid: str) -> str | None:
 
 def _decoders() -> dict[str, Callable[[bytes, Dataset], Array]]:
     """OpenJPEG for all JPEG 2000 and HTJ2K, pydicom for RLE, and the second JPEG lossless decoder."""
-    openjpeg = {
-        uid: _openjpeg
-        for uid in LOSSLESS
-        if uid.startswith(("1.2.840.10008.1.2.4.2", "1.2.840.10008.1.2.4.9"))
-    }
     return {
-        **openjpeg,
+        **{uid: _openjpeg for uid, name in LOSSLESS.items() if "2K" in name or "2000" in name},
         "1.2.840.10008.1.2.4.80": lambda stream, _: imagecodecs.jpegls_decode(stream),
         "1.2.840.10008.1.2.4.70": lambda stream, _: imagecodecs.jpegsof3_decode(stream),
         "1.2.840.10008.1.2.5": _rle,
@@ -80,7 +75,7 @@ def _rle(stream: bytes, dataset: Dataset) -> Array:
 
 
 def _is_same(samples: Array, native: bytes, dataset: Dataset) -> bool:
-    """Whether `samples` are those of `native`: all bits, or those that the coding names where it names fewer."""
+    """Whether `samples` are those of `native`: all bits, or as many as the coding says it has."""
     width = dataset.BitsAllocated // 8
     words = np.frombuffer(native, f"<u{width}").reshape(samples.shape)
     unsigned = samples.astype(f"i{samples.dtype.itemsize}" if samples.dtype.kind == "i" else samples.dtype)
