@@ -34,7 +34,6 @@ _UNNAMED_SYNTAX = {
     "image/dicom-rle": RLE,
 }
 """What a media type without a transfer syntax stands for (PS3.18 8.7.3; F-4)."""
-RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,10 +174,13 @@ def negotiate_bulk(ranges: Sequence[MediaRange], media_type: str = OCTET_STREAM)
 
 
 def negotiate_rendered(ranges: Sequence[MediaRange], offered: Sequence[str]) -> Representation:
-    """A consumer image type out of `offered`, the first of which is the default (R-2)."""
+    """A consumer type out of `offered`, the first of which is the default (R-2, R-4).
+
+    In parts only where parts of a type are named: a picture is one thing (R-1).
+    """
     for wanted in ranges:
         for candidate in offered:
-            if wanted.covers(candidate):
+            if wanted.covers(candidate.lower()):
                 return Representation(candidate, wanted.multipart and wanted.media_type != ANY)
     raise NotAcceptable("none of the accepted types can be served", list(offered))
 

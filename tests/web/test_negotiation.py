@@ -4,10 +4,10 @@ import pytest
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import NotAcceptable
+from dicomweb_gateway.pixels.encode import RENDERED_TYPES
 from dicomweb_gateway.pixels.targets import servable
 from dicomweb_gateway.web.accept import parse_accept
 from dicomweb_gateway.web.negotiation import (
-    RENDERED_TYPES,
     Representation,
     instance_form,
     negotiate_bulk,
@@ -392,7 +392,8 @@ def test_bulk_data_that_is_not_wanted():
         ("image/png", "image/png", False),
         ("image/gif", "image/gif", False),
         ("image/webp,image/apng,image/*;q=0.8", "image/jpeg", False),
-        ("image/jp2, image/png;q=0.5", "image/png", False),
+        ("image/webp, image/png;q=0.5", "image/png", False),
+        ("image/jp2", "image/jp2", False),
         ('multipart/related; type="image/jpeg"', "image/jpeg", True),
         (DWC_PY, "image/jpeg", False),
     ],
@@ -402,7 +403,7 @@ def test_rendered(accept, media_type, multipart):
     assert chosen == Representation(media_type, multipart)
 
 
-@pytest.mark.parametrize("accept", ["image/jp2", "application/dicom", "video/*"])
+@pytest.mark.parametrize("accept", ["image/webp", "application/dicom", "video/*"])
 def test_rendered_types_that_cannot_be_made(accept):
     with pytest.raises(NotAcceptable, match="image/jpeg, image/png, image/gif"):
         negotiate_rendered(parse_accept([accept]), RENDERED_TYPES)
