@@ -30,7 +30,7 @@ LOSSLESS = {
 
 
 def form_problem(get: Get, url: str, uid: str) -> str | None:
-    """What is wrong with frame 1 and the whole instance at `url` in syntax `uid`; "" when they are refused."""
+    """What is wrong with frame 1 and the whole instance at `url` in `uid`; "" when they are refused."""
     status, decoded = get(f"{url}/frames/1", FRAMES.format(ELE))
     if status != 200:
         return f"not decoded: {status}"
