@@ -13,6 +13,7 @@ def _parts(media_type: str) -> str:
 
 _SEARCH = (DICOM_JSON, JSON, _parts(DICOM_XML))
 _FRAME_TYPES = tuple(dict.fromkeys((OCTET_STREAM, *(row.media_type for row in TRANSFER_SYNTAXES.values()))))
+_PARTS_OF_FRAMES = tuple(map(_parts, _FRAME_TYPES))
 _PAGING = ("limit", "offset", "includefield", "orderby", "fuzzymatching", "emptyvaluematching")
 _QUERY = (*_PAGING, "multiplevaluematching")
 _RENDER = ("window", "viewport", "quality", "annotation", "iccprofile")
@@ -27,9 +28,11 @@ RESOURCES: dict[str, Resource] = {
     "retrieve_frames": Resource(
         "WADO-RS",
         "frames, in the order asked",
-        (*map(_parts, _FRAME_TYPES), *_FRAME_TYPES),
+        (*_PARTS_OF_FRAMES, *_FRAME_TYPES),
         ("startLevel", "endLevel"),
     ),
+    "retrieve_instance_pixels": Resource("WADO-RS", "all frames of the instance", _PARTS_OF_FRAMES),
+    "retrieve_pixels": Resource("WADO-RS", "all frames of every instance", _PARTS_OF_FRAMES),
     "retrieve_bulk_data": Resource(
         "WADO-RS",
         "the bytes that a BulkDataURI names",
