@@ -1,9 +1,12 @@
 """The one door to the image codecs: every call into imagecodecs, its failures as UndecodablePixels.
 
-The codecs release the interpreter lock while they work and keep no state, so threads may call freely.
+The codecs release the interpreter lock while they work and keep no state, so threads may call freely. Which
+of them run in a process of their own, and when, `decoders` says.
 """
 
+import sys
 from collections.abc import Callable
+from threading import local
 from typing import Any
 
 import imagecodecs
@@ -13,6 +16,8 @@ from numpy.typing import NDArray
 from dicomweb_gateway.errors import UndecodablePixels
 
 Samples = NDArray[Any]
+
+_PACKBITS_SPARE = 256
 
 
 def _guarded(name: str, codec: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -24,13 +29,61 @@ def _guarded(name: str, codec: Callable[..., Any], *args: Any, **options: Any) -
         raise UndecodablePixels(f"{name}: {text}") from error
 
 
+class _LostErrors(local):
+    """Errors of the OpenJPH call that this thread is in; None outside of one.
+
+    imagecodecs raises what OpenJPH finds behind the main header where nobody can catch it, and hands out
+    zeros from there on. Python tells such exceptions to two hooks.
+    """
+
+    found: list[str] | None = None
+
+    def watch(self) -> None:
+        """Begin to listen; the hooks are looked after again each time, since others may set them too."""
+        if sys.unraisablehook is not _unraisable:
+            _BEFORE["unraisablehook"], sys.unraisablehook = sys.unraisablehook, _unraisable
+        if sys.excepthook is not _uncaught:
+            _BEFORE["excepthook"], sys.excepthook = sys.excepthook, _uncaught
+        self.found = []
+
+    def end(self) -> list[str]:
+        """What was lost since `watch`."""
+        found, self.found = self.found or [], None
+        return found
+
+
+_LOST = _LostErrors()
+_BEFORE: dict[str, Callable[..., Any]] = {}
+
+
+def _unraisable(told: "sys.UnraisableHookArgs") -> None:
+    if _LOST.found is None:
+        _BEFORE["unraisablehook"](told)
+    else:
+        _LOST.found.append(str(told.exc_value))
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
+    if _LOST.found is None:
+        _BEFORE["excepthook"](kind, error, trace)
+    else:
+        _LOST.found.append(str(error))
+
+
 def decode_openjph(data: bytes, skip: int = 0) -> Samples:
     """HTJ2K by OpenJPH: fast, can leave out `skip` resolutions, may end at any tile-part.
 
     Only for reversible streams: OpenJPH as imagecodecs builds it does not clamp the overshoots of the
     irreversible wavelet, so white wraps to black.
     """
-    return np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, skipres=skip or None))
+    _LOST.watch()
+    try:
+        samples = np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, skipres=skip or None))
+    finally:
+        lost = _LOST.end()
+    if lost:
+        raise UndecodablePixels("OpenJPH: the codestream is damaged")
+    return samples
 
 
 def decode_openjpeg(data: bytes) -> Samples:
@@ -66,7 +119,9 @@ def decode_jpegxl(data: bytes) -> Samples:
 
 def unpack_packbits(data: bytes, size: int) -> bytes:
     """One RLE segment unpacked (PS3.5 G.3.1), cut to `size` bytes. Raises when it holds less."""
-    unpacked: bytes = bytes(_guarded("RLE", imagecodecs.packbits_decode, data))
+    # a segment of a hundred megabytes could unpack to ten gigabytes
+    room = bytearray(2 * size + _PACKBITS_SPARE)
+    unpacked: bytes = bytes(_guarded("RLE", imagecodecs.packbits_decode, data, out=room))
     if len(unpacked) < size:
         raise UndecodablePixels(f"RLE: a segment holds {len(unpacked)} of {size} bytes")
     return unpacked[:size]
