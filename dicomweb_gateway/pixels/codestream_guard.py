@@ -13,7 +13,7 @@ from dicomweb_gateway.pixels.samples import guard_length
 _MOST_COMPONENTS = 4
 _PACKETS_TO_A_BYTE = 4
 """A packet takes a byte at least; partial tiles at the edges are counted as whole ones, hence the four."""
-_PACKETS_OF_ANY_IMAGE = 1 << 16
+_PACKETS_OF_ANY_IMAGE = 1 << 12
 _LARGEST_BLOCK = 12
 """xcb + ycb at most (A.6.1)."""
 
@@ -22,7 +22,7 @@ _PLAIN_TILES = 4096
 _PLAIN_LAYERS = 16
 _PLAIN_SEGMENTS = {SIZ, COD, 0xFF50, 0xFF55, 0xFF56, 0xFF57, 0xFF59, 0xFF5C, 0xFF63, 0xFF64}
 """CAP, TLM, PRF, PLM, CPF, QCD, CRG, COM beside SIZ and COD: nothing that changes parameters on the way."""
-_PLT, _COM, _SOD = 0xFF58, 0xFF64, 0xFF93
+_PLT, _COM, _SOD = 0xFF58, 0xFF64, b"\xff\x93"
 _MOST_PART_SEGMENTS = 256
 
 
@@ -100,11 +100,12 @@ def _is_plain_part(stream: bytes, start: int, end: int) -> bool:
         return False
     position = start + 12
     for _ in range(_MOST_PART_SEGMENTS):
+        if stream[position : position + 2] == _SOD:
+            return True
         if position + 4 > end:
             break
         marker, length = struct.unpack_from(">HH", stream, position)
         if marker not in (_PLT, _COM):
-            return bool(marker == _SOD)
+            break
         position += 2 + length
-    # a part without data ends with its SOD
-    return stream[position:end] == _SOD.to_bytes(2, "big")
+    return False

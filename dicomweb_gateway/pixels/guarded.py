@@ -29,7 +29,7 @@ from dicomweb_gateway.pixels.worker import MESSAGE
 DECODE_TIMEOUT = 30.0
 """Seconds that one codec call may take, where no setting says otherwise."""
 
-_MODULE = "dicomweb_gateway.pixels.worker"
+WORKER = "dicomweb_gateway.pixels.worker"
 _START_SECONDS = 60.0
 _IDLE_SECONDS = 60.0
 _GRACE_SECONDS = 5.0
@@ -75,7 +75,7 @@ class _Died(Exception):
 class _Worker:
     """One decoder process; `idle_since` in monotonic seconds."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str) -> None:
         self.idle_since = monotonic()
         ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
         self._control: socket = ours
@@ -84,7 +84,7 @@ class _Worker:
             with theirs:
                 inherited = (theirs.fileno(), self._buffer)
                 self._process = subprocess.Popen(  # noqa: S603  # our own module, no outside text
-                    [sys.executable, "-P", "-m", _MODULE, *map(str, inherited)],
+                    [sys.executable, "-P", "-m", module, *map(str, inherited)],
                     pass_fds=inherited,
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
@@ -150,14 +150,22 @@ class _Worker:
 
 
 class DecoderPool:
-    """At most `size` workers, each of which may take `timeout` seconds a frame and idle `idle_seconds`."""
+    """At most `size` workers, each of which may take `timeout` seconds a frame and idle `idle_seconds`.
+
+    They run `module`, which is `worker` or, in tests, something that misbehaves.
+    """
 
     def __init__(
-        self, timeout: float = DECODE_TIMEOUT, size: int = 2, idle_seconds: float = _IDLE_SECONDS
+        self,
+        timeout: float = DECODE_TIMEOUT,
+        size: int = 2,
+        idle_seconds: float = _IDLE_SECONDS,
+        module: str = WORKER,
     ) -> None:
         self.timeout = timeout
         self.size = size
         self._idle_seconds = idle_seconds
+        self._module = module
         self._slots = BoundedSemaphore(size)
         self._changed = Condition()
         self._idle: list[_Worker] = []
@@ -256,7 +264,7 @@ class DecoderPool:
                 return worker
             worker.end()
         try:
-            return _Worker()
+            return _Worker(self._module)
         except OSError as error:
             raise DecodersUnavailable("no decoder process can be started") from error
 

@@ -177,15 +177,52 @@ def test_every_shape_of_codestream(samples, encode, change):
     assert np.array_equal(decode_frame(change(encode(samples)), uid, described(samples)), samples)
 
 
-def test_irreversible_white_does_not_wrap_to_black():
-    """OpenJPH does not clamp; whatever the UID says, such streams have to go another way."""
-    board = np.kron(np.indices((16, 16)).sum(0) % 2, np.ones((9, 9))).astype("u1") * 255
-    coded = bytes(imagecodecs.htj2k_encode(board, level=0.05, reversible=False, resolutions=2))
-    wrapped = np.abs(decode_openjph(coded).astype(int) - board).max()
-    assert wrapped > 200, "OpenJPH clamps now: the detour over OpenJPEG may go"
+def board(bits: int, signed: bool, samples_per_pixel: int = 1) -> np.ndarray:
+    """Squares of the smallest and the largest value of `bits`: every edge overshoots."""
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    squares = np.kron(np.indices((16, 16)).sum(0) % 2, np.ones((9, 9), int))
+    values = np.where(squares, high, low).astype(f"{'<i' if signed else '<u'}{1 if bits == 8 else 2}")
+    return values if samples_per_pixel == 1 else np.stack([values, values[::-1], values.T[:, ::-1]], -1)
+
+
+@pytest.mark.parametrize("level", [None, 0.05])
+@pytest.mark.parametrize(
+    "samples",
+    [
+        board(8, False),
+        board(16, False),
+        board(8, True),
+        board(16, True),
+        board(8, False, 3),
+        board(16, False, 3),
+    ],
+    ids=["8 bits", "16 bits", "8 bits signed", "16 bits signed", "8 bits ICT", "16 bits ICT"],
+)
+def test_irreversible_white_does_not_wrap_to_black(samples, level):
+    """Whatever the UID says: OpenJPH does not clamp, so such streams have to go another way."""
+    coded = bytes(imagecodecs.htj2k_encode(samples, level=level, reversible=False, resolutions=2))
+    high = np.iinfo(samples.dtype).max - np.iinfo(samples.dtype).min
     for uid in (HTJ2K, HTJ2K_LOSSY):
-        decoded = decode_frame(coded, uid, described(board))
-        assert np.abs(decoded.astype(int) - board).max() < 128
+        decoded = decode_frame(coded, uid, described(samples))
+        assert decoded.dtype == samples.dtype
+        assert np.abs(decoded.astype(int) - samples).max() < high / 2
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_irreversible_12_bits_are_clamped_to_bits_stored(signed):
+    samples = board(12, signed)
+    coded = bytes(imagecodecs.htj2k_encode(samples, level=0.01, reversible=False, resolutions=2))
+    pixels = described(samples, bits_stored=12, high_bit=11)
+    decoded = decode_frame(coded, HTJ2K_LOSSY, pixels)
+    shown = mask_samples(decoded, pixels, lossy=True)
+    assert (decoded != shown).any(), "nothing overshot, so nothing is shown by this test"
+    assert np.abs(shown.astype(int) - samples).max() < 2048
+
+
+def test_openjph_still_wraps():
+    coded = bytes(imagecodecs.htj2k_encode(board(8, False), level=0.05, reversible=False, resolutions=2))
+    wrapped = np.abs(decode_openjph(coded).astype(int) - board(8, False)).max()
+    assert wrapped > 200, "OpenJPH clamps now: the detour over OpenJPEG may go"
 
 
 @pytest.mark.parametrize(("bits", "shift"), [(12, 4), (16, 0)])
@@ -290,6 +327,27 @@ def bad_tile_origin(stream: bytes) -> bytes:
     return stream[:36] + (50).to_bytes(4, "big") + stream[40:]
 
 
+def open_and_cut(stream: bytes) -> bytes:
+    """One tile-part that says no length, cut in its data: OpenJPH decodes what is there and says nothing."""
+    facts = parse_codestream(stream)
+    start = facts.tile_parts[-1].start
+    return stream[: start + 6] + bytes(4) + stream[start + 10 : -200] + b"\xff\xd9"
+
+
+def jpegls_of_another_size() -> bytes:
+    """A small JPEG-LS stream whose header says 6000 x 7000."""
+    stream = bytearray(imagecodecs.jpegls_encode(grey()))
+    at = stream.index(b"\xff\xf7") + 5
+    stream[at : at + 4] = (7000).to_bytes(2, "big") + (6000).to_bytes(2, "big")
+    return bytes(stream)
+
+
+def rle(*segments: bytes, offsets: tuple[int, ...] = (64,)) -> bytes:
+    """An RLE frame of these segments; `offsets` are what its header says."""
+    header = np.array([len(offsets), *offsets, *[0] * (15 - len(offsets))], "<u4").tobytes()
+    return header + b"".join(segments)
+
+
 HUGE = PixelDescription(65535, 65535, samples_per_pixel=3, bits_allocated=8, bits_stored=8, high_bit=7)
 
 
@@ -315,6 +373,16 @@ HUGE = PixelDescription(65535, 65535, samples_per_pixel=3, bits_allocated=8, bit
         (b"junk", JXL, PixelDescription(4, 4), "JPEG XL"),
         (imagecodecs.jpegls_encode(grey())[:-500], JLS, PixelDescription(70, 90), "cut short"),
         (bad_tile_origin(encode_htj2k(grey())), HTJ2K, PixelDescription(70, 90), "outside the image"),
+        (open_and_cut(encode_htj2k(grey())), HTJ2K, PixelDescription(70, 90), "OpenJPEG"),
+        (imagecodecs.jpegls_encode(grey()), JLS, PixelDescription(70, 91), "description says 91x70"),
+        (jpegls_of_another_size(), JLS, PixelDescription(60000, 60000), "described over"),
+        (jpegls_of_another_size(), JLS, PixelDescription(7000, 6000), "JPEG-LS"),
+        (b"\xff\x0a" + b"\xff" * 60, JXL, PixelDescription(70, 90), "the stream holds"),
+        (b"\xff\xd8" + b"\xff" * 200_000, JPEG, PixelDescription(70, 90), "no frame header"),
+        (rle(b"\x81\x00" * 4000), RLE, PixelDescription(4, 4, bits_allocated=8), "RLE"),
+        (rle(b"\x0f" + bytes(16), b"", offsets=(64, 64)), RLE, PixelDescription(4, 4), "holds 0 of 16"),
+        (rle(b"\x0f" + bytes(16), b"\0", offsets=(81, 64)), RLE, PixelDescription(4, 4), "out of order"),
+        (zlib.compress(bytes(31), wbits=-15), DEFLATED_FRAME, PixelDescription(4, 4), "holds 31 of 32"),
     ],
 )
 def test_what_cannot_be_right_is_refused(data, uid, pixels, reason):
