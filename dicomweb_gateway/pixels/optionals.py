@@ -4,9 +4,7 @@ The codecs release the interpreter lock while they work and keep no state, so th
 of them run in a process of their own, and when, `decoders` says.
 """
 
-import sys
 from collections.abc import Callable
-from threading import local
 from typing import Any
 
 import imagecodecs
@@ -14,10 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomweb_gateway.errors import UndecodablePixels
+from dicomweb_gateway.pixels.lost_errors import lost_errors
 
 Samples = NDArray[Any]
 
 _PACKBITS_SPARE = 256
+_WORST_JPEGLS = 4
+"""No sample codes to more than four times its own bits (ISO/IEC 14495-1 A.2.1, LIMIT)."""
+_HEADERS = 4096
 
 
 def _guarded(name: str, codec: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -29,58 +31,16 @@ def _guarded(name: str, codec: Callable[..., Any], *args: Any, **options: Any) -
         raise UndecodablePixels(f"{name}: {text}") from error
 
 
-class _LostErrors(local):
-    """Errors of the OpenJPH call that this thread is in; None outside of one.
-
-    imagecodecs raises what OpenJPH finds behind the main header where nobody can catch it, and hands out
-    zeros from there on. Python tells such exceptions to two hooks.
-    """
-
-    found: list[str] | None = None
-
-    def watch(self) -> None:
-        """Begin to listen; the hooks are looked after again each time, since others may set them too."""
-        if sys.unraisablehook is not _unraisable:
-            _BEFORE["unraisablehook"], sys.unraisablehook = sys.unraisablehook, _unraisable
-        if sys.excepthook is not _uncaught:
-            _BEFORE["excepthook"], sys.excepthook = sys.excepthook, _uncaught
-        self.found = []
-
-    def end(self) -> list[str]:
-        """What was lost since `watch`."""
-        found, self.found = self.found or [], None
-        return found
-
-
-_LOST = _LostErrors()
-_BEFORE: dict[str, Callable[..., Any]] = {}
-
-
-def _unraisable(told: "sys.UnraisableHookArgs") -> None:
-    if _LOST.found is None:
-        _BEFORE["unraisablehook"](told)
-    else:
-        _LOST.found.append(str(told.exc_value))
-
-
-def _uncaught(kind: type[BaseException], error: BaseException, trace: Any) -> None:
-    if _LOST.found is None:
-        _BEFORE["excepthook"](kind, error, trace)
-    else:
-        _LOST.found.append(str(error))
-
-
 def decode_openjph(data: bytes, skip: int = 0) -> Samples:
     """HTJ2K by OpenJPH: fast, can leave out `skip` resolutions, may end at any tile-part.
 
     Only for reversible streams: OpenJPH as imagecodecs builds it does not clamp the overshoots of the
     irreversible wavelet, so white wraps to black.
     """
-    _LOST.watch()
-    try:
-        samples = np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, skipres=skip or None))
-    finally:
-        lost = _LOST.end()
+    # without a colour transform OpenJPH's planes would come one after the other
+    options = {"skipres": skip or None, "planar": False}
+    with lost_errors() as lost:
+        samples = np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, **options))
     if lost:
         raise UndecodablePixels("OpenJPH: the codestream is damaged")
     return samples
@@ -127,23 +87,37 @@ def unpack_packbits(data: bytes, size: int) -> bytes:
     return unpacked[:size]
 
 
-def encode_openjph(samples: Samples, decompositions: int) -> bytes:
-    """HTJ2K reversible RPCL with TLM and one tile-part per resolution."""
-    return bytes(
-        _guarded(
-            "OpenJPH",
-            imagecodecs.htj2k_encode,
-            samples,
-            reversible=True,
-            tlm=True,
-            tilepart=1,
-            resolutions=decompositions,
-        )
-    )
+def pack_packbits(rows: Samples) -> bytes:
+    """`rows` (2-dimensional bytes) as one RLE segment, every row packed on its own (PS3.5 G.3.1)."""
+    return bytes(_guarded("RLE", imagecodecs.packbits_encode, rows, axis=-1))
 
 
-def encode_openjpeg(samples: Samples, resolutions: int, *, level: int = 0, reversible: bool = True) -> bytes:
-    """JPEG 2000 codestream; `level` 0 with `reversible` is lossless, else a PSNR in dB."""
+def encode_openjph(samples: Samples, decompositions: int, *, colour_transform: bool = True) -> bytes:
+    """HTJ2K reversible RPCL with TLM and one tile-part per resolution.
+
+    `colour_transform`: three samples go through the reversible transform, which decoders undo.
+    """
+    options: dict[str, Any] = {"reversible": True, "tlm": True, "tilepart": 1, "resolutions": decompositions}
+    if samples.ndim == 3 and not colour_transform:
+        # OpenJPH takes samples without a transform plane by plane only
+        samples = np.ascontiguousarray(samples.transpose(2, 0, 1))
+        options |= {"rgb": False, "planar": True}
+    return bytes(_guarded("OpenJPH", imagecodecs.htj2k_encode, samples, **options))
+
+
+def encode_openjpeg(
+    samples: Samples,
+    resolutions: int,
+    *,
+    level: int = 0,
+    reversible: bool = True,
+    precision: int | None = None,
+    colour_transform: bool = True,
+) -> bytes:
+    """JPEG 2000 codestream; `level` 0 with `reversible` is lossless, else a PSNR in dB.
+
+    `precision` in bits, None for the width of the dtype; `colour_transform` as in `encode_openjph`.
+    """
     return bytes(
         _guarded(
             "OpenJPEG",
@@ -153,5 +127,47 @@ def encode_openjpeg(samples: Samples, resolutions: int, *, level: int = 0, rever
             codecformat="J2K",
             reversible=reversible,
             resolutions=resolutions,
+            bitspersample=precision,
+            mct=colour_transform,
+        )
+    )
+
+
+def encode_charls(samples: Samples) -> bytes:
+    """JPEG-LS lossless, colour interleaved by sample; `samples` unsigned, 8 or 16 bits. In SPIFF wrapping."""
+    room = samples.nbytes * _WORST_JPEGLS + _HEADERS
+    return bytes(_guarded("JPEG-LS", imagecodecs.jpegls_encode, samples, level=0, out=room))
+
+
+def encode_lossless_jpeg(samples: Samples, colours: str | None) -> bytes:
+    """JPEG Lossless, predictor 1, by libjpeg-turbo; `samples` unsigned, 8 or 16 bits.
+
+    `colours`: "RGB", which the stream then says of itself, or "UNKNOWN"; None for grey. Nothing is converted.
+    """
+    return bytes(
+        _guarded(
+            "JPEG Lossless",
+            imagecodecs.jpeg8_encode,
+            samples,
+            lossless=True,
+            predictor=1,
+            bitspersample=samples.dtype.itemsize * 8,
+            colorspace=colours,
+            outcolorspace=colours,
+        )
+    )
+
+
+def encode_baseline_jpeg(samples: Samples, quality: int, colours: str | None) -> bytes:
+    """Baseline JPEG of 8 bits; colour given as `colours` ("RGB" or "YCBCR") goes out as YCbCr 4:2:2."""
+    return bytes(
+        _guarded(
+            "JPEG",
+            imagecodecs.jpeg8_encode,
+            samples,
+            level=quality,
+            colorspace=colours,
+            outcolorspace="YCBCR" if colours else None,
+            subsampling="422" if colours else None,
         )
     )

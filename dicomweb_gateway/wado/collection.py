@@ -17,6 +17,9 @@ from dicomweb_gateway.wado.instances import instance_segments
 
 Made = TypeVar("Made")
 
+Maker = Callable[[Archive, InstanceRecord, str], Sequence[Segment]]
+"""Makes one instance in the form that its plan names."""
+
 UNPRODUCIBLE = (CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound)
 """Errors of one instance that the others do not share."""
 
@@ -26,7 +29,7 @@ _INSTANCES_AHEAD = 2
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One instance and the transfer syntax in which it is to go out."""
+    """One instance and the transfer syntax in which it is to go out, or the media type of its picture."""
 
     record: InstanceRecord
     transfer_syntax_uid: str
@@ -34,7 +37,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """A planned instance and its Part 10 file."""
+    """A planned instance and its Part 10 file or picture."""
 
     planned: Planned
     segments: Sequence[Segment]
@@ -62,9 +65,9 @@ class RecentFailures:
 
 
 def collect(
-    archive: Archive, planned: Sequence[Planned], failures: RecentFailures
+    archive: Archive, planned: Sequence[Planned], failures: RecentFailures, make: Maker = instance_segments
 ) -> tuple[Iterator[Produced], list[str]]:
-    """The instances in order, the first one ready, and the UIDs of those that are left out.
+    """The instances in order as `make` makes them, the first one ready, and the UIDs of those left out.
 
     Left out are instances that failed lately and those that fail here, before the first one that does not.
     A failure later on is remembered and raised: the answer is under way and can only be cut, but the next
@@ -77,8 +80,8 @@ def collect(
         plan, *good = good
         _look_ahead(archive, good)
         try:
-            first = Produced(plan, ready(instance_segments(archive, plan.record, plan.transfer_syntax_uid)))
-            return chain([first], _following(archive, good, failures)), left_out
+            first = Produced(plan, ready(make(archive, plan.record, plan.transfer_syntax_uid)))
+            return chain([first], _following(archive, good, failures, make)), left_out
         except UNPRODUCIBLE:
             failures.add(plan)
             left_out.append(plan.record.instance_uid)
@@ -86,10 +89,12 @@ def collect(
                 raise
 
 
-def _following(archive: Archive, planned: Sequence[Planned], failures: RecentFailures) -> Iterator[Produced]:
+def _following(
+    archive: Archive, planned: Sequence[Planned], failures: RecentFailures, make: Maker
+) -> Iterator[Produced]:
     for number, plan in enumerate(planned):
         _look_ahead(archive, planned[number + 1 :])
-        segments = _noting(plan, failures, partial(_segments, archive, plan))
+        segments = _noting(plan, failures, partial(make, archive, plan.record, plan.transfer_syntax_uid))
         yield Produced(plan, [_watched(segment, plan, failures) for segment in segments])
 
 
@@ -97,10 +102,6 @@ def _look_ahead(archive: Archive, following: Sequence[Planned]) -> None:
     """Have the first frames of the next instances fetched while this one goes out."""
     ahead = following[:_INSTANCES_AHEAD]
     archive.frames.prefetch([frame for plan in ahead for frame in plan.record.frames[:_FRAMES_AHEAD]])
-
-
-def _segments(archive: Archive, plan: Planned) -> list[Segment]:
-    return instance_segments(archive, plan.record, plan.transfer_syntax_uid)
 
 
 def _watched(segment: Segment, plan: Planned, failures: RecentFailures) -> Segment:
