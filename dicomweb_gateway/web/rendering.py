@@ -101,7 +101,7 @@ def _number(text: str, name: str) -> float:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not isfinite(number) or "_" in text:
+    if not isfinite(number) or not text.isascii() or "_" in text:
         raise InvalidRequest(f"{name}: {text[:20]!r} is not a number")
     return number
 
