@@ -20,6 +20,7 @@ from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.workflow.progress import read_progress
 
@@ -100,7 +101,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
     return Services(
         config=config,
-        archive=Archive(index, documents, pool, Prefetcher(index, pool) if settings.prefetch else None),
+        archive=Archive(
+            index,
+            documents,
+            pool,
+            Prefetcher(index, pool) if settings.prefetch else None,
+            spools=SpoolSpace(settings.cache_folder / "spool", _MIN_FREE_BYTES),
+        ),
         search=IndexSearch(
             engine,
             settings.allowed_datastores,

@@ -11,13 +11,15 @@ from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.spool import SpoolSpace
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """What retrieval needs, handed down as one value.
 
-    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most.
+    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most. `spools`
+    says where frames lie that are coded anew for an answer.
     """
 
     index: IndexReader
@@ -25,6 +27,7 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
+    spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
 
 
