@@ -16,6 +16,7 @@ from dicomweb_gateway.pixels.encode import encode_image
 from dicomweb_gateway.pixels.optionals import Samples
 from dicomweb_gateway.pixels.options import RenderOptions
 from dicomweb_gateway.pixels.presentation import presentation_of
+from dicomweb_gateway.pixels.profile import PROFILED_TYPES, own_profile, profiled
 from dicomweb_gateway.pixels.render import render
 from dicomweb_gateway.pixels.resize import reduction_for
 from dicomweb_gateway.wado.archive import Archive, document_of
@@ -66,7 +67,12 @@ def rendered_frame(picture: Picture, frame_number: int, options: RenderOptions, 
     Raises ResourceNotFound past the last frame, InvalidRequest for a viewport outside the image,
     UndecodablePixels when no decoder takes the frame.
     """
-    return encode_image(_shown(picture, frame_number, options), media_type, options.quality)
+    image = _shown(picture, frame_number, options)
+    if media_type not in PROFILED_TYPES:
+        return encode_image(image, media_type, options.quality)
+    own = own_profile(picture.dataset, frame_number - 1)
+    image, profile = profiled(image, options.profile, own)
+    return encode_image(image, media_type, options.quality, profile)
 
 
 def rendered_first_frame(

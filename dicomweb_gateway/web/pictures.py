@@ -9,6 +9,7 @@ from flask import Request, Response
 from dicomweb_gateway.errors import NotAcceptable, PayloadTooLarge
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.options import RenderOptions
+from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, SRGB
 from dicomweb_gateway.pixels.resize import region_of
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import Segment
@@ -70,7 +71,7 @@ def frames_pictured(
     else:
         response = streamed_parts(request, parts, chosen.media_type, boundary_for(key, etag))
         response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def animation(
@@ -99,7 +100,7 @@ def animation(
     response = stream_response(pieces, content_type)
     response.headers["Content-Location"] = location
     response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def every_instance_pictured(
@@ -135,7 +136,7 @@ def every_instance_pictured(
         mark_incomplete(response, left_out)
     else:
         response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def _first_frame(
@@ -161,8 +162,13 @@ def _path(record: InstanceRecord) -> str:
     return ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
 
 
-def _warned(request: Request, gateway: Services, response: Response, options: RenderOptions) -> Response:
+def _warned(
+    request: Request, gateway: Services, response: Response, options: RenderOptions, media_type: str
+) -> Response:
     """Tells of parameters that did nothing (R-9, R-10)."""
-    for warning in options.warnings:
+    warnings = list(options.warnings)
+    if options.profile in (OWN, SRGB) and media_type not in PROFILED_TYPES:
+        warnings.append(f"no ICC profile is embedded in {media_type}")
+    for warning in warnings:
         response.headers.add("Warning", f'299 {base_url(request, gateway.config)}: "{warning}"')
     return response

@@ -16,6 +16,8 @@ def test_defaults():
     ("name", "text", "field", "value"),
     [
         ("quality", "1", "quality", 1),
+        ("iccprofile", "YES", "profile", "yes"),
+        ("iccprofile", "sRGB", "profile", "srgb"),
         ("quality", "100", "quality", 100),
         ("window", "40,400,linear", "window", Window(40, 400, "LINEAR")),
         ("window", "40.5,1,LINEAR", "window", Window(40.5, 1, "LINEAR")),
@@ -63,8 +65,9 @@ def test_bad_values_name_their_parameter(name, text):
         ("annotation", "patient", 1),
         ("annotation", "technique,patient", 1),
         ("iccprofile", "no", 0),
-        ("iccprofile", "yes", 1),
-        ("iccprofile", "sRGB", 1),
+        ("iccprofile", "yes", 0),
+        ("iccprofile", "sRGB", 0),
+        ("iccprofile", "adobergb", 1),
         ("iccprofile", "rommrgb", 1),
     ],
 )
