@@ -8,11 +8,21 @@ from PIL import Image, ImageCms
 from pydicom import Dataset
 
 from dicomweb_gateway.errors import UndecodablePixels
-from dicomweb_gateway.pixels.attributes import first_item, group_of_frame, items_of, text_of, value_of
+from dicomweb_gateway.pixels.attributes import (
+    first_item,
+    group_of_frame,
+    items_of,
+    tags_of,
+    text_of,
+    value_of,
+)
 from dicomweb_gateway.pixels.optionals import Samples
 
 PROFILED_TYPES = ("image/jpeg", "image/png")
 """Media types in which we embed a profile."""
+
+PROFILES = tags_of("ICCProfile", "OpticalPathSequence", "OpticalPathIdentificationSequence")
+"""What `own_profile` reads, outside and inside of functional groups."""
 
 OWN, SRGB = "yes", "srgb"
 """What can be asked for: the colours as they are with the profile that describes them, or as sRGB."""

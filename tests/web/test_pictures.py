@@ -226,6 +226,12 @@ def test_profiles_and_what_is_not_done(get, query, accept, embedded, warnings):
     assert len(response.headers.getlist("Warning")) == warnings
 
 
+def test_a_grey_image_has_no_profile(get):
+    response = get(f"{path_of(CT, 1)}/rendered?iccprofile=yes", "image/png")
+    assert "icc_profile" not in Image.open(BytesIO(response.get_data())).info
+    assert "grey" in response.headers["Warning"]
+
+
 @pytest.mark.parametrize("kind", ["rendered", "thumbnail"])
 def test_answers_name_what_they_are(get, kind):
     response = get(f"{path_of(CT, 1)}/{kind}")
