@@ -11,6 +11,7 @@ from dicomweb_gateway.wado.collection import Planned, collect
 from dicomweb_gateway.wado.frames import servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.incomplete import mark_incomplete
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
 from dicomweb_gateway.web.negotiation import (
@@ -28,9 +29,6 @@ from dicomweb_gateway.web.selection import image_set_versions, selected_instance
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("instances", __name__)
-
-_NAMED = 20
-"""Instances that a Warning names; the header must stay small."""
 
 
 @blueprint.get("/studies/<study>")
@@ -53,9 +51,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     response = streamed_parts(request, parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
     left_out = refused + failed
     if left_out:
-        response.status_code = 206
-        named = ", ".join(left_out[:_NAMED])
-        response.headers["Warning"] = f'299 - "{len(left_out)} instances left out: {named}"'
+        mark_incomplete(response, left_out)
     else:
         response.headers["ETag"] = etag
     return response

@@ -6,9 +6,11 @@ from itertools import chain
 
 from flask import Request, Response
 
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import NotAcceptable, PayloadTooLarge
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.options import RenderOptions
+from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, SRGB
 from dicomweb_gateway.pixels.resize import region_of
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import Segment
@@ -47,7 +49,7 @@ def frames_pictured(
 
     `kind`: the last step of their address, "rendered" or "thumbnail".
     """
-    described_image(record)
+    pixels = described_image(record)
     wanted = wanted_frames(record, numbers)
     etag = _etag(record, tuple(numbers), options, chosen)
     known = not_modified(request, etag)
@@ -70,7 +72,7 @@ def frames_pictured(
     else:
         response = streamed_parts(request, parts, chosen.media_type, boundary_for(key, etag))
         response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type, pixels)
 
 
 def animation(
@@ -99,7 +101,7 @@ def animation(
     response = stream_response(pieces, content_type)
     response.headers["Content-Location"] = location
     response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def every_instance_pictured(
@@ -135,7 +137,7 @@ def every_instance_pictured(
         mark_incomplete(response, left_out)
     else:
         response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def _first_frame(
@@ -161,8 +163,21 @@ def _path(record: InstanceRecord) -> str:
     return ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
 
 
-def _warned(request: Request, gateway: Services, response: Response, options: RenderOptions) -> Response:
-    """Tells of parameters that did nothing (R-9, R-10)."""
-    for warning in options.warnings:
+def _warned(
+    request: Request,
+    gateway: Services,
+    response: Response,
+    options: RenderOptions,
+    media_type: str,
+    pixels: PixelDescription | None = None,
+) -> Response:
+    """Tells of parameters that did nothing (R-9, R-10); `pixels` where one instance is shown."""
+    warnings = list(options.warnings)
+    if options.profile in (OWN, SRGB):
+        if media_type not in PROFILED_TYPES:
+            warnings.append(f"no ICC profile is embedded in {media_type}")
+        elif pixels is not None and pixels.photometric_interpretation.startswith("MONOCHROME"):
+            warnings.append("no ICC profile is embedded in a grey image")
+    for warning in warnings:
         response.headers.add("Warning", f'299 {base_url(request, gateway.config)}: "{warning}"')
     return response
