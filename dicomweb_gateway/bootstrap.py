@@ -19,6 +19,7 @@ from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.workflow.progress import read_progress
@@ -108,6 +109,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             settings.metadata_ttl,
         ),
         health=health.report,
+        failures=RecentFailures(settings.cache_folder / "failures"),
     )
 
 

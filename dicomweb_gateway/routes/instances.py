@@ -7,7 +7,8 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.errors import NotAcceptable
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
-from dicomweb_gateway.wado.collection import Planned, collect
+from dicomweb_gateway.wado.collection import collect
+from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.links import base_path

@@ -9,14 +9,15 @@ from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
-from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 
 
 @dataclass(frozen=True, slots=True)
 class Archive:
     """What retrieval needs, handed down as one value.
 
-    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most.
+    `prefetcher` None means no prefetching. Of one answer at most `window` frames are under way, and no more
+    than about `window_bytes` of them.
     """
 
     index: IndexReader
@@ -24,6 +25,11 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
+    window_bytes: int = 64 << 20
+
+    def window_of(self, record: InstanceRecord) -> int:
+        """How many frames of an instance may be under way at once; at least one."""
+        return max(1, min(self.window, self.window_bytes // frame_weight(record)))
 
 
 def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:

@@ -34,7 +34,7 @@ def stored_frames(
 ) -> Iterator[StoredFrame]:
     """The frames as HealthImaging keeps them, in the order of `wanted`; a bounded number is under way."""
     try:
-        yield from archive.frames.get_many(wanted, archive.window)
+        yield from archive.frames.get_many(wanted, archive.window_of(record))
     except UpstreamNotFound:
         forget_stale(archive, record)
         raise
@@ -55,10 +55,15 @@ def decoded_segments(
 ) -> list[Segment]:
     """The frames as native little endian samples, decoded one by one while the body goes out (F-5)."""
     pixels = described_pixels(record)
-    archive.frames.prefetch(wanted)
-    return [
-        Lazy(pixels.frame_length, partial(native_frame, archive, record, frame, pixels)) for frame in wanted
-    ]
+    window = archive.window_of(record)
+    archive.frames.prefetch(wanted[:window])
+
+    def produce(number: int) -> bytes:
+        if following := wanted[number + window : number + window + 1]:
+            archive.frames.prefetch(following)
+        return native_frame(archive, record, wanted[number], pixels)
+
+    return [Lazy(pixels.frame_length, partial(produce, number)) for number in range(len(wanted))]
 
 
 def native_frame(

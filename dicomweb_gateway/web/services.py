@@ -9,7 +9,7 @@ from flask import current_app
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.wado.archive import Archive
-from dicomweb_gateway.wado.collection import RecentFailures
+from dicomweb_gateway.wado.failures import RecentFailures
 
 EXTENSION = "dicomweb_gateway"
 
