@@ -94,3 +94,9 @@ TRANSFER_SYNTAXES: dict[str, TransferSyntax] = {row.uid: row for row in _ROWS}
 def transfer_syntax(uid: str) -> TransferSyntax | None:
     """The row of `uid`, None when we do not know the syntax."""
     return TRANSFER_SYNTAXES.get(uid)
+
+
+def is_codestream(uid: str) -> bool:
+    """Whether frames in this syntax are JPEG 2000 or HTJ2K codestreams, perhaps in boxes."""
+    row = transfer_syntax(uid)
+    return row is not None and row.family in ("j2k", "htj2k")

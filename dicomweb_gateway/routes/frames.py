@@ -1,12 +1,18 @@
 """Frames of an instance (dicomweb.md 4.2)."""
 
+from dataclasses import replace
+
 from flask import Blueprint, Response, request
 
+from dicomweb_gateway.dicom.transfer_syntax import is_codestream
+from dicomweb_gateway.errors import CorruptFrame, InvalidRequest
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
-from dicomweb_gateway.wado.body import Segment
+from dicomweb_gateway.wado.body import FrameSlice, Segment
 from dicomweb_gateway.wado.frames import decoded_segments, stored_segments, wanted_frames
+from dicomweb_gateway.wado.levels import codestream_levels, level_ends
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.levels import WHOLE, Levels, as_stored, parse_levels
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import Representation, negotiate_frames
 from dicomweb_gateway.web.parts import Part, represented
@@ -31,14 +37,20 @@ def retrieve_frames(study: str, series: str, instance: str, frames: str | None =
 
 
 def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tuple[int, ...]) -> Response:
-    """The negotiated answer for 1-based `frame_numbers`, all when empty; also for bulk pixel data (B-4)."""
+    """The negotiated answer for 1-based `frame_numbers`, all when empty; also for bulk pixel data (B-4).
+
+    With startLevel or endLevel only these resolution levels of the stored codestreams (F-11).
+    """
     wanted = wanted_frames(record, frame_numbers)
-    chosen = negotiate_frames(accepted(request), record.transfer_syntax_uid, len(wanted))
+    levels = parse_levels(request.args)
+    asked = accepted(request) if levels == WHOLE else as_stored(accepted(request))
+    chosen = negotiate_frames(asked, record.transfer_syntax_uid, len(wanted))
     etag = strong_etag(
         record.image_set.image_set_id,
         *(w.key.frame_id for w in wanted),
         chosen.part_type,
         str(chosen.multipart),
+        *(() if levels == WHOLE else map(str, levels)),
     )
     known = not_modified(request, etag)
     if known is not None:
@@ -51,7 +63,32 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
         Part([segment], chosen.part_type, f"{prefix}/frames/{number}")
         for number, segment in zip(numbers, _segments(gateway, record, wanted, chosen), strict=True)
     ]
+    if levels != WHOLE:
+        parts = [_only_levels(gateway, *pair, levels) for pair in zip(wanted, parts, strict=True)]
+    elif len(parts) == 1 and chosen.transfer_syntax == record.transfer_syntax_uid:
+        parts = [_with_level_ends(gateway, wanted[0], parts[0])]
     return represented(request, parts, chosen, gateway.config.boundary_key, etag)
+
+
+def _only_levels(gateway: Services, wanted: WantedFrame, part: Part, levels: Levels) -> Part:
+    """`part`, a whole stored frame, cut to `levels`; InvalidRequest when it has none (F-11)."""
+    (frame,) = part.segments
+    if not isinstance(frame, FrameSlice):
+        raise InvalidRequest("only a stored codestream has resolution levels")
+    bounds = gateway.archive.levels.of(wanted.key, frame.frame)
+    return replace(part, segments=[codestream_levels(bounds, frame, *levels)])
+
+
+def _with_level_ends(gateway: Services, wanted: WantedFrame, part: Part) -> Part:
+    """`part`, a whole stored frame, with the ends of its levels; a damaged one goes out without them."""
+    (frame,) = part.segments
+    if not isinstance(frame, FrameSlice) or not is_codestream(wanted.transfer_syntax_uid):
+        return part
+    try:
+        bounds = gateway.archive.levels.of(wanted.key, frame.frame)
+    except CorruptFrame:
+        return part
+    return replace(part, level_ends=level_ends(bounds, frame))
 
 
 def _segments(

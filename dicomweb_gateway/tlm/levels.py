@@ -6,6 +6,7 @@ through the frame, as when each tile is written out before the next one, tile-pa
 the frame is one level.
 """
 
+from collections.abc import Sequence
 from itertools import groupby
 
 from dicomweb_gateway.dicom.codestream import (
@@ -41,11 +42,15 @@ def level_range(frame: bytes, start: int | None, end: int | None) -> tuple[int, 
     Without any level the whole frame answers, whatever its coding. Raises InvalidRequest for levels of a
     frame that is not JPEG 2000, CorruptFrame for a torn main header.
     """
-    if not has_levels(frame):
-        if start is None and end is None:
-            return 0, len(frame)
+    if start is None and end is None and not has_levels(frame):
+        return 0, len(frame)
+    return levels_between(level_bounds(frame), start, end)
+
+
+def levels_between(bounds: Sequence[int], start: int | None, end: int | None) -> tuple[int, int]:
+    """`level_range` of a frame whose `level_bounds` are known; InvalidRequest when it has no levels."""
+    if not bounds:
         raise InvalidRequest("this frame is not JPEG 2000, so it has no resolution levels; ask for it whole")
-    bounds = level_bounds(frame)
     last = len(bounds) - 2
     first = start or 0
     until = last if end is None else min(end, last)
@@ -57,8 +62,10 @@ def level_range(frame: bytes, start: int | None, end: int | None) -> tuple[int, 
 def level_bounds(frame: bytes) -> tuple[int, ...]:
     """Where each level of a JPEG 2000 `frame` begins, then where the last one ends; the first is 0.
 
-    Raises CorruptFrame when the main header is torn.
+    Empty for a frame of another coding. Raises CorruptFrame when the main header is torn.
     """
+    if not has_levels(frame):
+        return ()
     offset = codestream_span(frame)[0]
     facts = parse_codestream(frame)
     end = len(frame) if facts.complete else offset + facts.body_end

@@ -1,9 +1,10 @@
 """The three sources that every retrieval reads: index, metadata documents, frames."""
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
@@ -26,6 +27,7 @@ class Archive:
     prefetcher: Prefetcher | None = None
     window: int = 32
     window_bytes: int = 64 << 20
+    levels: LevelBounds = field(default_factory=LevelBounds)
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""

@@ -20,9 +20,9 @@ class Planned(NamedTuple):
 
 
 class RecentFailures:
-    """Planned instances that failed in the last `seconds`.
+    """Planned instances that failed in the last `seconds`, of which about `capacity` are remembered.
 
-    About `capacity` are remembered, the oldest go first. Each is an empty file in `folder`, whose name is a hash and whose time is that of the failure. Without a
+    Each is an empty file in `folder`, whose name is a hash and whose time is that of the failure. Without a
     folder, or where it cannot be written, this process alone remembers them.
     """
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from dicomweb_gateway.dicom.codestream import BARE_START, JP2_SIGNATURE, codestream_span
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
+from dicomweb_gateway.dicom.transfer_syntax import is_codestream
 from dicomweb_gateway.errors import ResourceNotFound, UndecodablePixels, UpstreamNotFound
 from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import WantedFrame
@@ -15,8 +15,6 @@ from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decode_frame, native_bytes
 from dicomweb_gateway.wado.archive import Archive, forget_stale
 from dicomweb_gateway.wado.body import FrameSlice, Lazy, Segment
-
-_CODESTREAM_FAMILIES = ("j2k", "htj2k")
 
 
 def wanted_frames(record: InstanceRecord, frame_numbers: Sequence[int]) -> list[WantedFrame]:
@@ -44,8 +42,7 @@ def stored_segments(
     archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame]
 ) -> Iterator[Segment]:
     """The frames as stored, without JP2 boxes: fragments are bare codestreams (F-6)."""
-    syntax = transfer_syntax(record.transfer_syntax_uid)
-    boxes = syntax is not None and syntax.family in _CODESTREAM_FAMILIES
+    boxes = is_codestream(record.transfer_syntax_uid)
     for frame in stored_frames(archive, record, wanted):
         yield _without_boxes(frame) if boxes else FrameSlice(frame, 0, frame.length)
 

@@ -1,10 +1,33 @@
-"""Resolution levels of one stored frame, sliced from the frame store (healthimaging.md 7.1)."""
+"""Resolution levels of one stored frame, sliced from the frame store (healthimaging.md 7.1; F-11)."""
+
+from collections.abc import Sequence
 
 from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
-from dicomweb_gateway.tlm.levels import level_range
+from dicomweb_gateway.tlm.levels import levels_between
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import FrameSlice
+
+
+def codestream_levels(
+    bounds: Sequence[int], frame: FrameSlice, start: int | None, end: int | None
+) -> FrameSlice:
+    """Levels `start` to `end` (0-based, included) of `frame`, the bare codestream of a stored frame (F-6).
+
+    `bounds` are the stored frame's (`tlm.levels.level_bounds`). All levels put together are `frame`; past the
+    last level clamps or is empty. Raises InvalidRequest for a frame without levels.
+    """
+    first, last = levels_between(bounds, start, end)
+    first, last = max(first, frame.start), min(last, frame.start + frame.length)
+    return FrameSlice(frame.frame, first, max(0, last - first))
+
+
+def level_ends(bounds: Sequence[int], frame: FrameSlice) -> tuple[int, ...]:
+    """Where each level ends within `frame`, the bare codestream of a stored frame that has `bounds`.
+
+    Empty for a frame of one level: there is nothing to choose.
+    """
+    return tuple(bound - frame.start for bound in bounds[1:]) if len(bounds) > 2 else ()
 
 
 def known_frame(archive: Archive, key: FrameKey) -> WantedFrame:
@@ -29,5 +52,5 @@ def frame_levels(archive: Archive, wanted: WantedFrame, start: int | None, end: 
         raise ResourceNotFound("HealthImaging no longer has this frame") from error
     if start is None and end is None:
         return FrameSlice(stored, 0, stored.length)
-    first, last = level_range(stored.read(), start, end)
+    first, last = levels_between(archive.levels.of(wanted.key, stored), start, end)
     return FrameSlice(stored, first, last - first)

@@ -6,12 +6,13 @@ from urllib.parse import urlsplit
 from flask import Request, Response
 
 from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.services import WebConfig
 
 _ALLOW_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, token"
 _EXPOSE_HEADERS = (
     "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
-    "X-Total-Count, Server-Timing"
+    f"X-Total-Count, Server-Timing, {LEVEL_ENDS}"
 )
 _METHODS = "GET, HEAD, OPTIONS, POST"
 _MAX_AGE_SECONDS = 86_400

@@ -1,11 +1,23 @@
 """startLevel and endLevel of a frame request (healthimaging.md 7.1)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from dicomweb_gateway.tlm.levels import parse_level
+from dicomweb_gateway.web.accept import MediaRange
+
+Levels = tuple[int | None, int | None]
+"""(start, end), 0-based and included, None where not given."""
+
+WHOLE: Levels = (None, None)
 
 
-def parse_levels(args: Mapping[str, str]) -> tuple[int | None, int | None]:
+def as_stored(ranges: Sequence[MediaRange]) -> list[MediaRange]:
+    """`ranges`; those without a transfer syntax mean the stored one, since levels are bytes of that."""
+    return [replace(wanted, transfer_syntax=wanted.transfer_syntax or "*") for wanted in ranges]
+
+
+def parse_levels(args: Mapping[str, str]) -> Levels:
     """(start, end), 0-based and included, None where not given; InvalidRequest names a junk value."""
     start, end = args.get("startLevel"), args.get("endLevel")
     return (

@@ -11,14 +11,22 @@ from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
 from dicomweb_gateway.web.negotiation import Representation
 from dicomweb_gateway.web.responses import body_response, stream_response
 
+LEVEL_ENDS = "Resolution-Level-Ends"
+"""Header of an answer with one codestream: for each resolution level, smallest first, how many bytes of the
+body from its start hold it and all before it. So `Range: bytes=0-{end - 1}` asks for just these levels."""
+
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part's payload, its full Content-Type and its absolute path without host (W-11)."""
+    """One part's payload, its full Content-Type and its absolute path without host (W-11).
+
+    `level_ends`: where each resolution level of a codestream ends, in bytes of the payload; else empty.
+    """
 
     segments: Sequence[Segment]
     content_type: str
     location: str | None = None
+    level_ends: Sequence[int] = ()
 
 
 def single_part(request: Request, part: Part, etag: str | None) -> Response:
@@ -26,6 +34,7 @@ def single_part(request: Request, part: Part, etag: str | None) -> Response:
     response = body_response(request, part.segments, part.content_type, etag)
     if part.location is not None:
         response.headers["Content-Location"] = part.location
+    _tell_level_ends(response, [part], 0)
     return response
 
 
@@ -37,7 +46,9 @@ def all_parts(request: Request, parts: Sequence[Part], media_type: str, key: byt
     for head, part in zip(heads, parts, strict=True):
         segments += [head, *part.segments]
     segments.append(framing.tail)
-    return _located(request, body_response(request, segments, framing.content_type, etag))
+    response = _located(request, body_response(request, segments, framing.content_type, etag))
+    _tell_level_ends(response, parts, len(heads[0]))
+    return response
 
 
 def represented(
@@ -53,6 +64,12 @@ def streamed_parts(request: Request, parts: Iterable[Part], media_type: str, bou
     """Parts that are made one after the other while the answer goes out (M-8, M-9)."""
     framing = MultipartFraming(boundary, media_type)
     return _located(request, stream_response(_pieces(framing, parts), framing.content_type))
+
+
+def _tell_level_ends(response: Response, parts: Sequence[Part], payload_start: int) -> None:
+    """LEVEL_ENDS for an answer of one part, whose payload begins at byte `payload_start` of the body."""
+    if len(parts) == 1 and parts[0].level_ends:
+        response.headers[LEVEL_ENDS] = ", ".join(str(payload_start + end) for end in parts[0].level_ends)
 
 
 def _located(request: Request, response: Response) -> Response:

@@ -6,12 +6,14 @@ from flask import Request, Response
 from werkzeug.wsgi import wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
-from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable
 from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
+from dicomweb_gateway.wado.slicing import segments_between
 from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, gzip_pieces
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
 from dicomweb_gateway.web.files import SegmentFile
+from dicomweb_gateway.web.ranges import requested_range
 
 _GATHERED = 4 << 20
 
@@ -63,13 +65,24 @@ def json_stream(
 def body_response(
     request: Request, segments: Sequence[Segment], content_type: str, etag: str | None = None
 ) -> Response:
-    """A body of known length: stored bytes go out as a file, what is to be made by this thread."""
+    """A body of known length: stored bytes go out as a file, what is to be made by this thread.
+
+    With `etag`, a strong tag, a single byte range of it is answered 206 (F-7); RangeNotSatisfiable.
+    """
+    total = content_length(segments)
+    asked = requested_range(request, etag, total) if etag is not None else None
     response = Response(status=200, content_type=content_type, direct_passthrough=True)
-    response.headers["Content-Length"] = str(content_length(segments))
     response.vary.add("Accept")
     response.headers["Cache-Control"] = NO_CACHE
     if etag is not None:
         response.headers["ETag"] = etag
+        response.headers["Accept-Ranges"] = "bytes"
+    if asked is not None:
+        response.status_code = 206
+        response.headers["Content-Range"] = asked.content_range
+        segments = list(segments_between(segments, asked.start, asked.end))
+        total = asked.end - asked.start
+    response.headers["Content-Length"] = str(total)
     if request.method == "HEAD":
         return response
     if is_static(segments):
@@ -122,6 +135,8 @@ def gateway_error_response(error: GatewayError, pass_through: bool = False) -> R
     response = error_response(status_of(error, pass_through), message_of(error), retry_after_of(error))
     if response.status_code == 406:
         response.vary.add("Accept")
+    if isinstance(error, RangeNotSatisfiable):
+        response.headers["Content-Range"] = f"bytes */{error.total}"
     return response
 
 
