@@ -21,6 +21,7 @@ from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.workflow.progress import read_progress
 
@@ -110,6 +111,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         ),
         health=health.report,
         failures=RecentFailures(settings.cache_folder / "failures"),
+        ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
     )
 
 

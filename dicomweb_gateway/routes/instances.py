@@ -40,12 +40,11 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     gateway = services()
     path = parse_path(study, series)
     choices = negotiate_instances(accepted(request), single_part_allowed=False)
-    records = list(selected_instances(gateway.archive.index, path))
-    planned, refused = _plan(records, choices)
-    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive.index, path))
+    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive, path))
     known = not_modified(request, etag)
     if known is not None:
         return known
+    planned, refused = _plan(list(selected_instances(gateway.archive.index, path)), choices)
     produced, failed = collect(gateway.archive, planned, gateway.failures)
     # the parts are made after the request is over for Flask, so what they need of it is read now
     base = base_path(request, gateway.config)
@@ -70,7 +69,7 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     record = gateway.archive.index.instance(study, series, instance)
     chosen = instance_form(choices, record.transfer_syntax_uid, bool(record.frames))
     etag = strong_etag(
-        path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive.index, path)
+        path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive, path)
     )
     known = not_modified(request, etag)
     if known is not None:

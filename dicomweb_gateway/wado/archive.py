@@ -8,6 +8,7 @@ from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
+from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
@@ -51,7 +52,23 @@ def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
     return found
 
 
+def version_of(archive: Archive, ref: ImageSetRef) -> str:
+    """What changes when an image set does (H-5): its version, where it has none the digest of its document.
+
+    Raises as `document_of` does.
+    """
+    try:
+        return archive.documents.version(ref)
+    except UpstreamNotFound:
+        _mark_stale(archive, ref)
+        raise
+
+
 def forget_stale(archive: Archive, record: InstanceRecord) -> None:
     """Make the index rows of the record's image set stale, where the index may be written."""
+    _mark_stale(archive, record.image_set)
+
+
+def _mark_stale(archive: Archive, ref: ImageSetRef) -> None:
     with suppress(IndexUnavailable):
-        archive.index.mark_stale(record.image_set)
+        archive.index.mark_stale(ref)

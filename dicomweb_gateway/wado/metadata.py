@@ -1,4 +1,4 @@
-"""Instance metadata in DICOM JSON, instance by instance (dicomweb.md 4.3)."""
+"""Instance metadata in the DICOM JSON model, instance by instance (dicomweb.md 4.3)."""
 
 from collections.abc import Iterable, Iterator
 
@@ -12,15 +12,22 @@ _PIXEL_TAGS = {"PixelData": "7FE00010", "FloatPixelData": "7FE00008", "DoubleFlo
 _PIXEL_VRS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
 
 
-def metadata_array(archive: Archive, records: Iterable[InstanceRecord], base_url: str) -> Iterator[bytes]:
-    """A JSON array with one object per record, in their order, piece by piece (J-1).
+def metadata_objects(
+    archive: Archive, records: Iterable[InstanceRecord], base_url: str
+) -> Iterator[JsonObject]:
+    """One DICOM JSON object per record, in their order, each made when it is taken.
 
     `base_url` is the absolute URL of the DICOMweb base path without a trailing slash (J-29).
     """
-    separator = b"["
     for record in records:
-        document = document_of(archive, record)
-        yield separator + dumps(instance_json(document, record, base_url))
+        yield instance_json(document_of(archive, record), record, base_url)
+
+
+def json_array(objects: Iterable[JsonObject]) -> Iterator[bytes]:
+    """A JSON array, one object a piece (J-1)."""
+    separator = b"["
+    for one in objects:
+        yield separator + dumps(one)
         separator = b","
     yield b"]" if separator == b"," else b"[]"
 
