@@ -27,7 +27,7 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
-    window_bytes: int = 64 << 20
+    window_bytes: int = 96 << 20
     levels: LevelBounds = field(default_factory=LevelBounds)
 
     def window_of(self, record: InstanceRecord) -> int:

@@ -55,7 +55,8 @@ class Shape:
 SHAPES = {
     "slices": lambda gigabytes: Shape(512, 1),
     "enhanced": lambda gigabytes: Shape(512, 80),
-    "frames": lambda gigabytes: Shape(4480, round(gigabytes * 2**30 / (4480**2 * 2))),
+    # Explicit VR Little Endian ends at 4 GB of pixel data in one instance
+    "frames": lambda gigabytes: Shape(4480, min(106, round(gigabytes * 2**30 / (4480**2 * 2)))),
 }
 
 
