@@ -10,7 +10,17 @@ from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from dicomweb_gateway.errors import GatewayError, InvalidRequest
-from dicomweb_gateway.routes import bulkdata, frames, instances, metadata, ops, qido, rendered, tlm
+from dicomweb_gateway.routes import (
+    bulkdata,
+    capabilities,
+    frames,
+    instances,
+    metadata,
+    ops,
+    qido,
+    rendered,
+    tlm,
+)
 from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
@@ -28,6 +38,7 @@ DICOMWEB = (
     bulkdata.blueprint,
     rendered.blueprint,
     ops.health_blueprint,
+    capabilities.blueprint,
 )
 
 

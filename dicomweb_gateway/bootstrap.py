@@ -22,6 +22,7 @@ from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
+from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.workflow.progress import read_progress
 
@@ -97,11 +98,18 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         zone=settings.zone,
         fuzzy_phonetic=settings.fuzzy_phonetic,
         max_frames=settings.max_frames_per_request,
+        max_rendered_instances=settings.max_rendered_instances,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
     return Services(
         config=config,
-        archive=Archive(index, documents, pool, Prefetcher(index, pool) if settings.prefetch else None),
+        archive=Archive(
+            index,
+            documents,
+            pool,
+            Prefetcher(index, pool) if settings.prefetch else None,
+            spools=SpoolSpace(settings.cache_folder / "spool", _MIN_FREE_BYTES),
+        ),
         search=IndexSearch(
             engine,
             settings.allowed_datastores,

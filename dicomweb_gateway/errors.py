@@ -12,6 +12,7 @@ GatewayError
  ├ UndecodablePixels          the stored frame cannot be decoded here; stored syntax and metadata still can
  ├ UnreadableDicom            a DICOM file that an import leaves out, with the reason
  ├ CorruptFrame               length, codestream or CRC-32 of a frame is wrong, also after a second fetch
+ ├ StorageUnavailable         the disk has no room, or fails, for what an answer is made of
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
  └ UpstreamError              HealthImaging
@@ -84,6 +85,10 @@ class UnreadableDicom(GatewayError):
 
 class CorruptFrame(GatewayError):
     """What HealthImaging sent for a frame is short, torn or fails its CRC-32."""
+
+
+class StorageUnavailable(GatewayError):
+    """The disk cannot take what has to be kept while an answer is made."""
 
 
 class IndexUnavailable(GatewayError):

@@ -117,7 +117,9 @@ class Settings(BaseSettings):
     fuzzy_phonetic: bool = False
     """`fuzzymatching=true` finds names also by words that sound like those asked for (Q-27)."""
     max_frames_per_request: int = Field(default=1000, ge=1)
-    """Frame numbers in one frame list (F-3)."""
+    """Frame numbers in one frame list, frames of one animation (F-3)."""
+    max_rendered_instances: int = Field(default=100, ge=1)
+    """Instances of a study or series that are rendered in one multipart answer (R-1)."""
     boundary_key: SecretStr | None = None
     """Secret behind multipart boundaries, the same on all hosts of one service; unset: kept in the index."""
     frame_timeout: float = Field(default=60, gt=0)

@@ -3,12 +3,30 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.databases import PrivateMariaDb, drop_database, need_mariadb, new_aws_database, new_database
 
 ROOT = Path(__file__).parents[1]
+MOST_WORKERS = 4
+"""Each worker of `pytest -n auto` has a MariaDB and demos of its own."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Workers of `-n auto`."""
+    return min(os.cpu_count() or 1, MOST_WORKERS)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """A file's tests stay together, as they share servers, and files go in order: the longest come early."""
+    from xdist.scheduler import LoadFileScheduling
+
+    config.option.loadscopereorder = False
+    return LoadFileScheduling(config, log)
 
 
 def corpus_folder() -> Path:

@@ -8,6 +8,8 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from dicomweb_gateway.imagesets.event_queue import EventQueue
+
 
 @pytest.fixture(scope="session")
 def aws_server() -> Iterator[str]:
@@ -31,6 +33,17 @@ class Queue:
         )["QueueUrl"]
         self.url = f"{server}/{made.split('/', 3)[3]}"
         self.dead_url = f"{server}/{dead.split('/', 3)[3]}"
+        self._readers: list[EventQueue] = []
+
+    def reader(self, url: str | None = None) -> EventQueue:
+        """Ours, of this or another queue, as long as the test lasts."""
+        self._readers.append(EventQueue(url or self.url, "us-east-1"))
+        return self._readers[-1]
+
+    def close(self) -> None:
+        # a connection that is left to the garbage collector warns in whichever test it comes by
+        for client in (self.client, *(reader._client for reader in self._readers)):
+            client.close()
 
     def send(self, *bodies: str) -> None:
         for body in bodies:
@@ -52,8 +65,9 @@ def queue(
     monkeypatch.setenv("AWS_REGION", "us-east-1")
     client = boto3.client("sqs", endpoint_url=aws_server, region_name="us-east-1")
     name = "".join(c if c.isalnum() else "-" for c in request.node.name)[:60]
-    yield Queue(client, aws_server, name)
-    client.close()
+    made = Queue(client, aws_server, name)
+    yield made
+    made.close()
 
 
 def event(

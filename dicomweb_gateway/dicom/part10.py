@@ -20,6 +20,9 @@ IMPLEMENTATION_CLASS_UID = "2.25.218637894421607153064226830472165204817"
 IMPLEMENTATION_VERSION = "DCMWEB_GATEWAY_1"
 
 _PIXEL_DATA = 0x7FE00010
+_EXTENDED_OFFSETS, _EXTENDED_LENGTHS, _TOTAL_LENGTH = 0x7FE00001, 0x7FE00002, 0x7FE00003
+_ABOUT_FRAGMENTS = (_EXTENDED_OFFSETS, _EXTENDED_LENGTHS, _TOTAL_LENGTH)
+"""Elements that describe the fragments of the file that was imported, which are not those of ours."""
 _TAGS = {FLOAT_PIXEL_DATA: 0x7FE00008, DOUBLE_FLOAT_PIXEL_DATA: 0x7FE00009}
 _ITEM = b"\xfe\xff\x00\xe0"
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\x00\x00\x00\x00"
@@ -48,14 +51,15 @@ def native(dataset: Dataset, transfer_syntax_uid: str, pixels: PixelDescription,
     """Framing of a file with native pixel data of `length` bytes in all, which come as one run.
 
     `before` and `after` have one entry: the run is the only frame to frame here. The VR is OW for more
-    than 8 bits allocated and for packed bits, else OB (PS3.5 8.1, A.2); odd lengths are padded.
+    than 8 bits allocated and for packed bits, else OB (PS3.5 8.1, A.2); odd lengths are padded. Raises
+    ValueError when the run does not fit one element.
     """
     tag = _TAGS.get(pixels.keyword, _PIXEL_DATA)
     vr = {0x7FE00008: b"OF", 0x7FE00009: b"OD"}.get(tag, b"OB" if pixels.bits_allocated == 8 else b"OW")
     padded = length + length % 2
     if padded > _LARGEST_ELEMENT:
         raise ValueError(f"native pixel data of {length} bytes does not fit a DICOM element")
-    before, after = _split(dataset, tag)
+    before, after = _split(_without_fragments(dataset), tag)
     head = _file_head(dataset, transfer_syntax_uid) + _encode(before)
     head += pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, padded)
     return Framing(head, (b"",), (b"\0" * (length % 2),), _encode(after))
@@ -66,14 +70,17 @@ def encapsulated(dataset: Dataset, transfer_syntax_uid: str, lengths: Sequence[i
 
     A Basic Offset Table is written; an Extended Offset Table takes its place when an offset does not fit
     32 bits (PS3.3 C.7.6.3.1.8). Odd frames get one pad byte, which the offset tables do not count as data.
+    Raises ValueError for a frame that does not fit one fragment.
     """
     padded = [length + length % 2 for length in lengths]
+    if max(padded, default=0) > _LARGEST_ELEMENT:
+        raise ValueError(f"a frame of {max(lengths)} bytes does not fit a DICOM fragment")
     offsets = [0, *accumulate(size + 8 for size in padded[:-1])] if padded else []
-    dataset = Dataset(dataset)
+    dataset = _without_fragments(dataset)
     fits = not offsets or offsets[-1] <= _LAST_OFFSET
     if not fits:
-        dataset.add_new(0x7FE00001, "OV", pack(f"<{len(offsets)}Q", *offsets))
-        dataset.add_new(0x7FE00002, "OV", pack(f"<{len(lengths)}Q", *lengths))
+        dataset.add_new(_EXTENDED_OFFSETS, "OV", pack(f"<{len(offsets)}Q", *offsets))
+        dataset.add_new(_EXTENDED_LENGTHS, "OV", pack(f"<{len(lengths)}Q", *lengths))
     table = pack(f"<{len(offsets)}I", *offsets) if fits else b""
     before, after = _split(dataset, _PIXEL_DATA)
     head = _file_head(dataset, transfer_syntax_uid) + _encode(before)
@@ -84,6 +91,11 @@ def encapsulated(dataset: Dataset, transfer_syntax_uid: str, lengths: Sequence[i
         tuple(b"\0" * (length % 2) for length in lengths),
         _SEQUENCE_END + _encode(after),
     )
+
+
+def _without_fragments(dataset: Dataset) -> Dataset:
+    """A shallow copy of `dataset` that says nothing of fragments."""
+    return Dataset({tag: element for tag, element in dataset._dict.items() if tag not in _ABOUT_FRAGMENTS})
 
 
 def _split(dataset: Dataset, tag: int) -> tuple[Dataset, Dataset]:

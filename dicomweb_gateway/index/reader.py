@@ -123,11 +123,11 @@ class IndexReader:
             self._side(lambda one: side_reader.modalities_with_pixels(one, study_uid, self._allowed)) or {}
         )
         candidates = [uid for uid in uids if uid in shown]
-        pictures = [uid for uid in candidates if _is_picture(shown[uid] or "")]
+        pictures = [uid for uid in candidates if is_picture(shown[uid] or "")]
         if pictures or self._aws is None:
             return (pictures or candidates or uids)[0]
         found = self._aws.study_series(study_uid)
-        ranked = sorted(found, key=lambda one: (not _is_picture(found[one] or ""), one))
+        ranked = sorted(found, key=lambda one: (not is_picture(found[one] or ""), one))
         with_pixels = (one.series_uid for one in ranked if self._aws.has_pixels(study_uid, one.series_uid))
         return next(with_pixels, (candidates or uids)[0])
 
@@ -230,7 +230,8 @@ def _order(record: InstanceRecord) -> tuple[int, str]:
     return side.MISSING_LAST if number is None else number, record.instance_uid
 
 
-def _is_picture(modality: str) -> bool:
+def is_picture(modality: str) -> bool:
+    """Whether instances of `modality` ("" when unknown) are pictures of the patient (R-14)."""
     return modality not in NOT_PICTURES and not modality.startswith("RT")
 
 

@@ -1,6 +1,5 @@
-"""Rendered images as files: JPEG, PNG, GIF (dicomweb.md R-2, R-3, R-6)."""
+"""Rendered images as files: JPEG, PNG, GIF, JPEG 2000 (dicomweb.md R-2, R-6)."""
 
-from collections.abc import Sequence
 from io import BytesIO
 from typing import Any
 
@@ -9,10 +8,10 @@ from PIL import Image
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.optionals import Samples
 
-RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif")
+RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif", "image/jp2")
 """Media types that `encode_image` writes, the default first."""
 
-_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF"}
+_FORMATS = {"image/jpeg": "JPEG", "image/png": "PNG", "image/gif": "GIF", "image/jp2": "JPEG2000"}
 _FINE_QUALITY = 90
 """From this quality on JPEG keeps chroma at full resolution."""
 
@@ -20,31 +19,24 @@ _FINE_QUALITY = 90
 def encode_image(image: Samples, media_type: str, quality: int = 90) -> bytes:
     """`image` (uint8, (h, w) grey or (h, w, 3) RGB) as one file of `media_type`.
 
-    `quality` (1 to 100) counts for JPEG only; PNG is lossless; GIF reduces colour to 256 entries, grey
-    stays exact. Raises UndecodablePixels for another type, or an image too large for the format.
+    `quality` (1 to 100) counts for JPEG only; PNG and JPEG 2000 are lossless; GIF reduces colour to
+    256 entries, grey stays exact. Raises UndecodablePixels for another type, or an image too large for
+    the format.
     """
     options: dict[str, Any] = {}
     if media_type == "image/jpeg":
         options = {"quality": quality, "subsampling": 0 if quality >= _FINE_QUALITY else 2}
     elif media_type == "image/png":
         options = {"compress_level": 3}
-    return _saved([image], media_type, options)
+    return _saved(image, media_type, options)
 
 
-def encode_animation(images: Sequence[Samples], frame_time: float) -> bytes:
-    """An endless animated GIF of at least one image of equal sizes, `frame_time` milliseconds each (R-3)."""
-    return _saved(images, "image/gif", {"save_all": True, "duration": max(20, round(frame_time)), "loop": 0})
-
-
-def _saved(images: Sequence[Samples], media_type: str, options: dict[str, Any]) -> bytes:
+def _saved(image: Samples, media_type: str, options: dict[str, Any]) -> bytes:
     if media_type not in _FORMATS:
         raise UndecodablePixels(f"images cannot be written as {media_type}")
-    first, *others = (Image.fromarray(image) for image in images)
-    if others:
-        options = {**options, "append_images": others}
     target = BytesIO()
     try:
-        first.save(target, _FORMATS[media_type], **options)
+        Image.fromarray(image).save(target, _FORMATS[media_type], **options)
     except (OSError, ValueError) as error:
         raise UndecodablePixels(f"{media_type}: {error}") from error
     return target.getvalue()

@@ -14,6 +14,10 @@ from dicomweb_gateway.errors import UndecodablePixels
 
 Samples = NDArray[Any]
 
+_WORST_JPEGLS = 4
+"""No sample codes to more than four times its own bits (ISO/IEC 14495-1 A.2.1, LIMIT)."""
+_HEADERS = 4096
+
 
 def _guarded(name: str, codec: Callable[..., Any], *args: Any, **options: Any) -> Any:
     """Call `codec`; whatever it raises becomes UndecodablePixels that names the codec."""
@@ -30,7 +34,9 @@ def decode_openjph(data: bytes, skip: int = 0) -> Samples:
     Only for reversible streams: OpenJPH as imagecodecs builds it does not clamp the overshoots of the
     irreversible wavelet, so white wraps to black.
     """
-    return np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, skipres=skip or None))
+    # without a colour transform OpenJPH's planes would come one after the other
+    options = {"skipres": skip or None, "planar": False}
+    return np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, **options))
 
 
 def decode_openjpeg(data: bytes) -> Samples:
@@ -72,23 +78,37 @@ def unpack_packbits(data: bytes, size: int) -> bytes:
     return unpacked[:size]
 
 
-def encode_openjph(samples: Samples, decompositions: int) -> bytes:
-    """HTJ2K reversible RPCL with TLM and one tile-part per resolution."""
-    return bytes(
-        _guarded(
-            "OpenJPH",
-            imagecodecs.htj2k_encode,
-            samples,
-            reversible=True,
-            tlm=True,
-            tilepart=1,
-            resolutions=decompositions,
-        )
-    )
+def pack_packbits(rows: Samples) -> bytes:
+    """`rows` (2-dimensional bytes) as one RLE segment, every row packed on its own (PS3.5 G.3.1)."""
+    return bytes(_guarded("RLE", imagecodecs.packbits_encode, rows, axis=-1))
 
 
-def encode_openjpeg(samples: Samples, resolutions: int, *, level: int = 0, reversible: bool = True) -> bytes:
-    """JPEG 2000 codestream; `level` 0 with `reversible` is lossless, else a PSNR in dB."""
+def encode_openjph(samples: Samples, decompositions: int, *, colour_transform: bool = True) -> bytes:
+    """HTJ2K reversible RPCL with TLM and one tile-part per resolution.
+
+    `colour_transform`: three samples go through the reversible transform, which decoders undo.
+    """
+    options: dict[str, Any] = {"reversible": True, "tlm": True, "tilepart": 1, "resolutions": decompositions}
+    if samples.ndim == 3 and not colour_transform:
+        # OpenJPH takes samples without a transform plane by plane only
+        samples = np.ascontiguousarray(samples.transpose(2, 0, 1))
+        options |= {"rgb": False, "planar": True}
+    return bytes(_guarded("OpenJPH", imagecodecs.htj2k_encode, samples, **options))
+
+
+def encode_openjpeg(
+    samples: Samples,
+    resolutions: int,
+    *,
+    level: int = 0,
+    reversible: bool = True,
+    precision: int | None = None,
+    colour_transform: bool = True,
+) -> bytes:
+    """JPEG 2000 codestream; `level` 0 with `reversible` is lossless, else a PSNR in dB.
+
+    `precision` in bits, None for the width of the dtype; `colour_transform` as in `encode_openjph`.
+    """
     return bytes(
         _guarded(
             "OpenJPEG",
@@ -98,5 +118,47 @@ def encode_openjpeg(samples: Samples, resolutions: int, *, level: int = 0, rever
             codecformat="J2K",
             reversible=reversible,
             resolutions=resolutions,
+            bitspersample=precision,
+            mct=colour_transform,
+        )
+    )
+
+
+def encode_charls(samples: Samples) -> bytes:
+    """JPEG-LS lossless, colour interleaved by sample; `samples` unsigned, 8 or 16 bits. In SPIFF wrapping."""
+    room = samples.nbytes * _WORST_JPEGLS + _HEADERS
+    return bytes(_guarded("JPEG-LS", imagecodecs.jpegls_encode, samples, level=0, out=room))
+
+
+def encode_lossless_jpeg(samples: Samples, colours: str | None) -> bytes:
+    """JPEG Lossless, predictor 1, by libjpeg-turbo; `samples` unsigned, 8 or 16 bits.
+
+    `colours`: "RGB", which the stream then says of itself, or "UNKNOWN"; None for grey. Nothing is converted.
+    """
+    return bytes(
+        _guarded(
+            "JPEG Lossless",
+            imagecodecs.jpeg8_encode,
+            samples,
+            lossless=True,
+            predictor=1,
+            bitspersample=samples.dtype.itemsize * 8,
+            colorspace=colours,
+            outcolorspace=colours,
+        )
+    )
+
+
+def encode_baseline_jpeg(samples: Samples, quality: int, colours: str | None) -> bytes:
+    """Baseline JPEG of 8 bits; colour given as `colours` ("RGB" or "YCBCR") goes out as YCbCr 4:2:2."""
+    return bytes(
+        _guarded(
+            "JPEG",
+            imagecodecs.jpeg8_encode,
+            samples,
+            level=quality,
+            colorspace=colours,
+            outcolorspace="YCBCR" if colours else None,
+            subsampling="422" if colours else None,
         )
     )

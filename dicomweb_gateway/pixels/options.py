@@ -1,10 +1,7 @@
 """What a client may ask of a rendered image, as frozen values (dicomweb.md R-6 to R-12)."""
 
 from dataclasses import dataclass
-from math import floor, log2
 from typing import NamedTuple
-
-from dicomweb_gateway.dicom.pixel_description import PixelDescription
 
 LINEAR, LINEAR_EXACT, SIGMOID = "LINEAR", "LINEAR_EXACT", "SIGMOID"
 """VOI LUT functions (PS3.3 C.11.2.1.3)."""
@@ -41,21 +38,3 @@ class RenderOptions:
     viewport: Viewport | None = None
     quality: int = 90
     warnings: tuple[str, ...] = ()
-
-
-def reduction_for(options: RenderOptions, pixels: PixelDescription, *, index_values: bool = False) -> int:
-    """How many resolutions a decode may skip (R-12): 0 without a viewport or when the image is enlarged.
-
-    With square pixels the reduced region is never smaller than what the viewport shows of it. Palette
-    indices, 1-bit masks and what the caller knows to be no intensities (`Presentation.index_values`)
-    cannot be averaged: 0.
-    """
-    view = options.viewport
-    if view is None or index_values or pixels.is_packed or pixels.is_float:
-        return 0
-    if pixels.photometric_interpretation == "PALETTE COLOR":
-        return 0
-    wide = abs(view.source_width or pixels.columns - view.x) / view.width
-    high = abs(view.source_height or pixels.rows - view.y) / view.height
-    shrink = max(wide, high)
-    return max(0, floor(log2(shrink))) if shrink > 1 else 0

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from pydicom import Dataset
 
+from dicomweb_gateway.pixels.attributes import value_of
 from dicomweb_gateway.pixels.lut import Lut
 from dicomweb_gateway.pixels.optionals import Samples
 
@@ -21,7 +22,7 @@ def read_lut(
     `signed`: the input is signed, so a first mapped value that was read as unsigned is put right. Entries
     of 8 bits may stand in bytes or in words; the length tells.
     """
-    numbers = _integers(_value(dataset, descriptor))
+    numbers = _integers(value_of(dataset, descriptor))
     if len(numbers) != 3:
         return None
     entries, first, bits = numbers[0] & 0xFFFF or _MOST_ENTRIES, numbers[1], numbers[2]
@@ -29,9 +30,9 @@ def read_lut(
         first -= 0x10000
     if not 1 <= bits <= 16:
         bits = 16
-    values = _entries(_value(dataset, data), entries)
+    values = _entries(value_of(dataset, data), entries)
     if values is None and segmented is not None:
-        values = _expanded(_value(dataset, segmented), entries, bits)
+        values = _expanded(value_of(dataset, segmented), entries, bits)
     return None if values is None or not len(values) else Lut(first, values[:entries], bits)
 
 
@@ -60,14 +61,6 @@ def read_palette(dataset: Dataset, *, signed: bool) -> tuple[Lut, Lut, Lut] | No
 def _narrow(table: Lut, wide: bool) -> Lut:
     values = table.values >> 8 if wide else table.values
     return Lut(table.first, values.astype("u1"), 8)
-
-
-def _value(dataset: Dataset, keyword: str) -> Any:
-    """The element's value, None when it is missing or cannot be converted."""
-    try:
-        return dataset.get(keyword)
-    except Exception:
-        return None
 
 
 def _integers(value: Any) -> list[int]:

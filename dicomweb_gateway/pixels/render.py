@@ -16,6 +16,8 @@ from dicomweb_gateway.pixels.samples import mask_samples
 _ROWS_AT_ONCE = 256
 
 
+# absurd slopes and windows run over to infinity, which is black or white
+@np.errstate(over="ignore", invalid="ignore")
 def render(
     samples: Samples,
     pixels: PixelDescription,

@@ -1,14 +1,18 @@
-"""Source region and scaling of a rendered image (dicomweb.md R-8)."""
+"""Source region, resolution and scaling of a rendered image (dicomweb.md R-8, R-12)."""
 
 from dataclasses import dataclass
+from math import floor, log2
 
 import numpy as np
 from PIL import Image
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.pixels.optionals import Samples
 from dicomweb_gateway.pixels.options import Viewport
+
+MOST_PIXELS = 1 << 24
+"""Pixels of an image that is larger than its source; no display has more, and each costs memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +60,40 @@ def _clamped(edge: float, size: int) -> int:
 
 
 def fitted_size(region: Region, viewport: Viewport, aspect: float) -> tuple[int, int]:
-    """(width, height) of `region` scaled to just fit the viewport; `aspect` is pixel height over width."""
-    wide = region.right - region.left
-    high = (region.bottom - region.top) * aspect
+    """(width, height) of `region` scaled to just fit the viewport; `aspect` is pixel height over width.
+
+    Raises PayloadTooLarge for an enlargement to more than MOST_PIXELS.
+    """
+    # a region below one pixel shows that pixel
+    wide, tall = max(1.0, region.right - region.left), max(1.0, region.bottom - region.top)
+    high = tall * aspect
     scale = min(viewport.width / wide, viewport.height / high)
     width = min(viewport.width, max(1, round(wide * scale)))
-    return width, min(viewport.height, max(1, round(high * scale)))
+    height = min(viewport.height, max(1, round(high * scale)))
+    if width * height > max(MOST_PIXELS, wide * tall):
+        raise PayloadTooLarge(f"viewport: an image is enlarged to at most {MOST_PIXELS} pixels")
+    return width, height
+
+
+def reduction_for(
+    viewport: Viewport | None, pixels: PixelDescription, *, aspect: float = 1.0, index_values: bool = False
+) -> int:
+    """How many resolutions a decode may skip (R-12): 0 without a viewport or when the image is enlarged.
+
+    The reduced region is never smaller, in either direction, than what the viewport shows of it. Palette
+    indices, 1-bit masks, floats and what the caller knows to be no intensities
+    (`Presentation.index_values`) cannot be averaged: 0. Raises what `region_of` and `fitted_size` raise.
+    """
+    if viewport is None:
+        return 0
+    region = region_of(viewport, pixels)
+    width, height = fitted_size(region, viewport, aspect)
+    if index_values or pixels.is_packed or pixels.is_float:
+        return 0
+    if pixels.photometric_interpretation == "PALETTE COLOR":
+        return 0
+    shrink = min((region.right - region.left) / width, (region.bottom - region.top) / height)
+    return floor(log2(shrink)) if shrink > 1 else 0
 
 
 def scale(image: Samples, size: tuple[int, int], *, smooth: bool = True) -> Samples:

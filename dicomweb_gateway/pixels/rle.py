@@ -1,7 +1,7 @@
-"""RLE Lossless frames (PS3.5 annex G), also the 1-bit form that most decoders refuse."""
+"""RLE Lossless frames (PS3.5 annex G); reading also takes the 1-bit form that most decoders refuse."""
 
 import struct
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from math import prod
 
 import numpy as np
@@ -9,9 +9,10 @@ import numpy as np
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.native import decode_native
-from dicomweb_gateway.pixels.optionals import Samples, unpack_packbits
+from dicomweb_gateway.pixels.optionals import Samples, pack_packbits, unpack_packbits
 
 _HEADER = 64
+_MOST_SEGMENTS = 15
 
 
 def decode_rle(data: bytes, pixels: PixelDescription) -> Samples:
@@ -34,12 +35,41 @@ def decode_rle(data: bytes, pixels: PixelDescription) -> Samples:
     return frame.reshape(prod((count, samples, width))).view(dtype).reshape(pixels.frame_shape)
 
 
+def encode_rle(samples: Samples) -> bytes:
+    """One frame as RLE Lossless: `samples` (rows, columns) or (rows, columns, samples), whole bytes a sample.
+
+    A segment per byte plane, most significant first, one sample after the other (PS3.5 G.2); every row
+    packed on its own, segments of even length (G.3.1), the header as in G.5. Raises UndecodablePixels for
+    more planes than the header has room for.
+    """
+    planes = _byte_planes(samples)
+    if len(planes) > _MOST_SEGMENTS:
+        raise UndecodablePixels(f"RLE: {len(planes)} byte planes do not fit into one frame")
+    segments = [pack_packbits(plane.copy()) for plane in planes]
+    segments = [segment + b"\0" * (len(segment) % 2) for segment in segments]
+    offsets = accumulate(map(len, segments[:-1]), initial=_HEADER)
+    header = struct.pack("<16L", *[len(segments), *offsets, *[0] * (_MOST_SEGMENTS - len(segments))])
+    return b"".join((header, *segments))
+
+
+def _byte_planes(samples: Samples) -> list[Samples]:
+    """Views of (rows, columns) bytes, in the order in which segments stand."""
+    little = np.ascontiguousarray(samples, samples.dtype.newbyteorder("<"))
+    rows, columns = samples.shape[:2]
+    split = little.view("u1").reshape(rows, columns, -1, samples.dtype.itemsize)
+    return [
+        split[:, :, sample, plane]
+        for sample in range(split.shape[2])
+        for plane in reversed(range(split.shape[3]))
+    ]
+
+
 def _segments(data: bytes) -> list[bytes]:
     """The segments that the header lists. Raises UndecodablePixels when it points outside."""
     if len(data) < _HEADER:
         raise UndecodablePixels("RLE: shorter than its header")
     count, *offsets = struct.unpack_from("<16L", data)
-    if not 1 <= count <= 15:
+    if not 1 <= count <= _MOST_SEGMENTS:
         raise UndecodablePixels(f"RLE: {count} segments")
     bounds = [*offsets[:count], len(data)]
     if bounds[0] < _HEADER or any(a > b for a, b in pairwise(bounds)):

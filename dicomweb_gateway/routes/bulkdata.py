@@ -5,6 +5,7 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.routes.frames import frames_response
 from dicomweb_gateway.wado.bulkdata import bulk_value, parse_bulk_path
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.documents import shield
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import negotiate_bulk
 from dicomweb_gateway.web.parts import Part, represented
@@ -14,8 +15,6 @@ from dicomweb_gateway.web.responses import not_modified
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("bulkdata", __name__)
-
-_HARMLESS = ("application/octet-stream", "application/pdf")
 
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata/<path:steps>")
@@ -36,8 +35,5 @@ def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Re
     response = not_modified(request, etag) or represented(
         request, [Part([value], chosen.part_type, location)], chosen, gateway.config.boundary_key, etag
     )
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    if not chosen.multipart and chosen.media_type not in _HARMLESS:
-        # a document out of a file must not run its scripts as a page of this gateway
-        response.headers["Content-Security-Policy"] = "sandbox"
+    shield(response, chosen)
     return response

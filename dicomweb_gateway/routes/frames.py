@@ -8,8 +8,9 @@ from dicomweb_gateway.dicom.transfer_syntax import is_codestream
 from dicomweb_gateway.errors import CorruptFrame, InvalidRequest
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.pixels.targets import is_stored_form
 from dicomweb_gateway.wado.body import FrameSlice, Segment
-from dicomweb_gateway.wado.frames import decoded_segments, stored_segments, wanted_frames
+from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes, wanted_frames
 from dicomweb_gateway.wado.levels import codestream_levels, level_ends
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.levels import WHOLE, Levels, as_stored, parse_levels
@@ -44,7 +45,9 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
     wanted = wanted_frames(record, frame_numbers)
     levels = parse_levels(request.args)
     asked = accepted(request) if levels == WHOLE else as_stored(accepted(request))
-    chosen = negotiate_frames(asked, record.transfer_syntax_uid, len(wanted))
+    chosen = negotiate_frames(asked, servable_syntaxes(record), len(wanted))
+    if levels != WHOLE and not is_stored_form(record.transfer_syntax_uid, str(chosen.transfer_syntax)):
+        raise InvalidRequest("only a stored codestream has resolution levels")
     etag = strong_etag(
         record.image_set.image_set_id,
         *(w.key.frame_id for w in wanted),
@@ -94,9 +97,7 @@ def _with_level_ends(gateway: Services, wanted: WantedFrame, part: Part) -> Part
 def _segments(
     gateway: Services, record: InstanceRecord, wanted: list[WantedFrame], chosen: Representation
 ) -> list[Segment]:
-    if chosen.transfer_syntax == record.transfer_syntax_uid:
-        return list(stored_segments(gateway.archive, record, wanted))
-    return decoded_segments(gateway.archive, record, wanted)
+    return frame_segments(gateway.archive, record, wanted, str(chosen.transfer_syntax))
 
 
 def _location(gateway: Services, record: InstanceRecord) -> str:

@@ -9,6 +9,7 @@ from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
 from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned
+from dicomweb_gateway.wado.frames import servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.links import base_path
@@ -67,7 +68,7 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     path = parse_path(study, series, instance)
     choices = negotiate_instances(accepted(request), single_part_allowed=True)
     record = gateway.archive.index.instance(study, series, instance)
-    chosen = instance_form(choices, record.transfer_syntax_uid, bool(record.frames))
+    chosen = _form(choices, record)
     etag = strong_etag(
         path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive, path)
     )
@@ -80,12 +81,16 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     return represented(request, [part], chosen, gateway.config.boundary_key, etag)
 
 
+def _form(choices: list[InstanceChoice], record: InstanceRecord) -> Representation:
+    return instance_form(choices, servable_syntaxes(record) if record.frames else None)
+
+
 def _plan(records: list[InstanceRecord], choices: list[InstanceChoice]) -> tuple[list[Planned], list[str]]:
     """What can be produced and the UIDs of what cannot (W-10); NotAcceptable when nothing can."""
     planned, left_out, refusal = [], [], None
     for record in records:
         try:
-            form = instance_form(choices, record.transfer_syntax_uid, bool(record.frames))
+            form = _form(choices, record)
             planned.append(Planned(record, str(form.transfer_syntax)))
         except NotAcceptable as error:
             refusal = error

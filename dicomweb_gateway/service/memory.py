@@ -13,7 +13,7 @@ def bound_allocator() -> None:
 
     By default each of up to eight arenas a core keeps what its threads once took, and the size from which
     on memory is taken and returned piece by piece grows to 32 MB with the first large frame: then a process
-    with 64 threads keeps many frames that nobody uses. Setting these three also stops that growth (mallopt(3)).
+    with 64 threads keeps many frames that nobody uses. A value that is set does not grow (mallopt(3)).
     """
     with suppress(OSError, AttributeError):
         mallopt = ctypes.CDLL(None).mallopt

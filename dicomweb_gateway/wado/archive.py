@@ -12,6 +12,7 @@ from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
+from dicomweb_gateway.wado.spool import SpoolSpace
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Archive:
     """What retrieval needs, handed down as one value.
 
     `prefetcher` None means no prefetching. Of one answer at most `window` frames are under way, and no more
-    than about `window_bytes` of them.
+    than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
     """
 
     index: IndexReader
@@ -27,12 +28,18 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
-    window_bytes: int = 96 << 20
+    window_bytes: int = 64 << 20
+    spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""
-        return max(1, min(self.window, self.window_bytes // frame_weight(record)))
+        return max(1, self.ahead_of(record))
+
+    def ahead_of(self, record: InstanceRecord) -> int:
+        """How many frames may be fetched while another is made; none when two together are too large."""
+        fitting = self.window_bytes // frame_weight(record)
+        return min(self.window, fitting) if fitting > 1 else 0
 
 
 def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:

@@ -32,7 +32,8 @@ class BulkPath:
         return not self.items and self.tag in PIXEL_ELEMENTS
 
 
-_DOCUMENT = BulkPath((), 0x00420011)
+DOCUMENT = BulkPath((), 0x00420011)
+"""An encapsulated document."""
 
 
 def parse_bulk_path(path: str) -> BulkPath:
@@ -57,7 +58,7 @@ def bulk_value(archive: Archive, record: InstanceRecord, path: BulkPath) -> tupl
         data = b64decode(found.values, validate=True)
     except binascii.Error as error:
         raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
-    return data, _document_type(merged) if path == _DOCUMENT else _OCTET_STREAM
+    return data, _document_type(merged) if path == DOCUMENT else _OCTET_STREAM
 
 
 def _document_type(tags: Tags) -> str:

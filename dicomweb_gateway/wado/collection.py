@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from dicomweb_gateway.errors import CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound
 from dicomweb_gateway.imagesets.store import WantedFrame
+from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import Lazy, Segment, ready
 from dicomweb_gateway.wado.failures import Planned, RecentFailures
@@ -16,22 +17,25 @@ from dicomweb_gateway.wado.prefetch import frame_weight
 
 Made = TypeVar("Made")
 
+Maker = Callable[[Archive, InstanceRecord, str], Sequence[Segment]]
+"""Makes one instance in the form that its plan names."""
+
 UNPRODUCIBLE = (CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound)
 """Errors of one instance that the others do not share."""
 
 
 @dataclass(frozen=True, slots=True)
 class Produced:
-    """A planned instance and its Part 10 file."""
+    """A planned instance and its Part 10 file or picture."""
 
     planned: Planned
     segments: Sequence[Segment]
 
 
 def collect(
-    archive: Archive, planned: Sequence[Planned], failures: RecentFailures
+    archive: Archive, planned: Sequence[Planned], failures: RecentFailures, make: Maker = instance_segments
 ) -> tuple[Iterator[Produced], list[str]]:
-    """The instances in order, the first one ready, and the UIDs of those that are left out.
+    """The instances in order as `make` makes them, the first one ready, and the UIDs of those left out.
 
     Left out are instances that failed lately and those that fail here, before the first one that does not.
     A failure later on is remembered and raised: the answer is under way and can only be cut, but the next
@@ -47,9 +51,9 @@ def collect(
     for number, plan in enumerate(good):
         ahead.going_out(number)
         try:
-            segments = ready(instance_segments(archive, plan.record, plan.transfer_syntax_uid))
-            following = _following(archive, good, number + 1, ahead, failures)
-            return chain([Produced(plan, segments)], following), left_out
+            first = Produced(plan, ready(make(archive, plan.record, plan.transfer_syntax_uid)))
+            following = _following(archive, good[number + 1 :], number + 1, ahead, failures, make)
+            return chain([first], following), left_out
         except UNPRODUCIBLE:
             failures.add(plan)
             left_out.append(plan.record.instance_uid)
@@ -82,7 +86,7 @@ class _LookAhead:
             if self._weight and self._weight + weight > self._archive.window_bytes:
                 break
             record = self._planned[self._named].record
-            frames += record.frames[: self._archive.window_of(record)]
+            frames += record.frames[: self._archive.ahead_of(record)]
             self._weight += weight
             self._named += 1
         if frames:
@@ -90,22 +94,22 @@ class _LookAhead:
 
     def _weight_of(self, number: int) -> int:
         record = self._planned[number].record
-        named = min(len(record.frames), self._archive.window_of(record))
+        named = min(len(record.frames), self._archive.ahead_of(record))
         return named * frame_weight(record)
 
 
 def _following(
-    archive: Archive, planned: Sequence[Planned], start: int, ahead: _LookAhead, failures: RecentFailures
+    archive: Archive,
+    planned: Sequence[Planned],
+    first_number: int,
+    ahead: _LookAhead,
+    failures: RecentFailures,
+    make: Maker,
 ) -> Iterator[Produced]:
-    for number in range(start, len(planned)):
-        plan = planned[number]
+    for number, plan in enumerate(planned, first_number):
         ahead.going_out(number)
-        segments = _noting(plan, failures, partial(_segments, archive, plan))
+        segments = _noting(plan, failures, partial(make, archive, plan.record, plan.transfer_syntax_uid))
         yield Produced(plan, [_watched(segment, plan, failures) for segment in segments])
-
-
-def _segments(archive: Archive, plan: Planned) -> list[Segment]:
-    return instance_segments(archive, plan.record, plan.transfer_syntax_uid)
 
 
 def _watched(segment: Segment, plan: Planned, failures: RecentFailures) -> Segment:

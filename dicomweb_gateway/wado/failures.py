@@ -13,7 +13,7 @@ from dicomweb_gateway.index.records import InstanceRecord
 
 
 class Planned(NamedTuple):
-    """One instance and the transfer syntax in which it is to go out."""
+    """One instance and the transfer syntax in which it is to go out, or the media type of its picture."""
 
     record: InstanceRecord
     transfer_syntax_uid: str

@@ -1,4 +1,4 @@
-"""Frames of one instance: as stored, or decoded to Explicit VR Little Endian (dicomweb.md 4.2)."""
+"""Frames of one instance: stored, decoded to Explicit VR Little Endian, or coded anew (dicomweb.md 4.2)."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -7,14 +7,17 @@ import numpy as np
 
 from dicomweb_gateway.dicom.codestream import BARE_START, JP2_SIGNATURE, codestream_span
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.dicom.transfer_syntax import is_codestream
+from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, is_codestream
 from dicomweb_gateway.errors import ResourceNotFound, UndecodablePixels, UpstreamNotFound
 from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decode_frame, native_bytes
+from dicomweb_gateway.pixels.targets import Servable, is_stored_form, servable
+from dicomweb_gateway.pixels.transcode import decoded_description, encode_frame
 from dicomweb_gateway.wado.archive import Archive, forget_stale
 from dicomweb_gateway.wado.body import FrameSlice, Lazy, Segment
+from dicomweb_gateway.wado.spool import Spool
 
 
 def wanted_frames(record: InstanceRecord, frame_numbers: Sequence[int]) -> list[WantedFrame]:
@@ -25,6 +28,25 @@ def wanted_frames(record: InstanceRecord, frame_numbers: Sequence[int]) -> list[
     if any(number > count for number in frame_numbers):
         raise ResourceNotFound(f"the instance has {count} frame{'s' if count > 1 else ''}")
     return [record.frames[number - 1] for number in frame_numbers] or list(record.frames)
+
+
+def servable_syntaxes(record: InstanceRecord) -> Servable:
+    """The transfer syntaxes in which the frames of the instance can be served."""
+    return servable(record.transfer_syntax_uid, record.pixels)
+
+
+def frame_segments(
+    archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], transfer_syntax_uid: str
+) -> list[Segment]:
+    """The frames in `transfer_syntax_uid`, one of `servable_syntaxes`; a segment each, all of known length.
+
+    Raises UndecodablePixels, StorageUnavailable and what fetching raises.
+    """
+    if is_stored_form(record.transfer_syntax_uid, transfer_syntax_uid):
+        return list(stored_segments(archive, record, wanted))
+    if transfer_syntax_uid == EXPLICIT_VR_LE:
+        return decoded_segments(archive, record, wanted)
+    return transcoded_segments(archive, record, wanted, transfer_syntax_uid)
 
 
 def stored_frames(
@@ -52,15 +74,42 @@ def decoded_segments(
 ) -> list[Segment]:
     """The frames as native little endian samples, decoded one by one while the body goes out (F-5)."""
     pixels = described_pixels(record)
-    window = archive.window_of(record)
-    archive.frames.prefetch(wanted[:window])
+    archive.frames.prefetch(wanted[: archive.ahead_of(record)])
 
     def produce(number: int) -> bytes:
-        if following := wanted[number + window : number + window + 1]:
-            archive.frames.prefetch(following)
+        _prefetch_behind(archive, record, wanted, number)
         return native_frame(archive, record, wanted[number], pixels)
 
     return [Lazy(pixels.frame_length, partial(produce, number)) for number in range(len(wanted))]
+
+
+def transcoded_segments(
+    archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], transfer_syntax_uid: str
+) -> list[Segment]:
+    """The frames decoded and coded in `transfer_syntax_uid`, all of them before this returns (W-3, M-7).
+
+    They wait in a spool, so memory holds one frame at a time.
+    """
+    pixels = described_pixels(record)
+    decoded = decoded_description(record.transfer_syntax_uid, pixels)
+    archive.frames.prefetch(wanted[: archive.ahead_of(record)])
+    spool = Spool(archive.spools)
+    segments: list[Segment] = []
+    for number, frame in enumerate(wanted):
+        _prefetch_behind(archive, record, wanted, number)
+        samples = decoded_frame(archive, record, frame, pixels)
+        kept = spool.add(encode_frame(samples, transfer_syntax_uid, decoded))
+        segments.append(FrameSlice(kept, 0, kept.length))
+    return segments
+
+
+def _prefetch_behind(
+    archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], number: int
+) -> None:
+    """Frame `number` of the list is about to be made: have the one behind the window fetched."""
+    ahead = archive.ahead_of(record)
+    if ahead and (following := wanted[number + ahead : number + ahead + 1]):
+        archive.frames.prefetch(following)
 
 
 def native_frame(

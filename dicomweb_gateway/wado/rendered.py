@@ -1,58 +1,95 @@
-"""Rendered images: one frame through decoder and display pipeline (dicomweb.md section 5)."""
+"""Rendered images: frames through decoder and display pipeline (dicomweb.md section 5)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
+from dataclasses import dataclass
 
+from pydicom import Dataset
+
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
+from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.errors import NotAcceptable
 from dicomweb_gateway.imagesets.dataset import instance_dataset
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.pixels.animation import animate, frame_durations
 from dicomweb_gateway.pixels.decoders import decoded_photometric
 from dicomweb_gateway.pixels.encode import encode_image
-from dicomweb_gateway.pixels.options import RenderOptions, reduction_for
+from dicomweb_gateway.pixels.optionals import Samples
+from dicomweb_gateway.pixels.options import RenderOptions
 from dicomweb_gateway.pixels.presentation import presentation_of
 from dicomweb_gateway.pixels.render import render
+from dicomweb_gateway.pixels.resize import reduction_for
 from dicomweb_gateway.wado.archive import Archive, document_of
 from dicomweb_gateway.wado.frames import decoded_frame, wanted_frames
 
 
-def rendered_frame(
-    archive: Archive, record: InstanceRecord, frame_number: int, options: RenderOptions, media_type: str
-) -> bytes:
-    """Frame `frame_number` (1-based) as an encoded image of `media_type` (image/jpeg, image/png, image/gif).
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An instance that can be shown, its attributes at hand; frames are fetched when they are asked for."""
 
-    Raises NotAcceptable for an instance without image (R-5), ResourceNotFound past the last frame,
+    archive: Archive
+    record: InstanceRecord
+    pixels: PixelDescription
+    dataset: Dataset
+
+
+def is_video(record: InstanceRecord) -> bool:
+    """Whether the instance's one frame is a whole video stream (healthimaging.md 2.4)."""
+    syntax = transfer_syntax(record.transfer_syntax_uid)
+    return bool(record.frames) and syntax is not None and syntax.family == "video"
+
+
+def is_image(record: InstanceRecord) -> bool:
+    """Whether the instance has frames that a decoder may take."""
+    return record.pixels is not None and bool(record.frames) and not is_video(record)
+
+
+def described_image(record: InstanceRecord) -> PixelDescription:
+    """The layout of the instance's image; NotAcceptable when it has none, as a video has not (R-5)."""
+    if is_video(record):
+        raise NotAcceptable(
+            "no still image can be made of a video; /rendered of the instance gives the video"
+        )
+    if record.pixels is None or not record.frames:
+        raise NotAcceptable("the instance has no image that could be rendered")
+    return record.pixels
+
+
+def open_picture(archive: Archive, record: InstanceRecord) -> Picture:
+    """The instance ready to be shown; NotAcceptable like `described_image`."""
+    pixels = described_image(record)
+    return Picture(archive, record, pixels, instance_dataset(document_of(archive, record)))
+
+
+def rendered_frame(picture: Picture, frame_number: int, options: RenderOptions, media_type: str) -> bytes:
+    """Frame `frame_number` (1-based) as an encoded image of `media_type`, one of `RENDERED_TYPES`.
+
+    Raises ResourceNotFound past the last frame, InvalidRequest for a viewport outside the image,
     UndecodablePixels when no decoder takes the frame.
     """
-    if record.pixels is None:
-        raise NotAcceptable("the instance has no image that could be rendered")
+    return encode_image(_shown(picture, frame_number, options), media_type, options.quality)
+
+
+def rendered_first_frame(
+    archive: Archive, record: InstanceRecord, options: RenderOptions, media_type: str
+) -> bytes:
+    """Frame 1 of an instance of which nothing is at hand; raises what its two steps raise."""
+    return rendered_frame(open_picture(archive, record), 1, options, media_type)
+
+
+def rendered_animation(picture: Picture, options: RenderOptions) -> Iterator[bytes]:
+    """All frames as an animated GIF, in pieces of one frame each (R-3)."""
+    count = len(picture.record.frames)
+    images = (_shown(picture, number, options) for number in range(1, count + 1))
+    return animate(images, frame_durations(picture.dataset, count))
+
+
+def _shown(picture: Picture, frame_number: int, options: RenderOptions) -> Samples:
+    record, pixels = picture.record, picture.pixels
     wanted = wanted_frames(record, [frame_number])[0]
-    presentation = presentation_of(instance_dataset(document_of(archive, record)), frame_number - 1)
-    reduce = reduction_for(options, record.pixels, index_values=presentation.index_values)
-    samples = decoded_frame(archive, record, wanted, record.pixels, reduce)
-    photometric = decoded_photometric(record.transfer_syntax_uid, record.pixels)
-    image = render(samples, record.pixels, photometric, presentation, options)
-    return encode_image(image, media_type, options.quality)
-
-
-def representative_of_study(archive: Archive, study_uid: str) -> InstanceRecord:
-    """The middle image of the first series that has images (R-14); 404 or, without images, 406."""
-    series_uid = archive.index.first_series_with_images(study_uid)
-    return representative_of_series(archive, study_uid, series_uid)
-
-
-def representative_of_series(archive: Archive, study_uid: str, series_uid: str) -> InstanceRecord:
-    """The middle image in Q-37 order (R-14); ResourceNotFound, or NotAcceptable without images (R-5)."""
-    records = archive.index.series_instances(study_uid, series_uid)
-    images = [record for record in records if record.pixels is not None]
-    if not images:
-        raise NotAcceptable("the series has no image that could be rendered")
-    return images[len(images) // 2]
-
-
-def middle_frame(record: InstanceRecord) -> int:
-    """The 1-based number of the middle frame (R-14)."""
-    return max(1, (len(record.frames) + 1) // 2)
-
-
-def frame_numbers_or_first(frame_numbers: Sequence[int]) -> tuple[int, ...]:
-    """The frames asked for; the first one when there is no list (R-3)."""
-    return tuple(frame_numbers) or (1,)
+    presentation = presentation_of(picture.dataset, frame_number - 1)
+    reduce = reduction_for(
+        options.viewport, pixels, aspect=presentation.aspect, index_values=presentation.index_values
+    )
+    samples = decoded_frame(picture.archive, record, wanted, pixels, reduce)
+    photometric = decoded_photometric(record.transfer_syntax_uid, pixels)
+    return render(samples, pixels, photometric, presentation, options)

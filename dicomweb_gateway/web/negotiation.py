@@ -16,10 +16,10 @@ from dicomweb_gateway.dicom.transfer_syntax import (
     JPEG_LS_LOSSLESS,
     OCTET_STREAM,
     RLE,
-    TransferSyntax,
     transfer_syntax,
 )
 from dicomweb_gateway.errors import NotAcceptable
+from dicomweb_gateway.pixels.targets import Servable
 from dicomweb_gateway.web.accept import ANY, MULTIPART, MediaRange
 
 DICOM = "application/dicom"
@@ -34,7 +34,6 @@ _UNNAMED_SYNTAX = {
     "image/dicom-rle": RLE,
 }
 """What a media type without a transfer syntax stands for (PS3.18 8.7.3; F-4)."""
-RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,46 +113,45 @@ def negotiate_instances(ranges: Sequence[MediaRange], single_part_allowed: bool)
     )
 
 
-def instance_form(choices: Sequence[InstanceChoice], stored: str, has_pixels: bool) -> Representation:
+def instance_form(choices: Sequence[InstanceChoice], syntaxes: Servable | None) -> Representation:
     """The form in which one instance goes out (W-1 to W-3); NotAcceptable when no choice can be served.
 
-    An instance without pixel data is the same in every syntax, so it always goes out as ELE.
+    `syntaxes` None: an instance without pixel data is the same in every syntax, so it goes out as ELE.
     """
     for choice in choices:
-        syntax = _instance_syntax(choice.transfer_syntax, stored) if has_pixels else EXPLICIT_VR_LE
+        syntax = _instance_syntax(choice.transfer_syntax, syntaxes) if syntaxes else EXPLICIT_VR_LE
         if syntax is not None:
             return Representation(DICOM, choice.multipart, syntax)
     wanted = ", ".join(dict.fromkeys(str(choice.transfer_syntax) for choice in choices))
     raise NotAcceptable(
         f"transfer syntax {wanted} cannot be made of what is stored",
-        [f'{MULTIPART}; type="{DICOM}"; transfer-syntax={uid}' for uid in (STORED, *_syntaxes(stored))],
+        [f'{MULTIPART}; type="{DICOM}"; transfer-syntax={uid}' for uid in (STORED, *(syntaxes or ()))],
     )
 
 
-def _instance_syntax(wanted: str | None, stored: str) -> str | None:
+def _instance_syntax(wanted: str | None, syntaxes: Servable) -> str | None:
     if wanted is None:
-        return stored if _stays_stored(stored) else EXPLICIT_VR_LE
-    if wanted in (STORED, stored):
-        return stored
-    return EXPLICIT_VR_LE if wanted == EXPLICIT_VR_LE and _is_decodable(stored) else None
+        wanted = syntaxes.stored if _stays_stored(syntaxes.stored) else EXPLICIT_VR_LE
+    uid = syntaxes.stored if wanted == STORED else wanted
+    return uid if uid in syntaxes else None
 
 
-def negotiate_frames(ranges: Sequence[MediaRange], stored_uid: str, frame_count: int) -> Representation:
-    """The form of `frame_count` frames stored in `stored_uid`, by the table of F-4."""
-    stored = transfer_syntax(stored_uid)
-    stored_type = stored.media_type if stored else OCTET_STREAM
-    as_stored = Representation(stored_type, True, stored_uid)
+def negotiate_frames(ranges: Sequence[MediaRange], syntaxes: Servable, frame_count: int) -> Representation:
+    """The form of `frame_count` frames that can be served in `syntaxes`, by the table of F-4.
+
+    Of equally wanted members the first that can be served. Only a lossless coding of what is stored lossy
+    stands behind the others: it is larger than what is stored and no better (W-2, V-1).
+    """
+    forms = []
     for wanted in ranges:
-        chosen = _frame_form(wanted, stored_uid, stored, as_stored)
-        if chosen is None:
-            continue
-        if wanted.multipart or wanted.media_type == ANY:
-            return chosen
-        if frame_count == 1:
-            return Representation(chosen.media_type, False, chosen.transfer_syntax)
-    raise NotAcceptable(
-        "none of the accepted types can be served", list(_frame_offers(stored_uid, as_stored))
-    )
+        syntax = _frame_syntax(wanted, syntaxes)
+        in_parts = wanted.multipart or wanted.media_type == ANY
+        if syntax is not None and (in_parts or frame_count == 1):
+            swollen = _stays_stored(syntaxes.stored) and syntax not in (syntaxes.stored, EXPLICIT_VR_LE)
+            forms.append((-wanted.quality, swollen, Representation(_part_type(syntax), in_parts, syntax)))
+    if not forms:
+        raise NotAcceptable("none of the accepted types can be served", list(_frame_offers(syntaxes)))
+    return min(forms, key=lambda form: form[:2])[2]
 
 
 def negotiate_bulk(ranges: Sequence[MediaRange], media_type: str = OCTET_STREAM) -> Representation:
@@ -176,45 +174,68 @@ def negotiate_bulk(ranges: Sequence[MediaRange], media_type: str = OCTET_STREAM)
 
 
 def negotiate_rendered(ranges: Sequence[MediaRange], offered: Sequence[str]) -> Representation:
-    """A consumer image type out of `offered`, the first of which is the default (R-2)."""
+    """A consumer type out of `offered`, the first of which is the default (R-2, R-4).
+
+    In parts only where parts of a type are named: a picture is one thing (R-1).
+    """
     for wanted in ranges:
         for candidate in offered:
-            if wanted.covers(candidate):
+            if wanted.covers(candidate.lower()):
                 return Representation(candidate, wanted.multipart and wanted.media_type != ANY)
     raise NotAcceptable("none of the accepted types can be served", list(offered))
 
 
-def _frame_form(
-    wanted: MediaRange, stored_uid: str, stored: TransferSyntax | None, as_stored: Representation
-) -> Representation | None:
-    """What one member of the Accept list asks for, always as parts; None when it cannot be served."""
-    decoded = Representation(OCTET_STREAM, True, EXPLICIT_VR_LE)
+def _frame_syntax(wanted: MediaRange, syntaxes: Servable) -> str | None:
+    """The transfer syntax that one member of the Accept list asks for; None when it cannot be served.
+
+    `application/octet-stream` may name any syntax, as clients do to get what is stored; a named image or
+    video type must be that of the syntax.
+    """
     syntax = wanted.transfer_syntax
     if _is_refused(syntax):
         return None
-    if wanted.covers(OCTET_STREAM):
-        if syntax == STORED or (syntax is not None and syntax == stored_uid):
-            return as_stored
-        if syntax not in (None, EXPLICIT_VR_LE):
-            return None
-        if syntax is None and wanted.media_type == ANY and _stays_stored(stored_uid):
-            return as_stored
-        return decoded if _is_decodable(stored_uid) else None
-    if stored is None or not stored.encapsulated or not wanted.covers(stored.media_type.lower()):
-        return None
     if syntax is None:
-        # a plainly named type means its lossless default, which must not be guessed to be what is stored
-        return as_stored if _UNNAMED_SYNTAX.get(wanted.media_type, stored_uid) == stored_uid else None
-    return as_stored if syntax in (STORED, stored_uid) else None
+        return _unnamed_syntax(wanted, syntaxes)
+    uid = syntaxes.stored if syntax == STORED else syntax
+    if uid in syntaxes and (wanted.covers(OCTET_STREAM) or wanted.covers(_part_type(uid).lower())):
+        return uid
+    return None
 
 
-def _frame_offers(stored_uid: str, as_stored: Representation) -> Iterable[str]:
-    forms = [as_stored]
-    if _is_decodable(stored_uid):
-        forms.append(Representation(OCTET_STREAM, True, EXPLICIT_VR_LE))
-    for form in dict.fromkeys(forms):
-        yield f'{MULTIPART}; type="{form.media_type}"; transfer-syntax={form.transfer_syntax}'
+def _unnamed_syntax(wanted: MediaRange, syntaxes: Servable) -> str | None:
+    """What a media type without a transfer syntax means for this instance (W-2, F-4)."""
+    stored = syntaxes.stored
+    if wanted.covers(OCTET_STREAM):
+        as_stored = wanted.media_type == ANY and _stays_stored(stored)
+        default = stored if as_stored else EXPLICIT_VR_LE
+    elif wanted.media_type in _UNNAMED_SYNTAX:
+        # its lossless default, which must not be guessed to be a lossy stored form of the same type
+        default = _UNNAMED_SYNTAX[wanted.media_type]
+    elif _is_encapsulated(stored) and wanted.covers(_part_type(stored).lower()):
+        default = stored
+    elif wanted.media_type == "image/*":
+        return next((uid for uid in syntaxes.made if _part_type(uid).startswith("image/")), None)
+    else:
+        return None
+    return default if default in syntaxes else None
+
+
+def _frame_offers(syntaxes: Servable) -> Iterable[str]:
+    for uid in syntaxes:
+        if not _is_refused(uid):
+            yield f'{MULTIPART}; type="{_part_type(uid)}"; transfer-syntax={uid}'
     yield f"{MULTIPART}; type={OCTET_STREAM}; transfer-syntax=*"
+
+
+def _part_type(uid: str) -> str:
+    """Media type of a frame in `uid` (F-4)."""
+    row = transfer_syntax(uid)
+    return row.media_type if row else OCTET_STREAM
+
+
+def _is_encapsulated(uid: str) -> bool:
+    row = transfer_syntax(uid)
+    return row is not None and row.encapsulated
 
 
 def _is_refused(syntax: str | None) -> bool:
@@ -226,12 +247,3 @@ def _stays_stored(uid: str) -> bool:
     """Whether the default form is the stored one: lossy codings are not decoded unasked (W-2)."""
     row = transfer_syntax(uid)
     return row is None or not row.lossless
-
-
-def _is_decodable(uid: str) -> bool:
-    row = transfer_syntax(uid)
-    return row is not None and row.family != "video"
-
-
-def _syntaxes(stored: str) -> list[str]:
-    return list(dict.fromkeys([stored, EXPLICIT_VR_LE])) if _is_decodable(stored) else [stored]

@@ -242,6 +242,7 @@ def test_a_fetcher_that_hangs_does_not_answer_a_ping(start):
     pool = fetchers.pool()
     wait_until(lambda: None not in pool.stats()["fetchers"], 20)
     os.kill(fetchers.processes[1].pid, signal.SIGSTOP)
+    os.waitid(os.P_PID, fetchers.processes[1].pid, os.WSTOPPED | os.WNOWAIT)
     with pytest.raises(FetchersUnavailable, match="fetcher 1"):
         pool.ping()
     os.kill(fetchers.processes[1].pid, signal.SIGCONT)

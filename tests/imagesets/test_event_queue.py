@@ -10,7 +10,7 @@ __all__ = ["aws_server", "queue"]
 
 
 def test_received_until_deleted(queue):
-    ours = EventQueue(queue.url, "us-east-1")
+    ours = queue.reader()
     assert ours.receive(wait=0) == []
     queue.send(*(f"message {number}" for number in range(25)))
     assert ours.waiting() == 25
@@ -28,16 +28,16 @@ def test_received_until_deleted(queue):
 
 
 def test_dead_letters_are_counted(queue):
-    ours = EventQueue(queue.url, "us-east-1")
+    ours = queue.reader()
     assert ours.dead() == 0
     queue.client.send_message(QueueUrl=queue.dead_url, MessageBody="x")
     assert ours.dead() == 1
-    assert EventQueue(queue.dead_url, "us-east-1").dead() is None
+    assert queue.reader(queue.dead_url).dead() is None
 
 
 def test_a_queue_that_is_not_there(queue):
     with pytest.raises(UpstreamError, match="ReceiveMessage"):
-        EventQueue(f"{queue.url}x", "us-east-1").receive(wait=0)
+        queue.reader(f"{queue.url}x").receive(wait=0)
 
 
 @pytest.mark.parametrize(

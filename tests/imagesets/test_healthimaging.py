@@ -103,7 +103,8 @@ def test_throttling_says_when_to_come_back(store, upstream):
     ],
     ids=["500", "429", "409", "cut", "empty"],
 )
-def test_passing_trouble_is_not_seen(store, upstream, trouble):
+def test_passing_trouble_is_not_seen(upstream, trouble):
+    store = HealthImaging(upstream.url, busy_seconds=10)
     upstream.then(FRAME, trouble, Reply(b"frame"))
     assert store.frame(KEY) == b"frame"
 

@@ -168,6 +168,25 @@ def test_lookup_tables_are_found():
     assert (shown.modality_lut.first, shown.voi_lut.first) == (4, 6)
 
 
+@pytest.mark.parametrize(
+    ("first", "attributes", "expected"),
+    [
+        (64512, {"PixelRepresentation": 1}, -1024),
+        (64512, {"PixelRepresentation": 0, "BitsStored": 12, "RescaleIntercept": "-1024"}, -1024),
+        (64512, {"PixelRepresentation": 0, "BitsStored": 12}, 64512),
+        (40000, {"PixelRepresentation": 0, "BitsStored": 16, "RescaleIntercept": "-1024"}, 40000),
+        (-1024, {"PixelRepresentation": 0}, -1024),
+    ],
+)
+def test_the_first_value_of_a_voi_lut_is_signed_like_its_input(first, attributes, expected):
+    """PS3.3 C.11.2.1.1: rescaled values may be negative where pixels are not."""
+    item = Dataset()
+    item.add_new("LUTDescriptor", "US" if first > 0 else "SS", [2, first, 16])
+    item.add_new("LUTData", "OW", np.array([1, 2], "<u2").tobytes())
+    shown = presentation_of(dataset(VOILUTSequence=items(item), **attributes), 0)
+    assert shown.voi_lut.first == expected
+
+
 ODD = {
     "RescaleSlope": ("LO", ["one", "", "0"]),
     "RescaleIntercept": ("LO", ["many", "", "inf"]),

@@ -1,12 +1,12 @@
-"""Regions and sizes of R-8."""
+"""Regions and sizes of R-8, and how far a decode may be reduced for them (R-12)."""
 
 import numpy as np
 import pytest
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.pixels.options import Viewport
-from dicomweb_gateway.pixels.resize import Region, crop, fitted_size, region_of, scale
+from dicomweb_gateway.pixels.resize import Region, crop, fitted_size, reduction_for, region_of, scale
 
 PIXELS = PixelDescription(100, 200)
 IMAGE = np.arange(100 * 200, dtype="u2").reshape(100, 200)
@@ -85,3 +85,71 @@ def test_labels_are_not_mixed_when_scaled():
 def test_the_same_size_is_the_same_image():
     image = IMAGE.astype("u1")
     assert scale(image, (200, 100)) is image
+
+
+def test_a_region_below_one_pixel_shows_that_pixel():
+    assert fitted_size(Region(1, 1, 1 + 1e-9, 1 + 1e-320), Viewport(7, 9), 1) == (7, 7)
+    assert reduction_for(Viewport(7, 9, 0, 0, 1e-9, 5e-324), PIXELS) == 0
+
+
+def test_an_enlargement_has_its_limit():
+    with pytest.raises(PayloadTooLarge, match="16777216 pixels"):
+        fitted_size(Region(0, 0, 200, 100), Viewport(16384, 16384), 1)
+    assert fitted_size(Region(0, 0, 9000, 9000), Viewport(8000, 8000), 1) == (8000, 8000)
+
+
+WIDE = PixelDescription(512, 1024)
+
+
+@pytest.mark.parametrize(
+    ("viewport", "reduction"),
+    [
+        (None, 0),
+        (Viewport(1024, 1024), 0),
+        (Viewport(2000, 2000), 0),
+        (Viewport(1023, 1023), 0),
+        (Viewport(512, 512), 1),
+        (Viewport(511, 511), 1),
+        (Viewport(128, 128), 3),
+        (Viewport(1, 1), 9),
+        (Viewport(1024, 128), 2),
+        (Viewport(128, 128, 0, 0, 128, 128), 0),
+        (Viewport(128, 128, 768, 256), 1),
+        (Viewport(64, 64, 0, 0, -256, 256), 2),
+    ],
+)
+def test_reduction(viewport, reduction):
+    assert reduction_for(viewport, WIDE) == reduction
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        PixelDescription(512, 512, bits_allocated=1),
+        PixelDescription(512, 512, photometric_interpretation="PALETTE COLOR"),
+        PixelDescription(512, 512, bits_allocated=32, keyword="FloatPixelData"),
+    ],
+)
+def test_what_cannot_be_averaged_is_decoded_whole(pixels):
+    assert reduction_for(Viewport(64, 64), pixels) == 0
+
+
+def test_labels_are_decoded_whole():
+    assert reduction_for(Viewport(64, 64), WIDE, index_values=True) == 0
+
+
+@pytest.mark.parametrize("aspect", [0.2, 0.5, 2, 3, 19])
+@pytest.mark.parametrize(
+    "viewport", [Viewport(64, 64), Viewport(100, 10), Viewport(30, 200, 17, 5, 400, 300)]
+)
+def test_what_is_shown_of_a_reduced_image_is_never_enlarged(aspect, viewport):
+    region = region_of(viewport, WIDE)
+    reduction = reduction_for(viewport, WIDE, aspect=aspect)
+    size = fitted_size(region, viewport, aspect)
+    assert (region.right - region.left) / 2**reduction >= size[0]
+    assert (region.bottom - region.top) / 2**reduction >= size[1]
+
+
+def test_a_region_outside_is_refused_before_anything_is_decoded():
+    with pytest.raises(InvalidRequest, match="viewport"):
+        reduction_for(Viewport(10, 10, 0, 0, 2000, 2000), WIDE, index_values=True)

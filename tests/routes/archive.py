@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -238,12 +238,17 @@ def _series() -> dict[str, tuple[list[dict[str, Any]], dict[str, Any]]]:
     }
 
 
-def build(folder: Path, allowed: frozenset[str] | None = None, **settings: Any) -> House:
-    """A gateway over a new index below `folder`; `allowed` data stores, None for all."""
+def build(
+    folder: Path,
+    allowed: frozenset[str] | None = None,
+    more: Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]] | None = None,
+    **settings: Any,
+) -> House:
+    """A gateway over a new index below `folder`; `allowed` data stores, None for all; `more` like _series."""
     url = f"sqlite:///{folder / 'index.sqlite'}"
     upgrade(url)
     writer, image_sets, frames = IndexWriter(url), ImageSetsInMemory(), FramesInMemory()
-    for series, (instances, tags) in _series().items():
+    for series, (instances, tags) in {**_series(), **(more or {})}.items():
         blob = image_set(series, instances, **tags)
         image_sets.documents[hex_id("set", series)] = blob
         writer.put(parse_document(blob), version=1, is_primary=True, updated_at=None)

@@ -203,7 +203,8 @@ def test_the_accept_parameter_beats_the_header(house, get):
     [
         (RGB, "1,2", "application/octet-stream"),
         (CT, "1", "multipart/related; type=application/octet-stream; transfer-syntax=1.2.840.10008.1.2"),
-        (CT, "1", "multipart/related; type=image/jp2"),
+        (CT, "1", "multipart/related; type=image/jpx"),
+        (SEG, "1", "multipart/related; type=image/jp2"),
         (CT, "1", "text/html"),
     ],
 )

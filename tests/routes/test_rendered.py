@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.routes.archive import BROKEN, CT, OTHER, PDF, RGB, SR, STUDY, parts_of, path_of, rgb_pixels
+from tests.routes.archive import BROKEN, CT, OTHER, RGB, SR, STUDY, parts_of, path_of, rgb_pixels
 
 
 def picture(response):
@@ -84,7 +84,7 @@ def test_thumbnails_fit_their_viewport_and_ignore_the_rest(get, path, size):
 
 
 @pytest.mark.parametrize("suffix", ["rendered", "thumbnail"])
-@pytest.mark.parametrize("path", [path_of(SR, 1), path_of(SR), path_of(PDF, 1)])
+@pytest.mark.parametrize("path", [path_of(SR, 1), path_of(SR)])
 def test_what_has_no_image_is_406(get, path, suffix):
     assert get(f"{path}/{suffix}").status_code == 406
 

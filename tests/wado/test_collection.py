@@ -78,14 +78,23 @@ def test_nothing_good_raises_and_is_tried_again(fresh, archive, planned):
 
 
 def test_frames_are_named_ahead_once_and_within_a_window(fresh, archive, planned):
-    stored = [plan._replace(transfer_syntax_uid=plan.record.transfer_syntax_uid) for plan in planned]
-    produced, _ = collect(replace(archive, window_bytes=1), stored, RecentFailures())
-    keys = [plan.record.frames[0].key for plan in planned]
-    assert fresh.frames.prefetched == keys[1:2]
-    next(produced)
-    assert fresh.frames.prefetched == keys[1:2]
+    stored = [plan._replace(transfer_syntax_uid=plan.record.transfer_syntax_uid) for plan in planned] * 2
+    # a frame counts as 1 MB at least
+    produced, _ = collect(replace(archive, window_bytes=2 << 20), stored, RecentFailures())
+    keys = [plan.record.frames[0].key for plan in stored]
+    assert fresh.frames.prefetched == keys[1:3]
     next(produced)
     assert fresh.frames.prefetched == keys[1:3]
+    next(produced)
+    assert fresh.frames.prefetched == keys[1:4]
+    assert [one.planned for one in produced] == stored[2:]
+    assert fresh.frames.prefetched == keys[1:]
+
+
+def test_of_frames_that_are_too_large_together_none_is_fetched_ahead(fresh, archive, planned):
+    produced, _ = collect(replace(archive, window_bytes=1 << 20), planned, RecentFailures())
+    assert send(produced) == uids(planned)
+    assert fresh.frames.prefetched == []
 
 
 def test_a_series_of_many_instances_is_planned_in_no_time(archive, planned):

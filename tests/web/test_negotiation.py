@@ -2,10 +2,12 @@
 
 import pytest
 
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import NotAcceptable
+from dicomweb_gateway.pixels.encode import RENDERED_TYPES
+from dicomweb_gateway.pixels.targets import servable
 from dicomweb_gateway.web.accept import parse_accept
 from dicomweb_gateway.web.negotiation import (
-    RENDERED_TYPES,
     Representation,
     instance_form,
     negotiate_bulk,
@@ -39,6 +41,19 @@ AWS_OHIF = (
 )
 XHR = "application/dicom+json, multipart/related; type=application/octet-stream; transfer-syntax=*"
 
+GREY = PixelDescription(8, 8, bits_allocated=8, bits_stored=8, high_bit=7)
+DEEP = PixelDescription(8, 8, bits_allocated=32, bits_stored=32, high_bit=31)
+BITS = PixelDescription(8, 8, bits_allocated=1, bits_stored=1, high_bit=0)
+
+
+def syntaxes(stored, pixels=GREY):
+    return servable(stored, pixels)
+
+
+def of_type(media_type, tail):
+    return f"multipart/related; type={media_type}; transfer-syntax={ROOT}{tail}"
+
+
 FRAMES = [
     ("F-4 octet-stream is decoded", DWC_JS, HTJ2K, OCTET, True, ELE),
     ("F-4 octet-stream is decoded though lossy", DWC_JS, JPEG, OCTET, True, ELE),
@@ -56,7 +71,7 @@ FRAMES = [
     ("V-1 OHIF named", OHIF_JPHC, HTJ2K, "image/jphc", True, HTJ2K),
     ("V-1 AWS OHIF, HTJ2K", AWS_OHIF, HTJ2K, "image/jphc", True, HTJ2K),
     ("V-1 AWS OHIF, JPEG", AWS_OHIF, JPEG, "image/jpeg", True, JPEG),
-    ("V-1 AWS OHIF, native", AWS_OHIF, ELE, OCTET, True, ELE),
+    ("V-1 AWS OHIF, native", AWS_OHIF, ELE, OCTET, True, ELE, BITS),
     ("V-1 AWS OHIF, other HTJ2K is decoded", AWS_OHIF, HTJ2K_LOSSY, OCTET, True, ELE),
     ("F-4 stored native", OHIF, ELE, OCTET, True, ELE),
     ("F-4 stored video", OHIF, MP4, "video/mp4", True, MP4),
@@ -98,6 +113,44 @@ FRAMES = [
         ROOT + ".4.70",
     ),
     ("F-4 rle", "multipart/related; type=image/dicom-rle", ROOT + ".5", "image/dicom-rle", True, ROOT + ".5"),
+    ("W-3 jp2", of_type("image/jp2", ".4.90"), HTJ2K, "image/jp2", True, ROOT + ".4.90"),
+    ("W-3 jls", of_type("image/jls", ".4.80"), HTJ2K, "image/jls", True, ROOT + ".4.80"),
+    ("W-3 jpeg", of_type("image/jpeg", ".4.70"), HTJ2K, "image/jpeg", True, ROOT + ".4.70"),
+    ("W-3 rle", of_type("image/dicom-rle", ".5"), HTJ2K, "image/dicom-rle", True, ROOT + ".5"),
+    ("W-3 HTJ2K of a J2K store", OHIF_JPHC, ROOT + ".4.90", "image/jphc", True, HTJ2K),
+    ("W-3 .201", of_type("image/jphc", ".4.201"), HTJ2K, "image/jphc", True, ROOT + ".4.201"),
+    ("W-3 baseline when asked", of_type("image/jpeg", ".4.50"), HTJ2K, "image/jpeg", True, JPEG),
+    ("W-3 any type", of_type("*/*", ".4.80"), HTJ2K, "image/jls", True, ROOT + ".4.80"),
+    ("W-3 octet-stream", of_type(OCTET, ".4.80"), HTJ2K, "image/jls", True, ROOT + ".4.80"),
+    ("W-3 image/*", of_type("image/*", ".4.80"), HTJ2K, "image/jls", True, ROOT + ".4.80"),
+    ("W-3 lossy to lossless", OHIF_JPHC, HTJ2K_LOSSY, "image/jphc", True, HTJ2K),
+    ("F-4 jp2", "multipart/related; type=image/j2c", HTJ2K, "image/jp2", True, ROOT + ".4.90"),
+    ("F-4 jls", "multipart/related; type=image/x-jls", HTJ2K, "image/jls", True, ROOT + ".4.80"),
+    ("F-4 jpeg", "multipart/related; type=image/jpeg", HTJ2K, "image/jpeg", True, ROOT + ".4.70"),
+    ("F-4 rle of", "multipart/related; type=image/dicom-rle", HTJ2K, "image/dicom-rle", True, ROOT + ".5"),
+    (
+        "F-4 jpeg of lossy JPEG is .70",
+        "multipart/related; type=image/jpeg",
+        JPEG,
+        "image/jpeg",
+        True,
+        ROOT + ".4.70",
+    ),
+    ("F-4 jp2 alone of lossy JPEG 2000", "image/jp2", J2K_LOSSY, "image/jp2", False, ROOT + ".4.90"),
+    ("F-4 image/* of native", "multipart/related; type=image/*", ELE, "image/jp2", True, ROOT + ".4.90"),
+    (
+        "F-4 image/* of 32 bits",
+        "multipart/related; type=image/*",
+        ELE,
+        "image/dicom-rle",
+        True,
+        ROOT + ".5",
+        DEEP,
+    ),
+    ("A-3 32 bits skip jls", f"image/jls, {OHIF}", HTJ2K, "image/jphc", True, HTJ2K, DEEP),
+    ("A-1 order", "image/jls, image/jphc", HTJ2K, "image/jls", False, ROOT + ".4.80"),
+    ("A-1 weight beats order", "image/jls;q=0.4, image/jphc;q=0.5", HTJ2K, "image/jphc", False, HTJ2K),
+    ("A-1 weight beats size", f"image/jls, {OHIF};q=0.5", JPEG, "image/jls", False, ROOT + ".4.80"),
     ("F-4 single frame", "application/octet-stream", HTJ2K, OCTET, False, ELE),
     (
         "F-4 single frame as stored",
@@ -113,12 +166,12 @@ FRAMES = [
 
 
 @pytest.mark.parametrize(
-    ("accept", "stored", "media_type", "multipart", "syntax"),
-    [row[1:] for row in FRAMES],
+    ("accept", "stored", "media_type", "multipart", "syntax", "pixels"),
+    [(*row[1:6], row[6] if len(row) > 6 else GREY) for row in FRAMES],
     ids=[row[0] for row in FRAMES],
 )
-def test_frames(accept, stored, media_type, multipart, syntax):
-    chosen = negotiate_frames(parse_accept([accept] if accept else []), stored, 1)
+def test_frames(accept, stored, media_type, multipart, syntax, pixels):
+    chosen = negotiate_frames(parse_accept([accept] if accept else []), syntaxes(stored, pixels), 1)
     assert chosen == Representation(media_type, multipart, syntax)
     assert chosen.part_type == f"{media_type}; transfer-syntax={syntax}"
 
@@ -133,9 +186,9 @@ REFUSED_FRAMES = [
     ),
     ("A-10 big endian", f"multipart/related; type=*/*; transfer-syntax={ROOT}.2", HTJ2K, 1),
     ("F-4 jphc of native", "multipart/related; type=image/jphc", ELE, 1),
-    ("F-4 jpeg of lossy JPEG without its syntax", "multipart/related; type=image/jpeg", JPEG, 1),
-    ("F-4 jp2 of lossy JPEG 2000 without its syntax", "image/jp2", J2K_LOSSY, 1),
-    ("F-4 another HTJ2K than stored", OHIF_JPHC, HTJ2K_LOSSY, 1),
+    ("W-3 JPEG Baseline of what is lossy already", of_type("image/jpeg", ".4.50"), J2K_LOSSY, 1),
+    ("W-3 lossy HTJ2K cannot be made", of_type("image/jphc", ".4.203"), HTJ2K, 1),
+    ("F-4 the type is not that of the syntax", of_type("image/jls", ".4.90"), HTJ2K, 1),
     ("F-4 single part, two frames", "application/octet-stream", HTJ2K, 2),
     ("W-2 a video is not decoded", DWC_JS, MP4, 1),
     ("an unknown coding is not decoded", DWC_JS, UNKNOWN, 1),
@@ -149,13 +202,13 @@ REFUSED_FRAMES = [
 )
 def test_refused_frames_name_what_could_be_served(accept, stored, count):
     with pytest.raises(NotAcceptable) as refused:
-        negotiate_frames(parse_accept([accept]), stored, count)
+        negotiate_frames(parse_accept([accept]), syntaxes(stored), count)
     # each of the named forms is served when asked
     assert refused.value.offered
     for offer in refused.value.offered:
         assert offer in str(refused.value)
         if stored != ROOT:
-            negotiate_frames(parse_accept([offer]), stored, count)
+            negotiate_frames(parse_accept([offer]), syntaxes(stored), count)
 
 
 INSTANCES = [
@@ -180,13 +233,17 @@ INSTANCES = [
         True,
         ELE,
     ),
+    *[
+        (f"W-3 {tail}", f"application/dicom; transfer-syntax={ROOT}{tail}", HTJ2K, False, ROOT + tail)
+        for tail in (".4.90", ".4.80", ".4.70", ".5", ".4.201", ".4.50")
+    ],
     ("W-8 alone", "application/dicom", HTJ2K, False, ELE),
     ("W-8 alone as stored", "application/dicom; transfer-syntax=*", HTJ2K, False, HTJ2K),
     ("W-2 video", "multipart/related; type=application/dicom", MP4, True, MP4),
     ("A-5 bare multipart", "multipart/related", ELE, True, ELE),
     (
         "A-3 a syntax that cannot be made is skipped",
-        f"application/dicom; transfer-syntax={ROOT}.4.90, application/dicom; transfer-syntax=*",
+        f"application/dicom; transfer-syntax={ROOT}.4.91, application/dicom; transfer-syntax=*",
         HTJ2K,
         False,
         HTJ2K,
@@ -203,7 +260,7 @@ INSTANCES = [
 
 def form(accept, stored, has_pixels=True, single=True):
     choices = negotiate_instances(parse_accept([accept] if accept else []), single)
-    return instance_form(choices, stored, has_pixels)
+    return instance_form(choices, syntaxes(stored) if has_pixels else None)
 
 
 @pytest.mark.parametrize(
@@ -227,7 +284,7 @@ def test_an_instance_without_pixels_is_the_same_in_every_syntax(accept):
     [
         (f"application/dicom; transfer-syntax={ROOT}", True),
         (f"multipart/related; type=application/dicom; transfer-syntax={ROOT}.2", True),
-        (f"multipart/related; type=application/dicom; transfer-syntax={ROOT}.4.90", True),
+        (f"multipart/related; type=application/dicom; transfer-syntax={ROOT}.4.91", True),
         ("application/dicom", False),
         ("application/zip", True),
         ("image/jpeg", True),
@@ -241,6 +298,20 @@ def test_refused_instances_name_what_could_be_served(accept, single):
     assert refused.value.offered
     for offer in refused.value.offered:
         form(offer, HTJ2K, single=single)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "media_type"),
+    [(BITS, "image/*"), (None, "image/jp2"), (None, OCTET), (None, "*/*"), (DEEP, "image/jp2")],
+)
+def test_what_such_pixels_cannot_be_is_not_promised(pixels, media_type):
+    stored = ELE if pixels is BITS else HTJ2K
+    with pytest.raises(NotAcceptable) as refused:
+        negotiate_frames(
+            parse_accept([f"{OHIF};q=0, multipart/related; type={media_type}"]), syntaxes(stored, pixels), 1
+        )
+    for offer in refused.value.offered:
+        negotiate_frames(parse_accept([offer]), syntaxes(stored, pixels), 1)
 
 
 def test_a_video_is_not_offered_decoded():
@@ -321,7 +392,8 @@ def test_bulk_data_that_is_not_wanted():
         ("image/png", "image/png", False),
         ("image/gif", "image/gif", False),
         ("image/webp,image/apng,image/*;q=0.8", "image/jpeg", False),
-        ("image/jp2, image/png;q=0.5", "image/png", False),
+        ("image/webp, image/png;q=0.5", "image/png", False),
+        ("image/jp2", "image/jp2", False),
         ('multipart/related; type="image/jpeg"', "image/jpeg", True),
         (DWC_PY, "image/jpeg", False),
     ],
@@ -331,7 +403,7 @@ def test_rendered(accept, media_type, multipart):
     assert chosen == Representation(media_type, multipart)
 
 
-@pytest.mark.parametrize("accept", ["image/jp2", "application/dicom", "video/*"])
+@pytest.mark.parametrize("accept", ["image/webp", "application/dicom", "video/*"])
 def test_rendered_types_that_cannot_be_made(accept):
     with pytest.raises(NotAcceptable, match="image/jpeg, image/png, image/gif"):
         negotiate_rendered(parse_accept([accept]), RENDERED_TYPES)

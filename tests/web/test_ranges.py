@@ -37,7 +37,8 @@ def test_single_ranges(text, content_range):
 @pytest.mark.parametrize(
     "text",
     [
-        "bytes=5-2", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,4-5", "bytes=1.5-3", "bytes 0-3", "lines=0-3", "0-3",
+        "bytes=5-2", "bytes=", "bytes=-", "bytes=a-b", "bytes=0-1,4-5", "bytes=1.5-3", "bytes 0-3",
+        "lines=0-3", "0-3",
         "bytes=--3", "bytes=0x10-",
         "bytes=٣-", "bytes=" + "9" * 40 + "-", "bytes=0-3;q=1", "",
     ],

@@ -9,7 +9,6 @@ import time
 import pytest
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceGone, UpstreamFailed, UpstreamTimeout
-from dicomweb_gateway.imagesets.event_queue import EventQueue
 from dicomweb_gateway.workflow.watch import Watcher
 from tests.routes.archive import STORE, hex_id
 from tests.sqs import aws_server, event, queue
@@ -24,7 +23,7 @@ class Watched(House):
     def __init__(self, folder, queue, **options):
         super().__init__(folder)
         self.queue = queue
-        self.events = EventQueue(queue.url, "us-east-1")
+        self.events = queue.reader()
         self.watcher = self.new_watcher(**options)
 
     def new_watcher(self, **options):

@@ -1,0 +1,132 @@
+"""Frames that are coded anew for one answer, kept outside memory until it has gone out (dicomweb.md M-7).
+
+An answer states its length before its first byte, so all of its frames must be coded by then. They go into
+a temporary file without a name, which the system removes when the answer is over, however it ends.
+"""
+
+import os
+from dataclasses import dataclass
+from io import BufferedReader, RawIOBase
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import BinaryIO
+from weakref import finalize
+
+from dicomweb_gateway.errors import StorageUnavailable
+
+IN_MEMORY = 1 << 20
+"""Bytes up to which a spool needs no file."""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolSpace:
+    """Where spools lie: `folder`, None for the system's (TMPDIR); `min_free_bytes` stay free on its disk."""
+
+    folder: Path | None = None
+    min_free_bytes: int = 0
+
+
+class Spool:
+    """Bytes one after the other: in memory up to `IN_MEMORY`, then in a file. Not for several writers.
+
+    The file lives as long as the spool and the frames in it do.
+    """
+
+    def __init__(self, space: SpoolSpace) -> None:
+        self._space = space
+        self._memory = bytearray()
+        self._descriptor: int | None = None
+        self._end = 0
+
+    def add(self, data: bytes) -> "SpooledFrame":
+        """Keep `data`. Raises StorageUnavailable when the disk does not take it."""
+        start = self._end
+        if self._descriptor is None and start + len(data) <= IN_MEMORY:
+            self._memory += data
+        else:
+            try:
+                self._write(data)
+            except OSError as error:
+                raise StorageUnavailable("no room to keep the frames of this answer") from error
+        self._end += len(data)
+        return SpooledFrame(self, start, len(data))
+
+    def read_into(self, buffer: memoryview, offset: int) -> int:
+        """Fill `buffer` from `offset` on; how many bytes came. OSError from the disk."""
+        if self._descriptor is not None:
+            return os.preadv(self._descriptor, [buffer], offset)
+        found = self._memory[offset : offset + len(buffer)]
+        buffer[: len(found)] = found
+        return len(found)
+
+    def _write(self, data: bytes) -> None:
+        if self._descriptor is None:
+            self._descriptor = self._new_file()
+            self._append(self._descriptor, self._memory)
+            self._memory = bytearray()
+        self._append(self._descriptor, data)
+
+    def _new_file(self) -> int:
+        """A descriptor of a new file without a name; closed with the spool."""
+        folder = self._space.folder
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with TemporaryFile(dir=folder, buffering=0) as file:
+            descriptor = os.dup(file.fileno())
+        finalize(self, os.close, descriptor)
+        return descriptor
+
+    def _append(self, descriptor: int, data: bytes | bytearray) -> None:
+        disk = os.fstatvfs(descriptor)
+        if disk.f_bavail * disk.f_frsize - len(data) < self._space.min_free_bytes:
+            raise StorageUnavailable("the disk is too full to keep the frames of this answer")
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+
+
+class SpooledFrame:
+    """A `frames.stored_frame.StoredFrame` in a spool; `length` in bytes."""
+
+    __slots__ = ("_spool", "_start", "length")
+
+    def __init__(self, spool: Spool, start: int, length: int) -> None:
+        self._spool = spool
+        self._start = start
+        self.length = length
+
+    def open(self) -> tuple[BinaryIO, int]:
+        """A file of this frame alone, position 0; several may be read at once."""
+        return BufferedReader(_Window(self._spool, self._start, self.length)), 0
+
+    def read(self) -> bytes:
+        """The frame's bytes."""
+        with BufferedReader(_Window(self._spool, self._start, self.length)) as file:
+            return file.read()
+
+
+class _Window(RawIOBase):
+    """[start, start + length) of a spool as a seekable file with a position of its own."""
+
+    def __init__(self, spool: Spool, start: int, length: int) -> None:
+        self._spool = spool
+        self._start = start
+        self._length = length
+        self._position = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
+        self._position = max(0, origin + offset)
+        return self._position
+
+    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
+        wanted = max(0, min(len(buffer), self._length - self._position))
+        count = self._spool.read_into(memoryview(buffer)[:wanted], self._start + self._position)
+        self._position += count
+        return count
