@@ -7,7 +7,8 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.errors import NotAcceptable
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
-from dicomweb_gateway.wado.collection import Planned, collect
+from dicomweb_gateway.wado.collection import collect
+from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
@@ -38,12 +39,11 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     gateway = services()
     path = parse_path(study, series)
     choices = negotiate_instances(accepted(request), single_part_allowed=False)
-    records = list(selected_instances(gateway.archive.index, path))
-    planned, refused = _plan(records, choices)
-    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive.index, path))
+    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive, path))
     known = not_modified(request, etag)
     if known is not None:
         return known
+    planned, refused = _plan(list(selected_instances(gateway.archive.index, path)), choices)
     produced, failed = collect(gateway.archive, planned, gateway.failures)
     # the parts are made after the request is over for Flask, so what they need of it is read now
     base = base_path(request, gateway.config)
@@ -66,7 +66,7 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     record = gateway.archive.index.instance(study, series, instance)
     chosen = _form(choices, record)
     etag = strong_etag(
-        path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive.index, path)
+        path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive, path)
     )
     known = not_modified(request, etag)
     if known is not None:

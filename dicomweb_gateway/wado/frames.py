@@ -54,7 +54,7 @@ def stored_frames(
 ) -> Iterator[StoredFrame]:
     """The frames as HealthImaging keeps them, in the order of `wanted`; a bounded number is under way."""
     try:
-        yield from archive.frames.get_many(wanted, archive.window)
+        yield from archive.frames.get_many(wanted, archive.window_of(record))
     except UpstreamNotFound:
         forget_stale(archive, record)
         raise
@@ -74,10 +74,13 @@ def decoded_segments(
 ) -> list[Segment]:
     """The frames as native little endian samples, decoded one by one while the body goes out (F-5)."""
     pixels = described_pixels(record)
-    archive.frames.prefetch(wanted)
-    return [
-        Lazy(pixels.frame_length, partial(native_frame, archive, record, frame, pixels)) for frame in wanted
-    ]
+    archive.frames.prefetch(wanted[: archive.ahead_of(record)])
+
+    def produce(number: int) -> bytes:
+        _prefetch_behind(archive, record, wanted, number)
+        return native_frame(archive, record, wanted[number], pixels)
+
+    return [Lazy(pixels.frame_length, partial(produce, number)) for number in range(len(wanted))]
 
 
 def transcoded_segments(
@@ -89,14 +92,24 @@ def transcoded_segments(
     """
     pixels = described_pixels(record)
     decoded = decoded_description(record.transfer_syntax_uid, pixels)
-    archive.frames.prefetch(wanted)
+    archive.frames.prefetch(wanted[: archive.ahead_of(record)])
     spool = Spool(archive.spools)
     segments: list[Segment] = []
-    for frame in wanted:
+    for number, frame in enumerate(wanted):
+        _prefetch_behind(archive, record, wanted, number)
         samples = decoded_frame(archive, record, frame, pixels)
         kept = spool.add(encode_frame(samples, transfer_syntax_uid, decoded))
         segments.append(FrameSlice(kept, 0, kept.length))
     return segments
+
+
+def _prefetch_behind(
+    archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], number: int
+) -> None:
+    """Frame `number` of the list is about to be made: have the one behind the window fetched."""
+    ahead = archive.ahead_of(record)
+    if ahead and (following := wanted[number + ahead : number + ahead + 1]):
+        archive.frames.prefetch(following)
 
 
 def native_frame(

@@ -65,7 +65,7 @@ def negotiate_json(ranges: Sequence[MediaRange]) -> Representation:
 
 
 def negotiate_search(ranges: Sequence[MediaRange]) -> Representation:
-    """What a search answers: DICOM JSON, or parts of DICOM XML where they are asked for (Q-40)."""
+    """What searches and metadata answer: DICOM JSON, or parts of DICOM XML where asked for (Q-40, J-7)."""
     for wanted in ranges:
         if wanted.multipart and wanted.media_type == DICOM_XML:
             return Representation(DICOM_XML, True)

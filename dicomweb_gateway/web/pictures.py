@@ -14,7 +14,8 @@ from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, SRGB
 from dicomweb_gateway.pixels.resize import region_of
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import Segment
-from dicomweb_gateway.wado.collection import Planned, collect
+from dicomweb_gateway.wado.collection import collect
+from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import wanted_frames
 from dicomweb_gateway.wado.rendered import (
     described_image,
@@ -112,13 +113,14 @@ def every_instance_pictured(
     PayloadTooLarge for more than MAX_RENDERED_INSTANCES. What cannot be shown is left out like whole
     instances that cannot be retrieved (W-10).
     """
-    index = gateway.archive.index
-    records = images_of(selected_instances(index, path), gateway.config.max_rendered_instances)
+    records = images_of(
+        selected_instances(gateway.archive.index, path), gateway.config.max_rendered_instances
+    )
     for record in records:
         region_of(options.viewport, described_image(record))
     if not records:
         raise NotAcceptable("there is no image that could be rendered below this path")
-    etag = strong_etag(path.path, repr(options), repr(chosen), *image_set_versions(index, path))
+    etag = strong_etag(path.path, repr(options), repr(chosen), *image_set_versions(gateway.archive, path))
     known = not_modified(request, etag)
     if known is not None:
         return known
