@@ -9,7 +9,8 @@ from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.routes.frames import frames_response
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import Segment
-from dicomweb_gateway.wado.collection import Planned, Produced, collect
+from dicomweb_gateway.wado.collection import Produced, collect
+from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes
 from dicomweb_gateway.web.accept import MediaRange
 from dicomweb_gateway.web.conditional import strong_etag
@@ -48,7 +49,7 @@ def retrieve_pixels(study: str, series: str | None = None) -> Response:
     gateway = services()
     path = parse_path(study, series)
     ranges = accepted(request)
-    etag = strong_etag(path.path, "pixels", repr(ranges), *image_set_versions(gateway.archive.index, path))
+    etag = strong_etag(path.path, "pixels", repr(ranges), *image_set_versions(gateway.archive, path))
     known = not_modified(request, etag)
     if known is not None:
         return known

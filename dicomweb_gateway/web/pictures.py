@@ -12,7 +12,7 @@ from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.options import RenderOptions
 from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, SRGB
 from dicomweb_gateway.pixels.resize import region_of
-from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.archive import Archive, version_of
 from dicomweb_gateway.wado.body import Segment
 from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned
@@ -52,7 +52,7 @@ def frames_pictured(
     """
     pixels = described_image(record)
     wanted = wanted_frames(record, numbers)
-    etag = _etag(record, tuple(numbers), options, chosen)
+    etag = _etag(gateway.archive, record, tuple(numbers), options, chosen)
     known = not_modified(request, etag)
     if known is not None:
         return known
@@ -88,7 +88,7 @@ def animation(
     if count > limit:
         raise PayloadTooLarge(f"an animation has at most {limit} frames, the instance has {count}")
     described_image(record)
-    etag = _etag(record, "animation", options, chosen)
+    etag = _etag(gateway.archive, record, "animation", options, chosen)
     known = not_modified(request, etag)
     if known is not None:
         return known
@@ -155,9 +155,11 @@ def _framed(framing: MultipartFraming, pieces: Iterator[bytes], location: str) -
     return chain([head + next(pieces, b"")], pieces, [framing.tail])
 
 
-def _etag(record: InstanceRecord, what: object, options: RenderOptions, chosen: Representation) -> str:
+def _etag(
+    archive: Archive, record: InstanceRecord, what: object, options: RenderOptions, chosen: Representation
+) -> str:
     ref = record.image_set
-    words = (ref.image_set_id, str(ref.version_id), record.instance_uid)
+    words = (ref.image_set_id, version_of(archive, ref), record.instance_uid)
     return strong_etag(*words, repr(what), repr(options), repr(chosen))
 
 

@@ -39,6 +39,7 @@ def with_profile(profile: object, **attributes) -> Dataset:
         (MADE.replace(b"RGB ", b"CMYK", 1), None),
         (MADE + b"\0" * (5 << 20), None),
     ],
+    ids=["sound", "padded", "cut", "shorter", "empty", "unsigned", "of another space", "too large"],
 )
 def test_only_sound_profiles_count(value, found):
     assert own_profile(with_profile(value), 0) == found
