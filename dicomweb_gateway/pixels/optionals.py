@@ -14,6 +14,9 @@ from dicomweb_gateway.errors import UndecodablePixels
 
 Samples = NDArray[Any]
 
+CODECS = f"imagecodecs {imagecodecs.__version__}"
+"""What makes the streams: another version may code the same samples in other bytes."""
+
 _WORST_JPEGLS = 4
 """No sample codes to more than four times its own bits (ISO/IEC 14495-1 A.2.1, LIMIT)."""
 _HEADERS = 4096
