@@ -10,7 +10,7 @@ from pydicom.encaps import generate_frames
 
 from dicomweb_gateway.dicom.transfer_syntax import TRANSFER_SYNTAXES
 from dicomweb_gateway.pixels.decoders import decode_frame
-from dicomweb_gateway.wado import spool
+from dicomweb_gateway.wado import frames, spool
 from dicomweb_gateway.wado.spool import SpoolSpace
 from tests.pixels.samples_of_files import describe
 from tests.routes.archive import (
@@ -117,6 +117,20 @@ def test_byte_ranges_of_a_frame_coded_anew_fit_together(get):
     halves = [get(path, parts_in(f"{ROOT}.4.80"), Range=wanted) for wanted in ranges]
     assert [half.status_code for half in halves] == [206, 206]
     assert b"".join(half.get_data() for half in halves) == whole.get_data()
+
+
+@pytest.mark.parametrize("path", [f"{path_of(CT, 1)}/frames/1", path_of(CT, 1)])
+def test_another_version_of_the_encoders_is_another_answer(get, monkeypatch, path):
+    """M-6: the ranges of the two do not fit together."""
+    kinds = [("*", True), (ELE, True), (f"{ROOT}.4.80", False)]
+
+    def tags():
+        single = "application/dicom" if "frames" not in path else "application/octet-stream"
+        return [get(path, f"{single}; transfer-syntax={uid}").headers["ETag"] for uid, _ in kinds]
+
+    before = tags()
+    monkeypatch.setattr(frames, "CODECS", "imagecodecs of tomorrow")
+    assert [old == new for old, new in zip(before, tags(), strict=True)] == [same for _, same in kinds]
 
 
 def test_resolution_levels_are_those_of_what_is_stored(get):
