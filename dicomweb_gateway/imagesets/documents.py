@@ -26,7 +26,7 @@ from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 0.5
 """Seconds that a thread waits for its turn to load: a burst that the disk serves is over by then."""
-_MOST_OPEN = 512
+_MOST_OPEN = 256
 """Documents that are held open: each is a file descriptor."""
 
 
