@@ -138,3 +138,20 @@ def test_the_last_offset_that_fits_keeps_the_basic_table(monkeypatch):
 def test_no_frames_give_an_empty_table():
     found = read(join(part10.encapsulated(dataset(), HTJ2K_LOSSLESS_RPCL, []), []))
     assert parse_basic_offsets(DicomBytesIO(found.PixelData)) == []
+
+
+def test_what_the_imported_file_said_of_its_fragments_is_left_out():
+    old = dataset(ExtendedOffsetTable=b"\1" * 8, ExtendedOffsetTableLengths=b"\2" * 8)
+    old.add_new(0x7FE00003, "UV", 12)
+    pixels = PixelDescription(3, 3, bits_allocated=8)
+    for found in (
+        read(join(part10.encapsulated(old, HTJ2K_LOSSLESS_RPCL, [3]), [b"one"])),
+        read(join(part10.native(old, EXPLICIT_VR_LE, pixels, 9), [bytes(9)])),
+    ):
+        assert not {0x7FE00001, 0x7FE00002, 0x7FE00003} & set(found._dict)
+    assert old.ExtendedOffsetTable == b"\1" * 8
+
+
+def test_a_frame_beyond_one_fragment_is_refused():
+    with pytest.raises(ValueError, match="does not fit a DICOM fragment"):
+        part10.encapsulated(dataset(), HTJ2K_LOSSLESS_RPCL, [0xFFFFFFFF])

@@ -337,6 +337,35 @@ class TestCornerstone:
         )
         assert outcome["status"] == 404
 
+    def test_its_view_of_the_metadata(self, javascript: Clients, small_demo: Demo, file: FileDataset) -> None:
+        """L-21, J-3, J-4: what it draws by."""
+        (metadata,) = small_demo.session.get(url_of(small_demo, file, "/metadata"), timeout=30).json()
+        types = [
+            "imagePlaneModule",
+            "imagePixelModule",
+            "voiLutModule",
+            "modalityLutModule",
+            "transferSyntax",
+        ]
+        types.append("imageUrlModule")
+        seen = javascript.call(
+            cornerstone="modules",
+            uri=url_of(small_demo, file, "/frames/1"),
+            metadata=metadata,
+            types=types,
+        )
+        assert seen["imagePlaneModule"]["imagePositionPatient"] == list(file.ImagePositionPatient)
+        assert seen["imagePlaneModule"]["pixelSpacing"] == list(file.PixelSpacing)
+        pixel = seen["imagePixelModule"]
+        assert (pixel["rows"], pixel["columns"], pixel["bitsStored"]) == (128, 128, 16)
+        assert pixel["photometricInterpretation"] == "MONOCHROME2"
+        assert seen["voiLutModule"]["windowCenter"] == [40, -600]
+        assert seen["modalityLutModule"]["rescaleSlope"] == 1
+        assert seen["transferSyntax"]["transferSyntaxUID"] == HTJ2K
+        for kind in ("rendered", "thumbnail"):
+            picture = small_demo.session.get(seen["imageUrlModule"][kind], timeout=30)
+            assert picture.headers["Content-Type"] == "image/jpeg"
+
     def test_its_decoder_gives_the_pixels_of_the_file(
         self, javascript: Clients, large: FileDataset, stored: bytes
     ) -> None:

@@ -3,6 +3,7 @@
 // {"client": "0.11.3" | "0.10.4", "url": base, "method": name, "options": {...}, "settings": {...}}
 // {"cornerstone": "pixels", "uri": frame, "accept": type | null, "retrieve": {...}, "ranges": [index, ...]}
 // {"cornerstone": "decode", "codestream": base64, "level": n}
+// {"cornerstone": "modules", "uri": frame, "metadata": DICOM JSON of the instance, "types": [module]}
 //
 // Bytes come back as {"base64", "contentType", "transferSyntaxUID"}, the latter as the client noted them. Node has no XMLHttpRequest: xhr2's is
 // used. Whatever the clients print goes to stderr, so that stdout holds outcomes only.
@@ -16,8 +17,8 @@ import xhr2 from 'xhr2';
 globalThis.XMLHttpRequest = xhr2.XMLHttpRequest;
 console.log = console.warn = console.info = console.debug = console.error;
 
-const modules = fileURLToPath(new URL('node_modules', import.meta.url));
-const loader = path.join(modules, '@cornerstonejs/dicom-image-loader/dist/esm');
+const packages = fileURLToPath(new URL('node_modules', import.meta.url));
+const loader = path.join(packages, '@cornerstonejs/dicom-image-loader/dist/esm');
 const fromLoader = (file) => import(pathToFileURL(path.join(loader, file)));
 
 const clients = {
@@ -87,7 +88,7 @@ async function pixels(call) {
 
 async function decode({ codestream, level = 0 }) {
   const { default: factory } = await import('@cornerstonejs/codec-openjph/wasmjs');
-  const wasmBinary = await readFile(path.join(modules, '@cornerstonejs/codec-openjph/dist/openjphjs.wasm'));
+  const wasmBinary = await readFile(path.join(packages, '@cornerstonejs/codec-openjph/dist/openjphjs.wasm'));
   const codec = await factory({ wasmBinary });
   const decoder = new codec.HTJ2KDecoder();
   const bytes = Buffer.from(codestream, 'base64');
@@ -98,11 +99,17 @@ async function decode({ codestream, level = 0 }) {
   return outcome;
 }
 
+async function modules({ uri, metadata, types }) {
+  const { default: manager } = await fromLoader('imageLoader/wadors/metaDataManager.js');
+  const { default: provider } = await fromLoader('imageLoader/wadors/metaData/metaDataProvider.js');
+  manager.add(`wadors:${uri}`, metadata);
+  return Object.fromEntries(types.map((type) => [type, provider(type, `wadors:${uri}`)]));
+}
+
+const cornerstone = { pixels, decode, modules };
+
 async function outcomeOf(call) {
-  if (call.client) {
-    return dicomwebClient(call);
-  }
-  return call.cornerstone === 'decode' ? decode(call) : pixels(call);
+  return call.client ? dicomwebClient(call) : cornerstone[call.cornerstone](call);
 }
 
 for await (const line of createInterface({ input: process.stdin })) {

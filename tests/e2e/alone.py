@@ -1,0 +1,94 @@
+"""A file in a data store and an index of its own, served by the app in this process."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dicomweb_gateway.app import create_app
+from dicomweb_gateway.bootstrap import make_services
+from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.import_jobs import ImportJobs
+from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.settings import load_settings
+from dicomweb_gateway.workflow.sync import Synchroniser
+
+from .running import NO_AWS
+
+REGION = "us-east-1"
+ROLE = "arn:aws:iam::123456789012:role/test"
+FETCHER = """
+import sys
+from dicomweb_gateway.frames.config import FetcherConfig
+from dicomweb_gateway.frames.fetcher import run_fetcher
+from dicomweb_gateway.frames.sockets import listen
+run_fetcher(listen(sys.argv[1]), FetcherConfig(sys.argv[2], 1 << 30, 1 << 20, endpoint_url=sys.argv[3]))
+"""
+
+
+@contextmanager
+def running_emulator(data: Path) -> Iterator[str]:
+    """Its URL."""
+    command = [sys.executable, "-m", "dicomweb_gateway", "emulator", "--data", str(data), "--port", "0"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **NO_AWS}
+    ) as process:
+        assert process.stdout is not None
+        yield process.stdout.readline().split()[-1]
+        process.terminate()
+        process.wait(30)
+
+
+@contextmanager
+def running_fetcher(emulator: str, cache: Path) -> Iterator[tuple[str, Path]]:
+    """The fetcher's address and the folder of its store."""
+    address = str(cache / "door")
+    command = [sys.executable, "-c", FETCHER, address, str(cache / "frames"), emulator]
+    with subprocess.Popen(command, env={**os.environ, **NO_AWS}) as process:
+        while not Path(address).exists():
+            time.sleep(0.05)
+        yield address, cache
+        process.terminate()
+        process.wait(30)
+
+
+def import_alone(emulator: str, file: Path, folder: Path) -> tuple[str, list[str]]:
+    """The id of a new data store that holds just `file`, and the reasons if it was refused."""
+    (folder / "in").mkdir(parents=True)
+    (folder / "in" / file.name).symlink_to(file)
+    (folder / "out").mkdir()
+    jobs = ImportJobs(emulator, REGION)
+    datastore_id = jobs.ensure_data_store(uuid.uuid4().hex)
+    ends = [f"{(folder / end).as_uri()}/" for end in ("in", "out")]
+    job = jobs.start(datastore_id, *ends, ROLE, uuid.uuid4().hex)
+    while not job.has_ended:
+        time.sleep(0.05)
+        job = jobs.look(job)
+    assert job.status == "COMPLETED"
+    log = Path(job.output_uri.removeprefix("file://")) / "FAILURE" / "failure.ndjson"
+    lines = log.read_text().splitlines() if log.exists() else []
+    return datastore_id, [json.loads(line)["exception"]["message"] for line in lines]
+
+
+def client_for(emulator: str, fetcher: tuple[str, Path], datastore_id: str, folder: Path) -> Any:
+    settings = load_settings(
+        {
+            "data_dir": folder,
+            "ahi_endpoint": emulator,
+            "ahi_region": REGION,
+            "cache_root": fetcher[1],
+            "public_url": "http://localhost",
+            "prefetch": False,
+        }
+    )
+    upgrade(settings.index_url)
+    writer = IndexWriter(settings.index_url)
+    Synchroniser(writer, HealthImaging(emulator, REGION)).data_store(datastore_id)
+    return create_app(make_services(settings, [fetcher[0]], 80)).test_client()
