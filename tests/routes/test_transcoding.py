@@ -211,7 +211,7 @@ def test_an_undecodable_frame_is_406_in_every_other_syntax(get):
     assert get(path_of(BROKEN, 1), instance_in(f"{ROOT}.4.90")).status_code == 406
 
 
-def test_a_series_and_a_study_in_another_syntax(get):
+def test_a_series_and_a_study_in_another_syntax(house, get):
     accept = f'multipart/related; type="application/dicom"; transfer-syntax={ROOT}.4.80'
     response = get(path_of(CT), accept)
     assert response.status_code == 200
@@ -220,7 +220,9 @@ def test_a_series_and_a_study_in_another_syntax(get):
     # an instance without pixels is the same in every syntax
     parts = parts_of(get(f"/aetitle/studies/{STUDY}", accept))
     assert {head["Content-Type"].rpartition("=")[2] for head, _ in parts} == {f"{ROOT}.4.80", ELE}
-    assert get(f"/aetitle/studies/{OTHER}", accept).status_code == 206
+    # a damaged instance stands behind the first one, so only the beginning is read
+    with house.app.test_client().get(f"/aetitle/studies/{OTHER}", headers={"Accept": accept}) as begun:
+        assert begun.status_code == 206
 
 
 def test_large_answers_wait_on_the_disk_and_a_full_disk_is_503(tmp_path, monkeypatch):
