@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -31,6 +31,8 @@ from dicomweb_gateway.pixels.guarded import configure_decoders
 
 _PREFETCH_LIMIT = 4096
 _LOOK_UP_SECONDS = 1.0
+_LARGE = 8 << 20
+_LARGE_CHECKS = 2
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class Fetcher:
         # a quarter of the threads never prefetch, so a demand finds one free
         slots = config.fetches_in_flight - max(1, config.fetches_in_flight // 4)
         self._queue = WorkQueue(prefetch_slots=slots, prefetch_limit=_PREFETCH_LIMIT)
+        self._large_checks = threading.BoundedSemaphore(_LARGE_CHECKS)
         self._counters = Counters()
         self._operations = {
             "get": self._on_get,
@@ -194,19 +197,24 @@ class Fetcher:
         """The frame once it has passed its checks; fetched a second time when it fails them the first."""
         payload = self._image_sets.frame(wanted.key)
         try:
-            check(payload, wanted, self._config.verify)
+            self._check(payload, wanted)
             return payload
         except (CorruptFrame, UndecodablePixels):
             self._counters.add("refetched")
         again = self._image_sets.frame(wanted.key)
         try:
-            check(again, wanted, self._config.verify)
+            self._check(again, wanted)
         except UndecodablePixels as error:
             # the same bytes twice are what HealthImaging holds; viewers may have the decoder that we lack
             if again != payload:
                 raise CorruptFrame("HealthImaging sent two different frames, neither decodes") from error
             self._counters.add("unverified")
         return again
+
+    def _check(self, payload: bytes, wanted: WantedFrame) -> None:
+        """See `integrity.check`; of large frames few at once, as each is decoded in memory."""
+        with self._large_checks if len(payload) >= _LARGE else nullcontext():
+            check(payload, wanted, self._config.verify)
 
     def _answer(self, wanted: WantedFrame, waiter: Waiter, brought: _Brought) -> None:
         if not isinstance(waiter.owner, Connection):

@@ -16,6 +16,8 @@ INLINE_BINARY_MAX = 4096
 
 CHARACTER_SET = 0x00080005
 PIXEL_ELEMENTS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
+_ABOUT_PIXELS = PIXEL_ELEMENTS | {0x7FE00001, 0x7FE00002, 0x7FE00003}
+"""With the offset tables of the file that was imported, which say nothing of the frames as they are kept."""
 _SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
 _WAVEFORM_DATA = 0x54001010
 
@@ -37,7 +39,8 @@ def read_elements(
 ) -> list[Element]:
     """The attributes of one level, or of an item when `nested`, in ascending tag order.
 
-    Group 0002, group lengths and, outside items, pixel elements are left out (J-2, J-5).
+    Group 0002, group lengths and, outside items, pixel elements and their offset tables are left out (J-2,
+    J-5).
     SpecificCharacterSet says ISO_IR 192, because HealthImaging's text is Unicode already (J-28). `signed`
     is PixelRepresentation 1 and decides "US or SS". Keys that are neither keyword nor tag are dropped.
     """
@@ -128,7 +131,7 @@ def read_element(
     if row is None:
         return None
     tag, vr, name = row
-    if tag in PIXEL_ELEMENTS and not nested:
+    if tag in _ABOUT_PIXELS and not nested:
         return None
     value = tags[key]
     if vrs:

@@ -1,6 +1,7 @@
 """Rows of our side tables as InstanceRecord values."""
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from sys import intern
 from typing import Any
 
@@ -15,6 +16,9 @@ from dicomweb_gateway.index.records import InstanceRecord
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
 _FRAME, _SET = side.gateway_frame, side.gateway_imageset
+
+_description = lru_cache(maxsize=1024)(PixelDescription)
+"""One value for all instances that are laid out alike."""
 
 _COLUMNS = (
     *(_SERIES.c[name] for name in ("study_uid", "series_uid", "modality")),
@@ -85,7 +89,7 @@ def _record(row: Row[Any], frames: Sequence[tuple[str, int | None]]) -> Instance
 def _pixels(row: Row[Any], frames: int) -> PixelDescription | None:
     if row.pixel_keyword is None:
         return None
-    return PixelDescription(
+    return _description(
         rows=row.rows,
         columns=row.columns,
         samples_per_pixel=row.samples_per_pixel,

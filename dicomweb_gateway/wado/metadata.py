@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Iterator
 
 from dicomweb_gateway.dicom.json_model import JsonObject, dumps, element, label_utf8
+from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.imagesets.shared_json import Own, SharedJson
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.pixels.decoders import decoded_photometric
 from dicomweb_gateway.wado.archive import Archive, document_of
 
 _PIXEL_TAGS = {"PixelData": "7FE00010", "FloatPixelData": "7FE00008", "DoubleFloatPixelData": "7FE00009"}
@@ -49,7 +51,23 @@ def instance_json(
         vr = _PIXEL_VRS.get(keyword, "OW" if wide else "OB")
         tag = _PIXEL_TAGS[keyword]
         own[tag] = {"vr": vr, "BulkDataURI": bulk_base + tag}
+        own |= _colour(record)
     *above, tags = document.levels
     signed = bool(pixels and pixels.pixel_representation)
     made = shared.make(tuple(above), tags, document.vrs, signed, Own(own, bulk_base.__add__))
     return label_utf8(made)
+
+
+def _colour(record: InstanceRecord) -> JsonObject:
+    """How the frames of a colour image lie as they go out by default, whatever file was imported (W-6).
+
+    All forms but RLE have colour by pixel. Of a lossless stored form the decoded one is described, where no
+    codec's transform is left; a lossy one goes out as it is stored (W-2).
+    """
+    pixels, stored = record.pixels, transfer_syntax(record.transfer_syntax_uid)
+    if pixels is None or pixels.samples_per_pixel == 1 or stored is None:
+        return {}
+    told = pixels.photometric_interpretation
+    if stored.lossless:
+        told = decoded_photometric(stored.uid, pixels)
+    return {"00280004": element("CS", [told]), "00280006": element("US", [0])}

@@ -1,7 +1,9 @@
 """The fetcher in this process, before an image set store that misbehaves in ways HTTP cannot show."""
 
 import socket
+import sys
 import threading
+import time
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +12,7 @@ import pytest
 
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.errors import CorruptFrame, UpstreamFailed
+from dicomweb_gateway.frames import fetcher
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.fetcher import Fetcher
 from dicomweb_gateway.frames.pool import FramePool
@@ -38,13 +41,13 @@ class Answers:
 
 
 @contextmanager
-def fetching(folder: Path, answers: Answers):
-    config = FetcherConfig(str(folder / "frames"), 1 << 30, 0, fetches_in_flight=2, janitor=False)
+def fetching(folder: Path, answers: Answers, in_flight: int = 2):
+    config = FetcherConfig(str(folder / "frames"), 1 << 30, 0, fetches_in_flight=in_flight, janitor=False)
     address = str(folder / "run" / "f0")
-    fetcher = Fetcher(config, answers)
+    serving = Fetcher(config, answers)
     stop, stopper = socket.socketpair()
     with listen(address) as listening, stop, stopper:
-        thread = threading.Thread(target=fetcher.serve, args=(listening, stop))
+        thread = threading.Thread(target=serving.serve, args=(listening, stop))
         thread.start()
         pool = FramePool([address], FrameStore(config.cache_root), 20)
         try:
@@ -111,3 +114,36 @@ def test_a_client_that_talks_nonsense_is_hung_up_on(tmp_path):
             while stranger.recv(4096):
                 pass
         assert pool.get(raw_wanted(1)).read() == raw_frame(1)
+
+
+def test_a_thread_that_waits_for_work_holds_no_frame(tmp_path):
+    payloads = [bytes(raw_frame(number)) for number in (1, 2)]
+    before = [sys.getrefcount(payload) for payload in payloads]
+    with fetching(tmp_path, Answers(*payloads)) as pool:
+        for number in (1, 2):
+            assert pool.get(raw_wanted(number)).read() == raw_frame(number)
+        deadline = time.monotonic() + 5
+        # what the answers gave away they hold no longer
+        while [sys.getrefcount(p) for p in payloads] != before and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert [sys.getrefcount(payload) for payload in payloads] == before
+
+
+def test_few_large_frames_are_checked_at_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(fetcher, "_LARGE", 1)
+    running, most, lock = 0, 0, threading.Lock()
+
+    def check(payload, wanted, verify):
+        nonlocal running, most
+        with lock:
+            running += 1
+            most = max(most, running)
+        time.sleep(0.05)
+        with lock:
+            running -= 1
+
+    monkeypatch.setattr(fetcher, "check", check)
+    answers = Answers(*(raw_frame(number) for number in range(8)))
+    with fetching(tmp_path, answers, in_flight=8) as pool:
+        found = list(pool.get_many([raw_wanted(number) for number in range(8)], 8))
+    assert (len(found), most) == (8, 2)

@@ -8,6 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL, JPEG_BASELINE
 from dicomweb_gateway.dicom.xml_model import NAMESPACE
 from dicomweb_gateway.errors import UpstreamTimeout
 from dicomweb_gateway.imagesets.metadata import parse_document
@@ -24,10 +25,15 @@ from tests.routes.archive import (
     SR,
     STORE,
     STUDY,
+    build,
     hex_id,
+    image,
     parts_of,
     path_of,
+    rgb_pixels,
 )
+
+NEW = f"{OTHER}.99"
 
 
 def read(response):
@@ -102,6 +108,34 @@ def test_pixel_data_is_bulk_data(get, series, tag, vr):
     url = f"http://gw:1{path_of(series, 1)}/bulkdata/{tag}"
     assert found[tag] == {"vr": vr, "BulkDataURI": url}
     assert get(url.removeprefix("http://gw:1")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("told", "syntax", "shown"),
+    [
+        ("RGB", HTJ2K_LOSSLESS_RPCL, "RGB"),
+        ("YBR_RCT", HTJ2K_LOSSLESS_RPCL, "RGB"),
+        ("YBR_FULL_422", HTJ2K_LOSSLESS_RPCL, "YBR_FULL"),
+        ("YBR_FULL", HTJ2K_LOSSLESS_RPCL, "YBR_FULL"),
+        ("YBR_FULL_422", JPEG_BASELINE, "YBR_FULL_422"),
+        ("YBR_ICT", "1.2.840.10008.1.2.4.91", "YBR_ICT"),
+    ],
+)
+def test_colour_is_told_as_frames_go_out_not_as_the_file_was(tmp_path, told, syntax, shown):
+    """What is lossless goes out decoded, colour by pixel; what is lossy as it is stored (W-2, W-6)."""
+    tags = image(rgb_pixels(1), PhotometricInterpretation=told, PlanarConfiguration=1)
+    tags |= {"ExtendedOffsetTable": "AAAAAAAAAAA=", "ExtendedOffsetTableLengths": "AAAAAAAAAAA="}
+    more = {NEW: ([{"tags": tags, "syntax": syntax, "frames": [b"not looked at"]}], {})}
+    house = build(tmp_path, more=more)
+    (found,) = read(house.app.test_client().get(f"{path_of(NEW, 1)}/metadata"))
+    assert found["00280004"]["Value"] == [shown]
+    assert found["00280006"]["Value"] == [0]
+    assert not {"7FE00001", "7FE00002"} & set(found)
+
+
+def test_grey_images_have_no_planes(get):
+    (found,) = read(get(f"{path_of(CT, 1)}/metadata"))
+    assert "00280006" not in found
 
 
 @pytest.mark.parametrize("series", [SR, PDF])
