@@ -1,15 +1,18 @@
 """Structures that no honest codestream of that length has, and which streams are plain."""
 
 import struct
+import time
+from contextlib import suppress
 
 import imagecodecs
 import numpy as np
 import pytest
 
 from dicomweb_gateway.dicom.codestream import parse_codestream
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.codestream_guard import guard_structure, has_open_part, is_plain
-from dicomweb_gateway.pixels.decoders import checksum
+from dicomweb_gateway.pixels.decoders import checksum, decode_frame
 from dicomweb_gateway.pixels.encoders import drop_tlm, encode_htj2k, encode_j2k
 
 HTJ2K = "1.2.840.10008.1.2.4.202"
@@ -128,6 +131,29 @@ def test_every_corpus_codestream_passes(corpus):
 )
 def test_what_is_not_plain(stream):
     assert not is_plain(stream, parse_codestream(stream), GREY.nbytes)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        with_segment(0xFF5F, b"\0\0\xff\xff\x20\1\2" * 32),
+        with_segment(0xFF5F, b"\0\0\0\1\1\1\2" * 9000),
+        with_segment(0xFF53, b"\0\0\x20\4\4\x40\1"),
+        with_segment(0xFF60, b"\0\xff\xff\xff\xff" + b"\xff" * 60_000),
+        with_segment(0xFF5F, b"\0\0\xff\xff\x20\1\2" * 32, encode_j2k(GREY)),
+        put(BLACK, COD + 6, ">H", 1000),
+        put(STREAM, COD + 9, ">B", 32),
+        sized(1 << 17, 400, 1 << 17, 1),
+    ],
+    ids=["POC", "long POC", "COC", "PPM", "POC in J2K", "layers", "decompositions", "one-row tiles"],
+)
+def test_hostile_structures_come_to_an_end(stream):
+    """Refused, or the right shape, soon and without another error."""
+    pixels = PixelDescription(150, 200)
+    started = time.monotonic()
+    with suppress(UndecodablePixels):
+        assert decode_frame(stream, HTJ2K, pixels).shape == (150, 200)
+    assert time.monotonic() - started < 20
 
 
 def test_packet_lengths_and_comments_in_a_tile_part_are_plain():
