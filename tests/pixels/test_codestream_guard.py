@@ -17,7 +17,7 @@ from dicomweb_gateway.pixels.encoders import drop_tlm, encode_htj2k, encode_j2k
 
 HTJ2K = "1.2.840.10008.1.2.4.202"
 GREY = np.random.default_rng(1).integers(0, 4096, (150, 200)).astype("<u2")
-STREAM, BLACK = encode_htj2k(GREY), encode_htj2k(GREY * 0)
+STREAM, BLACK = encode_htj2k(GREY), encode_htj2k(np.zeros((600, 800), "<u2"))
 SIZ, COD = 2, STREAM.index(b"\xff\x52")
 FIRST_PART = parse_codestream(STREAM).header_end
 
@@ -60,7 +60,8 @@ def with_precincts(size: int) -> bytes:
         (sized(200, 150, 1, 1)[: FIRST_PART + 200], "packets"),
         (sized(1 << 31, 1), "described"),
         (put(BLACK, COD + 6, ">H", 65535), "packets"),
-        (with_precincts(0), "packets"),
+        (with_precincts(1), "packets"),
+        (with_precincts(0), "precincts"),
         (put(STREAM, COD + 10, ">BB", 8, 8), "code-blocks"),
         (put(STREAM, COD + 10, ">BB", 15, 0), "code-blocks"),
         (put(STREAM, COD + 4, ">B", 1), "precincts"),
