@@ -20,7 +20,9 @@ from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.workflow.progress import read_progress
@@ -120,6 +122,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             settings.metadata_ttl,
         ),
         health=health.report,
+        failures=RecentFailures(settings.cache_folder / "failures"),
+        ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
     )
 
 

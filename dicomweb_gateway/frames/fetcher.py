@@ -150,9 +150,13 @@ class Fetcher:
 
     def _work(self) -> None:
         while (job := self._queue.take()) is not None:
-            brought = self._attempt(job)
-            for waiter in self._queue.finish(job):
-                self._answer(job.wanted, waiter, brought)
+            self._carry_out(job)
+
+    def _carry_out(self, job: Job) -> None:
+        """A call of its own: a thread that waits for work must not hold on to the frame it brought last."""
+        brought = self._attempt(job)
+        for waiter in self._queue.finish(job):
+            self._answer(job.wanted, waiter, brought)
 
     def _attempt(self, job: Job) -> _Brought:
         try:

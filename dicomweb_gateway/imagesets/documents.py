@@ -1,67 +1,63 @@
-"""Image set metadata documents: fetched once over all processes, kept on disk and, parsed, in memory.
+"""Image set metadata documents: fetched once over all processes, kept on disk, read instance by instance.
 
 One GetImageSetMetadata per image set and version (DESIGN 2): threads of a process join on a lock per
-document, processes on a lock file. A document without a known version is trusted for `ttl` seconds.
+document, processes on a lock file. A document without a known version is trusted for `ttl` seconds and
+fetched anew in the background once half of them are over.
 """
 
-import fcntl
-import gzip
-import os
+import logging
 import time
-import zlib
 from collections import OrderedDict
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from hashlib import sha256
 from pathlib import Path
-from threading import BoundedSemaphore, Lock
-from typing import NamedTuple
+from threading import BoundedSemaphore, Lock, Thread
 
-from dicomweb_gateway.errors import UpstreamFailed, UpstreamThrottled
-from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
+from dicomweb_gateway.errors import UpstreamError, UpstreamFailed, UpstreamThrottled
+from dicomweb_gateway.imagesets.document_file import (
+    OpenDocument,
+    document_in_memory,
+    open_document,
+    write_document,
+)
+from dicomweb_gateway.imagesets.kept_files import KeptFiles
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument
+from dicomweb_gateway.imagesets.split_document import split_document
 from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
 
-_FOLDERS = 256
+_LOG = logging.getLogger(__name__)
 _PATIENCE = 0.5
 """Seconds that a thread waits for its turn to load: a burst that the disk serves is over by then."""
-_LEVEL = 1
-"""gzip level: writing must not cost more than what a later fetch saves."""
-
-
-class _Held(NamedTuple):
-    document: ImageSetDocument
-    size: int
-    read_at: float
+_MOST_OPEN = 256
+"""Documents that are held open: each is a file descriptor."""
 
 
 class DocumentCache:
-    """Reads metadata documents through memory and disk; safe for many threads and processes.
+    """Reads metadata documents through disk; safe for many threads and processes.
 
-    `folder` is shared by all processes of a host. `memory_bytes` bounds the JSON size of the documents
-    held parsed, `disk_bytes` the compressed size of those on disk; a single document above the memory
-    bound is parsed anew each time it is asked. `waiting` is how many threads may wait for documents that
-    are not at hand: the rest is told to come again, so that a slow upstream never takes every thread (J-9).
+    `folder` is shared by all processes of a host. `memory_bytes` bounds what the heads of open documents
+    take, `disk_bytes` the files. Where no disk takes them whole documents are held within `memory_bytes`.
+    `waiting` is how many threads may wait for documents that are not at hand: the rest is told to come
+    again, so that a slow upstream never takes every thread (J-9).
     """
 
     def __init__(
         self,
         store: ImageSetStore,
         folder: Path,
-        memory_bytes: int = 64 << 20,
-        disk_bytes: int = 1 << 30,
+        memory_bytes: int = 24 << 20,
+        disk_bytes: int = 2 << 30,
         ttl: float = 60.0,
         waiting: int = 16,
     ) -> None:
         self._store = store
-        self._folder = folder
+        self._files = KeptFiles(folder, disk_bytes, ".document")
         self._memory_bytes = memory_bytes
-        self._disk_bytes = disk_bytes
         self._ttl = ttl
-        self._held: OrderedDict[ImageSetRef, _Held] = OrderedDict()
+        self._held: OrderedDict[ImageSetRef, OpenDocument] = OrderedDict()
         self._held_bytes = 0
         self._lock = Lock()
         self._waiting = BoundedSemaphore(waiting)
         self._loading: dict[ImageSetRef, Lock] = {}
+        self._renewing: set[ImageSetRef] = set()
 
     def get(self, ref: ImageSetRef) -> ImageSetDocument:
         """The document of `ref`.
@@ -69,6 +65,22 @@ class DocumentCache:
         Raises what the store raises, UpstreamFailed when the document is malformed, UpstreamThrottled when
         too many threads wait for documents already.
         """
+        return self._get(ref).document
+
+    def version(self, ref: ImageSetRef) -> str:
+        """What changes when the document does: its version where that is known, else a digest of it (H-5).
+
+        Raises as `get` does.
+        """
+        return ref.version_id or self._get(ref).digest
+
+    def forget(self, ref: ImageSetRef) -> None:
+        """Drop `ref` from memory and disk, after HealthImaging said that it is gone or changed."""
+        with self._lock:
+            self._drop(ref)
+        self._files.remove(_name(ref))
+
+    def _get(self, ref: ImageSetRef) -> OpenDocument:
         held = self._find(ref)
         if held is not None:
             return held
@@ -79,7 +91,7 @@ class DocumentCache:
         finally:
             self._waiting.release()
 
-    def _load(self, ref: ImageSetRef) -> ImageSetDocument:
+    def _load(self, ref: ImageSetRef) -> OpenDocument:
         """From disk or upstream, once however many threads ask."""
         with self._lock:
             loading = self._loading.setdefault(ref, Lock())
@@ -88,126 +100,78 @@ class DocumentCache:
             if held is not None:
                 return held
             try:
-                blob = self._read(ref)
-                document = self._parse(ref, blob)
-                self._hold(ref, _Held(document, len(blob), time.monotonic()))
+                found = self._read_disk(ref) or self._fetch(ref)
+                self._hold(ref, found)
             finally:
                 with self._lock:
                     self._loading.pop(ref, None)
-            return document
+            return found
 
-    def forget(self, ref: ImageSetRef) -> None:
-        """Drop `ref` from memory and disk, after HealthImaging said that it is gone or changed."""
-        with self._lock:
-            dropped = self._held.pop(ref, None)
-            self._held_bytes -= dropped.size if dropped else 0
-        _remove(self._path(ref))
+    def _fetch(self, ref: ImageSetRef, renew: bool = False) -> OpenDocument:
+        """From upstream, once over all processes; `renew` whatever lies on disk already."""
+        began = time.time()
+        with self._files.lock(_name(ref)):
+            found = self._read_disk(ref)
+            # what another process wrote while we waited for the lock is new enough for both
+            if found is not None and (not renew or found.written_at >= began):
+                return found
+            split = split_document(self._store.metadata(ref))
+            file = write_document(self._files.draft(_name(ref)), split)
+            return document_in_memory(split, time.time()) if file is None else open_document(file)
 
-    def _parse(self, ref: ImageSetRef, blob: bytes) -> ImageSetDocument:
-        """The document; one that is not of the schema is not kept, so that the next reader asks again."""
+    def _read_disk(self, ref: ImageSetRef) -> OpenDocument | None:
+        """The document on disk; None when it is missing, too old, or damaged."""
+        file = self._files.open(_name(ref), touch=ref.version_id is not None)
+        if file is None:
+            return None
         try:
-            return parse_document(blob)
+            found = open_document(file)
         except UpstreamFailed:
-            _remove(self._path(ref))
-            raise
+            self._files.remove(_name(ref))
+            return None
+        return None if self._is_older(ref, found, self._ttl) else found
 
-    def _find(self, ref: ImageSetRef) -> ImageSetDocument | None:
+    def _find(self, ref: ImageSetRef) -> OpenDocument | None:
         with self._lock:
             held = self._held.get(ref)
-            if held is None or self._is_old(ref, time.monotonic() - held.read_at):
+            if held is None or self._is_older(ref, held, self._ttl):
                 return None
             self._held.move_to_end(ref)
-            return held.document
+            renew = self._is_older(ref, held, self._ttl / 2) and ref not in self._renewing
+            if renew:
+                self._renewing.add(ref)
+        if renew:
+            Thread(target=self._renew, args=(ref,), name="metadata", daemon=True).start()
+        return held
 
-    def _is_old(self, ref: ImageSetRef, age: float) -> bool:
-        return ref.version_id is None and age > self._ttl
+    def _is_older(self, ref: ImageSetRef, found: OpenDocument, seconds: float) -> bool:
+        # the clock of files, which all processes share; it may be set back
+        return ref.version_id is None and not 0 <= time.time() - found.written_at <= seconds
 
-    def _hold(self, ref: ImageSetRef, held: _Held) -> None:
-        if held.size > self._memory_bytes:
+    def _renew(self, ref: ImageSetRef) -> None:
+        """Fetch what is still trusted anew, so that nobody waits when it no longer is."""
+        try:
+            self._hold(ref, self._fetch(ref, renew=True))
+        except UpstreamError as error:
+            _LOG.info("metadata could not be renewed: %s", type(error).__name__)
+        finally:
+            with self._lock:
+                self._renewing.discard(ref)
+
+    def _hold(self, ref: ImageSetRef, found: OpenDocument) -> None:
+        if found.weight > self._memory_bytes:
             return
         with self._lock:
-            replaced = self._held.pop(ref, None)
-            self._held[ref] = held
-            self._held_bytes += held.size - (replaced.size if replaced else 0)
-            while self._held_bytes > self._memory_bytes:
-                _, dropped = self._held.popitem(last=False)
-                self._held_bytes -= dropped.size
+            self._drop(ref)
+            self._held[ref] = found
+            self._held_bytes += found.weight
+            while self._held_bytes > self._memory_bytes or len(self._held) > _MOST_OPEN:
+                self._drop(next(iter(self._held)))
 
-    def _read(self, ref: ImageSetRef) -> bytes:
-        path = self._path(ref)
-        blob = self._read_disk(ref, path)
-        if blob is not None:
-            return blob
-        with self._lock_file(path):
-            blob = self._read_disk(ref, path)
-            if blob is None:
-                blob = self._store.metadata(ref)
-                self._write_disk(path, blob)
-        return blob
-
-    def _path(self, ref: ImageSetRef) -> Path:
-        name = f"{ref.datastore_id}/{ref.image_set_id}/{ref.version_id or 'latest'}"
-        digest = sha256(name.encode()).hexdigest()
-        return self._folder / digest[:2] / f"{digest[2:]}.json.gz"
-
-    def _read_disk(self, ref: ImageSetRef, path: Path) -> bytes | None:
-        """The document on disk; None when it is missing, too old, or torn (its gzip CRC tells)."""
-        try:
-            if self._is_old(ref, time.time() - path.stat().st_mtime):
-                return None
-            blob = gzip.decompress(path.read_bytes())
-            if ref.version_id is not None:
-                os.utime(path)
-            return blob or None
-        except (OSError, EOFError, zlib.error):
-            return None
-
-    def _write_disk(self, path: Path, blob: bytes) -> None:
-        """Written beside and renamed; a full or failing disk only costs the next reader a fetch."""
-        beside = path.with_suffix(f".{os.getpid()}.part")
-        try:
-            beside.write_bytes(gzip.compress(blob, _LEVEL))
-            os.replace(beside, path)
-            self._sweep(path.parent)
-        except OSError:
-            _remove(beside)
-
-    def _sweep(self, folder: Path) -> None:
-        """Keep one of the 256 folders below its share of the budget, least recently used first."""
-        entries = []
-        for path in folder.glob("*.json.gz"):
-            with suppress(FileNotFoundError):
-                status = path.stat()
-                entries.append((status.st_mtime, status.st_size, path))
-        surplus = sum(size for _, size, _ in entries) - self._disk_bytes // _FOLDERS
-        for _, size, path in sorted(entries)[:-1]:
-            if surplus <= 0:
-                return
-            path.unlink(missing_ok=True)
-            surplus -= size
-
-    @contextmanager
-    def _lock_file(self, path: Path) -> Iterator[None]:
-        """One process at a time per document; without a usable disk there is nothing to share anyway."""
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            handle = os.open(_lock_of(path), os.O_RDWR | os.O_CREAT, 0o600)
-        except OSError:
-            yield
-            return
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(handle)
+    def _drop(self, ref: ImageSetRef) -> None:
+        dropped = self._held.pop(ref, None)
+        self._held_bytes -= dropped.weight if dropped else 0
 
 
-def _lock_of(path: Path) -> Path:
-    """One of 16 lock files of the folder: as many as there can be documents would never be cleaned up."""
-    return path.parent / f"{path.name[0]}.lock"
-
-
-def _remove(path: Path) -> None:
-    """Delete `path` if the disk lets us; a file that stays is found out by whoever reads it."""
-    with suppress(OSError):
-        path.unlink()
+def _name(ref: ImageSetRef) -> str:
+    return f"{ref.datastore_id}/{ref.image_set_id}/{ref.version_id or 'latest'}"

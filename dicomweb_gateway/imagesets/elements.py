@@ -58,21 +58,33 @@ def dicom_json(
     `bulk_uri` all non-empty binary values are left out (the index keeps no bulk data).
     """
     result: JsonObject = {}
-    for tag, vr, values in read_elements(tags, vrs, signed, nested=bool(path)):
-        key = f"{tag:08X}"
-        if isinstance(values, str):
-            binary = _binary_json(vr, values, path + key, bulk_uri, inline_max)
-            if binary is not None:
-                result[key] = binary
-        elif vr == "SQ":
-            items = [
-                dicom_json(item, vrs, bulk_uri, signed, inline_max, f"{path}{key}/{number}/")
-                for number, item in enumerate(values, 1)
-            ]
-            result[key] = element("SQ", items)
-        else:
-            result[key] = element(vr, values)
+    for found in read_elements(tags, vrs, signed, nested=bool(path)):
+        made = element_json(found, vrs, bulk_uri, signed, inline_max, path)
+        if made is not None:
+            result[f"{found.tag:08X}"] = made
     return result
+
+
+def element_json(
+    found: Element,
+    vrs: Mapping[str, str],
+    bulk_uri: BulkUri | None = None,
+    signed: bool = False,
+    inline_max: int = INLINE_BINARY_MAX,
+    path: str = "",
+) -> JsonElement | None:
+    """One element as `dicom_json` has it; None when it is left out."""
+    tag, vr, values = found
+    key = f"{tag:08X}"
+    if isinstance(values, str):
+        return _binary_json(vr, values, path + key, bulk_uri, inline_max)
+    if vr != "SQ":
+        return element(vr, values)
+    items = [
+        dicom_json(item, vrs, bulk_uri, signed, inline_max, f"{path}{key}/{number}/")
+        for number, item in enumerate(values, 1)
+    ]
+    return element("SQ", items)
 
 
 def find_element(tags: Tags, vrs: Mapping[str, str], path: list[tuple[int, int]], tag: int) -> Element | None:
@@ -86,6 +98,12 @@ def find_element(tags: Tags, vrs: Mapping[str, str], path: list[tuple[int, int]]
     return next((e for e in _elements(tags, vrs, False, nested=True) if e.tag == tag), None)
 
 
+def tag_of(key: str) -> int | None:
+    """The tag of a metadata key; None when it is never to be shown."""
+    row = _resolve(key)
+    return None if row is None else row[0]
+
+
 def base64_length(text: str) -> int:
     """Bytes that the base64 `text` decodes to."""
     return len(text) * 3 // 4 - text.count("=", max(0, len(text) - 2))
@@ -96,20 +114,30 @@ def _by_tag(found: Element) -> int:
 
 
 def _elements(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool) -> Iterator[Element]:
-    for key, value in tags.items():
-        row = _resolve(key)
-        if row is None:
-            continue
-        tag, vr, name = row
-        if tag in PIXEL_ELEMENTS and not nested:
-            continue
-        if vrs:
-            vr = vrs.get(key) or vrs.get(name) or vr
-        if len(vr) != 2:
-            vr = _settle(tag, vr, value, tags, signed)
-        if isinstance(value[0] if isinstance(value, list) and value else value, Mapping):
-            vr = "SQ"
-        yield Element(tag, vr, _values(tag, vr, value))
+    for key in tags:
+        found = read_element(key, tags, vrs, signed, nested)
+        if found is not None:
+            yield found
+
+
+def read_element(
+    key: str, tags: Tags, vrs: Mapping[str, str], signed: bool = False, nested: bool = False
+) -> Element | None:
+    """The attribute that `key` names in a level or item; None when it is left out, see `read_elements`."""
+    row = _resolve(key)
+    if row is None:
+        return None
+    tag, vr, name = row
+    if tag in PIXEL_ELEMENTS and not nested:
+        return None
+    value = tags[key]
+    if vrs:
+        vr = vrs.get(key) or vrs.get(name) or vr
+    if len(vr) != 2:
+        vr = _settle(tag, vr, value, tags, signed)
+    if isinstance(value[0] if isinstance(value, list) and value else value, Mapping):
+        vr = "SQ"
+    return Element(tag, vr, _values(tag, vr, value))
 
 
 @lru_cache(maxsize=20_000)

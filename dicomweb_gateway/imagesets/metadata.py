@@ -1,7 +1,7 @@
 """The image set metadata document as study, series, instances and frames (healthimaging.md section 2)."""
 
 from collections import ChainMap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -15,10 +15,15 @@ from dicomweb_gateway.dicom.pixel_description import (
 )
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.imagesets.split_document import (
+    NOT_OF_SCHEMA,
+    LazyInstances,
+    Slices,
+    TextSlices,
+    split_document,
+)
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.imagesets.values import Tags, integer, text
-
-_NOT_OF_SCHEMA = "HealthImaging sent image set metadata that is not of its schema"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +102,12 @@ class InstanceDocument:
 
 @dataclass(frozen=True, slots=True)
 class SeriesDocument:
-    """One series of an image set; its instances are made one by one, on demand."""
+    """One series of an image set; its instances are read and made one by one, on demand."""
 
     image_set: "ImageSetDocument"
     series_uid: str
     tags: Tags
-    raw_instances: dict[str, dict[str, Any]]
+    raw_instances: Mapping[str, dict[str, Any]]
 
     def instances(self) -> Iterator[InstanceDocument]:
         """The instances in document order, which means nothing (2.1): sort where order matters."""
@@ -125,7 +130,7 @@ class SeriesDocument:
                 frames=tuple(_frame(f) for f in raw.get("ImageFrames") or ()),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UpstreamFailed(_NOT_OF_SCHEMA) from error
+            raise UpstreamFailed(NOT_OF_SCHEMA) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +162,25 @@ class ImageSetDocument:
 
 
 def parse_document(blob: bytes) -> ImageSetDocument:
-    """The document in `blob` (UTF-8 JSON, already gunzipped); UpstreamFailed when it is none."""
+    """The document in `blob` (UTF-8 JSON, already gunzipped); UpstreamFailed when it is none.
+
+    The blob stays in memory as long as the document; what is parsed of it does not.
+    """
+    split = split_document(blob)
+    return assemble(split.skeleton, TextSlices(split.table, split.text))
+
+
+def assemble(skeleton: bytes, slices: Slices) -> ImageSetDocument:
+    """The document of which `skeleton` is the head and `slices` gives the instances.
+
+    UpstreamFailed when the skeleton is not of the schema.
+    """
     try:
-        raw = orjson.loads(blob)
+        raw = orjson.loads(skeleton)
         study = raw["Study"]
         series = study.get("Series") or {}
-        if not all(isinstance(one.get("Instances") or {}, dict) for one in series.values()):
-            raise UpstreamFailed(_NOT_OF_SCHEMA)
+        for one in series.values():
+            one["Instances"] = LazyInstances(dict(one.get("Instances") or {}), slices)
         return ImageSetDocument(
             datastore_id=raw["DatastoreID"],
             image_set_id=raw["ImageSetID"],
@@ -171,8 +188,8 @@ def parse_document(blob: bytes) -> ImageSetDocument:
             study=study.get("DICOM") or {},
             raw_series=series,
         )
-    except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise UpstreamFailed(_NOT_OF_SCHEMA) from error
+    except (orjson.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UpstreamFailed(NOT_OF_SCHEMA) from error
 
 
 def _merged(levels: tuple[Tags, ...]) -> Tags:

@@ -1,6 +1,7 @@
 """Rows of our side tables as InstanceRecord values."""
 
 from collections.abc import Iterator, Sequence
+from sys import intern
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, select
@@ -58,12 +59,17 @@ def _frames(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple
 
 
 def _record(row: Row[Any], frames: Sequence[tuple[str, int | None]]) -> InstanceRecord:
-    store, image_set, syntax = row.datastoreid, row.imagesetid, row.transfer_syntax_uid
+    # thousands of records are held at once, and what is interned is held once for all of a series
+    store, image_set, syntax = (
+        intern(row.datastoreid),
+        intern(row.imagesetid),
+        intern(row.transfer_syntax_uid),
+    )
     return InstanceRecord(
-        study_uid=row.study_uid,
-        series_uid=row.series_uid,
+        study_uid=intern(row.study_uid),
+        series_uid=intern(row.series_uid),
         instance_uid=row.instance_uid,
-        sop_class_uid=row.sop_class_uid,
+        sop_class_uid=intern(row.sop_class_uid),
         image_set=ImageSetRef(store, image_set, str(row.version)),
         transfer_syntax_uid=syntax,
         pixels=_pixels(row, len(frames)),

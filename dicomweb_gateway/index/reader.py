@@ -52,7 +52,8 @@ class IndexReader:
 
     What our side tables hold comes from there. With a `source` also what only the AWS Lambda wrote is
     found, even in a database without our tables: then its image sets are asked of HealthImaging, and
-    UpstreamError can be raised. `cache_seconds`: how old the answer of `instance` may be; `latest_seconds`:
+    UpstreamError can be raised. `cache_seconds`: how old the answers of `instance`
+    and `image_sets` may be; `latest_seconds`:
     how long the latest version of an image set is believed that only AWS tables know.
 
     With `allowed`, image sets of other data stores are as unknown ones. An instance that several data stores
@@ -72,6 +73,7 @@ class IndexReader:
         self._engine = engine
         self._allowed = allowed
         self._hot: HotMap[InstanceRecord] = HotMap(cache_seconds, HOT_BUDGET, _weight)
+        self._sets: HotMap[list[ImageSetRef]] = HotMap(cache_seconds, HOT_BUDGET, len)
         self._gone = GoneSets()
         self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, allowed)
 
@@ -108,13 +110,8 @@ class IndexReader:
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets that give the instances of a study or series; ResourceNotFound if none."""
-        found = self._side(lambda one: side_reader.image_sets(one, study_uid, series_uid, self._allowed))
-        refs = [ref for ref in found or () if ref not in self._gone]
-        if self._aws is not None:
-            refs += self._aws.image_sets(study_uid, series_uid)
-        if not refs:
-            raise self._missing(study_uid, series_uid)
-        return refs
+        path = (study_uid, series_uid)
+        return list(self._sets.get(path, lambda: self._load_sets(*path)))
 
     def first_series_with_images(self, study_uid: str) -> str:
         """The series to show for a study: the first with pixels and of a picture modality (R-14).
@@ -156,6 +153,7 @@ class IndexReader:
                     raise
                 self._gone.add(image_set)
         self._hot.clear()
+        self._sets.clear()
 
     def ping(self) -> None:
         """IndexUnavailable unless the database answers and has our tables or, with a source, AWS's."""
@@ -185,6 +183,15 @@ class IndexReader:
         if not records:
             raise self._missing(study_uid, series_uid, instance_uid)
         return records[0]
+
+    def _load_sets(self, study_uid: str, series_uid: str | None) -> list[ImageSetRef]:
+        found = self._side(lambda one: side_reader.image_sets(one, study_uid, series_uid, self._allowed))
+        refs = [ref for ref in found or () if ref not in self._gone]
+        if self._aws is not None:
+            refs += self._aws.image_sets(study_uid, series_uid)
+        if not refs:
+            raise self._missing(study_uid, series_uid)
+        return refs
 
     def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         path = below(study_uid, series_uid)

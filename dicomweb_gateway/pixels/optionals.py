@@ -16,6 +16,9 @@ from dicomweb_gateway.pixels.lost_errors import lost_errors
 
 Samples = NDArray[Any]
 
+CODECS = f"imagecodecs {imagecodecs.__version__}"
+"""What makes the streams: another version may code the same samples in other bytes."""
+
 _PACKBITS_SPARE = 256
 _WORST_JPEGLS = 4
 """No sample codes to more than four times its own bits (ISO/IEC 14495-1 A.2.1, LIMIT)."""

@@ -7,10 +7,12 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.errors import NotAcceptable
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
-from dicomweb_gateway.wado.collection import Planned, collect
-from dicomweb_gateway.wado.frames import servable_syntaxes
+from dicomweb_gateway.wado.collection import collect
+from dicomweb_gateway.wado.failures import Planned
+from dicomweb_gateway.wado.frames import coded_by, servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.incomplete import mark_incomplete
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
 from dicomweb_gateway.web.negotiation import (
@@ -29,9 +31,6 @@ from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("instances", __name__)
 
-_NAMED = 20
-"""Instances that a Warning names; the header must stay small."""
-
 
 @blueprint.get("/studies/<study>")
 @blueprint.get("/studies/<study>/series/<series>")
@@ -40,12 +39,11 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     gateway = services()
     path = parse_path(study, series)
     choices = negotiate_instances(accepted(request), single_part_allowed=False)
-    records = list(selected_instances(gateway.archive.index, path))
-    planned, refused = _plan(records, choices)
-    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive.index, path))
+    etag = strong_etag(path.path, repr(choices), *image_set_versions(gateway.archive, path))
     known = not_modified(request, etag)
     if known is not None:
         return known
+    planned, refused = _plan(list(selected_instances(gateway.archive.index, path)), choices)
     produced, failed = collect(gateway.archive, planned, gateway.failures)
     # the parts are made after the request is over for Flask, so what they need of it is read now
     base = base_path(request, gateway.config)
@@ -53,9 +51,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     response = streamed_parts(request, parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
     left_out = refused + failed
     if left_out:
-        response.status_code = 206
-        named = ", ".join(left_out[:_NAMED])
-        response.headers["Warning"] = f'299 - "{len(left_out)} instances left out: {named}"'
+        mark_incomplete(response, left_out)
     else:
         response.headers["ETag"] = etag
     return response
@@ -69,13 +65,17 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     choices = negotiate_instances(accepted(request), single_part_allowed=True)
     record = gateway.archive.index.instance(study, series, instance)
     chosen = _form(choices, record)
+    syntax = str(chosen.transfer_syntax)
     etag = strong_etag(
-        path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive.index, path)
+        path.path,
+        chosen.part_type,
+        str(chosen.multipart),
+        *coded_by(record, syntax),
+        *image_set_versions(gateway.archive, path),
     )
     known = not_modified(request, etag)
     if known is not None:
         return known
-    syntax = str(chosen.transfer_syntax)
     segments = instance_segments(gateway.archive, record, syntax)
     part = _part(record, segments, syntax, base_path(request, gateway.config))
     return represented(request, [part], chosen, gateway.config.boundary_key, etag)

@@ -1,35 +1,67 @@
 """Metadata of study, series and instance (dicomweb.md 4.3)."""
 
+from collections.abc import Iterator
+from functools import partial
+from importlib.metadata import version
+
 from flask import Blueprint, Response, request
 
-from dicomweb_gateway.wado.metadata import metadata_array
+from dicomweb_gateway.dicom.xml_model import native_model
+from dicomweb_gateway.wado.metadata import json_array, metadata_objects
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.links import base_url
-from dicomweb_gateway.web.negotiation import negotiate_json
+from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
+from dicomweb_gateway.web.negotiation import negotiate_search
 from dicomweb_gateway.web.requests import accepted
-from dicomweb_gateway.web.resource import parse_path
-from dicomweb_gateway.web.responses import json_stream, not_modified
+from dicomweb_gateway.web.resource import ResourcePath, parse_path
+from dicomweb_gateway.web.responses import json_stream, not_modified, ready_response
 from dicomweb_gateway.web.selection import image_set_versions, selected_instances
-from dicomweb_gateway.web.services import services
+from dicomweb_gateway.web.services import Services, services
 
 blueprint = Blueprint("metadata", __name__)
+
+_RELEASE = version("dicomweb-gateway")
+"""Another release may write the same metadata in another way."""
 
 
 @blueprint.get("/studies/<study>/metadata")
 @blueprint.get("/studies/<study>/series/<series>/metadata")
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/metadata")
 def retrieve_metadata(study: str, series: str | None = None, instance: str | None = None) -> Response:
-    """A JSON array of every instance below the path, in Q-37 order (J-1, W-R6)."""
+    """Every instance below the path in Q-37 order: a JSON array, or a part of XML each (J-1, J-7, W-R6)."""
     gateway = services()
     path = parse_path(study, series, instance)
-    chosen = negotiate_json(accepted(request))
+    chosen = negotiate_search(accepted(request))
     links = base_url(request, gateway.config)
-    records = selected_instances(gateway.archive.index, path)
-    encoding = "gzip" if accepts_gzip(request.headers.get("Accept-Encoding")) else ""
-    versions = image_set_versions(gateway.archive.index, path)
-    etag = strong_etag(path.path, links, chosen.media_type, encoding, *versions)
-    known = not_modified(request, etag, may_be_encoded=True)
-    return known or json_stream(
-        request, metadata_array(gateway.archive, records, links), chosen.media_type, etag
+    key = strong_etag(
+        _RELEASE, path.path, links, chosen.part_type, *image_set_versions(gateway.archive, path)
     )
+    encoding = "gzip" if accepts_gzip(request.headers.get("Accept-Encoding")) else ""
+    etag = strong_etag(key, encoding)
+    known = not_modified(request, etag, may_be_encoded=True)
+    if known is not None:
+        return known
+    framing = MultipartFraming(boundary_for(gateway.config.boundary_key, key), chosen.part_type)
+    content_type = framing.content_type if chosen.multipart else chosen.media_type
+    pieces = partial(_pieces, gateway, path, links, framing if chosen.multipart else None)
+    # what is made of one instance takes no longer than finding it on disk
+    if gateway.ready is None or path.instance_uid is not None:
+        return json_stream(request, pieces(), content_type, etag)
+    found = gateway.ready.find(key)
+    if found is not None:
+        return ready_response(request, found, content_type, etag)
+    with gateway.ready.turn(key):
+        found = gateway.ready.find(key)
+        if found is not None:
+            return ready_response(request, found, content_type, etag)
+        return json_stream(request, pieces(), content_type, etag, partial(gateway.ready.keeping, key))
+
+
+def _pieces(
+    gateway: Services, path: ResourcePath, links: str, framing: MultipartFraming | None
+) -> Iterator[bytes]:
+    """The body, instance by instance; ResourceNotFound, at once, when there is none."""
+    records = selected_instances(gateway.archive.index, path)
+    objects = metadata_objects(gateway.archive, records, links)
+    return json_array(objects) if framing is None else framing.whole(map(native_model, objects))

@@ -85,9 +85,7 @@ def _written(rows: list[JsonObject], chosen: Representation, key: bytes) -> tupl
         return dumps(rows), chosen.media_type
     documents = [native_model(row) for row in rows]
     framing = MultipartFraming(boundary_for(key, sha256(b"".join(documents)).hexdigest()), chosen.media_type)
-    heads = framing.heads((chosen.media_type, len(document), None) for document in documents)
-    pieces = (piece for pair in zip(heads, documents, strict=True) for piece in pair)
-    return b"".join([*pieces, framing.tail]), framing.content_type
+    return b"".join(framing.whole(documents)), framing.content_type
 
 
 def _put_retrieve_url(row: JsonObject, level: Level, links: str) -> None:

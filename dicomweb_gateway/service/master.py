@@ -20,6 +20,7 @@ from typing import Any
 
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
+from dicomweb_gateway.service.memory import bound_allocator
 from dicomweb_gateway.service.supervision import Child, Supervisor
 from dicomweb_gateway.settings import Settings
 
@@ -127,6 +128,7 @@ def _refuse_taken(family: int, kind: int, protocol: int, address: tuple[Any, ...
 def _prepare(settings: Settings) -> None:
     # one BLAS thread: nothing here multiplies matrices, and idle pools cost memory in every process
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    bound_allocator()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 16), hard))

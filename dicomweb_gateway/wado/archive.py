@@ -8,9 +8,10 @@ from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
+from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
-from dicomweb_gateway.wado.prefetch import Prefetcher
+from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 from dicomweb_gateway.wado.spool import SpoolSpace
 
 
@@ -18,8 +19,8 @@ from dicomweb_gateway.wado.spool import SpoolSpace
 class Archive:
     """What retrieval needs, handed down as one value.
 
-    `prefetcher` None means no prefetching; `window` frames of one answer are under way at most. `spools`
-    says where frames lie that are coded anew for an answer.
+    `prefetcher` None means no prefetching. Of one answer at most `window` frames are under way, and no more
+    than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
     """
 
     index: IndexReader
@@ -27,8 +28,18 @@ class Archive:
     frames: FramePool
     prefetcher: Prefetcher | None = None
     window: int = 32
+    window_bytes: int = 64 << 20
     spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
+
+    def window_of(self, record: InstanceRecord) -> int:
+        """How many frames of an instance may be under way at once; at least one."""
+        return max(1, self.ahead_of(record))
+
+    def ahead_of(self, record: InstanceRecord) -> int:
+        """How many frames may be fetched while another is made; none when two together are too large."""
+        fitting = self.window_bytes // frame_weight(record)
+        return min(self.window, fitting) if fitting > 1 else 0
 
 
 def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
@@ -48,7 +59,23 @@ def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
     return found
 
 
+def version_of(archive: Archive, ref: ImageSetRef) -> str:
+    """What changes when an image set does (H-5): its version, where it has none the digest of its document.
+
+    Raises as `document_of` does.
+    """
+    try:
+        return archive.documents.version(ref)
+    except UpstreamNotFound:
+        _mark_stale(archive, ref)
+        raise
+
+
 def forget_stale(archive: Archive, record: InstanceRecord) -> None:
     """Make the index rows of the record's image set stale, where the index may be written."""
+    _mark_stale(archive, record.image_set)
+
+
+def _mark_stale(archive: Archive, ref: ImageSetRef) -> None:
     with suppress(IndexUnavailable):
-        archive.index.mark_stale(record.image_set)
+        archive.index.mark_stale(ref)

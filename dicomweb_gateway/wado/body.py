@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from dicomweb_gateway.frames.stored_frame import StoredFrame
 
-CHUNK = 1 << 18
-"""Bytes that are read from a stored frame at a time."""
+_PIECE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +57,56 @@ def read_segment(segment: Segment) -> bytes:
 
 
 def chunks(segments: Iterable[Segment]) -> Iterator[bytes]:
-    """The body piece by piece; one segment in memory at a time."""
+    """The body in pieces of at most 1 MB; one segment in memory at a time.
+
+    Pieces, because whoever sends them holds the last one while the next segment is made.
+    """
     for segment in segments:
-        data = read_segment(segment)
-        if data:
-            yield data
+        if isinstance(segment, FrameSlice) and segment.length > _PIECE:
+            yield from _stored_pieces(segment)
+        else:
+            yield from _pieces(read_segment(segment))
 
 
 def ready(segments: Sequence[Segment]) -> Sequence[Segment]:
-    """`segments` with the first one that is to be made already made.
+    """`segments` with the first one that is to be made already made; that one can be read once only.
 
     What is wrong with the first part is thus known before the first byte goes out (M-9).
     """
     for number, segment in enumerate(segments):
         if isinstance(segment, Lazy):
-            return [*segments[:number], read_segment(segment), *segments[number + 1 :]]
+            made = Lazy(segment.length, _Made(read_segment(segment)))
+            return [*segments[:number], made, *segments[number + 1 :]]
     return segments
+
+
+class _Made:
+    """Bytes that are handed out once and not held on to: other segments follow."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = [data]
+
+    def __call__(self) -> bytes:
+        return self._data.pop()
+
+
+def _pieces(data: bytes) -> Iterator[bytes]:
+    if 0 < len(data) <= _PIECE:
+        yield data
+        return
+    for start in range(0, len(data), _PIECE):
+        yield data[start : start + _PIECE]
+
+
+def _stored_pieces(segment: FrameSlice) -> Iterator[bytes]:
+    """A slice of a stored frame out of its file; OSError when that is cut while it is read."""
+    file, origin = segment.frame.open()
+    with file:
+        file.seek(origin + segment.start)
+        left = segment.length
+        while left:
+            piece = file.read(min(_PIECE, left))
+            if not piece:
+                raise OSError("a stored frame is shorter than it was when the answer began")
+            left -= len(piece)
+            yield piece

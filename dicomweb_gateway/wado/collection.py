@@ -1,19 +1,19 @@
 """Many instances one after the other; what cannot be produced is left out and remembered (W-10)."""
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from threading import Lock
-from time import monotonic
 from typing import TypeVar
 
 from dicomweb_gateway.errors import CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound
+from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import Lazy, Segment, ready
+from dicomweb_gateway.wado.failures import Planned, RecentFailures
 from dicomweb_gateway.wado.instances import instance_segments
+from dicomweb_gateway.wado.prefetch import frame_weight
 
 Made = TypeVar("Made")
 
@@ -23,17 +23,6 @@ Maker = Callable[[Archive, InstanceRecord, str], Sequence[Segment]]
 UNPRODUCIBLE = (CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound)
 """Errors of one instance that the others do not share."""
 
-_FRAMES_AHEAD = 64
-_INSTANCES_AHEAD = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """One instance and the transfer syntax in which it is to go out, or the media type of its picture."""
-
-    record: InstanceRecord
-    transfer_syntax_uid: str
-
 
 @dataclass(frozen=True, slots=True)
 class Produced:
@@ -41,27 +30,6 @@ class Produced:
 
     planned: Planned
     segments: Sequence[Segment]
-
-
-class RecentFailures:
-    """Instances that could not be produced in the last `seconds`; at most `capacity` are remembered."""
-
-    def __init__(self, seconds: float = 600, capacity: int = 10_000) -> None:
-        self._seconds = seconds
-        self._capacity = capacity
-        self._until: OrderedDict[tuple[object, str, str], float] = OrderedDict()
-        self._lock = Lock()
-
-    def add(self, planned: Planned) -> None:
-        """Remember that `planned` failed just now."""
-        with self._lock:
-            self._until[_key(planned)] = monotonic() + self._seconds
-            while len(self._until) > self._capacity:
-                self._until.popitem(last=False)
-
-    def __contains__(self, planned: Planned) -> bool:
-        with self._lock:
-            return self._until.get(_key(planned), 0.0) > monotonic()
 
 
 def collect(
@@ -73,35 +41,75 @@ def collect(
     A failure later on is remembered and raised: the answer is under way and can only be cut, but the next
     one is complete without that instance. Raises the error of the last instance when none can be produced.
     """
-    # all of them failed lately: try again rather than refuse what may be mended
-    good = [plan for plan in planned if plan not in failures] or list(planned)
-    left_out = [plan.record.instance_uid for plan in planned if plan not in good]
-    while True:
-        plan, *good = good
-        _look_ahead(archive, good)
+    bad = failures.recent(planned)
+    if len(bad) == len(planned):
+        # all of them failed lately: try again rather than refuse what may be mended
+        bad = set()
+    good = [plan for number, plan in enumerate(planned) if number not in bad]
+    left_out = [planned[number].record.instance_uid for number in sorted(bad)]
+    ahead = _LookAhead(archive, good)
+    for number, plan in enumerate(good):
+        ahead.going_out(number)
         try:
             first = Produced(plan, ready(make(archive, plan.record, plan.transfer_syntax_uid)))
-            return chain([first], _following(archive, good, failures, make)), left_out
+            following = _following(archive, good[number + 1 :], number + 1, ahead, failures, make)
+            return chain([first], following), left_out
         except UNPRODUCIBLE:
             failures.add(plan)
             left_out.append(plan.record.instance_uid)
-            if not good:
+            if number == len(good) - 1:
                 raise
+    return iter(()), left_out
+
+
+class _LookAhead:
+    """Has frames of the following instances fetched while one goes out, each named once.
+
+    What was named and has not gone out yet weighs no more than one window of the archive.
+    """
+
+    def __init__(self, archive: Archive, planned: Sequence[Planned]) -> None:
+        self._archive = archive
+        self._planned = planned
+        self._named = 0
+        self._weight = 0
+
+    def going_out(self, number: int) -> None:
+        """Instance `number` goes out now, those before it are through."""
+        if number < self._named:
+            self._weight -= self._weight_of(number)
+        else:
+            self._named = number + 1
+        frames: list[WantedFrame] = []
+        while self._named < len(self._planned):
+            weight = self._weight_of(self._named)
+            if self._weight and self._weight + weight > self._archive.window_bytes:
+                break
+            record = self._planned[self._named].record
+            frames += record.frames[: self._archive.ahead_of(record)]
+            self._weight += weight
+            self._named += 1
+        if frames:
+            self._archive.frames.prefetch(frames)
+
+    def _weight_of(self, number: int) -> int:
+        record = self._planned[number].record
+        named = min(len(record.frames), self._archive.ahead_of(record))
+        return named * frame_weight(record)
 
 
 def _following(
-    archive: Archive, planned: Sequence[Planned], failures: RecentFailures, make: Maker
+    archive: Archive,
+    planned: Sequence[Planned],
+    first_number: int,
+    ahead: _LookAhead,
+    failures: RecentFailures,
+    make: Maker,
 ) -> Iterator[Produced]:
-    for number, plan in enumerate(planned):
-        _look_ahead(archive, planned[number + 1 :])
+    for number, plan in enumerate(planned, first_number):
+        ahead.going_out(number)
         segments = _noting(plan, failures, partial(make, archive, plan.record, plan.transfer_syntax_uid))
         yield Produced(plan, [_watched(segment, plan, failures) for segment in segments])
-
-
-def _look_ahead(archive: Archive, following: Sequence[Planned]) -> None:
-    """Have the first frames of the next instances fetched while this one goes out."""
-    ahead = following[:_INSTANCES_AHEAD]
-    archive.frames.prefetch([frame for plan in ahead for frame in plan.record.frames[:_FRAMES_AHEAD]])
 
 
 def _watched(segment: Segment, plan: Planned, failures: RecentFailures) -> Segment:
@@ -116,8 +124,3 @@ def _noting(plan: Planned, failures: RecentFailures, make: Callable[[], Made]) -
     except UNPRODUCIBLE:
         failures.add(plan)
         raise
-
-
-def _key(planned: Planned) -> tuple[object, str, str]:
-    record = planned.record
-    return record.image_set, record.instance_uid, planned.transfer_syntax_uid

@@ -13,6 +13,7 @@ from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decode_frame, native_bytes
+from dicomweb_gateway.pixels.optionals import CODECS
 from dicomweb_gateway.pixels.targets import Servable, is_stored_form, servable
 from dicomweb_gateway.pixels.transcode import decoded_description, encode_frame
 from dicomweb_gateway.wado.archive import Archive, forget_stale
@@ -35,6 +36,15 @@ def servable_syntaxes(record: InstanceRecord) -> Servable:
     return servable(record.transfer_syntax_uid, record.pixels)
 
 
+def coded_by(record: InstanceRecord, transfer_syntax_uid: str) -> tuple[str, ...]:
+    """What codes the instance's frames anew for `transfer_syntax_uid`; nothing when they need not be.
+
+    For ETags and boundaries: ranges of answers by two versions of an encoder do not fit together (M-6).
+    """
+    kept = is_stored_form(record.transfer_syntax_uid, transfer_syntax_uid)
+    return () if kept or transfer_syntax_uid == EXPLICIT_VR_LE or not record.frames else (CODECS,)
+
+
 def frame_segments(
     archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], transfer_syntax_uid: str
 ) -> list[Segment]:
@@ -54,7 +64,7 @@ def stored_frames(
 ) -> Iterator[StoredFrame]:
     """The frames as HealthImaging keeps them, in the order of `wanted`; a bounded number is under way."""
     try:
-        yield from archive.frames.get_many(wanted, archive.window)
+        yield from archive.frames.get_many(wanted, archive.window_of(record))
     except UpstreamNotFound:
         forget_stale(archive, record)
         raise
@@ -74,10 +84,13 @@ def decoded_segments(
 ) -> list[Segment]:
     """The frames as native little endian samples, decoded one by one while the body goes out (F-5)."""
     pixels = described_pixels(record)
-    archive.frames.prefetch(wanted)
-    return [
-        Lazy(pixels.frame_length, partial(native_frame, archive, record, frame, pixels)) for frame in wanted
-    ]
+    archive.frames.prefetch(wanted[: archive.ahead_of(record)])
+
+    def produce(number: int) -> bytes:
+        _prefetch_behind(archive, record, wanted, number)
+        return native_frame(archive, record, wanted[number], pixels)
+
+    return [Lazy(pixels.frame_length, partial(produce, number)) for number in range(len(wanted))]
 
 
 def transcoded_segments(
@@ -89,14 +102,24 @@ def transcoded_segments(
     """
     pixels = described_pixels(record)
     decoded = decoded_description(record.transfer_syntax_uid, pixels)
-    archive.frames.prefetch(wanted)
+    archive.frames.prefetch(wanted[: archive.ahead_of(record)])
     spool = Spool(archive.spools)
     segments: list[Segment] = []
-    for frame in wanted:
+    for number, frame in enumerate(wanted):
+        _prefetch_behind(archive, record, wanted, number)
         samples = decoded_frame(archive, record, frame, pixels)
         kept = spool.add(encode_frame(samples, transfer_syntax_uid, decoded))
         segments.append(FrameSlice(kept, 0, kept.length))
     return segments
+
+
+def _prefetch_behind(
+    archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], number: int
+) -> None:
+    """Frame `number` of the list is about to be made: have the one behind the window fetched."""
+    ahead = archive.ahead_of(record)
+    if ahead and (following := wanted[number + ahead : number + ahead + 1]):
+        archive.frames.prefetch(following)
 
 
 def native_frame(

@@ -14,6 +14,11 @@ _LARGEST_SERIES = 20_000
 """Frames; of a longer series nothing is prefetched beyond the instance that was asked."""
 
 
+def frame_weight(record: InstanceRecord) -> int:
+    """Bytes that a frame of the record may take in memory, 1 MB at least: its size when it is decoded."""
+    return max(1 << 20, record.pixels.frame_length if record.pixels else 0)
+
+
 @dataclass(slots=True)
 class _OpenSeries:
     frames: list[WantedFrame]
@@ -24,13 +29,17 @@ class _OpenSeries:
 class Prefetcher:
     """Asks the fetchers, behind all demand, for up to `ahead` frames that follow the one just asked.
 
+    Of large frames only so many as weigh `ahead_bytes` together, but one at least.
     Each frame of a series is named once a process; fetchers join what several processes name.
     """
 
-    def __init__(self, index: IndexReader, pool: FramePool, ahead: int = 64) -> None:
+    def __init__(
+        self, index: IndexReader, pool: FramePool, ahead: int = 64, ahead_bytes: int = 64 << 20
+    ) -> None:
         self._index = index
         self._pool = pool
         self._ahead = ahead
+        self._ahead_bytes = ahead_bytes
         self._open: OrderedDict[str, _OpenSeries] = OrderedDict()
         self._lock = Lock()
 
@@ -40,11 +49,12 @@ class Prefetcher:
         place = series.places.get(wanted.key)
         if place is None:
             return
+        ahead = max(1, min(self._ahead, self._ahead_bytes // frame_weight(record)))
         with self._lock:
-            last = min(len(series.frames), place + 1 + self._ahead)
+            last = min(len(series.frames), place + 1 + ahead)
             following = [number for number in range(place + 1, last) if not series.asked[number]]
             # half of the window must be new, so that a scrolling viewer causes few, larger requests
-            if len(following) < min(self._ahead // 2, last - place - 1):
+            if len(following) < min(max(1, ahead // 2), last - place - 1):
                 return
             for number in (place, *following):
                 series.asked[number] = True

@@ -3,12 +3,15 @@
 import re
 import zlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 MINIMUM = 1024
 """Bytes below which compressing does not pay (J-8)."""
 
-_LEVEL = 5
+_LEVEL = 3
+"""Half the time of zlib's next level, for metadata a tenth larger."""
 _GZIP = 31
+_UNPACKED = 1 << 18
 _CODING = re.compile(r"\s*([A-Za-z0-9*_-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?$")
 
 
@@ -25,12 +28,33 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """`pieces` as one gzip member; browsers stop after the first of several."""
     compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
-    try:
+    with closing_all(pieces):
         for piece in pieces:
             data = compressor.compress(piece)
             if data:
                 yield data
         yield compressor.flush()
+
+
+def gunzip_pieces(packed: Iterable[bytes]) -> Iterator[bytes]:
+    """One gzip member, for a client that does not take it; pieces of bounded size."""
+    unpacker = zlib.decompressobj(_GZIP)
+    with closing_all(packed):
+        for piece in packed:
+            data = unpacker.decompress(piece, _UNPACKED)
+            while data:
+                yield data
+                data = unpacker.decompress(unpacker.unconsumed_tail, _UNPACKED)
+        rest = unpacker.flush()
+        if rest:
+            yield rest
+
+
+@contextmanager
+def closing_all(pieces: object) -> Iterator[None]:
+    """Close `pieces`, if that can be done, when the block ends: a client that leaves stops the work (M-8)."""
+    try:
+        yield
     finally:
         close = getattr(pieces, "close", None)
         if close is not None:

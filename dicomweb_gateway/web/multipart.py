@@ -2,7 +2,7 @@
 
 import hashlib
 import hmac
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dicomweb_gateway.web.accept import MULTIPART
@@ -47,6 +47,12 @@ class MultipartFraming:
     def tail(self) -> bytes:
         """The bytes after the last part."""
         return f"\r\n--{self.boundary}--\r\n".encode("ascii")
+
+    def whole(self, parts: Iterable[bytes]) -> Iterator[bytes]:
+        """A body whose parts all are of the bare media type, part by part."""
+        for number, part in enumerate(parts):
+            yield self.head(self.part_type, len(part), None, first=number == 0) + part
+        yield self.tail
 
     def heads(self, parts: Iterable[tuple[str, int, str | None]]) -> list[bytes]:
         """`head` of each (content type, length, location) in turn."""

@@ -1,21 +1,23 @@
 """Flask responses out of plain bodies: JSON, single parts, multipart, 304, errors."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from flask import Request, Response
-from werkzeug.wsgi import wrap_file
+from werkzeug.wsgi import FileWrapper, wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable
 from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
+from dicomweb_gateway.wado.ready_metadata import ReadyAnswer
 from dicomweb_gateway.wado.slicing import segments_between
-from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, gzip_pieces
+from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, closing_all, gunzip_pieces, gzip_pieces
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
 from dicomweb_gateway.web.files import SegmentFile
 from dicomweb_gateway.web.ranges import requested_range
 
 _GATHERED = 4 << 20
+_READ = 1 << 16
 
 NO_CACHE = "private, no-cache"
 """Instances may be imported again, so DICOMweb answers are revalidated (H-5)."""
@@ -40,16 +42,27 @@ def empty_response() -> Response:
 
 
 def json_stream(
-    request: Request, pieces: Iterator[bytes], media_type: str, etag: str | None = None
+    request: Request,
+    pieces: Iterator[bytes],
+    media_type: str,
+    etag: str | None = None,
+    keep: Callable[[Iterator[bytes]], Iterator[bytes]] | None = None,
 ) -> Response:
-    """A JSON answer that is made piece by piece; compressed when the client takes it (J-8).
+    """A JSON or XML answer that is made piece by piece; compressed when the client takes it (J-8).
+
+    `keep` is handed the compressed pieces and gives them back, whether the client takes them or not.
 
     Up to 4 MB as sent are gathered first: such an answer gets its Content-Length, which keeps the connection
     open, and whatever fails before becomes an error answer (M-9). A larger one streams.
     """
     response = _json_head(media_type, etag)
-    if accepts_gzip(request.headers.get("Accept-Encoding")):
+    packed = accepts_gzip(request.headers.get("Accept-Encoding"))
+    if packed:
         response.headers["Content-Encoding"] = "gzip"
+    if keep is not None:
+        pieces = keep(gzip_pieces(pieces))
+        pieces = pieces if packed else gunzip_pieces(pieces)
+    elif packed:
         pieces = gzip_pieces(pieces)
     gathered = bytearray()
     for piece in pieces:
@@ -59,6 +72,27 @@ def json_stream(
             response.direct_passthrough = True
             return response
     response.set_data(bytes(gathered))
+    return response
+
+
+def ready_response(
+    request: Request, answer: ReadyAnswer, media_type: str, etag: str | None = None
+) -> Response:
+    """A JSON or XML answer that lies ready; the server sends it as a file, unless it must be unpacked."""
+    response = _json_head(media_type, etag)
+    response.direct_passthrough = True
+    length: int | None = answer.length
+    if accepts_gzip(request.headers.get("Accept-Encoding")):
+        response.headers["Content-Encoding"] = "gzip"
+        response.response = wrap_file(request.environ, answer.file)
+    else:
+        length = answer.plain_length
+        response.response = gunzip_pieces(FileWrapper(answer.file, _READ))
+    if length is not None:
+        response.headers["Content-Length"] = str(length)
+    if request.method == "HEAD":
+        answer.file.close()
+        response.response = []
     return response
 
 
@@ -150,11 +184,7 @@ def _json_head(media_type: str, etag: str | None) -> Response:
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    """`chain`, but closing it closes `rest`: a client that leaves stops the work (M-8)."""
-    try:
+    """`chain`, but closing it closes `rest`."""
+    with closing_all(rest):
         yield first
         yield from rest
-    finally:
-        close = getattr(rest, "close", None)
-        if close is not None:
-            close()

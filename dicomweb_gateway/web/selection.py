@@ -6,6 +6,7 @@ from itertools import chain
 from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.wado.archive import Archive, version_of
 from dicomweb_gateway.web.resource import ResourcePath
 
 
@@ -18,10 +19,16 @@ def selected_instances(index: IndexReader, path: ResourcePath) -> Iterator[Insta
     return chain([first], records)
 
 
-def image_set_versions(index: IndexReader, path: ResourcePath) -> list[str]:
-    """One text per image set below `path` that changes with its version, for entity tags (H-5)."""
-    refs = index.image_sets(_study(path), path.series_uid)
-    return [f"{ref.datastore_id}/{ref.image_set_id}/{ref.version_id}" for ref in refs]
+def image_set_versions(archive: Archive, path: ResourcePath) -> list[str]:
+    """One text per image set below `path` that changes with its content, for entity tags (H-5).
+
+    ResourceNotFound when there is none. An image set whose version nobody tells has its document read.
+    """
+    if path.instance_uid is None:
+        refs = archive.index.image_sets(_study(path), path.series_uid)
+    else:
+        refs = [record.image_set for record in _instances(archive.index, path)]
+    return [f"{ref.datastore_id}/{ref.image_set_id}/{version_of(archive, ref)}" for ref in refs]
 
 
 def _instances(index: IndexReader, path: ResourcePath) -> Iterator[InstanceRecord]:

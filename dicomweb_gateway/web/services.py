@@ -9,7 +9,8 @@ from flask import current_app
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.wado.archive import Archive
-from dicomweb_gateway.wado.collection import RecentFailures
+from dicomweb_gateway.wado.failures import RecentFailures
+from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 
 EXTENSION = "dicomweb_gateway"
 
@@ -53,13 +54,17 @@ class HealthReport:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything that a request may use, made once per web process."""
+    """Everything that a request may use, made once per web process.
+
+    `ready` is there only where links start with a configured URL: no Host header may fill a cache.
+    """
 
     config: WebConfig
     archive: Archive
     search: Callable[[QidoQuery], SearchResult]
     health: Callable[[], HealthReport]
     failures: RecentFailures = field(default_factory=RecentFailures)
+    ready: ReadyMetadata | None = None
 
 
 def services() -> Services:

@@ -1,7 +1,7 @@
 """The document cache: one fetch over threads and processes, versions, age, bad disks (DESIGN 2)."""
 
-import gzip
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event
 
@@ -11,7 +11,7 @@ from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound, UpstreamTh
 from dicomweb_gateway.imagesets import documents
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from tests.imagesets.documents import IMAGE_SET, STORE, CountingStore, blob
+from tests.imagesets.documents import IMAGE_SET, INSTANCE, SERIES, STORE, CountingStore, blob
 
 ONE, TWO, LATEST = (ImageSetRef(STORE, IMAGE_SET, version) for version in ("1", "2", None))
 
@@ -32,7 +32,7 @@ def cache(store, tmp_path):
 
 
 def files(tmp_path):
-    return sorted((tmp_path / "disk").rglob("*.json.gz"))
+    return sorted((tmp_path / "disk").rglob("*.document"))
 
 
 def test_each_version_is_fetched_once(cache, store):
@@ -100,17 +100,43 @@ def test_a_known_version_is_trusted_for_ever(store, tmp_path):
     [
         lambda data: data[:-6],
         lambda data: b"",
-        lambda data: b"not gzip",
-        lambda data: data[:40] + b"\0\0" + data[42:],
+        lambda data: b"no such format" * 9,
+        lambda data: data[:-40] + b"\0\0" + data[-38:],
+        lambda data: data + b"\0",
     ],
 )
 def test_a_damaged_file_is_a_miss(cache, store, tmp_path, damage):
     cache.get(ONE)
     (path,) = files(tmp_path)
-    path.write_bytes(damage(path.read_bytes()))
+    whole = path.read_bytes()
+    path.write_bytes(damage(whole))
     assert patient(DocumentCache(store, tmp_path / "disk").get(ONE)) == "P1"
     assert store.asked == ["1", "1"]
-    assert gzip.decompress(path.read_bytes()) == store.answers["1"]
+    assert path.read_bytes() == whole
+
+
+def test_a_file_in_the_place_of_another_is_a_miss(cache, store, tmp_path):
+    cache.get(ONE)
+    (one,) = files(tmp_path)
+    cache.get(TWO)
+    (two,) = set(files(tmp_path)) - {one}
+    two.write_bytes(one.read_bytes())
+    assert patient(DocumentCache(store, tmp_path / "disk").get(TWO)) == "P2"
+
+
+def test_instances_of_a_swept_document_can_still_be_read(cache, tmp_path):
+    document = cache.get(ONE)
+    for path in files(tmp_path):
+        path.unlink()
+    assert document.find_instance(SERIES, INSTANCE).instance_uid == INSTANCE
+
+
+def test_a_document_cut_short_under_our_hands_is_an_error_not_an_answer(cache, tmp_path):
+    document = cache.get(ONE)
+    (path,) = files(tmp_path)
+    os.truncate(path, path.stat().st_size - 30)
+    with pytest.raises(UpstreamFailed):
+        document.find_instance(SERIES, INSTANCE)
 
 
 def test_without_a_usable_disk_documents_still_come(store, tmp_path):
@@ -145,13 +171,14 @@ def test_forget_drops_memory_and_disk(cache, store, tmp_path):
     assert store.asked == ["1", "1"]
 
 
-def test_memory_budget_leaves_the_most_recent(store, tmp_path):
-    size = len(store.answers["1"])
-    cache = DocumentCache(store, tmp_path / "disk", memory_bytes=size + 50)
-    first = cache.get(ONE)
-    assert cache.get(ONE) is first
-    cache.get(TWO)
-    assert cache.get(ONE) is not first
+def test_memory_budget_leaves_the_most_recent(cache, store, tmp_path):
+    cache.get(ONE)
+    weight = cache._held_bytes
+    small = DocumentCache(store, tmp_path / "disk", memory_bytes=weight * 3 // 2)
+    first = small.get(ONE)
+    assert small.get(ONE) is first
+    small.get(TWO)
+    assert small.get(ONE) is not first
     assert store.asked == ["1", "2"]
 
 
@@ -162,13 +189,35 @@ def test_a_document_above_the_memory_budget_is_read_from_disk_each_time(store, t
 
 
 def test_disk_budget_removes_the_least_recently_used(store, tmp_path):
-    cache = DocumentCache(store, tmp_path / "disk", disk_bytes=0)
-    for version in map(str, range(600)):
-        store.answers[version] = blob(patient={"PatientID": version})
-        cache.get(ImageSetRef(STORE, IMAGE_SET, version))
-    # one of 256 folders always keeps its newest
-    folders = [path.parent for path in files(tmp_path)]
-    assert len(folders) == len(set(folders)) > 100
+    store.answers.update({str(n): blob(patient={"PatientID": str(n)}) for n in range(40)})
+    one = DocumentCache(store, tmp_path / "disk")
+    one.get(ImageSetRef(STORE, IMAGE_SET, "0"))
+    size = files(tmp_path)[0].stat().st_size
+    cache = DocumentCache(store, tmp_path / "disk", disk_bytes=size * 10)
+    for number in range(40):
+        cache.get(ImageSetRef(STORE, IMAGE_SET, str(number)))
+    assert 5 <= len(files(tmp_path)) <= 11
+    DocumentCache(store, tmp_path / "disk").get(ImageSetRef(STORE, IMAGE_SET, "39"))
+    assert store.asked.count("39") == 1
+
+
+def test_a_document_without_known_version_is_renewed_before_it_is_too_old(store, tmp_path):
+    cache = DocumentCache(store, tmp_path / "disk", ttl=60)
+    before = cache.version(LATEST)
+    store.answers[None] = blob(patient={"PatientID": "newer"})
+    cache._held[LATEST].written_at -= 40
+    assert patient(cache.get(LATEST)) == "PNone"
+    deadline = time.monotonic() + 5
+    while patient(cache.get(LATEST)) == "PNone" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert patient(cache.get(LATEST)) == "newer"
+    assert store.asked == ["None", "None"]
+    assert cache.version(LATEST) != before
+
+
+def test_the_version_of_a_document_is_its_own_where_none_is_known(cache, store, tmp_path):
+    assert (cache.version(ONE), store.asked) == ("1", [])
+    assert cache.version(LATEST) == DocumentCache(store, tmp_path / "disk").version(LATEST)
 
 
 def test_threads_beyond_the_limit_are_told_to_come_again(store, tmp_path, monkeypatch):

@@ -29,6 +29,7 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.encoders import box_jp2, encode_htj2k
 from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 
 STORE = "d" * 32
@@ -266,8 +267,13 @@ def build(
     index = IndexReader(engine, allowed=allowed)
     archive: Any = Archive(index, DocumentCache(image_sets, folder / "documents"), frames)  # type: ignore[arg-type]
     health = [HealthReport()]
+    web = WebConfig(**{**config, **settings})
     services = Services(
-        WebConfig(**{**config, **settings}), archive, IndexSearch(engine, stores=allowed), lambda: health[-1]
+        web,
+        archive,
+        IndexSearch(engine, stores=allowed),
+        lambda: health[-1],
+        ready=ReadyMetadata(folder / "ready") if web.public_url else None,
     )
     return House(create_app(services), services, engine, image_sets, frames, health)
 

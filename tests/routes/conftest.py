@@ -22,6 +22,7 @@ def get(house):
 
     def ask(path, accept=None, method="GET", **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
-        return client.open(path, method=method, headers={**({"Accept": accept} if accept else {}), **headers})
+        headers = {**({"Accept": accept} if accept else {}), **headers}
+        return client.open(path, method=method, headers=headers, buffered=True)
 
     return ask

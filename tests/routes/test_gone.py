@@ -10,6 +10,7 @@ def test_410_below_a_deleted_series(fresh):
     assert [client.get(path).status_code for path in paths] == [200, 200, 200]
     remove_image_set(fresh.engine, STORE, hex_id("set", SR))
     fresh.services.archive.index._hot.clear()
+    fresh.services.archive.index._sets.clear()
     answers = [client.get(path) for path in paths]
     assert [answer.status_code for answer in answers] == [410, 410, 410]
     assert SR in answers[0].json["message"]

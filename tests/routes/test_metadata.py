@@ -2,12 +2,32 @@
 
 import gzip
 import json
+from dataclasses import replace
+from functools import partial
+from xml.etree import ElementTree
 
 import pytest
 
+from dicomweb_gateway.dicom.xml_model import NAMESPACE
+from dicomweb_gateway.errors import UpstreamTimeout
 from dicomweb_gateway.imagesets.metadata import parse_document
+from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.writer import IndexWriter
-from tests.routes.archive import BULK, CT, JPEG, OTHER, PDF, RGB, SEG, SR, STUDY, hex_id, path_of
+from tests.routes.archive import (
+    BULK,
+    CT,
+    JPEG,
+    OTHER,
+    PDF,
+    RGB,
+    SEG,
+    SR,
+    STORE,
+    STUDY,
+    hex_id,
+    parts_of,
+    path_of,
+)
 
 
 def read(response):
@@ -138,3 +158,124 @@ def test_a_new_version_is_a_new_answer(fresh):
     again = client.get(path, headers={"If-None-Match": etag})
     assert again.status_code == 200
     assert again.get_json()[0]["00090010"]["Value"] == ["OTHER"]
+
+
+XML = 'multipart/related; type="application/dicom+xml"'
+SERIES = f"{path_of(CT)}/metadata"
+
+
+@pytest.fixture
+def client(fresh):
+    """As a server does, it closes what it has sent."""
+    client = fresh.app.test_client()
+    client.open = partial(client.open, buffered=True)
+    return client
+
+
+def lose_documents(fresh):
+    """Whatever still asks for metadata documents fails from now on."""
+    for name in fresh.image_sets.documents:
+        fresh.services.archive.documents.forget(ImageSetRef(STORE, name, "1"))
+        fresh.image_sets.documents[name] = UpstreamTimeout("late")
+
+
+@pytest.mark.parametrize("accept", ["application/dicom+json", XML])
+@pytest.mark.parametrize("path", [SERIES, f"/aetitle/studies/{STUDY}/metadata"])
+def test_a_warm_answer_is_the_cold_one_and_asks_nobody(fresh, client, accept, path):
+    asked = [{"Accept": accept}, {"Accept": accept, "Accept-Encoding": "gzip"}]
+    cold = [client.get(path, headers=headers) for headers in asked]
+    lose_documents(fresh)
+    warm = [client.get(path, headers=headers) for headers in asked]
+    for before, after in zip(cold, warm, strict=True):
+        assert after.status_code == 200
+        assert after.get_data() == before.get_data()
+        assert {k: v for k, v in after.headers if k != "Date"} == dict(before.headers)
+    assert gzip.decompress(warm[1].get_data()) == warm[0].get_data()
+    for headers, answer in zip(asked, warm, strict=True):
+        head = client.head(path, headers=headers)
+        assert (head.get_data(), dict(head.headers)) == (b"", dict(answer.headers))
+        same = client.get(path, headers={**headers, "If-None-Match": answer.headers["ETag"]})
+        assert (same.status_code, same.get_data()) == (304, b"")
+
+
+def test_instances_are_made_anew(fresh, client):
+    client.get(f"{path_of(CT, 1)}/metadata")
+    lose_documents(fresh)
+    assert client.get(f"{path_of(CT, 1)}/metadata").status_code == 504
+
+
+def test_an_answer_with_links_to_the_host_header_is_not_kept(fresh):
+    services = fresh.services
+    config = replace(services.config, public_url=None)
+    fresh.app.extensions["dicomweb_gateway"] = replace(services, config=config, ready=None)
+    client = fresh.app.test_client()
+    for host in ("localhost", "127.0.0.1"):
+        answer = client.get(SERIES, headers={"Host": host})
+        assert answer.get_json()[0]["7FE00010"]["BulkDataURI"].startswith(f"http://{host}:8080/")
+
+
+@pytest.mark.parametrize("damage", [lambda data: data[:-5], lambda data: data[:60] + b"!" + data[61:]])
+def test_a_damaged_answer_is_made_anew(client, tmp_path, damage):
+    before = client.get(SERIES).get_data()
+    (file,) = (tmp_path / "ready").rglob("*.gz")
+    file.write_bytes(damage(file.read_bytes()))
+    assert client.get(SERIES).get_data() == before
+
+
+def test_what_fails_half_way_is_not_kept(fresh, client, tmp_path):
+    good = dict(fresh.image_sets.documents)
+    fresh.image_sets.documents[hex_id("set", SR)] = UpstreamTimeout("late")
+    assert client.get(f"/aetitle/studies/{STUDY}/metadata").status_code == 504
+    assert list((tmp_path / "ready").rglob("*.gz*")) == []
+    fresh.image_sets.documents.update(good)
+    assert len(read(client.get(f"/aetitle/studies/{STUDY}/metadata"))) == 4
+
+
+def test_a_client_that_leaves_keeps_nothing_half(fresh, tmp_path, monkeypatch):
+    monkeypatch.setattr("dicomweb_gateway.web.responses._GATHERED", 10)
+    with fresh.app.test_request_context(SERIES):
+        response = fresh.app.full_dispatch_request()
+    pieces = response.iter_encoded()
+    next(iter(pieces))
+    response.close()
+    assert list((tmp_path / "ready").rglob("*.gz*")) == []
+
+
+def test_an_image_set_without_known_version_has_the_tag_of_its_document(fresh, client, monkeypatch):
+    index = fresh.services.archive.index
+    unknown = ImageSetRef(STORE, hex_id("set", CT))
+    records = [replace(record, image_set=unknown) for record in index.series_instances(STUDY, CT)]
+    monkeypatch.setattr(index, "image_sets", lambda *_: [unknown])
+    monkeypatch.setattr(index, "series_instances", lambda *_: records)
+    first = client.get(SERIES)
+    assert client.get(SERIES).headers["ETag"] == first.headers["ETag"]
+    changed = fresh.image_sets.documents[hex_id("set", CT)].replace(b"MAKER", b"OTHER")
+    fresh.image_sets.documents[hex_id("set", CT)] = changed
+    fresh.services.archive.documents.forget(unknown)
+    again = client.get(SERIES, headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 200
+    assert again.get_json()[0]["00090010"]["Value"] == ["OTHER"]
+
+
+@pytest.mark.parametrize(("path", "count"), [(f"{path_of(CT, 2)}/metadata", 1), (SERIES, 3)])
+def test_metadata_as_xml(get, path, count):
+    """J-7: a Native DICOM Model per instance (PS3.19 A.1), in the order of the JSON."""
+    parts = parts_of(get(path, XML))
+    objects = read(get(path))
+    assert len(parts) == len(objects) == count
+    for (head, payload), expected in zip(parts, objects, strict=True):
+        assert head["Content-Type"] == "application/dicom+xml"
+        attributes = list(ElementTree.fromstring(payload))
+        assert [one.get("tag") for one in attributes] == list(expected)
+        found = {one.get("tag"): one for one in attributes}
+        bulk = found["7FE00010"].find(f"{{{NAMESPACE}}}BulkData")
+        assert bulk.get("uri") == expected["7FE00010"]["BulkDataURI"]
+        assert found["00091002"].get("privateCreator") == "MAKER"
+        assert found["00091002"].find(f"{{{NAMESPACE}}}InlineBinary").text == "AAEC"
+        items = found["00400275"].findall(f"{{{NAMESPACE}}}Item")
+        assert [(item.get("number"), len(item)) for item in items] == [("1", 0), ("2", 2)]
+
+
+def test_json_is_first_where_both_are_taken(get):
+    assert get(SERIES, f"application/dicom+json, {XML}").content_type == "application/dicom+json"
+    assert get(SERIES, f"{XML}, application/dicom+json; q=0.5").content_type.startswith("multipart/related")

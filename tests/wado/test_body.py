@@ -1,5 +1,7 @@
 """Bodies as segments that know their length (dicomweb.md M-7, M-9)."""
 
+import weakref
+
 import pytest
 
 from dicomweb_gateway.frames.stored_frame import FrameInMemory
@@ -54,3 +56,26 @@ def test_static_bodies_are_left_alone():
 def test_a_maker_must_keep_to_its_length():
     with pytest.raises(ValueError, match="3 bytes came out as 2"):
         read_segment(Lazy(3, lambda: b"ab"))
+
+
+def test_a_body_comes_in_pieces_of_a_megabyte():
+    body = bytes(range(256)) * 10_000
+    frame = FrameInMemory(b"..." + body + b"...")
+    for segment in (body, FrameSlice(frame, 3, len(body)), Lazy(len(body), lambda: body)):
+        pieces = list(chunks([segment]))
+        assert b"".join(pieces) == body
+        assert max(map(len, pieces)) <= 1 << 20
+
+
+class Bytes(bytearray):
+    """Bytes that can be watched."""
+
+
+def test_what_is_ready_is_not_held_once_it_is_read():
+    made = [Bytes(b"123")]
+    watched = weakref.ref(made[0])
+    (segment,) = ready([Lazy(3, made.pop)])
+    assert watched() is not None
+    assert read_segment(segment) == b"123"
+    assert watched() is None
+    assert segment.length == 3

@@ -1,11 +1,15 @@
 """Many instances: a bad one costs only itself (W-10)."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE
-from dicomweb_gateway.errors import CorruptFrame
+from dicomweb_gateway.errors import CorruptFrame, ResourceNotFound
 from dicomweb_gateway.wado.body import chunks
-from dicomweb_gateway.wado.collection import Planned, RecentFailures, collect
+from dicomweb_gateway.wado.collection import collect
+from dicomweb_gateway.wado.failures import Planned, RecentFailures
 from tests.routes.archive import CT
 
 
@@ -73,15 +77,32 @@ def test_nothing_good_raises_and_is_tried_again(fresh, archive, planned):
     assert (send(produced), left_out) == (uids(planned), [])
 
 
-def test_failures_are_forgotten_after_their_time(planned):
-    failures = RecentFailures(seconds=0)
-    failures.add(planned[0])
-    assert planned[0] not in failures
+def test_frames_are_named_ahead_once_and_within_a_window(fresh, archive, planned):
+    stored = [plan._replace(transfer_syntax_uid=plan.record.transfer_syntax_uid) for plan in planned] * 2
+    # a frame counts as 1 MB at least
+    produced, _ = collect(replace(archive, window_bytes=2 << 20), stored, RecentFailures())
+    keys = [plan.record.frames[0].key for plan in stored]
+    assert fresh.frames.prefetched == keys[1:3]
+    next(produced)
+    assert fresh.frames.prefetched == keys[1:3]
+    next(produced)
+    assert fresh.frames.prefetched == keys[1:4]
+    assert [one.planned for one in produced] == stored[2:]
+    assert fresh.frames.prefetched == keys[1:]
 
 
-def test_memory_of_failures_is_bounded(planned):
-    failures = RecentFailures(capacity=1)
-    failures.add(planned[0])
-    failures.add(planned[1])
-    assert planned[0] not in failures
-    assert planned[1] in failures
+def test_of_frames_that_are_too_large_together_none_is_fetched_ahead(fresh, archive, planned):
+    produced, _ = collect(replace(archive, window_bytes=1 << 20), planned, RecentFailures())
+    assert send(produced) == uids(planned)
+    assert fresh.frames.prefetched == []
+
+
+def test_a_series_of_many_instances_is_planned_in_no_time(archive, planned):
+    many = [Planned(replace(planned[0].record, instance_uid=str(n)), EXPLICIT_VR_LE) for n in range(20_000)]
+    failures = RecentFailures()
+    failures.add(many[1])
+    began = time.process_time()
+    with pytest.raises(ResourceNotFound):
+        collect(archive, [many[1]], failures)
+    assert failures.recent(many) == {1}
+    assert time.process_time() - began < 2

@@ -4,7 +4,7 @@ import zlib
 
 import pytest
 
-from dicomweb_gateway.web.compression import accepts_gzip, gzip_pieces
+from dicomweb_gateway.web.compression import accepts_gzip, gunzip_pieces, gzip_pieces
 
 
 @pytest.mark.parametrize(
@@ -54,3 +54,11 @@ def test_closing_ends_the_maker_of_the_pieces():
     next(packed)
     packed.close()
     assert ended == [True]
+
+
+def test_unpacking_gives_what_was_packed_in_bounded_pieces():
+    body = bytes(range(256)) * 8192
+    packed = list(gzip_pieces([body]))
+    pieces = list(gunzip_pieces(packed))
+    assert b"".join(pieces) == body
+    assert max(map(len, pieces)) <= 1 << 18
