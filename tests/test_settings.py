@@ -247,3 +247,16 @@ def test_a_time_zone_that_is_none_is_refused(monkeypatch, name):
         SettingsError, match=r"^TIME_ZONE: must be an IANA time zone such as Europe/Berlin, or"
     ):
         load_settings()
+
+
+def test_two_decoders_at_least(monkeypatch):
+    """One of them may hang until it is killed."""
+    monkeypatch.setattr("dicomweb_gateway.settings._cores", lambda: 16)
+    assert load_settings({"web_processes": 4}).decoder_count == 4
+    assert load_settings({"web_processes": 16}).decoder_count == 2
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "soon", "100000"])
+def test_decode_timeout_is_bounded(seconds):
+    with pytest.raises(SettingsError, match="DECODE_TIMEOUT"):
+        load_settings({"decode_timeout": seconds})

@@ -84,7 +84,9 @@ def _packets(stream: bytes, facts: Codestream) -> int:
     levels = facts.decompositions
     precincts = cod[10 : 11 + levels] if cod[0] & 1 else b"\xff" * (levels + 1)
     across, down = (cod[6] & 15) + 2, (cod[7] & 15) + 2
-    if len(precincts) <= levels or max(across, down) > 10 or across + down > _LARGEST_BLOCK:
+    # precincts one sample wide or high are for the lowest resolution alone; OpenJPH dies of others (A.6.1)
+    thin = any(size & 15 == 0 or size >> 4 == 0 for size in precincts[1:])
+    if len(precincts) <= levels or thin or max(across, down) > 10 or across + down > _LARGEST_BLOCK:
         raise UndecodablePixels("the codestream has impossible code-blocks or precincts")
     wide, high = min(tile_wide, right), min(tile_high, bottom)
     count = 0

@@ -5,6 +5,7 @@ import pytest
 
 from dicomweb_gateway.errors import (
     CorruptFrame,
+    DecodersUnavailable,
     FetchersUnavailable,
     UpstreamBusy,
     UpstreamDenied,
@@ -73,6 +74,7 @@ def test_answers_survive_any_cutting(step):
     "error",
     [
         CorruptFrame("why"),
+        DecodersUnavailable("why"),
         FetchersUnavailable("why"),
         UpstreamBusy("why", 5.0),
         UpstreamDenied("why"),

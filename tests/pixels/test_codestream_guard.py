@@ -1,20 +1,23 @@
 """Structures that no honest codestream of that length has, and which streams are plain."""
 
 import struct
+import time
+from contextlib import suppress
 
 import imagecodecs
 import numpy as np
 import pytest
 
 from dicomweb_gateway.dicom.codestream import parse_codestream
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.codestream_guard import guard_structure, has_open_part, is_plain
-from dicomweb_gateway.pixels.decoders import checksum
+from dicomweb_gateway.pixels.decoders import checksum, decode_frame
 from dicomweb_gateway.pixels.encoders import drop_tlm, encode_htj2k, encode_j2k
 
 HTJ2K = "1.2.840.10008.1.2.4.202"
 GREY = np.random.default_rng(1).integers(0, 4096, (150, 200)).astype("<u2")
-STREAM, BLACK = encode_htj2k(GREY), encode_htj2k(GREY * 0)
+STREAM, BLACK = encode_htj2k(GREY), encode_htj2k(np.zeros((600, 800), "<u2"))
 SIZ, COD = 2, STREAM.index(b"\xff\x52")
 FIRST_PART = parse_codestream(STREAM).header_end
 
@@ -57,7 +60,8 @@ def with_precincts(size: int) -> bytes:
         (sized(200, 150, 1, 1)[: FIRST_PART + 200], "packets"),
         (sized(1 << 31, 1), "described"),
         (put(BLACK, COD + 6, ">H", 65535), "packets"),
-        (with_precincts(0), "packets"),
+        (with_precincts(1), "packets"),
+        (with_precincts(0), "precincts"),
         (put(STREAM, COD + 10, ">BB", 8, 8), "code-blocks"),
         (put(STREAM, COD + 10, ">BB", 15, 0), "code-blocks"),
         (put(STREAM, COD + 4, ">B", 1), "precincts"),
@@ -128,6 +132,29 @@ def test_every_corpus_codestream_passes(corpus):
 )
 def test_what_is_not_plain(stream):
     assert not is_plain(stream, parse_codestream(stream), GREY.nbytes)
+
+
+@pytest.mark.parametrize(
+    "stream",
+    [
+        with_segment(0xFF5F, b"\0\0\xff\xff\x20\1\2" * 32),
+        with_segment(0xFF5F, b"\0\0\0\1\1\1\2" * 9000),
+        with_segment(0xFF53, b"\0\0\x20\4\4\x40\1"),
+        with_segment(0xFF60, b"\0\xff\xff\xff\xff" + b"\xff" * 60_000),
+        with_segment(0xFF5F, b"\0\0\xff\xff\x20\1\2" * 32, encode_j2k(GREY)),
+        put(BLACK, COD + 6, ">H", 1000),
+        put(STREAM, COD + 9, ">B", 32),
+        sized(1 << 17, 400, 1 << 17, 1),
+    ],
+    ids=["POC", "long POC", "COC", "PPM", "POC in J2K", "layers", "decompositions", "one-row tiles"],
+)
+def test_hostile_structures_come_to_an_end(stream):
+    """Refused, or the right shape, soon and without another error."""
+    pixels = PixelDescription(150, 200)
+    started = time.monotonic()
+    with suppress(UndecodablePixels):
+        assert decode_frame(stream, HTJ2K, pixels).shape == (150, 200)
+    assert time.monotonic() - started < 20
 
 
 def test_packet_lengths_and_comments_in_a_tile_part_are_plain():

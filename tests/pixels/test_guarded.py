@@ -77,7 +77,7 @@ def test_a_decoder_that_hangs_is_killed_and_its_frame_remembered(pool):
     started = time.monotonic()
     with pytest.raises(UndecodablePixels, match=r"longer than 0\.5 seconds"):
         pool.run("hang", b"frame", (), 8)
-    assert time.monotonic() - started < 0.3
+    assert time.monotonic() - started < 0.45
     assert process_of(pool) != first
 
 
@@ -107,11 +107,11 @@ def test_waiting_for_a_busy_decoder_is_bounded(pool):
 
 def test_one_bad_frame_takes_one_worker_however_often_it_is_asked_for():
     with (
-        closing(DecoderPool(timeout=1, size=2, module=MISBEHAVING)) as pool,
+        closing(DecoderPool(timeout=2, size=2, module=MISBEHAVING)) as pool,
         ThreadPoolExecutor(8) as threads,
     ):
         bad = [threads.submit(pool.run, "hang", b"frame", (), 8) for _ in range(6)]
-        time.sleep(0.3)
+        time.sleep(0.1)
         assert is_running(process_of(pool))
         assert not any(future.done() for future in bad)
         kinds = {type(future.exception()) for future in bad}
@@ -194,12 +194,12 @@ def test_when_no_process_can_be_started(pool, monkeypatch):
 
 
 def test_poison_is_bounded_and_expires():
-    poison = Poison(seconds=0.05, capacity=2)
+    poison = Poison(seconds=0.5, capacity=2)
     for number in range(3):
         poison.add(("codec", bytes([number])), f"reason {number}")
     poison.check(("codec", b"\0"))
     poison.check(("another", b"\2"))
     with pytest.raises(UndecodablePixels, match="reason 2"):
         poison.check(("codec", b"\2"))
-    time.sleep(0.06)
+    time.sleep(0.55)
     poison.check(("codec", b"\2"))
