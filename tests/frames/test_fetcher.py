@@ -4,6 +4,7 @@ import socket
 import sys
 import threading
 import time
+import zlib
 from collections import deque
 from contextlib import contextmanager
 from pathlib import Path
@@ -96,6 +97,16 @@ def test_a_body_that_decodes_at_the_second_try_is_served(tmp_path):
     payload, wanted = htj2k_frame(1)
     with fetching(tmp_path, Answers(undecodable(payload), payload)) as pool:
         assert pool.get(wanted).read() == payload
+
+
+@pytest.mark.parametrize("kept", [b"no codestream", b"\xff\x4f\xff\x51", htj2k_frame(1)[0][:-400]])
+def test_what_healthimaging_keeps_is_served_as_it_is_kept(tmp_path, kept):
+    """Its metadata state the CRC-32 of these very bytes, so nothing was lost on the way (3.6)."""
+    wanted = WantedFrame(key_of(1), "1.2.840.10008.1.2.4.90", zlib.crc32(kept))
+    answers = Answers(kept)
+    with fetching(tmp_path, answers) as pool:
+        assert pool.get(wanted).read() == kept
+    assert answers.calls == 1
 
 
 def test_without_a_checksum_the_shape_decides(tmp_path):
