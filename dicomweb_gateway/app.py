@@ -17,6 +17,7 @@ from dicomweb_gateway.routes import (
     instances,
     metadata,
     ops,
+    pixeldata,
     qido,
     rendered,
     tlm,
@@ -39,6 +40,7 @@ DICOMWEB = (
     rendered.blueprint,
     ops.health_blueprint,
     capabilities.blueprint,
+    pixeldata.blueprint,
 )
 
 

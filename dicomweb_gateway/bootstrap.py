@@ -17,6 +17,7 @@ from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -49,6 +50,8 @@ def fetcher_config(settings: Settings, number: int) -> FetcherConfig:
         name=str(number),
         fetchers=settings.fetcher_count,
         janitor=number == 0,
+        decode_timeout=settings.decode_timeout,
+        decoders=settings.decoder_count,
     )
 
 
@@ -64,6 +67,7 @@ def make_index_writer(settings: Settings) -> IndexWriter:
 
 def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: int) -> Services:
     """The parts of one web process, made after the fork: engine and SDK client do not survive one."""
+    configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
     image_sets = make_image_set_store(settings)
     documents = DocumentCache(

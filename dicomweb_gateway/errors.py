@@ -15,6 +15,7 @@ GatewayError
  ├ StorageUnavailable         the disk has no room, or fails, for what an answer is made of
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
+ ├ DecodersUnavailable        every decoder process is busy, or none starts
  └ UpstreamError              HealthImaging
     ├ UpstreamNotFound        it no longer has the thing: the index row is stale (healthimaging.md 6.3-10)
     ├ UpstreamDenied          our credentials may not, or are wrong
@@ -97,6 +98,10 @@ class IndexUnavailable(GatewayError):
 
 class FetchersUnavailable(GatewayError):
     """The frame fetcher that owns a frame does not answer."""
+
+
+class DecodersUnavailable(GatewayError):
+    """No decoder process is free in time, or none can be started."""
 
 
 class UpstreamError(GatewayError):

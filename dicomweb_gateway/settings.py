@@ -124,6 +124,8 @@ class Settings(BaseSettings):
     """Secret behind multipart boundaries, the same on all hosts of one service; unset: kept in the index."""
     frame_timeout: float = Field(default=60, gt=0)
     """Seconds that a request waits for one frame before it answers 504."""
+    decode_timeout: float = Field(default=30, ge=1, le=3600)
+    """Seconds that decoding one frame may take before its decoder process is killed."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged; no level logs patient data."""
     log_format: Literal["text", "json"] | None = None
@@ -275,6 +277,11 @@ class Settings(BaseSettings):
     def web_process_count(self) -> int:
         """Web processes to fork."""
         return self.web_processes or min(8, _cores())
+
+    @property
+    def decoder_count(self) -> int:
+        """Decoder processes beside each web process and fetcher; two at least, so that one may hang."""
+        return max(2, _cores() // self.web_process_count)
 
     @property
     def fetcher_count(self) -> int:

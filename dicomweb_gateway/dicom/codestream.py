@@ -5,6 +5,7 @@ in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are foun
 """
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypedDict
@@ -22,6 +23,12 @@ PROGRESSIONS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 
 _SOT_LENGTH = 12
 _LARGEST_COMPONENT_COUNT = 16384
+_LARGEST_TILE_COUNT = 65535
+_LARGEST_DECOMPOSITION_COUNT = 32
+_MOST_TILE_PARTS = 1 << 18
+_MOST_SEGMENTS = 1 << 15
+_MOST_BOXES = 1 << 10
+"""Far above anything real; without an end to them a hostile gigabyte would be walked for minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +49,8 @@ class Codestream:
     `signed` whether any component is; `uniform`: all components are alike and none is subsampled.
     `tiles` counts the image's tiles, not its tile-parts. `decompositions` counts wavelet levels, so there
     are one more resolutions. `header_end` is the offset of the first SOT. `tile_parts` holds only the parts
-    that lie wholly inside the data. `complete`: the EOC is there and every tile-part lies inside the data.
+    that lie wholly inside the data. `complete`: the EOC is there, every tile-part lies inside the data, and
+    no tile lacks a part as far as TNsot tells.
     """
 
     width: int
@@ -98,7 +106,9 @@ def unbox(data: bytes) -> bytes:
 def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
     """(type, contents start, contents end) of the top-level boxes; LBox 1 is an XLBox, 0 runs to the end."""
     position = 0
-    while position + 8 <= len(data):
+    for _ in range(_MOST_BOXES):
+        if position + 8 > len(data):
+            return
         length, kind = struct.unpack_from(">I4s", data, position)
         head = 8
         if length == 1:
@@ -112,6 +122,7 @@ def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
             raise CorruptFrame("a JP2 box is shorter than its own header")
         yield kind, position + head, min(position + length, len(data))
         position += length
+    raise CorruptFrame(f"more than {_MOST_BOXES} JP2 boxes")
 
 
 def parse_codestream(data: bytes) -> Codestream:
@@ -134,7 +145,9 @@ def parse_codestream(data: bytes) -> Codestream:
         raise CorruptFrame("the codestream's main header is torn") from error
     if progression >= len(PROGRESSIONS):
         raise CorruptFrame(f"unknown progression order {progression}")
-    parts, complete = _tile_parts(stream, header_end)
+    if decompositions > _LARGEST_DECOMPOSITION_COUNT:
+        raise CorruptFrame(f"{decompositions} decompositions")
+    parts, ended = _tile_parts(stream, header_end)
     return Codestream(
         **image,
         decompositions=decompositions,
@@ -145,7 +158,7 @@ def parse_codestream(data: bytes) -> Codestream:
         has_tlm=TLM in segments,
         header_end=header_end,
         tile_parts=parts,
-        complete=complete,
+        complete=ended and _has_every_tile(stream, parts, image["tiles"]),
     )
 
 
@@ -155,7 +168,9 @@ def header_segments(stream: bytes | memoryview) -> Iterator[tuple[int, int, int]
     `start` is the marker's own offset. Raises CorruptFrame when no SOT ends the header.
     """
     position = 2
-    while position + 4 <= len(stream):
+    for _ in range(_MOST_SEGMENTS):
+        if position + 4 > len(stream):
+            break
         marker, length = struct.unpack_from(">HH", stream, position)
         if marker == SOT:
             return
@@ -197,6 +212,11 @@ def _read_siz(siz: memoryview) -> _Image:
     if not (tile_left <= left < tile_left + tile_wide and tile_top <= top < tile_top + tile_high):
         raise CorruptFrame("SIZ places the first tile outside the image")
     kinds = [struct.unpack_from(">BBB", siz, 36 + 3 * n) for n in range(components)]
+    if not all(across and down for _, across, down in kinds):
+        raise CorruptFrame("SIZ separates the samples of a component by nothing")
+    tiles = -(-(right - tile_left) // tile_wide) * -(-(bottom - tile_top) // tile_high)
+    if tiles > _LARGEST_TILE_COUNT:
+        raise CorruptFrame(f"SIZ cuts the image into {tiles} tiles")
     return {
         "width": width,
         "height": height,
@@ -205,14 +225,14 @@ def _read_siz(siz: memoryview) -> _Image:
         "precision": max((depth & 0x7F) + 1 for depth, _, _ in kinds),
         "signed": any(depth & 0x80 for depth, _, _ in kinds),
         "uniform": set(kinds) == {(kinds[0][0], 1, 1)},
-        "tiles": -(-(right - tile_left) // tile_wide) * -(-(bottom - tile_top) // tile_high),
+        "tiles": tiles,
     }
 
 
 def _tile_parts(stream: memoryview, position: int) -> tuple[tuple[TilePart, ...], bool]:
-    """The tile-parts that lie wholly in `stream` from the first SOT on, and whether nothing is missing.
+    """The tile-parts that lie wholly in `stream` from the first SOT on, and whether the EOC follows them.
 
-    TNsot is not read: 0 means unknown there. Psot 0 means up to the EOC (15444-1 A.4.2).
+    Psot 0 means up to the EOC (15444-1 A.4.2).
     """
     parts: list[TilePart] = []
     while position + _SOT_LENGTH <= len(stream):
@@ -223,8 +243,21 @@ def _tile_parts(stream: memoryview, position: int) -> tuple[tuple[TilePart, ...]
         if end > len(stream) or end < position + _SOT_LENGTH:
             return tuple(parts), False
         parts.append(TilePart(tile, index, position, end))
+        if len(parts) > _MOST_TILE_PARTS:
+            raise CorruptFrame(f"more than {_MOST_TILE_PARTS} tile-parts")
         position = end
     return tuple(parts), bool(parts) and bytes(stream[position : position + 2]) == EOC.to_bytes(2, "big")
+
+
+def _has_every_tile(stream: memoryview, parts: tuple[TilePart, ...], tiles: int) -> bool:
+    """Whether every tile has a part, and as many as its TNsot says; 0 there means unknown (15444-1 A.4.2).
+
+    Decoders show a tile without data as black.
+    """
+    found = Counter(part.tile for part in parts)
+    if len(found) != tiles or max(found) >= tiles:
+        return False
+    return all(stream[part.start + 11] <= found[part.tile] for part in parts)
 
 
 def _end_of_image(stream: memoryview) -> int:

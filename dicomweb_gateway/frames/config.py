@@ -8,7 +8,8 @@ class FetcherConfig:
     """Settings of one fetcher.
 
     `fetchers` is how many there are in all; the one with `janitor` set evicts for all of them. `verify`
-    compares the CRC-32 of every frame before it is stored. Sizes are in bytes, timeouts in seconds.
+    compares the CRC-32 of every frame before it is stored; frames that only a decoder process may decode for
+    that have `decoders` of them. Sizes are in bytes, timeouts in seconds.
     """
 
     cache_root: str
@@ -24,3 +25,5 @@ class FetcherConfig:
     connect_timeout: float = 5
     read_timeout: float = 20
     drain_seconds: float = 3
+    decode_timeout: float = 30
+    decoders: int = 2

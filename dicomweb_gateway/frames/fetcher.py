@@ -27,6 +27,7 @@ from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUn
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.store import ImageSetStore, WantedFrame
+from dicomweb_gateway.pixels.guarded import configure_decoders
 
 _PREFETCH_LIMIT = 4096
 _LOOK_UP_SECONDS = 1.0
@@ -48,6 +49,7 @@ def run_fetcher(listening: socket.socket, config: FetcherConfig) -> None:
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
     )
+    configure_decoders(config.decode_timeout, config.decoders)
     with _stop_signal() as stop:
         Fetcher(config, image_sets).serve(listening, stop)
 

@@ -13,6 +13,7 @@ import orjson
 
 from dicomweb_gateway.errors import (
     CorruptFrame,
+    DecodersUnavailable,
     FetchersUnavailable,
     GatewayError,
     UpstreamBusy,
@@ -38,6 +39,7 @@ _ERRORS: dict[str, type[GatewayError]] = {
     kind.__name__: kind
     for kind in (
         CorruptFrame,
+        DecodersUnavailable,
         FetchersUnavailable,
         UpstreamBusy,
         UpstreamDenied,

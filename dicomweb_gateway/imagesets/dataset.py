@@ -15,9 +15,12 @@ from pydicom.valuerep import PersonName
 
 from dicomweb_gateway.dicom.json_model import BINARY_VRS, KEEPS_LEADING_SPACE
 from dicomweb_gateway.errors import UpstreamFailed
-from dicomweb_gateway.imagesets.elements import CHARACTER_SET, Element, read_elements
+from dicomweb_gateway.imagesets.elements import CHARACTER_SET, Element, read_elements, tag_of
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.imagesets.values import PADDING, Tags
+
+_SHARED, _PER_FRAME = 0x52009229, 0x52009230
+_FUNCTIONAL_GROUPS = {_SHARED, _PER_FRAME}
 
 _LARGEST_SHORT_VALUE = 0xFFFE
 """Bytes; a longer value of a VR with a 16-bit length field is written as UN (PS3.5 6.2.2)."""
@@ -37,6 +40,30 @@ def instance_dataset(instance: InstanceDocument) -> Dataset:
     if "SpecificCharacterSet" not in dataset and _has_non_ascii_text(dataset):
         dataset.add(DataElement(CHARACTER_SET, "CS", "ISO_IR 192", already_converted=True))
     return dataset
+
+
+def frame_dataset(instance: InstanceDocument, frame_index: int, wanted: frozenset[int]) -> Dataset:
+    """Of `instance_dataset` only the attributes with `wanted` tags, for frame `frame_index` (0-based).
+
+    PerFrameFunctionalGroupsSequence holds the frame's own item alone, so the frame is number 0 there; of
+    functional groups, too, only `wanted` ones are kept. Costs the same however many frames there are.
+    """
+    kept: dict[str, Any] = {}
+    for level in instance.levels:
+        for key, value in level.items():
+            tag = tag_of(key)
+            if tag in wanted:
+                kept[key] = value
+            elif tag in _FUNCTIONAL_GROUPS:
+                items = value if isinstance(value, list) else [value]
+                first = frame_index if tag == _PER_FRAME else 0
+                kept[key] = [_only(item, wanted) for item in items[first : first + 1]]
+    pixels = instance.pixels
+    return dataset_of(kept, instance.vrs, bool(pixels and pixels.pixel_representation))
+
+
+def _only(item: Any, wanted: frozenset[int]) -> Any:
+    return {k: v for k, v in item.items() if tag_of(k) in wanted} if isinstance(item, Mapping) else item
 
 
 def dataset_of(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool = False) -> Dataset:

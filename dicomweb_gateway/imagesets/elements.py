@@ -98,6 +98,12 @@ def find_element(tags: Tags, vrs: Mapping[str, str], path: list[tuple[int, int]]
     return next((e for e in _elements(tags, vrs, False, nested=True) if e.tag == tag), None)
 
 
+def tag_of(key: str) -> int | None:
+    """The tag of a metadata key; None when it is never to be shown."""
+    row = _resolve(key)
+    return None if row is None else row[0]
+
+
 def base64_length(text: str) -> int:
     """Bytes that the base64 `text` decodes to."""
     return len(text) * 3 // 4 - text.count("=", max(0, len(text) - 2))

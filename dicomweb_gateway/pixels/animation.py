@@ -5,11 +5,14 @@ from struct import pack
 
 from pydicom import Dataset
 
-from dicomweb_gateway.pixels.attributes import number_of, numbers_of
+from dicomweb_gateway.pixels.attributes import number_of, numbers_of, tags_of
 from dicomweb_gateway.pixels.encode import encode_image
 from dicomweb_gateway.pixels.optionals import Samples
 
 GIF = "image/gif"
+
+TIMES = tags_of("RecommendedDisplayFrameRate", "CineRate", "FrameTime", "FrameTimeVector")
+"""What `frame_durations` reads."""
 
 _DEFAULT_MS = 100.0
 _SHORTEST_MS, _LONGEST_MS = 20.0, 10_000.0

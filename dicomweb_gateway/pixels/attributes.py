@@ -6,6 +6,17 @@ from typing import Any
 
 from pydicom import Dataset
 
+from dicomweb_gateway.dicom.dictionary import attribute_of_keyword
+
+
+def tags_of(*keywords: str) -> frozenset[int]:
+    """The tags of these keywords; ValueError for a word that is no keyword."""
+    rows = [attribute_of_keyword(keyword) for keyword in keywords]
+    known = frozenset(row.tag for row in rows if row is not None)
+    if len(known) < len(set(keywords)):
+        raise ValueError(f"not all of {keywords} are keywords")
+    return known
+
 
 def value_of(dataset: Dataset, key: str | tuple[int, int]) -> Any:
     """Value of the element with this keyword or (group, element); None when absent or inconvertible."""

@@ -1,10 +1,16 @@
 """Decode one frame of any transfer syntax into stored samples; CRC-32 values that check a stored frame.
 
 A new syntax is a row in `dicom/transfer_syntax.py` and, for a new family, a row in `_DECODERS`.
+
+Headers are read first, and what contradicts the description or is out of proportion is refused. Then tame
+streams are decoded in the caller's thread, where that takes a millisecond: native, deflated and RLE frames,
+baseline JPEG in one scan, and reversible HTJ2K of plain structure. The others go to a decoder process
+(`guarded`).
 """
 
 import zlib
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
@@ -18,7 +24,10 @@ from dicomweb_gateway.dicom.transfer_syntax import (
     transfer_syntax,
 )
 from dicomweb_gateway.errors import CorruptFrame, UndecodablePixels
+from dicomweb_gateway.pixels.codestream_guard import guard_structure, has_open_part, is_plain
+from dicomweb_gateway.pixels.guarded import guarded
 from dicomweb_gateway.pixels.jpeg_header import JpegHeader, read_jpeg_header
+from dicomweb_gateway.pixels.jpeg_scans import JpegScans, read_jpeg_scans, with_noise
 from dicomweb_gateway.pixels.jpegxl_header import read_jpegxl_size
 from dicomweb_gateway.pixels.native import decode_native, native_bytes
 from dicomweb_gateway.pixels.optionals import (
@@ -39,6 +48,9 @@ CHECKED_AFTER_DECODING = {"", HTJ2K_LOSSLESS, HTJ2K_LOSSLESS_RPCL, J2K_LOSSLESS}
 """Stored syntaxes whose HealthImaging checksum covers decoded samples; "" stands for a missing UID, which
 HealthImaging uses for its own HTJ2K (healthimaging.md 3.6)."""
 
+_SEQUENTIAL = (0xC0, 0xC1)
+"""Frame headers of sequential Huffman JPEG."""
+
 _PADDING_BYTES = 64
 """How far before the end of the data the end mark of a stream may stand."""
 
@@ -56,8 +68,9 @@ def decode_frame(
     as it has resolutions; every other coding answers full size, so callers look at the shape. With
     `reduce` a stream may also end behind any tile-part (`tlm.levels`).
 
-    Raises UndecodablePixels: unknown or unsupported syntax (video), torn data, or a stream that
-    contradicts the description.
+    Raises UndecodablePixels: unknown or unsupported syntax (video), torn data, a stream that contradicts the
+    description, or one that a decoder does not get through in time or memory. DecodersUnavailable: no decoder
+    process is free.
     """
     row = transfer_syntax(transfer_syntax_uid)
     decoder = _DECODERS.get(row.family) if row else None
@@ -94,14 +107,14 @@ def checksum(data: bytes, transfer_syntax_uid: str, bytes_per_sample: int) -> fr
     HTJ2K lossless and JPEG 2000 lossless: over the decoded samples, little endian, pixel-interleaved. The
     codec's own sample width and `bytes_per_sample` (BitsAllocated / 8) both count, since nobody has
     published which one HealthImaging takes when they differ. Any other syntax: over the stored bytes.
-    Raises UndecodablePixels when the frame does not decode.
+    Raises UndecodablePixels when the frame does not decode, DecodersUnavailable when nobody is free to try.
     """
     if transfer_syntax_uid not in CHECKED_AFTER_DECODING:
         return frozenset({zlib.crc32(data)})
     stream, facts = _codestream(data)
     if not facts.complete:
         raise UndecodablePixels("the codestream is cut short")
-    samples = _decode_stream(stream, facts, 0)
+    samples = _decode_stream(stream, facts)
     widths = {samples.dtype.itemsize, max(bytes_per_sample, samples.dtype.itemsize)}
     return frozenset(
         zlib.crc32(np.ascontiguousarray(samples, f"<{samples.dtype.kind}{width}").data) for width in widths
@@ -128,16 +141,43 @@ def _rle(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Sample
 def _jpeg(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
     header = read_jpeg_header(data)
     guard_header(pixels, header.width, header.height, header.components)
+    scans = read_jpeg_scans(data, header)
     source, target = _jpeg_colours(header, pixels.photometric_interpretation)
+    by_turbo = partial(_run_jpeg, header, scans, pixels, source, source if source == "RGB" else target)
     try:
-        samples = decode_jpeg(data, source, source if source == "RGB" else target)
+        samples = _whole_jpeg(by_turbo, data, header, scans)
     except UndecodablePixels:
         if not header.lossless:
             raise
-        samples = decode_lossless_jpeg(data)
+        by_other = partial(guarded, decode_lossless_jpeg, decoded_bytes=pixels.frame_length)
+        samples = _whole_jpeg(by_other, data, header, scans)
     if source == "RGB" and target == "YCBCR":
         samples = _rgb_to_ybr(samples)
     return fit(samples, pixels, header.precision)
+
+
+def _run_jpeg(
+    header: JpegHeader,
+    scans: JpegScans,
+    pixels: PixelDescription,
+    source: str | None,
+    target: str | None,
+    data: bytes,
+) -> Samples:
+    """By libjpeg-turbo; here only what it does in one pass and a few rows of memory."""
+    if header.process in _SEQUENTIAL and header.precision == 8 and len(scans.ends) == 1:
+        return decode_jpeg(data, source, target)
+    return guarded(decode_jpeg, data, source, target, decoded_bytes=pixels.frame_length)
+
+
+def _whole_jpeg(
+    decode: Callable[[bytes], Samples], data: bytes, header: JpegHeader, scans: JpegScans
+) -> Samples:
+    """The image, when it stays the same with noise behind its data: else the decoder made up the end."""
+    samples = decode(data)
+    if not header.arithmetic and not np.array_equal(samples, decode(with_noise(data, scans))):
+        raise UndecodablePixels("JPEG: the stream is cut short")
+    return samples
 
 
 def _jpeg_colours(header: JpegHeader, photometric: str) -> tuple[str | None, str | None]:
@@ -169,12 +209,12 @@ def _jpegls(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Sam
     # CharLS takes seconds to find out that even a small stream is cut.
     if data.rfind(b"\xff\xd9", -_PADDING_BYTES) < 0:
         raise UndecodablePixels("the stream is cut short")
-    return fit(decode_jpegls(data), pixels, header.precision)
+    return fit(guarded(decode_jpegls, data, decoded_bytes=pixels.frame_length), pixels, header.precision)
 
 
 def _jpegxl(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Samples:
     guard_header(pixels, *read_jpegxl_size(data), pixels.samples_per_pixel)
-    samples = decode_jpegxl(data)
+    samples = guarded(decode_jpegxl, data, decoded_bytes=pixels.frame_length)
     if samples.ndim == 3 and samples.shape[2] == 1:
         samples = samples[..., 0]
     return fit(samples, pixels, samples.dtype.itemsize * 8)
@@ -197,29 +237,16 @@ def _codestream(data: bytes) -> tuple[bytes, Codestream]:
         raise UndecodablePixels(str(error)) from error
 
 
-def _decode_stream(stream: bytes, facts: Codestream, reduce: int) -> Samples:
+def _decode_stream(stream: bytes, facts: Codestream, reduce: int = 0) -> Samples:
     """By OpenJPH only when it is right (reversible HTJ2K of equal components), else by OpenJPEG."""
-    if not (facts.high_throughput and facts.reversible and facts.uniform):
-        return decode_openjpeg(stream)
+    length = guard_structure(stream, facts)
+    fits = facts.high_throughput and facts.reversible and facts.uniform
+    if not fits or has_open_part(stream, facts):
+        return guarded(decode_openjpeg, stream, decoded_bytes=length)
     skip = min(reduce, facts.decompositions) if facts.origin == (0, 0) else 0
-    samples = decode_openjph(stream, skip)
-    # imagecodecs loses OpenJPH's errors in damaged code-blocks and hands out zeros from there on.
-    if not (samples if facts.tiles == 1 else samples[-1]).any():
-        return _second_opinion(stream, samples)
-    return samples
-
-
-def _second_opinion(stream: bytes, samples: Samples) -> Samples:
-    """`samples`, black at the end, when OpenJPEG finds the same; its own full-size image otherwise.
-
-    Raises UndecodablePixels when it finds the stream damaged, or differs from a reduced image.
-    """
-    full = decode_openjpeg(stream)
-    if full.shape == samples.shape:
-        return full
-    if full.any():
-        raise UndecodablePixels("the codestream is damaged")
-    return samples
+    if is_plain(stream, facts, length):
+        return decode_openjph(stream, skip)
+    return guarded(decode_openjph, stream, skip, decoded_bytes=length)
 
 
 _DECODERS: dict[str, Callable[[bytes, str, PixelDescription, int], Samples]] = {

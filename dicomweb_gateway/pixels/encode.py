@@ -16,18 +16,20 @@ _FINE_QUALITY = 90
 """From this quality on JPEG keeps chroma at full resolution."""
 
 
-def encode_image(image: Samples, media_type: str, quality: int = 90) -> bytes:
+def encode_image(image: Samples, media_type: str, quality: int = 90, profile: bytes | None = None) -> bytes:
     """`image` (uint8, (h, w) grey or (h, w, 3) RGB) as one file of `media_type`.
 
     `quality` (1 to 100) counts for JPEG only; PNG and JPEG 2000 are lossless; GIF reduces colour to
-    256 entries, grey stays exact. Raises UndecodablePixels for another type, or an image too large for
-    the format.
+    256 entries, grey stays exact. `profile` is an ICC profile to embed, for PROFILED_TYPES. Raises
+    UndecodablePixels for another type, or an image too large for the format.
     """
     options: dict[str, Any] = {}
     if media_type == "image/jpeg":
         options = {"quality": quality, "subsampling": 0 if quality >= _FINE_QUALITY else 2}
     elif media_type == "image/png":
         options = {"compress_level": 3}
+    if profile is not None:
+        options["icc_profile"] = profile
     return _saved(image, media_type, options)
 
 

@@ -91,7 +91,7 @@ def encode_jpeg_lossless(samples: Samples, *, is_rgb: bool = True) -> bytes:
     Colour is coded as it is; the stream says RGB of itself, or nothing when `is_rgb` is false.
     """
     prepared = _as_unsigned(_encodable(samples, 2))
-    # said to be YCbCr it would get two Huffman tables, which libjpeg-turbo cannot read back
+    # said to be YCbCr it would get two Huffman tables, on which decoders do not agree
     return encode_lossless_jpeg(prepared, _colours(prepared, is_rgb, "UNKNOWN"))
 
 

@@ -5,6 +5,7 @@ from dicomweb_gateway.errors import UndecodablePixels
 _BARE = b"\xff\x0a"
 _CONTAINER = b"\x00\x00\x00\x0cJXL \r\n\x87\n"
 _SIZE_BITS = (9, 13, 18, 30)
+_MOST_BOXES = 1 << 10
 _RATIOS = ((1, 1), (12, 10), (4, 3), (3, 2), (16, 9), (5, 4), (2, 1))
 
 
@@ -43,7 +44,9 @@ def _codestream(data: bytes) -> bytes:
     if data.startswith(_BARE):
         return data[:64]
     position = 0
-    while data.startswith(_CONTAINER) and position + 8 <= len(data):
+    for _ in range(_MOST_BOXES):
+        if not data.startswith(_CONTAINER) or position + 8 > len(data):
+            break
         length, kind = int.from_bytes(data[position : position + 4], "big"), data[position + 4 : position + 8]
         start = position + (16 if length == 1 else 8) + (4 if kind == b"jxlp" else 0)
         if kind in (b"jxlc", b"jxlp") and data.startswith(_BARE, start):

@@ -1,6 +1,7 @@
 """The one door to the image codecs: every call into imagecodecs, its failures as UndecodablePixels.
 
-The codecs release the interpreter lock while they work and keep no state, so threads may call freely.
+The codecs release the interpreter lock while they work and keep no state, so threads may call freely. Which
+of them run in a process of their own, and when, `decoders` says.
 """
 
 from collections.abc import Callable
@@ -11,9 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dicomweb_gateway.errors import UndecodablePixels
+from dicomweb_gateway.pixels.lost_errors import lost_errors
 
 Samples = NDArray[Any]
 
+CODECS = f"imagecodecs {imagecodecs.__version__}"
+"""What makes the streams: another version may code the same samples in other bytes."""
+
+_PACKBITS_SPARE = 256
 _WORST_JPEGLS = 4
 """No sample codes to more than four times its own bits (ISO/IEC 14495-1 A.2.1, LIMIT)."""
 _HEADERS = 4096
@@ -36,7 +42,11 @@ def decode_openjph(data: bytes, skip: int = 0) -> Samples:
     """
     # without a colour transform OpenJPH's planes would come one after the other
     options = {"skipres": skip or None, "planar": False}
-    return np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, **options))
+    with lost_errors() as lost:
+        samples = np.asarray(_guarded("OpenJPH", imagecodecs.htj2k_decode, data, **options))
+    if lost:
+        raise UndecodablePixels("OpenJPH: the codestream is damaged")
+    return samples
 
 
 def decode_openjpeg(data: bytes) -> Samples:
@@ -72,7 +82,9 @@ def decode_jpegxl(data: bytes) -> Samples:
 
 def unpack_packbits(data: bytes, size: int) -> bytes:
     """One RLE segment unpacked (PS3.5 G.3.1), cut to `size` bytes. Raises when it holds less."""
-    unpacked: bytes = bytes(_guarded("RLE", imagecodecs.packbits_decode, data))
+    # a segment of a hundred megabytes could unpack to ten gigabytes
+    room = bytearray(2 * size + _PACKBITS_SPARE)
+    unpacked: bytes = bytes(_guarded("RLE", imagecodecs.packbits_decode, data, out=room))
     if len(unpacked) < size:
         raise UndecodablePixels(f"RLE: a segment holds {len(unpacked)} of {size} bytes")
     return unpacked[:size]

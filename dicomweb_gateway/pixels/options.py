@@ -32,9 +32,13 @@ class Viewport(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class RenderOptions:
-    """`quality` is JPEG's, 1 to 100; `warnings` are texts for `Warning: 299`, parameters that do nothing."""
+    """`quality` is JPEG's, 1 to 100; `warnings` are texts for `Warning: 299`, parameters that do nothing.
+
+    `profile` is "no", or what `pixels.profile.profiled` takes.
+    """
 
     window: Window | None = None
     viewport: Viewport | None = None
     quality: int = 90
+    profile: str = "no"
     warnings: tuple[str, ...] = ()

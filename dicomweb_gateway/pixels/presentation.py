@@ -13,12 +13,38 @@ from dicomweb_gateway.pixels.attributes import (
     group_of_frame,
     number_of,
     numbers_of,
+    tags_of,
     text_of,
     value_of,
 )
 from dicomweb_gateway.pixels.lut import Lut
 from dicomweb_gateway.pixels.options import LINEAR, LINEAR_EXACT, SIGMOID, Window
 from dicomweb_gateway.pixels.palette import read_lut, read_palette
+
+DISPLAYED = tags_of(
+    *(
+        "PixelRepresentation",
+        "BitsAllocated",
+        "BitsStored",
+        "PhotometricInterpretation",
+        "PresentationLUTShape",
+    ),
+    *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence", "PixelValueTransformationSequence"),
+    *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence", "FrameVOILUTSequence"),
+    *("PixelAspectRatio", "PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing"),
+    *("PixelMeasuresSequence", "SegmentationType", "MaximumFractionalValue", "LossyImageCompression"),
+    *(
+        f"{prefix}PixelPadding{what}"
+        for prefix in ("", "Float", "DoubleFloat")
+        for what in ("Value", "RangeLimit")
+    ),
+    *(
+        f"{segmented}{colour}PaletteColorLookupTable{what}"
+        for colour in ("Red", "Green", "Blue")
+        for segmented, what in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
+    ),
+) | {group << 16 | 0x0102 for group in range(0x6000, 0x6020, 2)}
+"""What `presentation_of` reads, outside and inside of functional groups."""
 
 _SPACINGS = ("PixelSpacing", "ImagerPixelSpacing", "NominalScannedPixelSpacing")
 

@@ -68,11 +68,12 @@ def grey_mapping(
 
 
 def map_values(samples: Samples, mapping: Callable[[Samples], Samples]) -> Samples:
-    """`mapping` over an image: through a table for integers of 8 and 16 bits, in strips for the rest."""
-    if samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2:
-        words = np.dtype(f"u{samples.dtype.itemsize}")
-        every = np.arange(1 << (8 * words.itemsize)).astype(words)
-        return np.asarray(mapping(every.view(samples.dtype))[np.ascontiguousarray(samples).view(words)])
+    """`mapping` over an image: through a table where that is shorter than the image, else in strips."""
+    if samples.dtype.kind in "iu" and samples.size:
+        low, high = int(samples.min()), int(samples.max())
+        if high - low < samples.size and samples.dtype.itemsize <= 2:
+            table = mapping(np.arange(low, high + 1))
+            return np.asarray(table.take(samples.astype(np.intp) - low))
     image = np.empty(samples.shape, "u1")
     for top in range(0, len(samples), _ROWS_AT_ONCE):
         image[top : top + _ROWS_AT_ONCE] = mapping(samples[top : top + _ROWS_AT_ONCE])

@@ -24,7 +24,11 @@ def guard_size(pixels: PixelDescription, coded_length: int) -> None:
         raise UndecodablePixels(f"Bits Allocated {pixels.bits_allocated} is not supported")
     if pixels.is_float and pixels.bits_allocated not in (32, 64):
         raise UndecodablePixels("float pixels of neither 32 nor 64 bits")
-    length = pixels.frame_length
+    guard_length(pixels.frame_length, coded_length)
+
+
+def guard_length(length: int, coded_length: int) -> None:
+    """Raise UndecodablePixels when `coded_length` bytes cannot honestly hold `length` decoded ones."""
     too_dense = length > _SUSPECT_BYTES and length > coded_length * _BELIEVABLE_RATIO
     if length > MAX_FRAME_BYTES or too_dense:
         raise UndecodablePixels(f"a frame of {length} bytes described over {coded_length} coded bytes")

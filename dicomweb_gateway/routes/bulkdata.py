@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.routes.frames import frames_response
+from dicomweb_gateway.wado.archive import version_of
 from dicomweb_gateway.wado.bulkdata import bulk_value, parse_bulk_path
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.documents import shield
@@ -30,7 +31,7 @@ def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Re
     value, media_type = bulk_value(gateway.archive, record, place)
     chosen = negotiate_bulk(accepted(request), media_type)
     ref = record.image_set
-    etag = strong_etag(ref.image_set_id, str(ref.version_id), path.path, steps, chosen.part_type)
+    etag = strong_etag(ref.image_set_id, version_of(gateway.archive, ref), path.path, steps, chosen.part_type)
     location = f"{base_path(request, gateway.config)}/{path.path}/bulkdata/{steps}"
     response = not_modified(request, etag) or represented(
         request, [Part([value], chosen.part_type, location)], chosen, gateway.config.boundary_key, etag

@@ -10,7 +10,7 @@ from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.targets import is_stored_form
 from dicomweb_gateway.wado.body import FrameSlice, Segment
-from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes, wanted_frames
+from dicomweb_gateway.wado.frames import coded_by, frame_segments, servable_syntaxes, wanted_frames
 from dicomweb_gateway.wado.levels import codestream_levels, level_ends
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.levels import WHOLE, Levels, as_stored, parse_levels
@@ -53,6 +53,7 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
         *(w.key.frame_id for w in wanted),
         chosen.part_type,
         str(chosen.multipart),
+        *coded_by(record, str(chosen.transfer_syntax)),
         *(() if levels == WHOLE else map(str, levels)),
     )
     known = not_modified(request, etag)

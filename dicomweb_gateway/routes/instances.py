@@ -9,9 +9,10 @@ from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.body import Segment
 from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned
-from dicomweb_gateway.wado.frames import servable_syntaxes
+from dicomweb_gateway.wado.frames import coded_by, servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.incomplete import mark_incomplete
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
 from dicomweb_gateway.web.negotiation import (
@@ -29,9 +30,6 @@ from dicomweb_gateway.web.selection import image_set_versions, selected_instance
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("instances", __name__)
-
-_NAMED = 20
-"""Instances that a Warning names; the header must stay small."""
 
 
 @blueprint.get("/studies/<study>")
@@ -53,9 +51,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     response = streamed_parts(request, parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
     left_out = refused + failed
     if left_out:
-        response.status_code = 206
-        named = ", ".join(left_out[:_NAMED])
-        response.headers["Warning"] = f'299 - "{len(left_out)} instances left out: {named}"'
+        mark_incomplete(response, left_out)
     else:
         response.headers["ETag"] = etag
     return response
@@ -69,13 +65,17 @@ def retrieve_instance(study: str, series: str, instance: str) -> Response:
     choices = negotiate_instances(accepted(request), single_part_allowed=True)
     record = gateway.archive.index.instance(study, series, instance)
     chosen = _form(choices, record)
+    syntax = str(chosen.transfer_syntax)
     etag = strong_etag(
-        path.path, chosen.part_type, str(chosen.multipart), *image_set_versions(gateway.archive, path)
+        path.path,
+        chosen.part_type,
+        str(chosen.multipart),
+        *coded_by(record, syntax),
+        *image_set_versions(gateway.archive, path),
     )
     known = not_modified(request, etag)
     if known is not None:
         return known
-    syntax = str(chosen.transfer_syntax)
     segments = instance_segments(gateway.archive, record, syntax)
     part = _part(record, segments, syntax, base_path(request, gateway.config))
     return represented(request, [part], chosen, gateway.config.boundary_key, etag)

@@ -13,6 +13,7 @@ from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decode_frame, native_bytes
+from dicomweb_gateway.pixels.optionals import CODECS
 from dicomweb_gateway.pixels.targets import Servable, is_stored_form, servable
 from dicomweb_gateway.pixels.transcode import decoded_description, encode_frame
 from dicomweb_gateway.wado.archive import Archive, forget_stale
@@ -33,6 +34,15 @@ def wanted_frames(record: InstanceRecord, frame_numbers: Sequence[int]) -> list[
 def servable_syntaxes(record: InstanceRecord) -> Servable:
     """The transfer syntaxes in which the frames of the instance can be served."""
     return servable(record.transfer_syntax_uid, record.pixels)
+
+
+def coded_by(record: InstanceRecord, transfer_syntax_uid: str) -> tuple[str, ...]:
+    """What codes the instance's frames anew for `transfer_syntax_uid`; nothing when they need not be.
+
+    For ETags and boundaries: ranges of answers by two versions of an encoder do not fit together (M-6).
+    """
+    kept = is_stored_form(record.transfer_syntax_uid, transfer_syntax_uid)
+    return () if kept or transfer_syntax_uid == EXPLICIT_VR_LE or not record.frames else (CODECS,)
 
 
 def frame_segments(

@@ -3,19 +3,19 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pydicom import Dataset
-
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.errors import NotAcceptable
-from dicomweb_gateway.imagesets.dataset import instance_dataset
+from dicomweb_gateway.imagesets.dataset import frame_dataset
+from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.index.records import InstanceRecord
-from dicomweb_gateway.pixels.animation import animate, frame_durations
+from dicomweb_gateway.pixels.animation import TIMES, animate, frame_durations
 from dicomweb_gateway.pixels.decoders import decoded_photometric
 from dicomweb_gateway.pixels.encode import encode_image
 from dicomweb_gateway.pixels.optionals import Samples
 from dicomweb_gateway.pixels.options import RenderOptions
-from dicomweb_gateway.pixels.presentation import presentation_of
+from dicomweb_gateway.pixels.presentation import DISPLAYED, presentation_of
+from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, PROFILES, SRGB, own_profile, profiled
 from dicomweb_gateway.pixels.render import render
 from dicomweb_gateway.pixels.resize import reduction_for
 from dicomweb_gateway.wado.archive import Archive, document_of
@@ -24,12 +24,12 @@ from dicomweb_gateway.wado.frames import decoded_frame, wanted_frames
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An instance that can be shown, its attributes at hand; frames are fetched when they are asked for."""
+    """An instance that can be shown, its metadata at hand; frames are fetched when they are asked for."""
 
     archive: Archive
     record: InstanceRecord
     pixels: PixelDescription
-    dataset: Dataset
+    document: InstanceDocument
 
 
 def is_video(record: InstanceRecord) -> bool:
@@ -57,7 +57,7 @@ def described_image(record: InstanceRecord) -> PixelDescription:
 def open_picture(archive: Archive, record: InstanceRecord) -> Picture:
     """The instance ready to be shown; NotAcceptable like `described_image`."""
     pixels = described_image(record)
-    return Picture(archive, record, pixels, instance_dataset(document_of(archive, record)))
+    return Picture(archive, record, pixels, document_of(archive, record))
 
 
 def rendered_frame(picture: Picture, frame_number: int, options: RenderOptions, media_type: str) -> bytes:
@@ -66,7 +66,12 @@ def rendered_frame(picture: Picture, frame_number: int, options: RenderOptions, 
     Raises ResourceNotFound past the last frame, InvalidRequest for a viewport outside the image,
     UndecodablePixels when no decoder takes the frame.
     """
-    return encode_image(_shown(picture, frame_number, options), media_type, options.quality)
+    image = _shown(picture, frame_number, options)
+    if media_type not in PROFILED_TYPES or options.profile not in (OWN, SRGB):
+        return encode_image(image, media_type, options.quality)
+    own = own_profile(frame_dataset(picture.document, frame_number - 1, PROFILES), 0)
+    image, profile = profiled(image, options.profile, own)
+    return encode_image(image, media_type, options.quality, profile)
 
 
 def rendered_first_frame(
@@ -80,13 +85,13 @@ def rendered_animation(picture: Picture, options: RenderOptions) -> Iterator[byt
     """All frames as an animated GIF, in pieces of one frame each (R-3)."""
     count = len(picture.record.frames)
     images = (_shown(picture, number, options) for number in range(1, count + 1))
-    return animate(images, frame_durations(picture.dataset, count))
+    return animate(images, frame_durations(frame_dataset(picture.document, 0, TIMES), count))
 
 
 def _shown(picture: Picture, frame_number: int, options: RenderOptions) -> Samples:
     record, pixels = picture.record, picture.pixels
     wanted = wanted_frames(record, [frame_number])[0]
-    presentation = presentation_of(picture.dataset, frame_number - 1)
+    presentation = presentation_of(frame_dataset(picture.document, frame_number - 1, DISPLAYED), 0)
     reduce = reduction_for(
         options.viewport, pixels, aspect=presentation.aspect, index_values=presentation.index_values
     )

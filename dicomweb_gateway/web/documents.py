@@ -4,6 +4,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.dicom.transfer_syntax import OCTET_STREAM, transfer_syntax
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.wado.archive import version_of
 from dicomweb_gateway.wado.documents import encapsulated_document
 from dicomweb_gateway.wado.frames import stored_segments
 from dicomweb_gateway.web.conditional import strong_etag
@@ -35,7 +36,7 @@ def document_response(request: Request, gateway: Services, record: InstanceRecor
     data, media_type = encapsulated_document(gateway.archive, record)
     chosen = negotiate_rendered(accepted(request), [media_type])
     ref = record.image_set
-    etag = strong_etag(ref.image_set_id, str(ref.version_id), location, repr(chosen))
+    etag = strong_etag(ref.image_set_id, version_of(gateway.archive, ref), location, repr(chosen))
     response = not_modified(request, etag) or represented(
         request, [Part([data], chosen.media_type, location)], chosen, gateway.config.boundary_key, etag
     )

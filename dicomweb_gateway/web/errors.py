@@ -2,6 +2,7 @@
 
 from dicomweb_gateway.errors import (
     CorruptFrame,
+    DecodersUnavailable,
     FetchersUnavailable,
     GatewayError,
     IndexUnavailable,
@@ -33,6 +34,7 @@ STATUS: dict[type[GatewayError], int] = {
     StorageUnavailable: 503,
     IndexUnavailable: 503,
     FetchersUnavailable: 503,
+    DecodersUnavailable: 503,
     UpstreamNotFound: 404,
     UpstreamDenied: 502,
     UpstreamThrottled: 503,

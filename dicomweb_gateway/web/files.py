@@ -52,7 +52,14 @@ class SegmentFile:
         return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
     def close(self) -> None:
-        """Close the frame file that is open, if any."""
+        """Close the frame file that is open, if any, and let go of all frames; nothing is left to read.
+
+        A server may keep the file object for a while, and frames in a spool hold disk space.
+        """
+        self._close_frame()
+        self._segments, self._ends = [], []
+
+    def _close_frame(self) -> None:
         if self._open is not None:
             with suppress(OSError):
                 self._open[1].close()
@@ -74,7 +81,7 @@ class SegmentFile:
 
     def _frame_file(self, number: int, segment: FrameSlice) -> tuple[BinaryIO, int]:
         if self._open is None or self._open[0] != number:
-            self.close()
+            self._close_frame()
             file, origin = segment.frame.open()
             self._open = (number, file, origin)
         return self._open[1], self._open[2]

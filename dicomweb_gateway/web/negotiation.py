@@ -148,10 +148,15 @@ def negotiate_frames(ranges: Sequence[MediaRange], syntaxes: Servable, frame_cou
         in_parts = wanted.multipart or wanted.media_type == ANY
         if syntax is not None and (in_parts or frame_count == 1):
             swollen = _stays_stored(syntaxes.stored) and syntax not in (syntaxes.stored, EXPLICIT_VR_LE)
-            forms.append((-wanted.quality, swollen, Representation(_part_type(syntax), in_parts, syntax)))
+            forms.append((-wanted.quality, swollen, frames_in(syntax, in_parts)))
     if not forms:
         raise NotAcceptable("none of the accepted types can be served", list(_frame_offers(syntaxes)))
     return min(forms, key=lambda form: form[:2])[2]
+
+
+def frames_in(syntax: str, multipart: bool = True) -> Representation:
+    """Frames in transfer syntax `syntax`, typed by it (F-4)."""
+    return Representation(_part_type(syntax), multipart, syntax)
 
 
 def negotiate_bulk(ranges: Sequence[MediaRange], media_type: str = OCTET_STREAM) -> Representation:

@@ -6,11 +6,13 @@ from itertools import chain
 
 from flask import Request, Response
 
+from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import NotAcceptable, PayloadTooLarge
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.options import RenderOptions
+from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, SRGB
 from dicomweb_gateway.pixels.resize import region_of
-from dicomweb_gateway.wado.archive import Archive
+from dicomweb_gateway.wado.archive import Archive, version_of
 from dicomweb_gateway.wado.body import Segment
 from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned
@@ -48,9 +50,9 @@ def frames_pictured(
 
     `kind`: the last step of their address, "rendered" or "thumbnail".
     """
-    described_image(record)
+    pixels = described_image(record)
     wanted = wanted_frames(record, numbers)
-    etag = _etag(record, tuple(numbers), options, chosen)
+    etag = _etag(gateway.archive, record, tuple(numbers), options, chosen)
     known = not_modified(request, etag)
     if known is not None:
         return known
@@ -71,7 +73,7 @@ def frames_pictured(
     else:
         response = streamed_parts(request, parts, chosen.media_type, boundary_for(key, etag))
         response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type, pixels)
 
 
 def animation(
@@ -86,7 +88,7 @@ def animation(
     if count > limit:
         raise PayloadTooLarge(f"an animation has at most {limit} frames, the instance has {count}")
     described_image(record)
-    etag = _etag(record, "animation", options, chosen)
+    etag = _etag(gateway.archive, record, "animation", options, chosen)
     known = not_modified(request, etag)
     if known is not None:
         return known
@@ -100,7 +102,7 @@ def animation(
     response = stream_response(pieces, content_type)
     response.headers["Content-Location"] = location
     response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def every_instance_pictured(
@@ -137,7 +139,7 @@ def every_instance_pictured(
         mark_incomplete(response, left_out)
     else:
         response.headers["ETag"] = etag
-    return _warned(request, gateway, response, options)
+    return _warned(request, gateway, response, options, chosen.media_type)
 
 
 def _first_frame(
@@ -153,9 +155,11 @@ def _framed(framing: MultipartFraming, pieces: Iterator[bytes], location: str) -
     return chain([head + next(pieces, b"")], pieces, [framing.tail])
 
 
-def _etag(record: InstanceRecord, what: object, options: RenderOptions, chosen: Representation) -> str:
+def _etag(
+    archive: Archive, record: InstanceRecord, what: object, options: RenderOptions, chosen: Representation
+) -> str:
     ref = record.image_set
-    words = (ref.image_set_id, str(ref.version_id), record.instance_uid)
+    words = (ref.image_set_id, version_of(archive, ref), record.instance_uid)
     return strong_etag(*words, repr(what), repr(options), repr(chosen))
 
 
@@ -163,8 +167,21 @@ def _path(record: InstanceRecord) -> str:
     return ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
 
 
-def _warned(request: Request, gateway: Services, response: Response, options: RenderOptions) -> Response:
-    """Tells of parameters that did nothing (R-9, R-10)."""
-    for warning in options.warnings:
+def _warned(
+    request: Request,
+    gateway: Services,
+    response: Response,
+    options: RenderOptions,
+    media_type: str,
+    pixels: PixelDescription | None = None,
+) -> Response:
+    """Tells of parameters that did nothing (R-9, R-10); `pixels` where one instance is shown."""
+    warnings = list(options.warnings)
+    if options.profile in (OWN, SRGB):
+        if media_type not in PROFILED_TYPES:
+            warnings.append(f"no ICC profile is embedded in {media_type}")
+        elif pixels is not None and pixels.photometric_interpretation.startswith("MONOCHROME"):
+            warnings.append("no ICC profile is embedded in a grey image")
+    for warning in warnings:
         response.headers.add("Warning", f'299 {base_url(request, gateway.config)}: "{warning}"')
     return response

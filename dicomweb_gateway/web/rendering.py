@@ -5,6 +5,7 @@ from math import isfinite
 
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.pixels.options import LINEAR, LINEAR_EXACT, SIGMOID, RenderOptions, Viewport, Window
+from dicomweb_gateway.pixels.profile import OWN, SRGB
 
 Arguments = Mapping[str, Sequence[str]]
 """Query parameters: name to every value given for it, percent-decoded."""
@@ -26,11 +27,13 @@ def parse_render_options(args: Arguments) -> RenderOptions:
     Parameters that belong to others (`accept`, ...) are left alone. Repeated values of one parameter:
     the last counts.
     """
+    profile = _profile(args)
     return RenderOptions(
         window=_window(_last(args, "window")),
         viewport=_viewport(_last(args, "viewport")),
         quality=_quality(_last(args, "quality")),
-        warnings=(*_annotation_warnings(args), *_profile_warnings(args)),
+        profile=profile,
+        warnings=(*_annotation_warnings(args), *_profile_warnings(profile)),
     )
 
 
@@ -101,7 +104,7 @@ def _number(text: str, name: str) -> float:
         number = float(text)
     except ValueError:
         number = float("nan")
-    if not isfinite(number) or "_" in text:
+    if not isfinite(number) or not text.isascii() or "_" in text:
         raise InvalidRequest(f"{name}: {text[:20]!r} is not a number")
     return number
 
@@ -117,14 +120,20 @@ def _annotation_warnings(args: Arguments) -> Iterable[str]:
     return ("annotation is not supported and nothing was drawn",)
 
 
-def _profile_warnings(args: Arguments) -> Iterable[str]:
-    """No profile is embedded; anything but `no` is told so (R-10)."""
+def _profile(args: Arguments) -> str:
+    """A known value of iccprofile in lower case, "no" when there is none (R-10)."""
     text = _last(args, "iccprofile")
-    if text is None:
-        return ()
-    if text.lower() not in _PROFILES:
+    profile = "no" if text is None else text.lower()
+    if profile not in _PROFILES:
         raise InvalidRequest(f"iccprofile must be one of {_names(_PROFILES)}")
-    return () if text.lower() == "no" else ("iccprofile is not supported and no profile was embedded",)
+    return profile
+
+
+def _profile_warnings(profile: str) -> Iterable[str]:
+    """Colour spaces that we do not convert to; nothing is embedded then."""
+    if profile in ("no", OWN, SRGB):
+        return ()
+    return (f"iccprofile={profile} is not supported and no profile was embedded",)
 
 
 def _names(words: Iterable[str]) -> str:

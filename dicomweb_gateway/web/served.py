@@ -11,25 +11,28 @@ def _parts(media_type: str) -> str:
     return f'{MULTIPART}; type="{media_type}"'
 
 
-_SEARCH = (DICOM_JSON, JSON, _parts(DICOM_XML))
+_DESCRIBED = (DICOM_JSON, JSON, _parts(DICOM_XML))
 _FRAME_TYPES = tuple(dict.fromkeys((OCTET_STREAM, *(row.media_type for row in TRANSFER_SYNTAXES.values()))))
+_PARTS_OF_FRAMES = tuple(map(_parts, _FRAME_TYPES))
 _PAGING = ("limit", "offset", "includefield", "orderby", "fuzzymatching", "emptyvaluematching")
 _QUERY = (*_PAGING, "multiplevaluematching")
 _RENDER = ("window", "viewport", "quality", "annotation", "iccprofile")
 
 RESOURCES: dict[str, Resource] = {
-    "search_studies": Resource("QIDO-RS", "studies that match", _SEARCH, _QUERY),
-    "search_series": Resource("QIDO-RS", "series that match", _SEARCH, _QUERY),
-    "search_instances": Resource("QIDO-RS", "instances that match", _SEARCH, _QUERY),
+    "search_studies": Resource("QIDO-RS", "studies that match", _DESCRIBED, _QUERY),
+    "search_series": Resource("QIDO-RS", "series that match", _DESCRIBED, _QUERY),
+    "search_instances": Resource("QIDO-RS", "instances that match", _DESCRIBED, _QUERY),
     "retrieve_instances": Resource("WADO-RS", "the instances as DICOM files", (_parts(DICOM),)),
     "retrieve_instance": Resource("WADO-RS", "the instance as a DICOM file", (_parts(DICOM), DICOM)),
-    "retrieve_metadata": Resource("WADO-RS", "all attributes, bulk data by reference", (DICOM_JSON, JSON)),
+    "retrieve_metadata": Resource("WADO-RS", "all attributes, bulk data by reference", _DESCRIBED),
     "retrieve_frames": Resource(
         "WADO-RS",
         "frames, in the order asked",
-        (*map(_parts, _FRAME_TYPES), *_FRAME_TYPES),
+        (*_PARTS_OF_FRAMES, *_FRAME_TYPES),
         ("startLevel", "endLevel"),
     ),
+    "retrieve_instance_pixels": Resource("WADO-RS", "all frames of the instance", _PARTS_OF_FRAMES),
+    "retrieve_pixels": Resource("WADO-RS", "all frames of every instance", _PARTS_OF_FRAMES),
     "retrieve_bulk_data": Resource(
         "WADO-RS",
         "the bytes that a BulkDataURI names",

@@ -8,8 +8,12 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+
+from sqlalchemy import make_url
 
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.bootstrap import make_services
@@ -59,25 +63,37 @@ def running_fetcher(emulator: str, cache: Path) -> Iterator[tuple[str, Path]]:
         process.wait(30)
 
 
+class Alone:
+    """A file in a data store that holds nothing else; the import runs while others are looked at."""
+
+    def __init__(self, emulator: str, file: Path, folder: Path) -> None:
+        (folder / "in").mkdir(parents=True)
+        (folder / "in" / file.name).symlink_to(file)
+        (folder / "out").mkdir()
+        self._jobs = _jobs(emulator)
+        self.datastore_id = self._jobs.ensure_data_store(uuid.uuid4().hex)
+        ends = [f"{(folder / end).as_uri()}/" for end in ("in", "out")]
+        self._job = self._jobs.start(self.datastore_id, *ends, ROLE, uuid.uuid4().hex)
+
+    def refused(self) -> list[str]:
+        """The reasons why the file was refused, at the import's end."""
+        while not self._job.has_ended:
+            time.sleep(0.02)
+            self._job = self._jobs.look(self._job)
+        assert self._job.status == "COMPLETED"
+        log = Path(self._job.output_uri.removeprefix("file://")) / "FAILURE" / "failure.ndjson"
+        lines = log.read_text().splitlines() if log.exists() else []
+        return [json.loads(line)["exception"]["message"] for line in lines]
+
+
 def import_alone(emulator: str, file: Path, folder: Path) -> tuple[str, list[str]]:
     """The id of a new data store that holds just `file`, and the reasons if it was refused."""
-    (folder / "in").mkdir(parents=True)
-    (folder / "in" / file.name).symlink_to(file)
-    (folder / "out").mkdir()
-    jobs = ImportJobs(emulator, REGION)
-    datastore_id = jobs.ensure_data_store(uuid.uuid4().hex)
-    ends = [f"{(folder / end).as_uri()}/" for end in ("in", "out")]
-    job = jobs.start(datastore_id, *ends, ROLE, uuid.uuid4().hex)
-    while not job.has_ended:
-        time.sleep(0.05)
-        job = jobs.look(job)
-    assert job.status == "COMPLETED"
-    log = Path(job.output_uri.removeprefix("file://")) / "FAILURE" / "failure.ndjson"
-    lines = log.read_text().splitlines() if log.exists() else []
-    return datastore_id, [json.loads(line)["exception"]["message"] for line in lines]
+    alone = Alone(emulator, file, folder)
+    return alone.datastore_id, alone.refused()
 
 
 def client_for(emulator: str, fetcher: tuple[str, Path], datastore_id: str, folder: Path) -> Any:
+    """The app's test client, over an index in `folder` that holds this data store."""
     settings = load_settings(
         {
             "data_dir": folder,
@@ -88,7 +104,26 @@ def client_for(emulator: str, fetcher: tuple[str, Path], datastore_id: str, fold
             "prefetch": False,
         }
     )
-    upgrade(settings.index_url)
-    writer = IndexWriter(settings.index_url)
-    Synchroniser(writer, HealthImaging(emulator, REGION)).data_store(datastore_id)
+    index = make_url(settings.index_url).database
+    assert index is not None
+    Path(index).write_bytes(_empty_index())
+    Synchroniser(IndexWriter(settings.index_url), _store(emulator)).data_store(datastore_id)
     return create_app(make_services(settings, [fetcher[0]], 80)).test_client()
+
+
+@cache
+def _empty_index() -> bytes:
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "index.db"
+        upgrade(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+@cache
+def _jobs(emulator: str) -> ImportJobs:
+    return ImportJobs(emulator, REGION)
+
+
+@cache
+def _store(emulator: str) -> HealthImaging:
+    return HealthImaging(emulator, REGION)

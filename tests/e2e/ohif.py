@@ -12,7 +12,7 @@ from typing import Any
 
 from .node import FOLDER
 
-LASTS = 240
+LASTS = 400
 """Seconds that one drive may take."""
 
 _SOURCE = "@ohif/extension-default.dataSourcesModule.dicomweb"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from .alone import client_for, import_alone, running_emulator, running_fetcher
+from .alone import Alone, client_for, running_emulator, running_fetcher
 from .checking import Checker
 from .compare import load_json
 
@@ -32,21 +32,23 @@ def fetcher(emulator: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 def test_every_file_that_shares_its_uid(
     corpus: Path, emulator: str, fetcher: tuple[str, Path], tmp_path: Path
 ) -> None:
-    entries = load_json(corpus / "MANIFEST.json")["entries"]
+    entries = [
+        entry
+        for entry in load_json(corpus / "MANIFEST.json")["entries"]
+        if entry["kind"] == "dicom" and not entry["uid_primary"]
+    ]
+    folders = {entry["path"]: tmp_path / entry["path"].replace("/", "-") for entry in entries}
+    imports = {name: Alone(emulator, corpus / name, folder) for name, folder in folders.items()}
     expected = {entry["path"]: entry for entry in load_json(corpus / "EXPECTED.json")["entries"]}
     totals: dict[str, int] = {}
     problems: list[str] = []
     for entry in entries:
-        if entry["kind"] != "dicom" or entry["uid_primary"]:
-            continue
         name = entry["path"]
-        folder = tmp_path / name.replace("/", "-")
-        datastore_id, refused = import_alone(emulator, corpus / name, folder)
-        if refused:
+        if refused := imports[name].refused():
             print(f"{name}: {refused[0]}")
             totals["listed with a reason"] = totals.get("listed with a reason", 0) + 1
             continue
-        client = client_for(emulator, fetcher, datastore_id, folder)
+        client = client_for(emulator, fetcher, imports[name].datastore_id, folders[name])
         check = Checker(lambda url, accept, client=client: _get(client, url, accept), folder=corpus)
         (row,) = client.get("/aetitle/instances").get_json()
         url = row["00081190"]["Value"][0]

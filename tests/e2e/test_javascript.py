@@ -70,6 +70,11 @@ def labels_of(part: dict[str, Any]) -> tuple[str, str] | None:
     return (part["contentType"], part["transferSyntaxUID"]) if "contentType" in part else None
 
 
+def decompositions(codestream: bytes) -> int:
+    """Of its COD segment (ISO/IEC 15444-1 A.6.1)."""
+    return codestream[codestream.index(b"\xff\x52") + 9]
+
+
 @pytest.mark.parametrize("version", ["0.11.3", "0.10.4"])
 class TestDicomwebClient:
     """The newest version and the one that OHIF 3.13 carries (L-9, L-10)."""
@@ -373,3 +378,19 @@ class TestCornerstone:
         frame = outcome["frame"]
         assert (frame["width"], frame["height"], frame["isSigned"]) == (512, 512, True)
         assert bytes_of(outcome["pixels"]) == large.PixelData
+
+    def test_its_decoder_takes_resolution_levels_alone(
+        self, javascript: Clients, small_demo: Demo, large: FileDataset, stored: bytes
+    ) -> None:
+        """F-11: the first levels of a frame decode to the same small image as all of it."""
+        url = url_of(small_demo, large, "/frames/1?endLevel=2")
+        answer = small_demo.session.get(url, headers={"Accept": "image/jphc"}, timeout=30)
+        assert answer.status_code == 200
+        assert len(answer.content) < len(stored) / 3
+        left_out = decompositions(stored) - 2
+        small, whole = (
+            javascript.call(cornerstone="decode", codestream=b64encode(data).decode(), level=left_out)
+            for data in (answer.content, stored)
+        )
+        assert small == whole
+        assert len(bytes_of(small["pixels"])) == len(large.PixelData) >> (2 * left_out)

@@ -19,8 +19,8 @@ from .viewer_files import write_viewer_files
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
-PATIENCE = 40_000
-"""Milliseconds that OHIF may take for each thing that is waited for; it takes 1 to 4 s."""
+PATIENCE = 90_000
+"""Milliseconds that OHIF may take for each thing that is waited for; it takes 1 to 4 s on an idle machine."""
 
 OF_OHIF = (
     # its OpenJPH throws on a part of a codestream while the rest is on its way; then it decodes again

@@ -9,7 +9,7 @@ import pytest
 from dicomweb_gateway.dicom.part10 import without_pixels
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE
 from dicomweb_gateway.errors import UpstreamFailed
-from dicomweb_gateway.imagesets.dataset import instance_dataset
+from dicomweb_gateway.imagesets.dataset import frame_dataset, instance_dataset
 from dicomweb_gateway.imagesets.elements import dicom_json
 from dicomweb_gateway.imagesets.metadata import parse_document
 from tests.imagesets.documents import blob, instance_of
@@ -140,3 +140,36 @@ def test_nested_private_sequences():
     items = found["00091001"].value
     assert items[0]["00091002"].value[0]["00091003"].value == b"abcd"
     assert len(items[1]) == 0
+
+
+GROUPS = {
+    "SharedFunctionalGroupsSequence": [{"PixelMeasuresSequence": [{"SliceThickness": "5"}]}],
+    "PerFrameFunctionalGroupsSequence": [
+        {
+            "FrameContentSequence": [{"FrameAcquisitionNumber": number}],
+            "FrameVOILUTSequence": [{"WindowCenter": str(number), "WindowWidth": "9"}],
+        }
+        for number in (10, 20, 30)
+    ],
+}
+WANTED = frozenset({0x00281050, 0x00289132})
+
+
+@pytest.mark.parametrize(("index", "center"), [(0, 10), (1, 20), (2, 30)])
+def test_a_frame_has_its_own_groups_and_nothing_that_is_not_wanted(index, center):
+    tags = {"WindowCenter": "1", "WindowWidth": "2", "PatientID": "P", **GROUPS}
+    found = frame_dataset(instance_of(blob(tags)), index, WANTED)
+    assert [element.tag for element in found] == [0x00281050, 0x52009229, 0x52009230]
+    (item,) = found.PerFrameFunctionalGroupsSequence
+    assert [element.keyword for element in item] == ["FrameVOILUTSequence"]
+    assert float(item.FrameVOILUTSequence[0].WindowCenter) == center
+    assert not len(found.SharedFunctionalGroupsSequence[0])
+
+
+@pytest.mark.parametrize("groups", [None, "odd", [], [None], {"FrameVOILUTSequence": {"WindowCenter": "7"}}])
+def test_groups_of_every_shape(groups):
+    found = frame_dataset(instance_of(blob({"PerFrameFunctionalGroupsSequence": groups})), 0, WANTED)
+    items = found.PerFrameFunctionalGroupsSequence or []
+    assert [float(item.FrameVOILUTSequence[0].WindowCenter) for item in items if len(item)] in ([], [7])
+    missing = frame_dataset(instance_of(blob(GROUPS)), 3, WANTED)
+    assert len(missing.PerFrameFunctionalGroupsSequence or []) == 0

@@ -14,17 +14,20 @@ COLOUR = np.zeros((20, 30, 3), "u1")
 @pytest.mark.parametrize(
     ("stream", "header"),
     [
-        (imagecodecs.jpeg8_encode(GREY), JpegHeader(30, 20, 1, 8, False, None)),
-        (imagecodecs.jpeg8_encode(COLOUR), JpegHeader(30, 20, 3, 8, False, "YCBCR")),
+        (imagecodecs.jpeg8_encode(GREY), JpegHeader(30, 20, 1, 8, 0xC0, None, {1: (1, 1)})),
+        (
+            imagecodecs.jpeg8_encode(COLOUR),
+            JpegHeader(30, 20, 3, 8, 0xC0, "YCBCR", {1: (2, 2), 2: (1, 1), 3: (1, 1)}),
+        ),
         (
             imagecodecs.jpeg8_encode(COLOUR, colorspace="RGB", outcolorspace="RGB"),
-            JpegHeader(30, 20, 3, 8, False, "RGB"),
+            JpegHeader(30, 20, 3, 8, 0xC0, "RGB", {82: (1, 1), 71: (1, 1), 66: (1, 1)}),
         ),
         (
             imagecodecs.jpeg8_encode(GREY.astype("u2"), lossless=True, bitspersample=12),
-            JpegHeader(30, 20, 1, 12, True, None),
+            JpegHeader(30, 20, 1, 12, 0xC3, None, {1: (1, 1)}),
         ),
-        (imagecodecs.jpegls_encode(GREY), JpegHeader(30, 20, 1, 8, True, None)),
+        (imagecodecs.jpegls_encode(GREY), JpegHeader(30, 20, 1, 8, 0xF7, None, {1: (1, 1)})),
     ],
 )
 def test_headers(stream, header):

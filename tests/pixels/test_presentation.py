@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from pydicom import Dataset, Sequence, dcmread
 from pydicom.data import get_testdata_file
+from pydicom.tag import Tag
 
 from dicomweb_gateway.pixels.options import Window
-from dicomweb_gateway.pixels.presentation import Presentation, presentation_of
+from dicomweb_gateway.pixels.presentation import DISPLAYED, Presentation, presentation_of
 
 
 def dataset(**attributes) -> Dataset:
@@ -18,6 +19,31 @@ def dataset(**attributes) -> Dataset:
 
 def items(*groups: Dataset) -> Sequence:
     return Sequence(groups)
+
+
+class Noting(Dataset):
+    """Remembers the tags that were asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.__dict__["asked"] = set()
+
+    def get(self, key, default=None):
+        self.__dict__["asked"].add(int(Tag(key)))
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME2", "PALETTE COLOR"])
+def test_everything_that_is_read_is_told(photometric):
+    """Retrieval hands over DISPLAYED only: whatever is read beyond it would always be absent."""
+    whole, group = Noting(), Noting()
+    whole.PhotometricInterpretation = photometric
+    whole.add_new("PerFrameFunctionalGroupsSequence", "SQ", [group])
+    whole.PerFrameFunctionalGroupsSequence._list[0] = group
+    presentation_of(whole, 0)
+    asked = whole.__dict__["asked"] | group.__dict__["asked"]
+    assert asked - {0x52009229, 0x52009230} <= DISPLAYED
+    assert len(asked) > 25
 
 
 def test_nothing_said_is_the_neutral_presentation():

@@ -30,6 +30,12 @@ from tests.routes.archive import (
 )
 
 
+@pytest.fixture
+def get(get):
+    """As a server does, it closes what it has sent."""
+    return partial(get, buffered=True)
+
+
 def read(response):
     assert response.status_code == 200
     assert response.content_type == "application/dicom+json"

@@ -6,11 +6,11 @@ import pytest
 
 from dicomweb_gateway.emulator.blobs import blob_path
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance, import_file
-from dicomweb_gateway.imagesets.dataset import instance_dataset
+from dicomweb_gateway.imagesets.dataset import frame_dataset
 from dicomweb_gateway.imagesets.metadata import InstanceDocument, parse_document
 from dicomweb_gateway.pixels.decoders import decode_frame, decoded_photometric
 from dicomweb_gateway.pixels.options import RenderOptions
-from dicomweb_gateway.pixels.presentation import presentation_of
+from dicomweb_gateway.pixels.presentation import DISPLAYED, presentation_of
 from dicomweb_gateway.pixels.render import render
 from tests.pixels.reference import reference_image
 from tests.pixels.samples_of_files import expected_entries, open_file
@@ -75,7 +75,7 @@ def test_what_was_imported_renders_as_pydicom_renders_the_file(path, corpus, tmp
             decode_frame(coded, uid, pixels),
             pixels,
             decoded_photometric(uid, pixels),
-            presentation_of(instance_dataset(document), index),
+            presentation_of(frame_dataset(document, index, DISPLAYED), 0),
             RenderOptions(),
         )
         expected = reference_image(dataset, file_uid, index)

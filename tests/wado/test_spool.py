@@ -86,3 +86,16 @@ def test_a_folder_that_cannot_be_made_is_told_as_such(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(StorageUnavailable):
         Spool(SpoolSpace(tmp_path / "file")).add(b"x" * (IN_MEMORY + 1))
+
+
+def test_the_end_of_an_answer_ends_the_file_though_the_server_keeps_the_object(tmp_path):
+    gc.collect()
+    before = descriptors()
+    frame = Spool(SpoolSpace(tmp_path)).add(b"x" * (IN_MEMORY + 1))
+    body = SegmentFile([FrameSlice(frame, 0, frame.length)])
+    del frame
+    assert body.read(10) == b"x" * 10
+    assert descriptors() == before + 1
+    body.close()
+    assert descriptors() == before
+    assert body.read() == b""

@@ -110,6 +110,17 @@ def test_a_pdf_as_an_image_is_406_and_names_its_own_type(get):
     assert "application/pdf" in response.get_json()["message"]
 
 
+@pytest.mark.parametrize(("series", "whole"), [(H264, STREAM), (PAPER, DOCUMENT)])
+def test_ranges(get, series, whole):
+    """R-4, B-5: a browser seeks in a video, a reader in a PDF."""
+    path = f"{path_of(series, 1)}/rendered"
+    tag = get(path).headers["ETag"]
+    response = get(path, Range="bytes=3-9", If_Range=tag)
+    assert (response.status_code, response.get_data()) == (206, whole[3:10])
+    assert response.headers["Content-Range"] == f"bytes 3-9/{len(whole)}"
+    assert get(path, Range=f"bytes={len(whole)}-").status_code == 416
+
+
 def test_a_head_request_has_the_same_headers(get):
     for path in (f"{path_of(H264, 1)}/rendered", f"{path_of(PAPER, 1)}/rendered"):
         full, head = get(path), get(path, method="HEAD")

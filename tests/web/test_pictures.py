@@ -8,7 +8,7 @@ from PIL import Image
 
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.wado import rendered
-from tests.routes.archive import CT, SR, STUDY, build, parts_of, path_of
+from tests.routes.archive import CT, RGB, SR, STUDY, build, parts_of, path_of
 from tests.web.rendering_archive import (
     CINE,
     CINE_FRAMES,
@@ -38,9 +38,9 @@ def made(monkeypatch):
     numbers = []
     real = rendered.encode_image
 
-    def noting(image, media_type, quality):
+    def noting(image, *options):
         numbers.append(len(numbers) + 1)
-        return real(image, media_type, quality)
+        return real(image, *options)
 
     monkeypatch.setattr(rendered, "encode_image", noting)
     return numbers
@@ -204,6 +204,32 @@ def test_only_the_resolution_that_is_needed_is_decoded(get, monkeypatch, path, q
         decoded = (64, 50)
     assert shapes == [decoded]
     assert (asked[0] > 0) == (decoded != (512, 400))
+
+
+@pytest.mark.parametrize(
+    ("query", "accept", "embedded", "warnings"),
+    [
+        ("", "image/png", False, 0),
+        ("?iccprofile=no", "image/png", False, 0),
+        ("?iccprofile=yes", "image/png", True, 0),
+        ("?iccprofile=srgb", "image/jpeg", True, 0),
+        ("?iccprofile=rommrgb", "image/png", False, 1),
+        ("?iccprofile=yes", "image/jp2", False, 1),
+        ("?annotation=patient&iccprofile=adobergb", "image/jpeg", False, 2),
+    ],
+)
+def test_profiles_and_what_is_not_done(get, query, accept, embedded, warnings):
+    """R-9, R-10: what does nothing is told."""
+    response = get(f"{path_of(RGB, 1)}/rendered{query}", accept)
+    assert response.status_code == 200
+    assert ("icc_profile" in Image.open(BytesIO(response.get_data())).info) is embedded
+    assert len(response.headers.getlist("Warning")) == warnings
+
+
+def test_a_grey_image_has_no_profile(get):
+    response = get(f"{path_of(CT, 1)}/rendered?iccprofile=yes", "image/png")
+    assert "icc_profile" not in Image.open(BytesIO(response.get_data())).info
+    assert "grey" in response.headers["Warning"]
 
 
 @pytest.mark.parametrize("kind", ["rendered", "thumbnail"])

@@ -16,6 +16,8 @@ def test_defaults():
     ("name", "text", "field", "value"),
     [
         ("quality", "1", "quality", 1),
+        ("iccprofile", "YES", "profile", "yes"),
+        ("iccprofile", "sRGB", "profile", "srgb"),
         ("quality", "100", "quality", 100),
         ("window", "40,400,linear", "window", Window(40, 400, "LINEAR")),
         ("window", "40.5,1,LINEAR", "window", Window(40.5, 1, "LINEAR")),
@@ -40,7 +42,7 @@ BAD = {
     "window": (
         *("", "40", "40,400", "40,400,", "40,400,cubic", "a,400,linear", "40,b,linear", "40,0.5,linear"),
         *("40,0,sigmoid", "40,-1,linear-exact", "nan,1,linear", "1,inf,linear", "1,2,linear,3"),
-        "1_0,2,linear",
+        *("1_0,2,linear", "٣,2,linear"),
     ),
     "viewport": (
         *("", "256", "256,", "0,10", "10,0", "-5,5", "a,b", "1.5,2", "20000,1", "1,2,3,4,5,6,7", "10,10,a"),
@@ -63,8 +65,9 @@ def test_bad_values_name_their_parameter(name, text):
         ("annotation", "patient", 1),
         ("annotation", "technique,patient", 1),
         ("iccprofile", "no", 0),
-        ("iccprofile", "yes", 1),
-        ("iccprofile", "sRGB", 1),
+        ("iccprofile", "yes", 0),
+        ("iccprofile", "sRGB", 0),
+        ("iccprofile", "adobergb", 1),
         ("iccprofile", "rommrgb", 1),
     ],
 )
