@@ -12,6 +12,7 @@ from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import coded_by, servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.incomplete import mark_incomplete
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
@@ -34,6 +35,7 @@ blueprint = Blueprint("instances", __name__)
 
 @blueprint.get("/studies/<study>")
 @blueprint.get("/studies/<study>/series/<series>")
+@dated
 def retrieve_instances(study: str, series: str | None = None) -> Response:
     """Every instance below a study or series, streamed part by part (W-R1, W-R2)."""
     gateway = services()
@@ -58,6 +60,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
 
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>")
+@dated
 def retrieve_instance(study: str, series: str, instance: str) -> Response:
     """One instance, in multipart or alone (W-R3, W-8)."""
     gateway = services()

@@ -14,6 +14,7 @@ from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes
 from dicomweb_gateway.web.accept import MediaRange
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.incomplete import mark_incomplete
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
@@ -32,6 +33,7 @@ _MANY = 2
 
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/pixeldata")
+@dated
 def retrieve_instance_pixels(study: str, series: str, instance: str) -> Response:
     """All frames of an instance, as `/frames` without a list."""
     parse_path(study, series, instance)
@@ -41,6 +43,7 @@ def retrieve_instance_pixels(study: str, series: str, instance: str) -> Response
 
 @blueprint.get("/studies/<study>/pixeldata")
 @blueprint.get("/studies/<study>/series/<series>/pixeldata")
+@dated
 def retrieve_pixels(study: str, series: str | None = None) -> Response:
     """All frames of every instance that has any, streamed in Q-37 order; each part says its own coding.
 
