@@ -27,7 +27,7 @@ from dicomweb_gateway.web.parts import Part, represented, streamed_parts
 from dicomweb_gateway.web.requests import accepted
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import not_modified
-from dicomweb_gateway.web.selection import image_set_versions, selected_instances
+from dicomweb_gateway.web.selection import all_instances, image_set_versions
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("instances", __name__)
@@ -45,7 +45,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
     known = not_modified(request, etag)
     if known is not None:
         return known
-    planned, refused = _plan(list(selected_instances(gateway.archive.index, path)), choices)
+    planned, refused = _plan(all_instances(gateway, path), choices)
     produced, failed = collect(gateway.archive, planned, gateway.failures)
     # the parts are made after the request is over for Flask, so what they need of it is read now
     base = base_path(request, gateway.config)

@@ -18,6 +18,7 @@ from tests.routes.archive import (
     SEG,
     SR,
     STUDY,
+    build,
     jpeg_bytes,
     parts_of,
     path_of,
@@ -207,3 +208,16 @@ def test_a_failure_later_cuts_the_answer_short(fresh):
 def test_the_next_instances_are_fetched_ahead(fresh):
     fresh.app.test_client().get(path_of(CT)).get_data()
     assert fresh.frames.prefetched[:2] == [fresh.key(CT, 2), fresh.key(CT, 3)]
+
+
+def test_what_is_too_large_to_be_retrieved_at_once_is_413(tmp_path):
+    """W-10: the slices have 3 x 96 x 80 x 2 bytes."""
+    client = build(tmp_path, max_retrieve_bytes=46_079).app.test_client()
+    for tail in ("", "/pixeldata"):
+        answer = client.get(f"{path_of(CT)}{tail}")
+        assert answer.status_code == 413
+        assert "46080 bytes" in answer.json["message"]
+    assert client.get(path_of(CT, 1)).status_code == 200
+    (tmp_path / "larger").mkdir()
+    allowed = build(tmp_path / "larger", max_retrieve_bytes=46_080).app.test_client()
+    assert allowed.get(path_of(CT)).status_code == 200
