@@ -30,7 +30,7 @@ def all_instances(gateway: Services, path: ResourcePath) -> list[InstanceRecord]
     total = sum(len(one.frames) * one.pixels.frame_length for one in records if one.pixels is not None)
     if limit is not None and total > limit:
         raise PayloadTooLarge(
-            f"{len(records)} instances with {total} bytes of pixel data, where {limit} may be retrieved at once; "
+            f"{len(records)} instances have {total} bytes of pixel data, {limit} may be retrieved at once; "
             "ask for smaller parts, or instance by instance"
         )
     return records
