@@ -40,13 +40,12 @@ def test_what_fails_on_the_way_leaves_no_archive():
     def broken():
         raise CorruptFrame("its CRC-32 is wrong")
 
-    pieces = zip_pieces([("a", [b"fine"]), ("b", [Lazy(4, broken)])], MOMENT)
-    sent = bytearray()
+    sent = BytesIO()
     with pytest.raises(CorruptFrame):
-        for piece in pieces:
-            sent += piece
+        sent.writelines(zip_pieces([("a", [b"fine"]), ("b", [Lazy(4, broken)])], MOMENT))
+    assert sent.getvalue().startswith(b"PK")
     with pytest.raises(zipfile.BadZipFile):
-        zipfile.ZipFile(BytesIO(bytes(sent)))
+        zipfile.ZipFile(sent)
 
 
 def test_nobody_waits_for_an_archive_that_is_given_up():
