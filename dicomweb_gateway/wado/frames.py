@@ -87,7 +87,7 @@ def decoded_segments(
     archive.frames.prefetch(wanted[: archive.ahead_of(record)])
 
     def produce(number: int) -> bytes:
-        _prefetch_behind(archive, record, wanted, number)
+        prefetch_behind(archive, record, wanted, number)
         return native_frame(archive, record, wanted[number], pixels)
 
     return [Lazy(pixels.frame_length, partial(produce, number)) for number in range(len(wanted))]
@@ -106,17 +106,17 @@ def transcoded_segments(
     spool = Spool(archive.spools)
     segments: list[Segment] = []
     for number, frame in enumerate(wanted):
-        _prefetch_behind(archive, record, wanted, number)
+        prefetch_behind(archive, record, wanted, number)
         samples = decoded_frame(archive, record, frame, pixels)
         kept = spool.add(encode_frame(samples, transfer_syntax_uid, decoded))
         segments.append(FrameSlice(kept, 0, kept.length))
     return segments
 
 
-def _prefetch_behind(
+def prefetch_behind(
     archive: Archive, record: InstanceRecord, wanted: Sequence[WantedFrame], number: int
 ) -> None:
-    """Frame `number` of the list is about to be made: have the one behind the window fetched."""
+    """Frame `number` (0-based) of `wanted` is about to be made: have the one behind the window fetched."""
     ahead = archive.ahead_of(record)
     if ahead and (following := wanted[number + ahead : number + ahead + 1]):
         archive.frames.prefetch(following)

@@ -19,7 +19,7 @@ from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, PROFILES, SRGB,
 from dicomweb_gateway.pixels.render import render
 from dicomweb_gateway.pixels.resize import reduction_for
 from dicomweb_gateway.wado.archive import Archive, document_of
-from dicomweb_gateway.wado.frames import decoded_frame, wanted_frames
+from dicomweb_gateway.wado.frames import decoded_frame, prefetch_behind, wanted_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +84,12 @@ def rendered_first_frame(
 def rendered_animation(picture: Picture, options: RenderOptions) -> Iterator[bytes]:
     """All frames as an animated GIF, in pieces of one frame each (R-3)."""
     count = len(picture.record.frames)
-    images = (_shown(picture, number, options) for number in range(1, count + 1))
+
+    def image(place: int) -> Samples:
+        prefetch_behind(picture.archive, picture.record, picture.record.frames, place)
+        return _shown(picture, place + 1, options)
+
+    images = map(image, range(count))
     return animate(images, frame_durations(frame_dataset(picture.document, 0, TIMES), count))
 
 

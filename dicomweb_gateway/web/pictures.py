@@ -16,7 +16,7 @@ from dicomweb_gateway.wado.archive import Archive, version_of
 from dicomweb_gateway.wado.body import Segment
 from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned
-from dicomweb_gateway.wado.frames import wanted_frames
+from dicomweb_gateway.wado.frames import prefetch_behind, wanted_frames
 from dicomweb_gateway.wado.rendered import (
     described_image,
     open_picture,
@@ -56,17 +56,17 @@ def frames_pictured(
     known = not_modified(request, etag)
     if known is not None:
         return known
-    gateway.archive.frames.prefetch(wanted)
+    gateway.archive.frames.prefetch(wanted[: gateway.archive.ahead_of(record)])
     picture = open_picture(gateway.archive, record)
     prefix = f"{base_path(request, gateway.config)}/{_path(record)}"
-    parts = (
-        Part(
-            [rendered_frame(picture, number, options, chosen.media_type)],
-            chosen.media_type,
-            f"{prefix}/frames/{number}/{kind}",
-        )
-        for number in numbers
-    )
+
+    def part(place: int) -> Part:
+        number = numbers[place]
+        prefetch_behind(gateway.archive, record, wanted, place)
+        image = rendered_frame(picture, number, options, chosen.media_type)
+        return Part([image], chosen.media_type, f"{prefix}/frames/{number}/{kind}")
+
+    parts = map(part, range(len(numbers)))
     key = gateway.config.boundary_key
     if len(numbers) == 1:
         response = represented(request, list(parts), chosen, key, etag)
@@ -92,7 +92,7 @@ def animation(
     known = not_modified(request, etag)
     if known is not None:
         return known
-    gateway.archive.frames.prefetch(record.frames)
+    gateway.archive.frames.prefetch(record.frames[: gateway.archive.ahead_of(record)])
     pieces = rendered_animation(open_picture(gateway.archive, record), options)
     location = f"{base_path(request, gateway.config)}/{_path(record)}/rendered"
     content_type = chosen.media_type

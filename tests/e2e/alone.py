@@ -45,9 +45,11 @@ def running_emulator(data: Path) -> Iterator[str]:
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **NO_AWS}
     ) as process:
         assert process.stdout is not None
-        yield process.stdout.readline().split()[-1]
-        process.terminate()
-        process.wait(30)
+        try:
+            yield process.stdout.readline().split()[-1]
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 @contextmanager
@@ -58,9 +60,11 @@ def running_fetcher(emulator: str, cache: Path) -> Iterator[tuple[str, Path]]:
     with subprocess.Popen(command, env={**os.environ, **NO_AWS}) as process:
         while not Path(address).exists():
             time.sleep(0.05)
-        yield address, cache
-        process.terminate()
-        process.wait(30)
+        try:
+            yield address, cache
+        finally:
+            process.terminate()
+            process.wait(30)
 
 
 class Alone:

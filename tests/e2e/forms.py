@@ -63,8 +63,10 @@ def _decoders() -> dict[str, Callable[[bytes, Dataset], Array]]:
     }
 
 
-def _openjpeg(stream: bytes, _: Dataset) -> Array:
-    return np.asarray(imagecodecs.jpeg2k_decode(stream))
+def _openjpeg(stream: bytes, dataset: Dataset) -> Array:
+    # OpenJPEG knows no HTJ2K of more than 26 bits or so
+    decode = imagecodecs.jpeg2k_decode if dataset.BitsAllocated <= 16 else imagecodecs.htj2k_decode
+    return np.asarray(decode(stream))
 
 
 def _rle(stream: bytes, dataset: Dataset) -> Array:
