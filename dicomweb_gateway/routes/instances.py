@@ -14,7 +14,7 @@ from dicomweb_gateway.wado.frames import coded_by, servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.dated import dated
-from dicomweb_gateway.web.incomplete import mark_incomplete
+from dicomweb_gateway.web.incomplete import told_whether_whole
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
 from dicomweb_gateway.web.negotiation import (
@@ -60,12 +60,7 @@ def retrieve_instances(study: str, series: str | None = None) -> Response:
         base = base_path(request, gateway.config)
         parts = (_part(p.planned.record, p.segments, p.planned.transfer_syntax_uid, base) for p in produced)
         response = streamed_parts(request, parts, DICOM, boundary_for(gateway.config.boundary_key, etag))
-    left_out = refused + failed
-    if left_out:
-        mark_incomplete(response, left_out)
-    else:
-        response.headers["ETag"] = etag
-    return response
+    return told_whether_whole(response, refused + failed, etag)
 
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>")

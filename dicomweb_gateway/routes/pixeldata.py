@@ -15,7 +15,7 @@ from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes
 from dicomweb_gateway.web.accept import MediaRange
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.dated import dated
-from dicomweb_gateway.web.incomplete import mark_incomplete
+from dicomweb_gateway.web.incomplete import told_whether_whole
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
 from dicomweb_gateway.web.negotiation import frames_in, negotiate_frames
@@ -62,12 +62,7 @@ def retrieve_pixels(study: str, series: str | None = None) -> Response:
     parts = (part for one in produced for part in _parts(one, base))
     media_type = frames_in(planned[0].transfer_syntax_uid).media_type
     response = streamed_parts(request, parts, media_type, boundary_for(gateway.config.boundary_key, etag))
-    left_out = refused + failed
-    if left_out:
-        mark_incomplete(response, left_out)
-    else:
-        response.headers["ETag"] = etag
-    return response
+    return told_whether_whole(response, refused + failed, etag)
 
 
 def _planned(records: Sequence[InstanceRecord], ranges: list[MediaRange]) -> tuple[list[Planned], list[str]]:

@@ -8,7 +8,14 @@ from typing import Any
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, TRANSFER_SYNTAXES
 from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.pixels.targets import TARGETS
-from dicomweb_gateway.qido.attributes import ATTRIBUTES, LEVELS, REQUEST_ITEM_ATTRIBUTES, Matching, usable_at
+from dicomweb_gateway.qido.attributes import (
+    ATTRIBUTES,
+    LEVELS,
+    REQUEST_ITEM_ATTRIBUTES,
+    Level,
+    Matching,
+    usable_at,
+)
 from dicomweb_gateway.web.errors import STATUS
 from dicomweb_gateway.web.services import WebConfig
 
@@ -92,9 +99,9 @@ def _syntax(uid: str) -> dict[str, Any]:
     }
 
 
-def search_keys(level: str) -> list[dict[str, Any]]:
+def search_keys(level: Level) -> list[dict[str, Any]]:
     """The keys with a column that a search of `level` takes, those of the levels above among them."""
-    rows = [row for row in ATTRIBUTES.values() if usable_at(row, level)]  # type: ignore[arg-type]
+    rows = [row for row in ATTRIBUTES.values() if usable_at(row, level)]
     found = [(row.keyword, row) for row in rows]
     if level != "study":
         items = REQUEST_ITEM_ATTRIBUTES.values()

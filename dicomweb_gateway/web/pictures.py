@@ -26,7 +26,7 @@ from dicomweb_gateway.wado.rendered import (
 )
 from dicomweb_gateway.wado.representatives import images_of
 from dicomweb_gateway.web.conditional import strong_etag
-from dicomweb_gateway.web.incomplete import mark_incomplete
+from dicomweb_gateway.web.incomplete import told_whether_whole
 from dicomweb_gateway.web.links import base_path, base_url
 from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
 from dicomweb_gateway.web.negotiation import Representation
@@ -135,10 +135,7 @@ def every_instance_pictured(
     )
     boundary = boundary_for(gateway.config.boundary_key, etag)
     response = streamed_parts(request, parts, chosen.media_type, boundary)
-    if left_out:
-        mark_incomplete(response, left_out)
-    else:
-        response.headers["ETag"] = etag
+    told_whether_whole(response, left_out, etag)
     return _warned(request, gateway, response, options, chosen.media_type)
 
 
