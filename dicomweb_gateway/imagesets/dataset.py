@@ -1,7 +1,5 @@
 """HealthImaging's attributes as a pydicom Dataset, values kept exactly as they were written."""
 
-import binascii
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -14,10 +12,10 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
 from dicomweb_gateway.dicom.json_model import BINARY_VRS, KEEPS_LEADING_SPACE
-from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.errors import CorruptMetadata
 from dicomweb_gateway.imagesets.elements import CHARACTER_SET, Element, read_elements, tag_of
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
-from dicomweb_gateway.imagesets.values import PADDING, Tags
+from dicomweb_gateway.imagesets.values import PADDING, Tags, base64_bytes, whole_number
 
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _FUNCTIONAL_GROUPS = {_SHARED, _PER_FRAME}
@@ -70,7 +68,7 @@ def dataset_of(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool = 
     """One level or item as a Dataset; see `read_elements` for what is left out.
 
     A member of a binary number that is no number, or does not fit its VR, is left out. Raises
-    UpstreamFailed for a binary value that is not base64.
+    CorruptMetadata for a binary value that is not base64.
     """
     dataset = Dataset()
     for found in read_elements(tags, vrs, signed, nested):
@@ -91,10 +89,9 @@ def _data_element(found: Element, vrs: Mapping[str, str], signed: bool) -> DataE
 
 def _binary(text: str) -> bytes:
     """The bytes of base64 `text`, padded to even length: pydicom does that for OB only (PS3.5 7.1.1)."""
-    try:
-        data = b64decode(text)
-    except binascii.Error as error:
-        raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
+    data = base64_bytes(text)
+    if data is None:
+        raise CorruptMetadata("HealthImaging sent a binary value that is not base64")
     return data + b"\0" * (len(data) % 2)
 
 
@@ -128,9 +125,8 @@ def _real(value: Any) -> float | None:
 
 def _whole(bits: int, signed: bool, value: Any) -> int | None:
     """`value` as an integer that fits `bits` bits, else None."""
-    try:
-        number = int(value.strip(PADDING) if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError):
+    number = whole_number(value)
+    if number is None:
         return None
     lowest = -(1 << bits - 1) if signed else 0
     return number if lowest <= number < lowest + (1 << bits) else None

@@ -199,13 +199,13 @@ def _merged(levels: tuple[Tags, ...]) -> Tags:
 
 def _frame(raw: dict[str, Any]) -> FrameDocument:
     levels = raw.get("PixelDataChecksumFromBaseToFullResolution") or ()
-    full: dict[str, Any] = max(levels, key=lambda level: level.get("Width") or 0, default={})
+    full: dict[str, Any] = max(levels, key=lambda level: integer(level, "Width") or 0, default={})
     checksum = full.get("Checksum")
     return FrameDocument(
         frame_id=raw["ID"],
         checksum=None if checksum is None else int(checksum) & 0xFFFFFFFF,
-        width=full.get("Width"),
-        height=full.get("Height"),
+        width=integer(full, "Width"),
+        height=integer(full, "Height"),
         min_pixel_value=raw.get("MinPixelValue"),
         max_pixel_value=raw.get("MaxPixelValue"),
         size_in_bytes=raw.get("FrameSizeInBytes"),
