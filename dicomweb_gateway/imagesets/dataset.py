@@ -84,7 +84,10 @@ def _data_element(found: Element, vrs: Mapping[str, str], signed: bool) -> DataE
     value: Any = _binary(values) if isinstance(values, str) else _single(_converted(vr, values))
     if vr in _SHORT_TEXT and _text_length(value) > _LARGEST_SHORT_VALUE:
         vr, value = "UN", _as_bytes(value)
-    return DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
+    made = DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
+    # pydicom gives UN of an attribute that its dictionary knows the VR of that, whatever the value is
+    made.VR = vr
+    return made
 
 
 def _binary(text: str) -> bytes:
@@ -106,6 +109,14 @@ def _single(values: list[Any]) -> Any:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip(PADDING)
+
+
+def _plain_text(value: Any) -> str:
+    """Text of a VR that no character set is for: each UTF-8 byte as the Latin-1 character that pydicom writes.
+
+    Real files hold such text (J-28).
+    """
+    return _text(value).encode("utf-8", "replace").decode("latin-1")
 
 
 def _free_text(value: Any) -> str:
@@ -134,9 +145,10 @@ def _whole(bits: int, signed: bool, value: Any) -> int | None:
 
 def _tag_number(value: Any) -> int | None:
     try:
-        return value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
+        number = value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
     except ValueError:
         return None
+    return number if 0 <= number <= 0xFFFFFFFF else None
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
@@ -151,6 +163,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "SV": partial(_whole, 64, True),
     "UV": partial(_whole, 64, False),
     **dict.fromkeys(KEEPS_LEADING_SPACE, _free_text),
+    **dict.fromkeys(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"), _plain_text),
 }
 _SHORT_TEXT = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"})
 
