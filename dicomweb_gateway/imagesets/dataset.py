@@ -112,7 +112,7 @@ def _text(value: Any) -> str:
 
 
 def _plain_text(value: Any) -> str:
-    """Text of a VR that no character set is for: each UTF-8 byte as the Latin-1 character that pydicom writes.
+    """Text of a VR without character set: each UTF-8 byte as the Latin-1 character that pydicom writes so.
 
     Real files hold such text (J-28).
     """
