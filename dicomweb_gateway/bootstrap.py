@@ -102,6 +102,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         zone=settings.zone,
         fuzzy_phonetic=settings.fuzzy_phonetic,
         max_frames=settings.max_frames_per_request,
+        max_retrieve_bytes=settings.max_retrieve_bytes,
         max_rendered_instances=settings.max_rendered_instances,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)

@@ -118,6 +118,8 @@ class Settings(BaseSettings):
     """`fuzzymatching=true` finds names also by words that sound like those asked for (Q-27)."""
     max_frames_per_request: int = Field(default=1000, ge=1)
     """Frame numbers in one frame list, frames of one animation (F-3)."""
+    max_retrieve_bytes: int | None = Field(default=None, ge=1)
+    """Decoded pixel data that a study or series may have to be retrieved at once; None for any."""
     max_rendered_instances: int = Field(default=100, ge=1)
     """Instances of a study or series that are rendered in one multipart answer (R-1)."""
     boundary_key: SecretStr | None = None

@@ -1,6 +1,7 @@
 """Lookups for retrieval: UIDs to image sets, frames and pixel layout, the whole path checked (C-6)."""
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, and_, select, update
@@ -23,6 +24,8 @@ from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.tombstones import missing
 
 _INSTANCE, _SET = side.gateway_instance, side.gateway_imageset
+_DatedSet = tuple[ImageSetRef, datetime | None]
+"""An image set and when HealthImaging last changed it."""
 Answer = TypeVar("Answer")
 
 HOT_BUDGET = 50_000
@@ -73,7 +76,7 @@ class IndexReader:
         self._engine = engine
         self._allowed = allowed
         self._hot: HotMap[InstanceRecord] = HotMap(cache_seconds, HOT_BUDGET, _weight)
-        self._sets: HotMap[list[ImageSetRef]] = HotMap(cache_seconds, HOT_BUDGET, len)
+        self._sets: HotMap[list[_DatedSet]] = HotMap(cache_seconds, HOT_BUDGET, len)
         self._gone = GoneSets()
         self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, allowed)
 
@@ -110,8 +113,16 @@ class IndexReader:
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets that give the instances of a study or series; ResourceNotFound if none."""
-        path = (study_uid, series_uid)
-        return list(self._sets.get(path, lambda: self._load_sets(*path)))
+        return [ref for ref, _ in self._dated_sets(study_uid, series_uid)]
+
+    def last_change(self, study_uid: str, series_uid: str | None = None) -> datetime | None:
+        """When HealthImaging last changed an image set of a study or series: UTC, with zone.
+
+        None where it is not known of all of them; ResourceNotFound if there are none.
+        """
+        moments = [moment for _, moment in self._dated_sets(study_uid, series_uid)]
+        known = [moment for moment in moments if moment is not None]
+        return max(known).replace(tzinfo=UTC) if len(known) == len(moments) else None
 
     def first_series_with_images(self, study_uid: str) -> str:
         """The series to show for a study: the first with pixels and of a picture modality (R-14).
@@ -184,14 +195,18 @@ class IndexReader:
             raise self._missing(study_uid, series_uid, instance_uid)
         return records[0]
 
-    def _load_sets(self, study_uid: str, series_uid: str | None) -> list[ImageSetRef]:
+    def _dated_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
+        path = (study_uid, series_uid)
+        return self._sets.get(path, lambda: self._load_sets(*path))
+
+    def _load_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
         found = self._side(lambda one: side_reader.image_sets(one, study_uid, series_uid, self._allowed))
-        refs = [ref for ref in found or () if ref not in self._gone]
+        sets = [one for one in found or () if one[0] not in self._gone]
         if self._aws is not None:
-            refs += self._aws.image_sets(study_uid, series_uid)
-        if not refs:
+            sets += [(ref, None) for ref in self._aws.image_sets(study_uid, series_uid)]
+        if not sets:
             raise self._missing(study_uid, series_uid)
-        return refs
+        return sets
 
     def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         path = below(study_uid, series_uid)

@@ -1,5 +1,6 @@
 """Lookups in our side tables, in a transaction that the caller holds; only allowed data stores are seen."""
 
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, Connection, Exists, Select, and_, exists, func, select
@@ -39,20 +40,23 @@ def study_series(connection: Connection, study_uid: str, allowed: AllowedStores)
 
 def image_sets(
     connection: Connection, study_uid: str, series_uid: str | None, allowed: AllowedStores
-) -> list[ImageSetRef]:
-    """The image sets that give the instances of a study or series, at their indexed versions."""
+) -> list[tuple[ImageSetRef, datetime | None]]:
+    """The image sets that give the instances of a study or series, at their indexed versions.
+
+    With each when HealthImaging changed it last (UTC, without zone), None when that is unknown.
+    """
     query: Select[Any] = (
-        select(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
+        select(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version, _SET.c.updated_at)
         .select_from(_INSTANCE)
         .join(_SERIES)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
         .where(_SET.c.state == side.ACTIVE, below(study_uid, series_uid))
         .where(in_allowed(_SET.c.datastoreid, allowed))
-        .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version)
+        .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version, _SET.c.updated_at)
         .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
     )
     rows = connection.execute(query)
-    return [ImageSetRef(row.datastoreid, row.imagesetid, str(row.version)) for row in rows]
+    return [(ImageSetRef(row.datastoreid, row.imagesetid, str(row.version)), row.updated_at) for row in rows]
 
 
 def known_among(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[str, str]]:

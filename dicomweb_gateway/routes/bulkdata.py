@@ -6,6 +6,7 @@ from dicomweb_gateway.routes.frames import frames_response
 from dicomweb_gateway.wado.archive import version_of
 from dicomweb_gateway.wado.bulkdata import bulk_value, parse_bulk_path
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.documents import shield
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import negotiate_bulk
@@ -19,6 +20,7 @@ blueprint = Blueprint("bulkdata", __name__)
 
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/bulkdata/<path:steps>")
+@dated
 def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Response:
     """One binary value, or the instance's frames for its pixel data (B-1 to B-4, W-R7)."""
     gateway = services()

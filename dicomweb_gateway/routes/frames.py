@@ -13,6 +13,7 @@ from dicomweb_gateway.wado.body import FrameSlice, Segment
 from dicomweb_gateway.wado.frames import coded_by, frame_segments, servable_syntaxes, wanted_frames
 from dicomweb_gateway.wado.levels import codestream_levels, level_ends
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.levels import WHOLE, Levels, as_stored, parse_levels
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import Representation, negotiate_frames
@@ -29,6 +30,7 @@ _INSTANCE = "/studies/<study>/series/<series>/instances/<instance>"
 
 @blueprint.get(f"{_INSTANCE}/frames")
 @blueprint.get(f"{_INSTANCE}/frames/<frames>")
+@dated
 def retrieve_frames(study: str, series: str, instance: str, frames: str | None = None) -> Response:
     """The frames of a list in its order, all without a list (W-R4, W-R5)."""
     gateway = services()

@@ -10,6 +10,7 @@ from dicomweb_gateway.dicom.xml_model import native_model
 from dicomweb_gateway.wado.metadata import json_array, metadata_objects
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
 from dicomweb_gateway.web.negotiation import negotiate_search
@@ -28,6 +29,7 @@ _RELEASE = version("dicomweb-gateway")
 @blueprint.get("/studies/<study>/metadata")
 @blueprint.get("/studies/<study>/series/<series>/metadata")
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/metadata")
+@dated
 def retrieve_metadata(study: str, series: str | None = None, instance: str | None = None) -> Response:
     """Every instance below the path in Q-37 order: a JSON array, or a part of XML each (J-1, J-7, W-R6)."""
     gateway = services()

@@ -1,6 +1,6 @@
 """The pixel data of everything below a study, series or instance, frame by frame (dicomweb.md W-R9)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from flask import Blueprint, Response, request
 
@@ -14,6 +14,7 @@ from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import frame_segments, servable_syntaxes
 from dicomweb_gateway.web.accept import MediaRange
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.incomplete import mark_incomplete
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.multipart import boundary_for
@@ -22,7 +23,7 @@ from dicomweb_gateway.web.parts import Part, streamed_parts
 from dicomweb_gateway.web.requests import accepted
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import not_modified
-from dicomweb_gateway.web.selection import image_set_versions, selected_instances
+from dicomweb_gateway.web.selection import all_instances, image_set_versions
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("pixeldata", __name__)
@@ -32,6 +33,7 @@ _MANY = 2
 
 
 @blueprint.get("/studies/<study>/series/<series>/instances/<instance>/pixeldata")
+@dated
 def retrieve_instance_pixels(study: str, series: str, instance: str) -> Response:
     """All frames of an instance, as `/frames` without a list."""
     parse_path(study, series, instance)
@@ -41,6 +43,7 @@ def retrieve_instance_pixels(study: str, series: str, instance: str) -> Response
 
 @blueprint.get("/studies/<study>/pixeldata")
 @blueprint.get("/studies/<study>/series/<series>/pixeldata")
+@dated
 def retrieve_pixels(study: str, series: str | None = None) -> Response:
     """All frames of every instance that has any, streamed in Q-37 order; each part says its own coding.
 
@@ -53,7 +56,7 @@ def retrieve_pixels(study: str, series: str | None = None) -> Response:
     known = not_modified(request, etag)
     if known is not None:
         return known
-    planned, refused = _planned(selected_instances(gateway.archive.index, path), ranges)
+    planned, refused = _planned(all_instances(gateway, path), ranges)
     produced, failed = collect(gateway.archive, planned, gateway.failures, make=_frames)
     base = base_path(request, gateway.config)
     parts = (part for one in produced for part in _parts(one, base))
@@ -67,7 +70,7 @@ def retrieve_pixels(study: str, series: str | None = None) -> Response:
     return response
 
 
-def _planned(records: Iterator[InstanceRecord], ranges: list[MediaRange]) -> tuple[list[Planned], list[str]]:
+def _planned(records: Sequence[InstanceRecord], ranges: list[MediaRange]) -> tuple[list[Planned], list[str]]:
     """Each instance with frames in the syntax that it can be served in, and the UIDs of those in none.
 
     ResourceNotFound when nothing has frames, NotAcceptable when none can be served.

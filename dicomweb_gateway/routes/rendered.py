@@ -13,6 +13,7 @@ from dicomweb_gateway.wado.representatives import (
     representative_of_series,
     representative_of_study,
 )
+from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.documents import document_response, video_response
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import Representation, negotiate_rendered
@@ -34,6 +35,7 @@ _INSTANCE = f"{_SERIES}/instances/<instance>"
 @blueprint.get(f"{_INSTANCE}/rendered")
 @blueprint.get(f"{_INSTANCE}/rendered/<frames>")
 @blueprint.get(f"{_INSTANCE}/frames/<frames>/rendered")
+@dated
 def retrieve_rendered(
     study: str, series: str | None = None, instance: str | None = None, frames: str | None = None
 ) -> Response:
@@ -60,6 +62,7 @@ def retrieve_rendered(
 @blueprint.get(f"{_INSTANCE}/thumbnail")
 @blueprint.get(f"{_INSTANCE}/thumbnail/<frames>")
 @blueprint.get(f"{_INSTANCE}/frames/<frames>/thumbnail")
+@dated
 def retrieve_thumbnail(
     study: str, series: str | None = None, instance: str | None = None, frames: str | None = None
 ) -> Response:

@@ -117,6 +117,8 @@ def limits(config: WebConfig) -> Mapping[str, int | None]:
         "searchResults": config.max_results,
         "searchMatches": config.hard_max_results,
         "framesInOneList": config.max_frames,
+        "pixelBytesOfOneRetrieval": config.max_retrieve_bytes,
+        "picturesOfOneSeries": config.max_rendered_instances,
     }
 
 

@@ -23,6 +23,7 @@ from dicomweb_gateway.pixels.targets import Servable
 from dicomweb_gateway.web.accept import ANY, MULTIPART, MediaRange
 
 DICOM = "application/dicom"
+ZIP = "application/zip"
 DICOM_JSON = "application/dicom+json"
 DICOM_XML = "application/dicom+xml"
 JSON = "application/json"
@@ -86,20 +87,29 @@ def _json_form(wanted: MediaRange) -> Representation | None:
 
 @dataclass(frozen=True, slots=True)
 class InstanceChoice:
-    """How instances go out: `transfer_syntax` None is the default (ELE, W-2), "*" as stored, else a UID."""
+    """How instances go out: `transfer_syntax` None is the default (ELE, W-2), "*" as stored, else a UID.
+
+    `zipped`: all of them in one ZIP archive (W-9).
+    """
 
     multipart: bool
     transfer_syntax: str | None
+    zipped: bool = False
 
 
 def negotiate_instances(ranges: Sequence[MediaRange], single_part_allowed: bool) -> list[InstanceChoice]:
     """`application/dicom`, in several parts or, for one instance, alone (W-1, W-8), most wanted first.
 
-    Which of them an instance can be served in, `instance_form` says; at least one is given.
+    Which of them an instance can be served in, `instance_form` says; at least one is given. What has several
+    instances can be had as a ZIP archive instead (W-9): the only choice where it is wanted most.
     """
-    choices = []
+    choices: list[InstanceChoice] = []
     for wanted in ranges:
-        if not wanted.covers(DICOM) or _is_refused(wanted.transfer_syntax):
+        if _is_refused(wanted.transfer_syntax):
+            continue
+        if wanted.media_type == ZIP and not (wanted.multipart or single_part_allowed or choices):
+            return [InstanceChoice(False, wanted.transfer_syntax, zipped=True)]
+        if not wanted.covers(DICOM):
             continue
         whole = not wanted.multipart and wanted.media_type == DICOM
         if not whole or single_part_allowed:
@@ -107,10 +117,8 @@ def negotiate_instances(ranges: Sequence[MediaRange], single_part_allowed: bool)
     if choices:
         return choices
     parts = f'{MULTIPART}; type="{DICOM}"; transfer-syntax='
-    offered = [f"{parts}*", f"{parts}{EXPLICIT_VR_LE}"]
-    raise NotAcceptable(
-        "none of the accepted types can be served", [*offered, DICOM] if single_part_allowed else offered
-    )
+    offered = [f"{parts}*", f"{parts}{EXPLICIT_VR_LE}", DICOM if single_part_allowed else ZIP]
+    raise NotAcceptable("none of the accepted types can be served", offered)
 
 
 def instance_form(choices: Sequence[InstanceChoice], syntaxes: Servable | None) -> Representation:

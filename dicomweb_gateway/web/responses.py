@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 
 from flask import Request, Response
-from werkzeug.wsgi import FileWrapper, wrap_file
+from werkzeug.wsgi import ClosingIterator, FileWrapper, wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable
@@ -87,7 +87,9 @@ def ready_response(
         response.response = wrap_file(request.environ, answer.file)
     else:
         length = answer.plain_length
-        response.response = gunzip_pieces(FileWrapper(answer.file, _READ))
+        # a generator that nobody has begun runs nothing of its own when it is closed
+        pieces = gunzip_pieces(FileWrapper(answer.file, _READ))
+        response.response = ClosingIterator(pieces, answer.file.close)
     if length is not None:
         response.headers["Content-Length"] = str(length)
     if request.method == "HEAD":

@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge, ResourceNotFound
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive, version_of
 from dicomweb_gateway.web.resource import ResourcePath
+from dicomweb_gateway.web.services import Services
 
 
 def selected_instances(index: IndexReader, path: ResourcePath) -> Iterator[InstanceRecord]:
@@ -17,6 +18,22 @@ def selected_instances(index: IndexReader, path: ResourcePath) -> Iterator[Insta
     if first is None:
         raise ResourceNotFound("there is nothing below this path")
     return chain([first], records)
+
+
+def all_instances(gateway: Services, path: ResourcePath) -> list[InstanceRecord]:
+    """Every instance below `path`, to be retrieved at once; ResourceNotFound when there is none.
+
+    PayloadTooLarge when their decoded pixel data exceed `max_retrieve_bytes` (W-10).
+    """
+    records = list(selected_instances(gateway.archive.index, path))
+    limit = gateway.config.max_retrieve_bytes
+    total = sum(len(one.frames) * one.pixels.frame_length for one in records if one.pixels is not None)
+    if limit is not None and total > limit:
+        raise PayloadTooLarge(
+            f"{len(records)} instances have {total} bytes of pixel data, {limit} may be retrieved at once; "
+            "ask for smaller parts, or instance by instance"
+        )
+    return records
 
 
 def image_set_versions(archive: Archive, path: ResourcePath) -> list[str]:

@@ -4,7 +4,7 @@ from dicomweb_gateway.dicom.transfer_syntax import OCTET_STREAM, TRANSFER_SYNTAX
 from dicomweb_gateway.pixels.encode import RENDERED_TYPES
 from dicomweb_gateway.web.accept import MULTIPART
 from dicomweb_gateway.web.capabilities import Resource
-from dicomweb_gateway.web.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON
+from dicomweb_gateway.web.negotiation import DICOM, DICOM_JSON, DICOM_XML, JSON, ZIP
 
 
 def _parts(media_type: str) -> str:
@@ -22,7 +22,7 @@ RESOURCES: dict[str, Resource] = {
     "search_studies": Resource("QIDO-RS", "studies that match", _DESCRIBED, _QUERY),
     "search_series": Resource("QIDO-RS", "series that match", _DESCRIBED, _QUERY),
     "search_instances": Resource("QIDO-RS", "instances that match", _DESCRIBED, _QUERY),
-    "retrieve_instances": Resource("WADO-RS", "the instances as DICOM files", (_parts(DICOM),)),
+    "retrieve_instances": Resource("WADO-RS", "the instances as DICOM files", (_parts(DICOM), ZIP)),
     "retrieve_instance": Resource("WADO-RS", "the instance as a DICOM file", (_parts(DICOM), DICOM)),
     "retrieve_metadata": Resource("WADO-RS", "all attributes, bulk data by reference", _DESCRIBED),
     "retrieve_frames": Resource(

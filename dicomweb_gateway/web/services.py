@@ -41,6 +41,7 @@ class WebConfig:
     zone: tzinfo = UTC
     fuzzy_phonetic: bool = False
     max_frames: int = 1000
+    max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
 
 

@@ -20,9 +20,9 @@ def get(house):
     """`get(path, accept)` asks the shared gateway; what is read before the answer is closed is all of it."""
     client = house.app.test_client()
 
-    def ask(path, accept=None, method="GET", **headers):
+    def ask(path, accept=None, method="GET", buffered=False, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         headers = {**({"Accept": accept} if accept else {}), **headers}
-        return client.open(path, method=method, headers=headers, buffered=True)
+        return client.open(path, method=method, headers=headers, buffered=buffered)
 
     return ask

@@ -1,5 +1,6 @@
 """Whole instances over HTTP, read with pydicom (dicomweb.md W-1 to W-8, W-10 to W-12, M-7, M-8)."""
 
+import zipfile
 from io import BytesIO
 
 import numpy as np
@@ -7,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.encaps import generate_frames
 
+from dicomweb_gateway.errors import CorruptFrame
 from tests.routes.archive import (
     BROKEN,
     CT,
@@ -18,6 +20,7 @@ from tests.routes.archive import (
     SEG,
     SR,
     STUDY,
+    build,
     jpeg_bytes,
     parts_of,
     path_of,
@@ -27,6 +30,7 @@ from tests.routes.archive import (
 )
 
 ELE, HTJ2K, BASELINE = "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.4.202", "1.2.840.10008.1.2.4.50"
+PARTS = 'multipart/related; type="application/dicom"'
 WEASIS = 'multipart/related;type="application/dicom";transfer-syntax=*'
 
 
@@ -207,3 +211,56 @@ def test_a_failure_later_cuts_the_answer_short(fresh):
 def test_the_next_instances_are_fetched_ahead(fresh):
     fresh.app.test_client().get(path_of(CT)).get_data()
     assert fresh.frames.prefetched[:2] == [fresh.key(CT, 2), fresh.key(CT, 3)]
+
+
+def test_what_is_too_large_to_be_retrieved_at_once_is_413(tmp_path):
+    """W-10: the slices have 3 x 96 x 80 x 2 bytes."""
+    client = build(tmp_path, max_retrieve_bytes=46_079).app.test_client()
+    for tail in ("", "/pixeldata"):
+        answer = client.get(f"{path_of(CT)}{tail}")
+        assert answer.status_code == 413
+        assert "46080 bytes" in answer.json["message"]
+    assert client.get(path_of(CT, 1)).status_code == 200
+    (tmp_path / "larger").mkdir()
+    allowed = build(tmp_path / "larger", max_retrieve_bytes=46_080).app.test_client()
+    assert allowed.get(path_of(CT)).status_code == 200
+
+
+def archived(answer):
+    with zipfile.ZipFile(BytesIO(answer.data)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+@pytest.mark.parametrize("path", [path_of(CT), f"/aetitle/studies/{STUDY}"])
+def test_a_zip_archive_holds_the_same_files(get, path):
+    answer = get(f"{path}?accept=application/zip")
+    assert answer.content_type == "application/zip"
+    assert answer.headers["Content-Disposition"].endswith('.zip"')
+    files = archived(answer)
+    assert files[f"{CT}/{CT}.2.dcm"] == get(path_of(CT, 2), "application/dicom").data
+    assert len(files) == len(parts_of(get(path)))
+    assert get(f"{path}?accept=application/zip").data == answer.data
+
+
+def test_an_archive_holds_stored_files_too(get):
+    answer = get(path_of(CT), "application/zip; transfer-syntax=*")
+    stored = get(path_of(CT, 1), "application/dicom; transfer-syntax=*").data
+    assert archived(answer)[f"{CT}/{CT}.1.dcm"] == stored
+
+
+def test_archives_are_asked_for_by_name_and_hold_several(get):
+    assert get(path_of(CT), "application/*").content_type.startswith("multipart/related")
+    assert get(path_of(CT), f"{PARTS}, application/zip").content_type.startswith("multipart/related")
+    refused = get(path_of(CT, 1), "application/zip")
+    assert refused.status_code == 406
+    assert "application/dicom" in refused.json["message"]
+    assert "application/zip" in get(path_of(CT), "application/pdf").json["message"]
+
+
+def test_an_archive_without_a_bad_instance_is_206(fresh):
+    fresh.frames.frames[fresh.key(CT, 1)] = CorruptFrame("its CRC-32 is wrong")
+    answer = fresh.app.test_client().get(f"{path_of(CT)}?accept=application/zip;transfer-syntax=*")
+    assert answer.status_code == 206
+    assert f"{CT}.1" in answer.headers["Warning"]
+    assert len(archived(answer)) == 2

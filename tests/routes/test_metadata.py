@@ -36,6 +36,12 @@ from tests.routes.archive import (
 NEW = f"{OTHER}.99"
 
 
+@pytest.fixture
+def get(get):
+    """As a server does, it closes what it has sent."""
+    return partial(get, buffered=True)
+
+
 def read(response):
     assert response.status_code == 200
     assert response.content_type == "application/dicom+json"
