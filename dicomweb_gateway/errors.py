@@ -22,6 +22,7 @@ GatewayError
     ├ UpstreamThrottled       429 after all tries
     ├ UpstreamBusy            409 still processing, after all tries
     ├ UpstreamFailed          5xx or nonsense after all tries
+    │  └ CorruptMetadata      one instance's attributes are nonsense; the others' are not touched
     └ UpstreamTimeout         no answer in time
 
 HTTP statuses stand in `web/errors.py`, the only such table.
@@ -130,6 +131,10 @@ class UpstreamBusy(UpstreamError):
 
 class UpstreamFailed(UpstreamError):
     """HealthImaging failed, or answered something that makes no sense, through all tries."""
+
+
+class CorruptMetadata(UpstreamFailed):
+    """What HealthImaging says of one instance cannot be read; that of others in its image set can."""
 
 
 class UpstreamTimeout(UpstreamError):

@@ -1,7 +1,5 @@
 """HealthImaging's attributes as a pydicom Dataset, values kept exactly as they were written."""
 
-import binascii
-from base64 import b64decode
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -14,10 +12,10 @@ from pydicom.tag import BaseTag
 from pydicom.valuerep import PersonName
 
 from dicomweb_gateway.dicom.json_model import BINARY_VRS, KEEPS_LEADING_SPACE
-from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.errors import CorruptMetadata
 from dicomweb_gateway.imagesets.elements import CHARACTER_SET, Element, read_elements, tag_of
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
-from dicomweb_gateway.imagesets.values import PADDING, Tags
+from dicomweb_gateway.imagesets.values import PADDING, Tags, base64_bytes, whole_number
 
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _FUNCTIONAL_GROUPS = {_SHARED, _PER_FRAME}
@@ -70,7 +68,7 @@ def dataset_of(tags: Tags, vrs: Mapping[str, str], signed: bool, nested: bool = 
     """One level or item as a Dataset; see `read_elements` for what is left out.
 
     A member of a binary number that is no number, or does not fit its VR, is left out. Raises
-    UpstreamFailed for a binary value that is not base64.
+    CorruptMetadata for a binary value that is not base64.
     """
     dataset = Dataset()
     for found in read_elements(tags, vrs, signed, nested):
@@ -86,15 +84,17 @@ def _data_element(found: Element, vrs: Mapping[str, str], signed: bool) -> DataE
     value: Any = _binary(values) if isinstance(values, str) else _single(_converted(vr, values))
     if vr in _SHORT_TEXT and _text_length(value) > _LARGEST_SHORT_VALUE:
         vr, value = "UN", _as_bytes(value)
-    return DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
+    made = DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
+    # pydicom gives UN of an attribute that its dictionary knows the VR of that, whatever the value is
+    made.VR = vr
+    return made
 
 
 def _binary(text: str) -> bytes:
     """The bytes of base64 `text`, padded to even length: pydicom does that for OB only (PS3.5 7.1.1)."""
-    try:
-        data = b64decode(text)
-    except binascii.Error as error:
-        raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
+    data = base64_bytes(text)
+    if data is None:
+        raise CorruptMetadata("HealthImaging sent a binary value that is not base64")
     return data + b"\0" * (len(data) % 2)
 
 
@@ -109,6 +109,14 @@ def _single(values: list[Any]) -> Any:
 
 def _text(value: Any) -> str:
     return "" if value is None else str(value).strip(PADDING)
+
+
+def _plain_text(value: Any) -> str:
+    """Text of a VR without character set: each UTF-8 byte as the Latin-1 character that pydicom writes so.
+
+    Real files hold such text (J-28).
+    """
+    return _text(value).encode("utf-8", "replace").decode("latin-1")
 
 
 def _free_text(value: Any) -> str:
@@ -128,9 +136,8 @@ def _real(value: Any) -> float | None:
 
 def _whole(bits: int, signed: bool, value: Any) -> int | None:
     """`value` as an integer that fits `bits` bits, else None."""
-    try:
-        number = int(value.strip(PADDING) if isinstance(value, str) else value)
-    except (TypeError, ValueError, OverflowError):
+    number = whole_number(value)
+    if number is None:
         return None
     lowest = -(1 << bits - 1) if signed else 0
     return number if lowest <= number < lowest + (1 << bits) else None
@@ -138,9 +145,10 @@ def _whole(bits: int, signed: bool, value: Any) -> int | None:
 
 def _tag_number(value: Any) -> int | None:
     try:
-        return value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
+        number = value if isinstance(value, int) else int(str(value).strip(PADDING), 16)
     except ValueError:
         return None
+    return number if 0 <= number <= 0xFFFFFFFF else None
 
 
 _CONVERTERS: dict[str, Callable[[Any], Any]] = {
@@ -155,6 +163,7 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
     "SV": partial(_whole, 64, True),
     "UV": partial(_whole, 64, False),
     **dict.fromkeys(KEEPS_LEADING_SPACE, _free_text),
+    **dict.fromkeys(("AE", "AS", "CS", "DA", "DS", "DT", "IS", "TM", "UI", "UR"), _plain_text),
 }
 _SHORT_TEXT = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"})
 

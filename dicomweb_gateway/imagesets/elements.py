@@ -1,12 +1,15 @@
 """HealthImaging's keyword-to-value maps as DICOM elements and DICOM JSON (healthimaging.md 2.3)."""
 
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from pydicom.valuerep import VR
+
 from dicomweb_gateway.dicom.dictionary import attribute_of_keyword, attribute_of_tag, is_private, parse_tag
 from dicomweb_gateway.dicom.json_model import BINARY_VRS, UTF8, JsonElement, JsonObject, element
-from dicomweb_gateway.imagesets.values import Tags
+from dicomweb_gateway.imagesets.values import Tags, base64_bytes
 
 BulkUri = Callable[[str], str]
 """Makes the absolute BulkDataURI of a path such as "00091001" or "00400275/1/00091001" (items 1-based)."""
@@ -18,6 +21,9 @@ CHARACTER_SET = 0x00080005
 PIXEL_ELEMENTS = frozenset({0x7FE00008, 0x7FE00009, 0x7FE00010})
 _ABOUT_PIXELS = PIXEL_ELEMENTS | {0x7FE00001, 0x7FE00002, 0x7FE00003}
 """With the offset tables of the file that was imported, which say nothing of the frames as they are kept."""
+_NOT_OF_DATA_SETS = frozenset({0x0000, 0x0002, 0x0006, 0xFFFE})
+"""Groups of commands, file meta information and delimiters (PS3.10 7.1, PS3.5 7.5)."""
+_VRS = frozenset({vr.value for vr in VR if len(vr.value) == 2})
 _SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
 _WAVEFORM_DATA = 0x54001010
 
@@ -134,8 +140,11 @@ def read_element(
     if tag in _ABOUT_PIXELS and not nested:
         return None
     value = tags[key]
-    if vrs:
-        vr = vrs.get(key) or vrs.get(name) or vr
+    told = (vrs.get(key) or vrs.get(name)) if vrs else None
+    if isinstance(told, str) and told in _VRS:
+        vr = told
+    elif vr == "UN":
+        value = _of_unknown_vr(value)
     if len(vr) != 2:
         vr = _settle(tag, vr, value, tags, signed)
     if isinstance(value[0] if isinstance(value, list) and value else value, Mapping):
@@ -148,7 +157,7 @@ def _resolve(key: str) -> tuple[int, str, str] | None:
     """(tag, VR by the dictionary, tag as text) of a metadata key; None when it is never to be shown."""
     row = attribute_of_keyword(key)
     tag = row.tag if row is not None else parse_tag(key)
-    if tag is None or tag >> 16 == 2 or tag & 0xFFFF == 0:
+    if tag is None or tag >> 16 in _NOT_OF_DATA_SETS or tag & 0xFFFF == 0:
         return None
     row = row or attribute_of_tag(tag)
     return tag, _dictionary_vr(tag) if row is None else row.vr, f"{tag:08X}"
@@ -157,6 +166,16 @@ def _resolve(key: str) -> tuple[int, str, str] | None:
 def _dictionary_vr(tag: int) -> str:
     """LO for a private creator (PS3.5 7.8.1), UN for anything that nobody knows."""
     return "LO" if is_private(tag) and 0x10 <= tag & 0xFFFF <= 0xFF else "UN"
+
+
+def _of_unknown_vr(value: Any) -> Any:
+    """The value of an attribute whose VR nobody tells: base64 as it is, of anything else the text's bytes."""
+    values = value if isinstance(value, list) else [value]
+    if any(isinstance(one, Mapping) for one in values) or value in (None, "", []):
+        return value
+    if isinstance(value, str) and base64_bytes(value) is not None:
+        return value
+    return b64encode("\\".join("" if one is None else str(one) for one in values).encode()).decode()
 
 
 def _settle(tag: int, choice: str, value: Any, tags: Tags, signed: bool) -> str:
@@ -204,5 +223,7 @@ def _binary_json(
     if bulk_uri is None:
         return None
     if base64_length(base64_text) <= inline_max:
-        return {"vr": vr, "InlineBinary": base64_text}
+        data = base64_bytes(base64_text)
+        # what is no base64 is shown as HealthImaging sent it; whole instances refuse it
+        return {"vr": vr, "InlineBinary": base64_text if data is None else b64encode(data).decode()}
     return {"vr": vr, "BulkDataURI": bulk_uri(path)}

@@ -14,7 +14,7 @@ from dicomweb_gateway.dicom.pixel_description import (
     PixelDescription,
 )
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
-from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.errors import CorruptMetadata, UpstreamFailed
 from dicomweb_gateway.imagesets.split_document import (
     NOT_OF_SCHEMA,
     LazyInstances,
@@ -117,20 +117,20 @@ class SeriesDocument:
     def instance(self, instance_uid: str) -> InstanceDocument:
         """One instance by SOP Instance UID.
 
-        KeyError when the series does not hold it, UpstreamFailed when it is not of the schema.
+        KeyError when the series does not hold it, CorruptMetadata when it is not of the schema.
         """
         raw = self.raw_instances[instance_uid]
         try:
             return InstanceDocument(
                 series=self,
                 instance_uid=instance_uid,
-                tags=raw.get("DICOM") or {},
-                vrs=raw.get("DICOMVRs") or {},
+                tags=_map(raw.get("DICOM")),
+                vrs=_map(raw.get("DICOMVRs")),
                 transfer_syntax_uid=raw.get("StoredTransferSyntaxUID") or HTJ2K_LOSSLESS_RPCL,
                 frames=tuple(_frame(f) for f in raw.get("ImageFrames") or ()),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise UpstreamFailed(NOT_OF_SCHEMA) from error
+            raise CorruptMetadata(NOT_OF_SCHEMA) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +192,13 @@ def assemble(skeleton: bytes, slices: Slices) -> ImageSetDocument:
         raise UpstreamFailed(NOT_OF_SCHEMA) from error
 
 
+def _map(value: Any) -> dict[str, Any]:
+    """A JSON object; an empty one for nothing. Raises TypeError for anything else."""
+    if value and not isinstance(value, dict):
+        raise TypeError
+    return value or {}
+
+
 def _merged(levels: tuple[Tags, ...]) -> Tags:
     """One view of all levels; the instance's own values win."""
     return ChainMap(*(cast(dict[str, Any], level) for level in reversed(levels)))
@@ -199,13 +206,13 @@ def _merged(levels: tuple[Tags, ...]) -> Tags:
 
 def _frame(raw: dict[str, Any]) -> FrameDocument:
     levels = raw.get("PixelDataChecksumFromBaseToFullResolution") or ()
-    full: dict[str, Any] = max(levels, key=lambda level: level.get("Width") or 0, default={})
+    full: dict[str, Any] = max(levels, key=lambda level: integer(level, "Width") or 0, default={})
     checksum = full.get("Checksum")
     return FrameDocument(
         frame_id=raw["ID"],
         checksum=None if checksum is None else int(checksum) & 0xFFFFFFFF,
-        width=full.get("Width"),
-        height=full.get("Height"),
+        width=integer(full, "Width"),
+        height=integer(full, "Height"),
         min_pixel_value=raw.get("MinPixelValue"),
         max_pixel_value=raw.get("MaxPixelValue"),
         size_in_bytes=raw.get("FrameSizeInBytes"),

@@ -4,6 +4,7 @@ Values come as scalar or array, padded or trimmed, numbers as numbers or text; n
 the same to a reader here.
 """
 
+from base64 import b64decode
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ Tags = Mapping[str, Any]
 """One level's attributes as HealthImaging gives them: keyword (or 8 hex digits) to value."""
 
 PADDING = " \0"
+_URL_SAFE = str.maketrans("-_", "+/")
 
 
 def first_value(tags: Tags, key: str) -> Any:
@@ -38,9 +40,38 @@ def text(tags: Tags, key: str) -> str | None:
 
 def integer(tags: Tags, key: str) -> int | None:
     """The first value as an integer, None when it is missing or no whole number."""
-    value = first_value(tags, key)
+    return whole_number(first_value(tags, key))
+
+
+def whole_number(value: Any) -> int | None:
+    """`value` as an integer, however it is written (12, 12.0, "12 ", "12.0"); None when it is none."""
     try:
-        number = float(value)
-        return int(number) if number == int(number) else None
+        if isinstance(value, str):
+            value = value.strip(PADDING)
+            return int(value)
+    except ValueError:
+        pass
+    try:
+        return int(value) if isinstance(value, int) else _whole_real(float(value))
     except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _whole_real(number: float) -> int | None:
+    return int(number) if number.is_integer() else None
+
+
+def base64_bytes(text: str) -> bytes | None:
+    """The bytes of base64 `text`, None when it is none (RFC 4648 3.3).
+
+    White space and the URL-safe alphabet change no byte and are let through; missing padding may be a text
+    that was cut off.
+    """
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        text = "".join(text.split()).translate(_URL_SAFE)
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
         return None

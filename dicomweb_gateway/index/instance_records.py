@@ -87,7 +87,7 @@ def _record(row: Row[Any], frames: Sequence[tuple[str, int | None]]) -> Instance
 
 
 def _pixels(row: Row[Any], frames: int) -> PixelDescription | None:
-    if row.pixel_keyword is None:
+    if row.pixel_keyword is None or not row.rows or not row.columns:
         return None
     return _description(
         rows=row.rows,

@@ -167,7 +167,10 @@ def instance_row(instance: InstanceDocument, zone: tzinfo) -> Row:
     values = columns(
         side.gateway_instance, ("InstanceNumber", "ContentDate", "NumberOfFrames", "Rows", "Columns"), tags
     )
-    bits = min(integer(tags, "BitsAllocated") or 8, _INT32)
+    bits = pixels.bits_allocated if pixels else min(integer(tags, "BitsAllocated") or 8, _INT32)
+    if pixels is not None:
+        # the layout may stand at another level than the instance's own
+        values |= {"rows": pixels.rows, "columns": pixels.columns}
     return {
         **values,
         "instance_uid": instance.instance_uid,

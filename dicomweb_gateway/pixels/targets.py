@@ -69,9 +69,16 @@ class Servable:
 
 
 def servable(stored_uid: str, pixels: PixelDescription | None) -> Servable:
-    """What frames of `stored_uid` and `pixels` can be served in; `pixels` None: they are not described."""
-    made = (target.uid for target in TARGETS if pixels is not None and _can_make(target, stored_uid, pixels))
-    return Servable(stored_uid, tuple(made))
+    """What frames of `stored_uid` and `pixels` can be served in; `pixels` None: they are not described.
+
+    Native frames count as stored in ELE, whichever native syntax a store keeps them in: implicit VR and big
+    endian are never sent (A-10).
+    """
+    made = tuple(t.uid for t in TARGETS if pixels is not None and _can_make(t, stored_uid, pixels))
+    stored = transfer_syntax(stored_uid)
+    if stored is not None and not stored.encapsulated and EXPLICIT_VR_LE in made:
+        stored_uid = EXPLICIT_VR_LE
+    return Servable(stored_uid, made)
 
 
 def is_stored_form(stored_uid: str, wanted_uid: str) -> bool:

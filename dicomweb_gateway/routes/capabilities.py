@@ -12,7 +12,7 @@ from dicomweb_gateway.web.conditional import weak_etag
 from dicomweb_gateway.web.conformance import conformance_page
 from dicomweb_gateway.web.links import base_path, base_url
 from dicomweb_gateway.web.negotiation import JSON
-from dicomweb_gateway.web.responses import json_response
+from dicomweb_gateway.web.responses import json_response, not_modified
 from dicomweb_gateway.web.served import RESOURCES
 from dicomweb_gateway.web.services import services
 
@@ -25,8 +25,7 @@ _METHODS = ("GET", "HEAD", "OPTIONS")
 @blueprint.route("/", methods=["GET", "OPTIONS"], provide_automatic_options=False)
 def tell_capabilities() -> Response:
     """Resources, media types, transfer syntaxes, search keys and limits as JSON (PS3.18 8.9)."""
-    body = dumps(_document())
-    response = json_response(request, body, JSON, weak_etag(body))
+    response = _answer(dumps(_document()), JSON)
     response.headers["Allow"] = ", ".join(_METHODS)
     return response
 
@@ -34,10 +33,15 @@ def tell_capabilities() -> Response:
 @blueprint.get("/conformance")
 def state_conformance() -> Response:
     """The same as a page to read (PS3.2)."""
-    body = conformance_page(_document()).encode()
-    response = json_response(request, body, "text/html; charset=utf-8", weak_etag(body))
+    response = _answer(conformance_page(_document()).encode(), "text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
     return response
+
+
+def _answer(body: bytes, media_type: str) -> Response:
+    etag = weak_etag(body)
+    known = None if request.method == "OPTIONS" else not_modified(request, etag, may_be_encoded=True)
+    return known or json_response(request, body, media_type, etag)
 
 
 def _document() -> dict[str, Any]:

@@ -1,14 +1,12 @@
 """Bulk data: whatever a BulkDataURI of ours names (dicomweb.md 4.5)."""
 
-import binascii
 import re
-from base64 import b64decode
 from dataclasses import dataclass
 
 from dicomweb_gateway.dicom.dictionary import parse_tag
-from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound, UpstreamFailed
+from dicomweb_gateway.errors import CorruptMetadata, InvalidRequest, ResourceNotFound
 from dicomweb_gateway.imagesets.elements import PIXEL_ELEMENTS, find_element
-from dicomweb_gateway.imagesets.values import Tags, text
+from dicomweb_gateway.imagesets.values import Tags, base64_bytes, text
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive, document_of
 
@@ -54,10 +52,9 @@ def bulk_value(archive: Archive, record: InstanceRecord, path: BulkPath) -> tupl
     found = find_element(merged, document.vrs, list(path.items), path.tag)
     if found is None or not isinstance(found.values, str):
         raise ResourceNotFound("the instance has no bulk data at this path")
-    try:
-        data = b64decode(found.values, validate=True)
-    except binascii.Error as error:
-        raise UpstreamFailed("HealthImaging sent a binary value that is not base64") from error
+    data = base64_bytes(found.values)
+    if data is None:
+        raise CorruptMetadata("HealthImaging sent a binary value that is not base64")
     return data, _document_type(merged) if path == DOCUMENT else _OCTET_STREAM
 
 

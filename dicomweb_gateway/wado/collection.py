@@ -6,7 +6,13 @@ from functools import partial
 from itertools import chain
 from typing import TypeVar
 
-from dicomweb_gateway.errors import CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound
+from dicomweb_gateway.errors import (
+    CorruptFrame,
+    CorruptMetadata,
+    ResourceNotFound,
+    UndecodablePixels,
+    UpstreamNotFound,
+)
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive
@@ -20,7 +26,7 @@ Made = TypeVar("Made")
 Maker = Callable[[Archive, InstanceRecord, str], Sequence[Segment]]
 """Makes one instance in the form that its plan names."""
 
-UNPRODUCIBLE = (CorruptFrame, ResourceNotFound, UndecodablePixels, UpstreamNotFound)
+UNPRODUCIBLE = (CorruptFrame, CorruptMetadata, ResourceNotFound, UndecodablePixels, UpstreamNotFound)
 """Errors of one instance that the others do not share."""
 
 

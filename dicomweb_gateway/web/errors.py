@@ -2,6 +2,7 @@
 
 from dicomweb_gateway.errors import (
     CorruptFrame,
+    CorruptMetadata,
     DecodersUnavailable,
     FetchersUnavailable,
     GatewayError,
@@ -31,6 +32,7 @@ STATUS: dict[type[GatewayError], int] = {
     PayloadTooLarge: 413,
     RangeNotSatisfiable: 416,
     CorruptFrame: 502,
+    CorruptMetadata: 502,
     StorageUnavailable: 503,
     IndexUnavailable: 503,
     FetchersUnavailable: 503,

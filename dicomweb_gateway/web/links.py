@@ -30,7 +30,7 @@ def root_url(request: Request, config: WebConfig) -> str:
         return config.public_url.rstrip("/")
     if is_trusted(request.remote_addr, config.trusted_proxies):
         scheme, host, prefix = _forwarded(request)
-        return f"{scheme}://{host}{prefix.rstrip('/')}"
+        return f"{scheme}://{host}{prefix}"
     return f"{request.scheme}://{_with_port(request.host, request.scheme, config.port)}"
 
 
@@ -52,7 +52,10 @@ def _with_port(host: str, scheme: str, port: int) -> str:
 
 
 def _forwarded(request: Request) -> tuple[str, str, str]:
-    """(scheme, host, prefix) by Forwarded (RFC 7239), else by X-Forwarded-*, first hop."""
+    """(scheme, host, prefix) by Forwarded (RFC 7239), else by X-Forwarded-*, first hop.
+
+    A scheme that is not HTTP's is not believed. `prefix` begins with a slash and does not end with one.
+    """
     fields = {}
     for pair in request.headers.get("Forwarded", "").partition(",")[0].split(";"):
         name, _, value = pair.strip().partition("=")
@@ -61,6 +64,9 @@ def _forwarded(request: Request) -> tuple[str, str, str]:
     def header(name: str) -> str:
         return request.headers.get(name, "").partition(",")[0].strip()
 
-    scheme = fields.get("proto") or header("X-Forwarded-Proto") or request.scheme
+    scheme = (fields.get("proto") or header("X-Forwarded-Proto")).lower()
+    if scheme not in _DEFAULT_PORTS:
+        scheme = request.scheme
     host = fields.get("host") or header("X-Forwarded-Host") or request.host
-    return scheme, host, header("X-Forwarded-Prefix")
+    prefix = header("X-Forwarded-Prefix").strip("/")
+    return scheme, host, prefix and f"/{prefix}"

@@ -130,7 +130,7 @@ def instance_form(choices: Sequence[InstanceChoice], syntaxes: Servable | None) 
         syntax = _instance_syntax(choice.transfer_syntax, syntaxes) if syntaxes else EXPLICIT_VR_LE
         if syntax is not None:
             return Representation(DICOM, choice.multipart, syntax)
-    wanted = ", ".join(dict.fromkeys(str(choice.transfer_syntax) for choice in choices))
+    wanted = ", ".join(dict.fromkeys(choice.transfer_syntax or EXPLICIT_VR_LE for choice in choices))
     raise NotAcceptable(
         f"transfer syntax {wanted} cannot be made of what is stored",
         [f'{MULTIPART}; type="{DICOM}"; transfer-syntax={uid}' for uid in (STORED, *(syntaxes or ()))],

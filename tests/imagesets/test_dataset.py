@@ -8,7 +8,7 @@ import pytest
 
 from dicomweb_gateway.dicom.part10 import without_pixels
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE
-from dicomweb_gateway.errors import UpstreamFailed
+from dicomweb_gateway.errors import CorruptMetadata
 from dicomweb_gateway.imagesets.dataset import frame_dataset, instance_dataset
 from dicomweb_gateway.imagesets.elements import dicom_json
 from dicomweb_gateway.imagesets.metadata import parse_document
@@ -104,15 +104,25 @@ def test_values_keep_what_was_written(key, value, vr, expected):
         ("FL", ["", "abc", 1.5], 1.5),
         ("AT", ["", "nonsense", "00181065"], 0x00181065),
         ("UL", [None], None),
+        ("AT", ["2" * 78, -1, "7FE00010"], 0x7FE00010),
+        ("US", [70.0, "66.0", 1.5, "1.5"], [70, 66]),
+        ("UV", ["18446744073709551615", 9007199254740993], [18446744073709551615, 9007199254740993]),
     ],
 )
 def test_members_that_are_no_numbers_of_their_vr_are_left_out(vr, value, expected):
     assert read_back({"00091001": value}, {"00091001": vr})["00091001"].value == expected
 
 
-def test_a_binary_value_that_is_not_base64_is_an_upstream_fault():
-    with pytest.raises(UpstreamFailed, match="base64"):
-        instance_dataset(instance_of(blob({"00091001": "AAE"}, {"00091001": "UN"})))
+@pytest.mark.parametrize("value", ["AAE", "AA_*", "AAECA===", "text"[:3]])
+def test_a_binary_value_that_is_not_base64_is_an_upstream_fault(value):
+    with pytest.raises(CorruptMetadata, match="base64"):
+        instance_dataset(instance_of(blob({"00091001": value}, {"00091001": "UN"})))
+
+
+@pytest.mark.parametrize("value", ["AP/+", "AP_-", " AP/+\n", "A\r\nP_-"])
+def test_no_byte_of_oddly_written_base64_is_lost(value):
+    found = instance_dataset(instance_of(blob({"00091001": value}, {"00091001": "OB"})))
+    assert found["00091001"].value == b"\x00\xff\xfe\x00"
 
 
 @pytest.mark.parametrize(
@@ -173,3 +183,32 @@ def test_groups_of_every_shape(groups):
     assert [float(item.FrameVOILUTSequence[0].WindowCenter) for item in items if len(item)] in ([], [7])
     missing = frame_dataset(instance_of(blob(GROUPS)), 3, WANTED)
     assert len(missing.PerFrameFunctionalGroupsSequence or []) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("BodyPartExamined", "頭"),
+        ("ImageType", ["ORIGINAL", "für", "頭"]),
+        ("RescaleSlope", "é"),
+        ("NumberOfFrames", "１"),
+        ("StudyDate", "令和6年"),
+        ("FrameOfReferenceUID", "1.２"),
+        ("RetrieveURL", "http://é"),
+    ],
+)
+def test_text_outside_its_repertoire_is_written_as_utf8(key, value):
+    """As any other text (J-28): real files hold it, and one such value must not keep an instance back."""
+    written = without_pixels(instance_dataset(instance_of(blob({key: value}))), EXPLICIT_VR_LE)
+    joined = "\\".join(value) if isinstance(value, list) else value
+    assert joined.encode() in written
+    assert b"ISO_IR 192" in written
+
+
+@pytest.mark.parametrize("key", ["00280103", "0008103F", "00080060"])
+def test_unknown_stays_unknown_where_pydicom_knows_better(key):
+    """A store with an older dictionary than ours records UN."""
+    dataset = instance_dataset(instance_of(blob({key: "AQIDBA=="}, {key: "UN"})))
+    tag = bytes.fromhex(key)
+    head = tag[1::-1] + tag[:1:-1] + b"UN\0\0\4\0\0\0"
+    assert head + b"\1\2\3\4" in without_pixels(dataset, EXPLICIT_VR_LE)

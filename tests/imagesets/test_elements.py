@@ -73,6 +73,8 @@ def test_values_by_the_reading_rules(key, value, tag, expected):
         "TransferSyntaxUID",
         "FileMetaInformationVersion",
         "00020010",
+        "CommandField",
+        "FFFEE000",
         "00080000",
         "PixelData",
         "NoSuchKeyword",
@@ -96,6 +98,9 @@ def test_keys_ascend_at_every_level():
     assert list(found["00400275"]["Value"][0]) == ["00080050", "0020000D"]
 
 
+ITEM = {"vr": "SQ", "Value": [{"00091002": {"vr": "UN", "InlineBinary": "eA=="}}]}
+
+
 @pytest.mark.parametrize(
     ("value", "vr", "expected"),
     [
@@ -103,10 +108,18 @@ def test_keys_ascend_at_every_level():
         ("12.5", "DS", {"vr": "DS", "Value": [12.5]}),
         ("AAECAwQ=", "UN", {"vr": "UN", "InlineBinary": "AAECAwQ="}),
         (["AAECAwQ="], "OB", {"vr": "OB", "InlineBinary": "AAECAwQ="}),
+        (" AP_-", "OB", {"vr": "OB", "InlineBinary": "AP/+"}),
         ("", "UN", {"vr": "UN"}),
         (None, "UN", {"vr": "UN"}),
-        ([{"00091002": "x"}], None, {"vr": "SQ", "Value": [{"00091002": {"vr": "UN", "InlineBinary": "x"}}]}),
-        ({"00091002": "x"}, "UN", {"vr": "SQ", "Value": [{"00091002": {"vr": "UN", "InlineBinary": "x"}}]}),
+        ([{"00091002": "eA=="}], None, ITEM),
+        ({"00091002": "eA=="}, "UN", ITEM),
+        ({"00091002": "x"}, "UN", ITEM),
+        ("12.5", None, {"vr": "UN", "InlineBinary": "MTIuNQ=="}),
+        (["a", None, "b"], None, {"vr": "UN", "InlineBinary": "YVxcYg=="}),
+        (5, None, {"vr": "UN", "InlineBinary": "NQ=="}),
+        (None, None, {"vr": "UN"}),
+        ("eA==", "ZZ", {"vr": "UN", "InlineBinary": "eA=="}),
+        ("eA==", ["UN"], {"vr": "UN", "InlineBinary": "eA=="}),
     ],
 )
 def test_private_elements_take_the_recorded_vr(value, vr, expected):

@@ -48,6 +48,13 @@ def test_the_checksum_is_that_of_the_largest_width():
     assert (wanted.checksum, wanted.bytes_per_sample) == (4_294_967_295, 2)
 
 
+LEVELS_IN_TEXT = [
+    {"Width": "64", "Checksum": 1},
+    {"Width": "128", "Checksum": 2},
+    {"Width": 8, "Checksum": 3},
+]
+
+
 @pytest.mark.parametrize(
     ("frames", "checksum"),
     [
@@ -58,6 +65,7 @@ def test_the_checksum_is_that_of_the_largest_width():
             0xFFFFFFFF,
         ),
         ([{"ID": "a", "PixelDataChecksumFromBaseToFullResolution": [{"Width": 1, "Checksum": "12"}]}], 12),
+        ([{"ID": "a", "PixelDataChecksumFromBaseToFullResolution": LEVELS_IN_TEXT}], 2),
     ],
 )
 def test_checksums_that_are_missing_or_written_otherwise(frames, checksum):

@@ -34,6 +34,17 @@ def test_a_whole_record(reader):
     )
 
 
+def test_a_layout_of_another_level_is_the_instances_own(engine):
+    """Another store may keep Rows, Columns and Bits Allocated with the series (healthimaging.md 2.2)."""
+    one = instance("1.2.1.1")
+    layout = {key: one["DICOM"].pop(key) for key in ("Rows", "Columns", "BitsAllocated")}
+    made = document("1.2", {"1.2.1": {"1.2.1.1": one}}, series_tags=layout)
+    index_image_set(engine, made, version=1)
+    record = IndexReader(engine).instance("1.2", "1.2.1", "1.2.1.1")
+    assert record.pixels == PixelDescription(rows=8, columns=8, bits_stored=12, high_bit=11)
+    assert [frame.bytes_per_sample for frame in record.frames] == [2]
+
+
 def test_records_say_what_the_documents_say(engine, ahi_documents):
     """For every instance of the real documents: pixels and frames as the document itself gives them."""
     reader = IndexReader(engine)

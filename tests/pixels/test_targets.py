@@ -69,3 +69,11 @@ def test_rpcl_streams_are_htj2k_lossless_but_not_the_other_way():
     assert is_stored_form(JPEG, JPEG)
     assert not is_stored_form(f"{ROOT}.4.201", HTJ2K)
     assert not is_stored_form(f"{ROOT}.4.203", f"{ROOT}.4.201")
+
+
+@pytest.mark.parametrize("tail", ["", ".2", ".1", ".1.99"])
+def test_native_frames_are_served_as_little_endian(tail):
+    """Implicit VR and big endian are never sent, `transfer-syntax=*` or not (A-10)."""
+    found = servable(ROOT + tail, GREY16)
+    assert next(iter(found)) == f"{ROOT}.1"
+    assert f"{ROOT}.2" not in found

@@ -137,3 +137,14 @@ def test_a_jpeg_is_listed_as_it_is_stored(house, document):
     )
     (row,) = [r for r in document["transferSyntaxes"] if r["uid"] == "1.2.840.10008.1.2.4.50"]
     assert (row["mediaType"], row["lossless"]) == ("image/jpeg", False)
+
+
+@pytest.mark.parametrize("path", ["/aetitle", "/aetitle/conformance"])
+def test_what_the_client_holds_is_not_sent_again(house, path):
+    """H-8."""
+    client = house.app.test_client()
+    whole = client.get(path)
+    answer = client.get(path, headers={"If-None-Match": whole.headers["ETag"]})
+    assert (answer.status_code, answer.data) == (304, b"")
+    assert answer.headers["ETag"] == whole.headers["ETag"]
+    assert client.get(path, headers={"If-None-Match": '"another"'}).status_code == 200

@@ -3,6 +3,7 @@
 import time
 from dataclasses import replace
 
+import orjson
 import pytest
 
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE
@@ -10,7 +11,7 @@ from dicomweb_gateway.errors import CorruptFrame, ResourceNotFound
 from dicomweb_gateway.wado.body import chunks
 from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned, RecentFailures
-from tests.routes.archive import CT
+from tests.routes.archive import CT, hex_id
 
 
 @pytest.fixture
@@ -48,6 +49,16 @@ def test_everything_in_order(archive, planned):
 
 def test_bad_ones_before_the_first_good_one_are_left_out(fresh, archive, planned):
     spoil(fresh, planned[0])
+    produced, left_out = collect(archive, planned, RecentFailures())
+    assert left_out == uids(planned[:1])
+    assert send(produced) == uids(planned[1:])
+
+
+def test_metadata_of_one_instance_that_are_nonsense_cost_only_that(fresh, archive, planned):
+    documents, name = fresh.image_sets.documents, hex_id("set", CT)
+    whole = orjson.loads(documents[name])
+    whole["Study"]["Series"][CT]["Instances"][planned[0].record.instance_uid]["DICOM"]["00091002"] = "AAE"
+    documents[name] = orjson.dumps(whole)
     produced, left_out = collect(archive, planned, RecentFailures())
     assert left_out == uids(planned[:1])
     assert send(produced) == uids(planned[1:])

@@ -56,6 +56,24 @@ LINKS = [
         {"trusted_proxies": PROXY},
         "https://a.org/img/aetitle",
     ),
+    (
+        "a prefix without slashes of its own",
+        {**FORWARDED, "X-Forwarded-Prefix": "img"},
+        {"trusted_proxies": PROXY},
+        "https://pacs.example.org/img/aetitle",
+    ),
+    (
+        "schemes in any case, none but HTTP's",
+        {"Forwarded": "host=a.org;proto=HTTPS", "X-Forwarded-Prefix": "/"},
+        {"trusted_proxies": PROXY},
+        "https://a.org/aetitle",
+    ),
+    (
+        "a scheme that is not HTTP's is not believed",
+        {**FORWARDED, "X-Forwarded-Proto": "javascript"},
+        {"trusted_proxies": PROXY},
+        "http://pacs.example.org/img/aetitle",
+    ),
     ("trusted, nothing forwarded", {}, {"trusted_proxies": PROXY}, "http://gw.example.org:8080/aetitle"),
 ]
 
