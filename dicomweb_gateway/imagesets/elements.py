@@ -24,6 +24,8 @@ _ABOUT_PIXELS = PIXEL_ELEMENTS | {0x7FE00001, 0x7FE00002, 0x7FE00003}
 _NOT_OF_DATA_SETS = frozenset({0x0000, 0x0002, 0x0006, 0xFFFE})
 """Groups of commands, file meta information and delimiters (PS3.10 7.1, PS3.5 7.5)."""
 _VRS = frozenset({vr.value for vr in VR if len(vr.value) == 2})
+_MAY_HOLD_ITEMS = ("SQ", "UN")
+"""What items may be the value of; of any other attribute they are nonsense, and it has no value then."""
 _SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
 _WAVEFORM_DATA = 0x54001010
 
@@ -147,7 +149,7 @@ def read_element(
         value = _of_unknown_vr(value)
     if len(vr) != 2:
         vr = _settle(tag, vr, value, tags, signed)
-    if isinstance(value[0] if isinstance(value, list) and value else value, Mapping):
+    if vr in _MAY_HOLD_ITEMS and _holds_items(value):
         vr = "SQ"
     return Element(tag, vr, _values(tag, vr, value))
 
@@ -193,6 +195,10 @@ def _settle(tag: int, choice: str, value: Any, tags: Tags, signed: bool) -> str:
     return "SS" if signed or any(n < 0 for n in numbers) else "US"
 
 
+def _holds_items(value: Any) -> bool:
+    return isinstance(value[0] if isinstance(value, list) and value else value, Mapping)
+
+
 def _is_number(value: str) -> bool:
     return value.strip().lstrip("+-").isdigit()
 
@@ -206,6 +212,8 @@ def _values(tag: int, vr: str, value: Any) -> list[Any] | str:
     if vr == "SQ":
         items = value if isinstance(value, list) else [value]
         return [item for item in items if isinstance(item, Mapping)]
+    if _holds_items(value):
+        return []
     if isinstance(value, list):
         return value
     if value is None:

@@ -22,6 +22,7 @@ _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 _METHODS = ("GET", "HEAD", "OPTIONS")
 
 
+@blueprint.route("", methods=["GET", "OPTIONS"], provide_automatic_options=False)
 @blueprint.route("/", methods=["GET", "OPTIONS"], provide_automatic_options=False)
 def tell_capabilities() -> Response:
     """Resources, media types, transfer syntaxes, search keys and limits as JSON (PS3.18 8.9)."""

@@ -24,7 +24,7 @@ def check_host(request: Request, config: WebConfig) -> None:
     Else any web page could point its own name at this address and read patients through the browser (H-1).
     A page served from an address literal is served by this machine, so literals are let through.
     """
-    if not config.host_rule_on:
+    if not config.host_rule_on or _is_hostless(request):
         return
     name = (urlsplit(f"//{request.host}").hostname or "").lower()
     if not (_is_loopback_name(name) or _is_address(name) or name in config.allowed_hosts):
@@ -32,6 +32,11 @@ def check_host(request: Request, config: WebConfig) -> None:
             "this gateway asks for no login, so it answers only to loopback and configured host names "
             "(setting ALLOWED_HOSTS)"
         )
+
+
+def _is_hostless(request: Request) -> bool:
+    """HTTP/1.0 without Host, as load balancers check health; every browser names the host."""
+    return "Host" not in request.headers and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
 
 
 def add_cors(request: Request, response: Response, config: WebConfig) -> None:

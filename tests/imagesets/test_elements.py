@@ -194,3 +194,19 @@ def test_bulk_data_uris_lead_through_items_and_back():
 def test_paths_that_lead_nowhere(path, tag):
     tags = {"PatientID": "1", "RequestAttributesSequence": [{}, {"00091001": "AAE="}]}
     assert find_element(tags, {}, path, tag) is None
+
+
+@pytest.mark.parametrize("value", [{}, [{}], {"Rows": 3}, [{"Rows": 3}, "MONOCHROME2"]])
+@pytest.mark.parametrize(
+    "key", ["PhotometricInterpretation", "Rows", "PixelSpacing", "PatientName", "00080060"]
+)
+def test_items_are_no_value_of_what_is_no_sequence(key, value):
+    """PS3.5 7.5: the dictionary knows these as something else."""
+    (found,) = read_elements({key: value}, {})
+    assert found.values == []
+    assert found.vr != "SQ"
+
+
+def test_items_of_what_nobody_knows_are_a_sequence():
+    (found,) = read_elements({"00091001": [{"Rows": 3}]}, {})
+    assert (found.vr, found.values) == ("SQ", [{"Rows": 3}])

@@ -32,6 +32,14 @@ def test_the_base_path_answers_json(house, path, method):
     assert "GET" in answer.headers["Allow"]
 
 
+@pytest.mark.parametrize("path", ["/aetitle", "/aetitle/"])
+@pytest.mark.parametrize("method", ["POST", "DELETE", "PUT"])
+def test_other_methods_are_405_with_those_allowed(house, path, method):
+    answer = house.app.test_client().open(path, method=method)
+    assert answer.status_code == 405
+    assert {"GET", "HEAD", "OPTIONS"} <= set(answer.headers["Allow"].split(", "))
+
+
 def test_every_view_is_described(house):
     mounted = {name for rule in house.app.url_map.iter_rules() for name in [rule.endpoint.rpartition(".")]}
     views = {

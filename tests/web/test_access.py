@@ -45,6 +45,18 @@ def test_foreign_hosts_are_refused(host):
         check_host(request(Host=host), config(allowed_hosts=("gw.example.org",)))
 
 
+def test_only_http_1_0_may_leave_its_host_out():
+    for version, allowed in (("HTTP/1.0", True), ("HTTP/1.1", False)):
+        environ = EnvironBuilder("/health").get_environ()
+        del environ["HTTP_HOST"]
+        asked = Request({**environ, "SERVER_NAME": "waitress.invalid", "SERVER_PROTOCOL": version})
+        if allowed:
+            check_host(asked, config())
+        else:
+            with pytest.raises(InvalidRequest):
+                check_host(asked, config())
+
+
 def test_with_a_login_any_host_will_do():
     check_host(request(Host="evil.example.org"), config(host_rule_on=False))
 
