@@ -108,6 +108,9 @@ def emulator(data: Path, host: str, port: int, log_level: str, storage_format: s
     set_up_logging(log_level, None)
     from dicomweb_gateway.emulator.config import EmulatorConfig
     from dicomweb_gateway.emulator.server import run_emulator
+    from dicomweb_gateway.service.memory import bound_allocator
+
+    bound_allocator()
 
     try:
         config = EmulatorConfig(data_dir=data, lossless_storage_format=storage_format, **switches)
