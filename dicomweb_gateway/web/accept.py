@@ -80,13 +80,13 @@ def _parse(item: str) -> MediaRange | None:
     media_type = _standard_name(name)
     if not media_type:
         return None
-    parameters = {
-        match[1].lower(): (re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3].strip())
-        for match in _PARAMETER.finditer(rest)
-    }
+    parameters = _parameters(rest)
     multipart = media_type in (MULTIPART, "multipart/*")
     if multipart:
-        media_type = _standard_name(parameters.get("type", "")) or ANY
+        # some clients quote the whole type of the parts, parameters and all
+        inner, _, more = parameters.get("type", "").partition(";")
+        media_type = _standard_name(inner) or ANY
+        parameters = {**_parameters(more), **parameters}
     return MediaRange(
         media_type,
         multipart,
@@ -94,6 +94,14 @@ def _parse(item: str) -> MediaRange | None:
         _quality(parameters.get("q", "1")),
         parameters,
     )
+
+
+def _parameters(text: str) -> dict[str, str]:
+    """`name=value` pairs between semicolons, names lower case, values unquoted."""
+    return {
+        match[1].lower(): (re.sub(r"\\(.)", r"\1", match[2]) if match[2] is not None else match[3].strip())
+        for match in _PARAMETER.finditer(text)
+    }
 
 
 def _standard_name(name: str) -> str:

@@ -17,6 +17,12 @@ FORMS = [
     ("application/dicom;transfer-syntax=1.2.840.10008.1.2.4.202", (DICOM, False, "1.2.840.10008.1.2.4.202")),
     ('multipart/related; type="application/\\dicom"', (DICOM, True, None)),
     ("multipart/related; type=application/dicom;", (DICOM, True, None)),
+    # the whole type of the parts in quotes
+    ('multipart/related; type="application/octet-stream; transfer-syntax=*"', (OCTET, True, "*")),
+    (
+        'multipart/related; type="application/dicom;transfer-syntax=1.2"; transfer-syntax=3',
+        (DICOM, True, "3"),
+    ),
     #
     ("*/*", ("*/*", False, None)),
     ("*", ("*/*", False, None)),
