@@ -23,7 +23,8 @@ GatewayError
     ├ UpstreamBusy            409 still processing, after all tries
     ├ UpstreamFailed          5xx or nonsense after all tries
     │  └ CorruptMetadata      one instance's attributes are nonsense; the others' are not touched
-    └ UpstreamTimeout         no answer in time
+    ├ UpstreamTimeout         no answer in time
+    └ UpstreamUnavailable     it has failed again and again, so it is not even asked for a while
 
 HTTP statuses stand in `web/errors.py`, the only such table.
 """
@@ -139,3 +140,7 @@ class CorruptMetadata(UpstreamFailed):
 
 class UpstreamTimeout(UpstreamError):
     """HealthImaging did not answer in time."""
+
+
+class UpstreamUnavailable(UpstreamError):
+    """HealthImaging has failed so often lately that it is not asked at all until `retry_after` has passed."""

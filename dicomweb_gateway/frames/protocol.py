@@ -23,6 +23,7 @@ from dicomweb_gateway.errors import (
     UpstreamNotFound,
     UpstreamThrottled,
     UpstreamTimeout,
+    UpstreamUnavailable,
 )
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 
@@ -47,6 +48,7 @@ _ERRORS: dict[str, type[GatewayError]] = {
         UpstreamNotFound,
         UpstreamThrottled,
         UpstreamTimeout,
+        UpstreamUnavailable,
     )
 }
 

@@ -4,11 +4,12 @@ import os
 import threading
 import time
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from dicomweb_gateway.errors import UpstreamBusy, UpstreamFailed
+from dicomweb_gateway.errors import UpstreamBusy, UpstreamFailed, UpstreamTimeout
 from dicomweb_gateway.imagesets.aws_client import ATTEMPTS, ClientSettings, credentials_source, make_client
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetProperties, ImageSetRef, ImageSetSummary
@@ -44,6 +45,7 @@ class HealthImaging:
         self._lock = threading.Lock()
         self._client: Any = None
         self._owner = 0
+        self._counts: Counter[str] = Counter()
 
     def credentials_source(self) -> str:
         """Where AWS credentials were found, in words for the start-up log; never a part of them."""
@@ -86,17 +88,24 @@ class HealthImaging:
             updated_at=found.get("updatedAt"),
         )
 
-    def metadata(self, ref: ImageSetRef) -> bytes:
-        """The metadata document as UTF-8 JSON; a 409 is waited out, a body cut short is asked again."""
+    def metadata(self, ref: ImageSetRef, deadline: float | None = None) -> bytes:
+        """The metadata document as UTF-8 JSON; a 409 is waited out, a body cut short is asked again.
+
+        No try starts after `deadline` (time.monotonic); UpstreamTimeout then.
+        """
 
         def once() -> bytes:
             answer = self._api().get_image_set_metadata(**_names(ref))
             return gunzip(_limited(answer["imageSetMetadataBlob"]))
 
-        return self._persistent("GetImageSetMetadata", once)
+        return self._persistent("GetImageSetMetadata", once, deadline)
 
-    def frame(self, key: FrameKey) -> bytes:
-        """One frame, byte for byte as HealthImaging sent it; never empty."""
+    def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
+        """One frame, byte for byte as HealthImaging sent it; never empty.
+
+        No try starts after `deadline` (time.monotonic); UpstreamTimeout then. A frame that nobody waits for
+        yet is not `urgent`.
+        """
 
         def once() -> bytes:
             answer = self._api().get_image_frame(
@@ -109,7 +118,11 @@ class HealthImaging:
                 raise BodyCut("HealthImaging sent an empty body")
             return body
 
-        return self._persistent("GetImageFrame", once)
+        return self._persistent("GetImageFrame", once, deadline)
+
+    def counters(self) -> dict[str, int | float]:
+        """What this process has asked of HealthImaging since it began."""
+        return dict(self._counts)
 
     def _api(self) -> Any:
         with self._lock:
@@ -118,12 +131,15 @@ class HealthImaging:
                 self._owner = os.getpid()
             return self._client
 
-    def _persistent(self, operation: str, once: Callable[[], _T]) -> _T:
+    def _persistent(self, operation: str, once: Callable[[], _T], deadline: float | None) -> _T:
         """`once` until it succeeds: the SDK's retries cover neither a 409 nor a body that breaks off."""
-        deadline = time.monotonic() + self._busy_seconds
+        busy_until = time.monotonic() + self._busy_seconds
         cut = 0
         wait = _FIRST_WAIT
         while True:
+            if deadline is not None and time.monotonic() >= deadline:
+                raise UpstreamTimeout(f"HealthImaging did not answer {operation} in time")
+            self._counts["calls"] += 1
             try:
                 with translated(operation):
                     return once()
@@ -132,7 +148,7 @@ class HealthImaging:
                 if cut >= ATTEMPTS:
                     raise
             except UpstreamBusy:
-                if time.monotonic() + wait > deadline:
+                if time.monotonic() + wait > busy_until:
                     raise
                 time.sleep(wait)
                 wait = min(wait * 2, _LONGEST_WAIT)

@@ -82,10 +82,16 @@ class ImageSetStore(Protocol):
         """Properties of one image set."""
         ...
 
-    def metadata(self, ref: ImageSetRef) -> bytes:
-        """The metadata document as UTF-8 JSON, already gunzipped."""
+    def metadata(self, ref: ImageSetRef, deadline: float | None = None) -> bytes:
+        """The metadata document as UTF-8 JSON, already gunzipped.
+
+        UpstreamTimeout when it has not come by `deadline` (time.monotonic).
+        """
         ...
 
-    def frame(self, key: FrameKey) -> bytes:
-        """One frame, byte for byte as HealthImaging sent it."""
+    def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
+        """One frame, byte for byte as HealthImaging sent it; `urgent` says that somebody waits for it.
+
+        UpstreamTimeout when it has not come by `deadline` (time.monotonic).
+        """
         ...

@@ -21,6 +21,7 @@ from dicomweb_gateway.errors import (
     UpstreamNotFound,
     UpstreamThrottled,
     UpstreamTimeout,
+    UpstreamUnavailable,
 )
 
 STATUS: dict[type[GatewayError], int] = {
@@ -43,6 +44,7 @@ STATUS: dict[type[GatewayError], int] = {
     UpstreamBusy: 503,
     UpstreamFailed: 502,
     UpstreamTimeout: 504,
+    UpstreamUnavailable: 503,
 }
 
 PASSED_THROUGH: dict[type[GatewayError], int] = {UpstreamDenied: 403, UpstreamThrottled: 429}
