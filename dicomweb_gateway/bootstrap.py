@@ -47,9 +47,9 @@ def fetcher_config(settings: Settings, number: int) -> FetcherConfig:
         region=settings.ahi_region,
         fetches_in_flight=settings.fetches_in_flight,
         verify=settings.verify_checksums == "always",
-        name=str(number),
+        number=number,
         fetchers=settings.fetcher_count,
-        janitor=number == 0,
+        checks=settings.cores,
         decode_timeout=settings.decode_timeout,
         decoders=settings.decoder_count,
     )

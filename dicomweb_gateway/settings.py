@@ -281,6 +281,11 @@ class Settings(BaseSettings):
         return self.web_processes or min(8, _cores())
 
     @property
+    def cores(self) -> int:
+        """Processor cores that this gateway may use."""
+        return _cores()
+
+    @property
     def decoder_count(self) -> int:
         """Decoder processes beside each web process and fetcher; two at least, so that one may hang."""
         return max(2, _cores() // self.web_process_count)

@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from socket import socket
 
 from dicomweb_gateway.errors import FetchersUnavailable
@@ -31,13 +31,19 @@ _SEND_SECONDS = 5.0
 _RECEIVE = 1 << 18
 _FIRST_PAUSE = 0.02
 _LONGEST_PAUSE = 0.5
+_LATER = 0.5
+"""Seconds that make a deadline another one."""
 
 
 @dataclass(slots=True, eq=False)
 class Pending:
-    """A request that waits for its answer; everyone in this process who wants the same shares it."""
+    """A request that waits for its answer; everyone in this process who wants the same shares it.
+
+    `deadline` is the latest of theirs (time.monotonic).
+    """
 
     request: Request
+    deadline: float
     future: "Future[Answer]" = field(default_factory=Future)
     waiters: int = 1
     sends: int = 0
@@ -60,22 +66,30 @@ class Channel:
         self.answering = False
         """Whether a fetcher has greeted the present connection."""
 
-    def ask(self, wanted: WantedFrame, *, inline: bool = False) -> Pending:
-        """Ask for a frame, or share the request that is under way for it; `release` it afterwards."""
+    def ask(self, wanted: WantedFrame, deadline: float = float("inf"), *, inline: bool = False) -> Pending:
+        """Ask for a frame, or share the request that is under way for it; `release` it afterwards.
+
+        The fetcher is told until when (time.monotonic) somebody waits, and again when that becomes later.
+        """
         with self._state:
             pending = self._by_frame.get((wanted.key, inline))
             if pending is not None:
                 pending.waiters += 1
-                return pending
-            pending = self._register(Request(next(self._ids), "get", (wanted,), inline))
-            self._by_frame[wanted.key, inline] = pending
-        self._post(pending.request)
+                if deadline < pending.deadline + _LATER:
+                    return pending
+                pending.deadline = deadline
+                request = Request(pending.request.id, "extend")
+            else:
+                request = Request(next(self._ids), "get", (wanted,), inline)
+                pending = self._register(request, deadline)
+                self._by_frame[wanted.key, inline] = pending
+        self._post(_timed(request, deadline))
         return pending
 
     def ask_stats(self) -> Pending:
         """Ask for the fetcher's counters, which it answers at once however much it has to do."""
         with self._state:
-            pending = self._register(Request(next(self._ids), "stats"))
+            pending = self._register(Request(next(self._ids), "stats"), float("inf"))
         self._post(pending.request)
         return pending
 
@@ -112,9 +126,9 @@ class Channel:
         if thread is not None:
             thread.join(timeout=_SEND_SECONDS)
 
-    def _register(self, request: Request) -> Pending:
+    def _register(self, request: Request, deadline: float) -> Pending:
         self._require_open()
-        pending = self._pending[request.id] = Pending(request)
+        pending = self._pending[request.id] = Pending(request, deadline)
         return pending
 
     def _require_open(self) -> None:
@@ -188,7 +202,8 @@ class Channel:
             hopeless = [p for p in self._pending.values() if p.sends > _MAX_SENDS]
             for pending in hopeless:
                 self._drop(pending.request.id)
-            requests = [pending.request for pending in self._pending.values()] + list(self._outbox)
+            asked = [_timed(pending.request, pending.deadline) for pending in self._pending.values()]
+            requests = asked + list(self._outbox)
             self._outbox.clear()
         for pending in hopeless:
             pending.future.set_exception(FetchersUnavailable("the frame fetcher keeps failing"))
@@ -203,3 +218,10 @@ class Channel:
             pending = self._drop(answer.id)
         if pending is not None:
             pending.future.set_result(answer)
+
+
+def _timed(request: Request, deadline: float) -> Request:
+    """The request as it is to be sent now: with the seconds that are left."""
+    if deadline == float("inf"):
+        return request
+    return replace(request, seconds=max(0.0, deadline - time.monotonic()))

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 class FetcherConfig:
     """Settings of one fetcher.
 
-    `fetchers` is how many there are in all; the one with `janitor` set evicts for all of them. `verify`
-    compares the CRC-32 of every frame before it is stored; frames that only a decoder process may decode for
-    that have `decoders` of them. Sizes are in bytes, timeouts in seconds.
+    `fetchers` is how many there are in all, `number` (from 0) which of them this is: each fetches, stores and
+    evicts the frames of its own folders. `verify` compares the CRC-32 of every frame before it is stored, at
+    most `checks` of them at once; frames that only a decoder process may decode for that have `decoders` of
+    them. A fetcher whose loop has not turned for `stuck_seconds` ends itself. Sizes are in bytes, times in
+    seconds.
     """
 
     cache_root: str
@@ -19,11 +21,12 @@ class FetcherConfig:
     region: str | None = None
     fetches_in_flight: int = 32
     verify: bool = True
-    name: str = "0"
+    number: int = 0
     fetchers: int = 1
-    janitor: bool = True
+    checks: int = 2
     connect_timeout: float = 5
     read_timeout: float = 20
     drain_seconds: float = 3
     decode_timeout: float = 30
     decoders: int = 2
+    stuck_seconds: float = 60

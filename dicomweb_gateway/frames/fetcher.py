@@ -3,6 +3,7 @@
 Import this module only in the process that fetches: it brings numpy, the codecs and the AWS SDK along.
 """
 
+import faulthandler
 import logging
 import os
 import selectors
@@ -10,31 +11,62 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Any, Protocol
 
-from dicomweb_gateway.errors import CorruptFrame, GatewayError, UndecodablePixels, UpstreamFailed
+from dicomweb_gateway.errors import (
+    CorruptFrame,
+    GatewayError,
+    UndecodablePixels,
+    UpstreamFailed,
+    UpstreamThrottled,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.connection import Connection
 from dicomweb_gateway.frames.counters import Counters
+from dicomweb_gateway.frames.frame_file import HEADER_SIZE
+from dicomweb_gateway.frames.gate import UrgentFirst
 from dicomweb_gateway.frames.integrity import check
-from dicomweb_gateway.frames.janitor import Janitor
+from dicomweb_gateway.frames.janitor import Janitor, Share
 from dicomweb_gateway.frames.protocol import HELLO, Answer, Request
+from dicomweb_gateway.frames.recent import RecentFrames
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
-from dicomweb_gateway.imagesets.store import ImageSetStore, WantedFrame
+from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.pixels.guarded import configure_decoders
 
-_PREFETCH_LIMIT = 4096
+_PREFETCH_LIMIT = 1024
+_PREFETCH_SECONDS = 30.0
 _LOOK_UP_SECONDS = 1.0
 _LARGE = 8 << 20
 _LARGE_CHECKS = 2
+_PAST_HOPE = 30.0
+"""Seconds after which a call that should have ended at its deadline will not end any more."""
+_STUCK = 70
+"""Exit code of a fetcher that ends itself."""
+_OVERLOADED = (UpstreamThrottled, UpstreamTimeout, UpstreamUnavailable)
+"""Errors after which nothing more should be prefetched for now."""
 
 log = logging.getLogger(__name__)
+
+
+class FrameSource(Protocol):
+    """The part of `HealthImaging` that a fetcher uses."""
+
+    def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
+        """See `ImageSetStore.frame`."""
+        ...
+
+    def counters(self) -> dict[str, int | float]:
+        """What was asked so far."""
+        ...
 
 
 def run_fetcher(listening: socket.socket, config: FetcherConfig) -> None:
@@ -51,7 +83,7 @@ def run_fetcher(listening: socket.socket, config: FetcherConfig) -> None:
     )
     configure_decoders(config.decode_timeout, config.decoders)
     with _stop_signal() as stop:
-        Fetcher(config, image_sets).serve(listening, stop)
+        Fetcher(config, image_sets).serve(listening, stop, partial(_outlive, config.stuck_seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,56 +98,79 @@ class _Brought:
 class Fetcher:
     """Takes requests from connections, brings frames with a bounded number of threads, publishes them."""
 
-    def __init__(self, config: FetcherConfig, image_sets: ImageSetStore) -> None:
+    def __init__(self, config: FetcherConfig, image_sets: FrameSource) -> None:
         self._config = config
         self._image_sets = image_sets
-        self._store = FrameStore(config.cache_root, min_free_bytes=config.min_free_bytes, writer=config.name)
+        self._store = FrameStore(config.cache_root, writer=str(config.number))
         self._janitor = Janitor(
-            config.cache_root, config.cache_max_bytes, config.min_free_bytes, writers=config.fetchers
+            config.cache_root,
+            config.cache_max_bytes,
+            config.min_free_bytes,
+            share=Share(config.number, config.fetchers),
         )
         # a quarter of the threads never prefetch, so a demand finds one free
         slots = config.fetches_in_flight - max(1, config.fetches_in_flight // 4)
         self._queue = WorkQueue(prefetch_slots=slots, prefetch_limit=_PREFETCH_LIMIT)
-        self._large_checks = threading.BoundedSemaphore(_LARGE_CHECKS)
+        self._unstored = RecentFrames()
+        self._checks = UrgentFirst(config.checks)
+        self._large_checks = UrgentFirst(_LARGE_CHECKS, patience=config.decode_timeout)
         self._counters = Counters()
         self._operations = {
             "get": self._on_get,
+            "extend": self._on_extend,
             "prefetch": self._on_prefetch,
             "cancel": self._on_cancel,
             "stats": self._on_stats,
         }
 
-    def serve(self, listening: socket.socket, stop: socket.socket) -> None:
-        """Accept until `stop` is readable or the parent is gone; then end what is asked for, for a while."""
+    def serve(
+        self, listening: socket.socket, stop: socket.socket, turned: Callable[[], None] = lambda: None
+    ) -> None:
+        """Accept until `stop` is readable or the parent is gone; then end what is asked for, for a while.
+
+        `turned` is called at every turn of the loop, once a second at least.
+        """
         with suppress(StoreUnwritable):
             self._store.prepare()
-        if self._config.janitor:
-            threading.Thread(target=self._janitor.run, name="janitor", daemon=True).start()
+        threading.Thread(target=self._janitor.run, name="janitor", daemon=True).start()
         workers = [
             threading.Thread(target=self._work, name=f"fetch {number}", daemon=True)
             for number in range(self._config.fetches_in_flight)
         ]
         for worker in workers:
             worker.start()
-        self._accept(listening, stop)
+        self._accept(listening, stop, turned)
         self._queue.close()
         self._janitor.stop()
         deadline = time.monotonic() + self._config.drain_seconds
         for worker in workers:
             worker.join(max(0.0, deadline - time.monotonic()))
 
-    def _accept(self, listening: socket.socket, stop: socket.socket) -> None:
+    def _accept(self, listening: socket.socket, stop: socket.socket, turned: Callable[[], None]) -> None:
         parent = os.getppid()
         listening.setblocking(False)
         with selectors.DefaultSelector() as selector:
             selector.register(listening, selectors.EVENT_READ)
             selector.register(stop, selectors.EVENT_READ)
             while os.getppid() == parent:
+                turned()
                 ready = [key.fileobj for key, _ in selector.select(_LOOK_UP_SECONDS)]
                 if stop in ready:
                     return
                 if listening in ready:
                     self._take_in(listening)
+                self._look_after()
+
+    def _look_after(self) -> None:
+        """End this process when every thread hangs in a call that should have ended long ago."""
+        self._unstored.expire()
+        running = self._queue.running()
+        if len(running) < self._config.fetches_in_flight:
+            return
+        now = time.monotonic()
+        if all(now > job.due_at + _PAST_HOPE for job in running):
+            log.error("every thread of this frame fetcher hangs: it ends itself to be replaced")
+            os._exit(_STUCK)
 
     def _take_in(self, listening: socket.socket) -> None:
         try:
@@ -129,27 +184,36 @@ class Fetcher:
             return
         accepted.setblocking(True)
         connection = Connection(accepted, self._on_request, self._queue.forget)
-        connection.start(Answer(HELLO, stats={"name": self._config.name, "pid": os.getpid()}))
+        connection.start(Answer(HELLO, stats=self._identity()))
 
     def _on_request(self, connection: Connection, request: Request) -> None:
         self._operations[request.op](connection, request)
 
+    def _identity(self) -> dict[str, Any]:
+        return {"name": str(self._config.number), "pid": os.getpid()}
+
     def _on_get(self, connection: Connection, request: Request) -> None:
-        waiter = Waiter(connection, request.id, request.inline)
+        waiter = Waiter(connection, request.id, request.inline, _moment(request.seconds))
         joined = self._queue.demand(request.frames[0], waiter)
         self._counters.add("joined" if joined else "demanded")
 
+    def _on_extend(self, connection: Connection, request: Request) -> None:
+        self._queue.extend(connection, request.id, _moment(request.seconds))
+
     def _on_prefetch(self, connection: Connection, request: Request) -> None:
-        self._counters.add("prefetch_dropped", self._queue.prefetch(request.frames))
+        self._queue.prefetch(request.frames)
 
     def _on_cancel(self, connection: Connection, request: Request) -> None:
         self._counters.add("cancelled", self._queue.forget(connection, request.id))
 
     def _on_stats(self, connection: Connection, request: Request) -> None:
-        numbers = {**self._counters.snapshot(), **self._queue.depths()}
-        connection.answer(
-            Answer(request.id, stats={**numbers, "name": self._config.name, "pid": os.getpid()})
-        )
+        numbers = {
+            **self._image_sets.counters(),
+            **self._counters.snapshot(),
+            **self._queue.depths(),
+            **self._janitor.counts(),
+        }
+        connection.answer(Answer(request.id, stats={**numbers, **self._identity()}))
 
     def _work(self) -> None:
         while (job := self._queue.take()) is not None:
@@ -166,6 +230,8 @@ class Fetcher:
             return self._bring(job)
         except GatewayError as error:
             self._counters.add(f"error {type(error).__name__}")
+            if not job.demanded and isinstance(error, _OVERLOADED):
+                self._queue.drop_prefetches()
             return _Brought(error=error)
         except Exception:
             log.exception("a frame fetch failed unexpectedly")
@@ -173,37 +239,64 @@ class Fetcher:
             return _Brought(error=UpstreamFailed("the frame fetcher failed"))
 
     def _bring(self, job: Job) -> _Brought:
-        found = self._store.find(job.wanted.key)
-        if found is not None:
+        if (kept := self._at_hand(job)) is not None:
             self._counters.add("hits")
-            return _Brought(stored=found)
-        payload = self._fetch(job.wanted)
+            return kept
+        if not job.demanded and not self._janitor.has_room():
+            # what cannot be stored is not worth prefetching
+            self._queue.drop_prefetches()
+            return _Brought()
+        payload = self._fetch(job)
         self._counters.add("fetched")
         self._counters.add("bytes", len(payload))
         if not job.demanded:
             self._counters.add("prefetched")
         try:
-            stored = self._store.publish(job.wanted.key, payload, prefetched=not job.demanded)
+            return _Brought(stored=self._publish(job, payload), payload=payload)
         except StoreUnwritable:
-            # what cannot be stored is not worth prefetching
-            self._counters.add("prefetch_dropped", self._queue.drop_prefetches())
             self._counters.add("unstored")
-            self._janitor.note_refused()
+            self._unstored.keep(job.wanted.key, payload)
             return _Brought(payload=payload)
-        self._janitor.note_published(len(payload))
-        return _Brought(stored=stored, payload=payload)
 
-    def _fetch(self, wanted: WantedFrame) -> bytes:
-        """The frame once it has passed its checks; fetched a second time when it fails them the first."""
-        payload = self._image_sets.frame(wanted.key)
+    def _at_hand(self, job: Job) -> _Brought | None:
+        """The frame if it is here: read where somebody wants its bytes, so that a corrupt file is a miss."""
+        key = job.wanted.key
+        if (payload := self._unstored.get(key)) is not None:
+            return _Brought(payload=payload)
+        if not job.demanded:
+            # looking for it would pass for a use
+            return _Brought() if self._store.has(key) else None
+        stored = self._store.find(key)
+        if stored is None or not any(waiter.inline for waiter in job.waiters):
+            return None if stored is None else _Brought(stored=stored)
         try:
-            self._check(payload, wanted)
+            return _Brought(stored=stored, payload=stored.read())
+        except LostFrame:
+            self._counters.add("corrupt_stored")
+            return None
+
+    def _publish(self, job: Job, payload: bytes) -> StoredFrame:
+        size = HEADER_SIZE + len(payload)
+        self._janitor.make_room(size)
+        try:
+            return self._store.publish(job.wanted.key, payload, prefetched=not job.demanded)
+        except StoreUnwritable:
+            self._janitor.not_written(size)
+            raise
+
+    def _fetch(self, job: Job) -> bytes:
+        """The frame once it has passed its checks; fetched a second time when it fails them the first."""
+        payload = self._call(job)
+        try:
+            self._check(payload, job)
             return payload
         except (CorruptFrame, UndecodablePixels):
+            if job.abandoned:
+                raise
             self._counters.add("refetched")
-        again = self._image_sets.frame(wanted.key)
+        again = self._call(job)
         try:
-            self._check(again, wanted)
+            self._check(again, job)
         except UndecodablePixels as error:
             # the same bytes twice are what HealthImaging holds; viewers may have the decoder that we lack
             if again != payload:
@@ -211,10 +304,40 @@ class Fetcher:
             self._counters.add("unverified")
         return again
 
-    def _check(self, payload: bytes, wanted: WantedFrame) -> None:
-        """See `integrity.check`; of large frames few at once, as each is decoded in memory."""
-        with self._large_checks if len(payload) >= _LARGE else nullcontext():
-            check(payload, wanted, self._config.verify)
+    def _call(self, job: Job) -> bytes:
+        """One frame from HealthImaging, for as long as somebody waits, that is: how long may change."""
+        while True:
+            urgent, deadline = job.demanded, self._ends_at(job)
+            if deadline <= time.monotonic():
+                raise UpstreamTimeout("the frame did not come in time")
+            job.due_at = deadline
+            try:
+                return self._image_sets.frame(job.wanted.key, deadline, urgent)
+            except (UpstreamThrottled, UpstreamTimeout):
+                # meanwhile somebody may have come who waits for what was a prefetch, or waits longer
+                if (job.demanded and not urgent) or self._ends_at(job) > max(deadline, time.monotonic()):
+                    continue
+                raise
+
+    def _ends_at(self, job: Job) -> float:
+        """The moment until which it makes sense to try (time.monotonic)."""
+        if job.demanded:
+            deadline = job.deadline
+            return 0.0 if deadline is None else deadline
+        return job.started_at + _PREFETCH_SECONDS
+
+    def _check(self, payload: bytes, job: Job) -> None:
+        """See `integrity.check`: as many at once as there are cores, and few large ones, as each is decoded.
+
+        Those first that somebody waits for.
+        """
+        job.due_at = time.monotonic() + self._config.decode_timeout
+        is_large = self._config.verify and len(payload) >= _LARGE
+        with (
+            self._large_checks.passing(lambda: job.demanded) if is_large else nullcontext(),
+            self._checks.passing(lambda: job.demanded) if self._config.verify else nullcontext(),
+        ):
+            check(payload, job.wanted, self._config.verify)
 
     def _answer(self, wanted: WantedFrame, waiter: Waiter, brought: _Brought) -> None:
         if not isinstance(waiter.owner, Connection):
@@ -225,18 +348,23 @@ class Fetcher:
             waiter.owner.answer(Answer(waiter.id, length=brought.stored.length))
         elif brought.payload is not None:
             waiter.owner.answer(Answer(waiter.id, payload=brought.payload))
-        elif brought.stored is not None:
-            self._answer_from_disk(wanted, waiter, brought.stored)
-
-    def _answer_from_disk(self, wanted: WantedFrame, waiter: Waiter, stored: StoredFrame) -> None:
-        try:
-            payload = stored.read()
-        except LostFrame:
-            # reading it removed it, so this time it is fetched
-            self._counters.add("corrupt_stored")
+        else:
+            # it joined a prefetch that came to nothing, or wants what was only looked up: now for itself
             self._queue.demand(wanted, waiter)
-            return
-        self._answer(wanted, waiter, _Brought(payload=payload))
+
+
+def _moment(seconds: float | None) -> float:
+    """`seconds` from now, in time.monotonic; infinite for None."""
+    return float("inf") if seconds is None else time.monotonic() + seconds
+
+
+def _outlive(seconds: float) -> None:
+    """Let this process end with a traceback, unless this is called again within `seconds`.
+
+    The timer is a thread of the C library's: it also ends a process in which no Python code gets to run.
+    """
+    with suppress(RuntimeError, ValueError, OSError):  # no standard error to write to
+        faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 @contextmanager
@@ -249,6 +377,7 @@ def _stop_signal() -> Iterator[socket.socket]:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, partial(_wake, wake))
         yield waking
+        faulthandler.cancel_dump_traceback_later()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 

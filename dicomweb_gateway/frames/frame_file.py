@@ -1,10 +1,12 @@
 """The file format of one stored frame: 20 bytes of header, then the frame as HealthImaging sent it.
 
-Header, little endian: magic "DGFR", format version, flags, two spare bytes, CRC-32, payload length. The
-CRC-32 starts from the file's name, so that a good file in a wrong place is no answer either.
+Header, little endian: magic "DGFR", format version, three spare bytes, CRC-32, payload length. The CRC-32
+starts from the file's name, so that a good file in a wrong place is no answer either. A frame that was
+prefetched and that nobody has read yet has the mode bit `UNREAD`.
 """
 
 import os
+import stat
 import struct
 import zlib
 from errno import EIO
@@ -12,20 +14,40 @@ from typing import NamedTuple
 
 _MAGIC = b"DGFR"
 _VERSION = 1
-_STRUCT = struct.Struct("<4sBBHIQ")
-_PREFETCHED = 1
+_STRUCT = struct.Struct("<4sB3xIQ")
 _CHUNK = 1 << 20
+_MODE = 0o600
+
+UNREAD = 0o100
+"""Mode bit of a file that was prefetched and not read yet: seen wherever a file's state is."""
 
 HEADER_SIZE = _STRUCT.size
 """Bytes before the payload."""
 
 
 class Header(NamedTuple):
-    """What the first bytes of a whole file say; `length` is that of the payload, in bytes."""
+    """What the first bytes of a whole file say; `length` is that of the payload, in bytes.
 
-    prefetched: bool
+    `unread`: it was prefetched and nobody has read it yet. `modified_at` is when it was last used, in seconds
+    since 1970.
+    """
+
+    unread: bool
     checksum: int
     length: int
+    modified_at: float
+
+
+def open_file(path: str) -> int:
+    """A descriptor to read the file at `path`; OSError, also for what is no plain file.
+
+    Without O_NONBLOCK opening a pipe that lies there would wait for its writer.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(EIO, "no plain file", path)
+    return descriptor
 
 
 def read_header(descriptor: int) -> Header | None:
@@ -33,10 +55,16 @@ def read_header(descriptor: int) -> Header | None:
     raw = os.pread(descriptor, HEADER_SIZE, 0)
     if len(raw) < HEADER_SIZE:
         return None
-    magic, version, flags, _, checksum, length = _STRUCT.unpack(raw)
-    if magic != _MAGIC or version != _VERSION or os.fstat(descriptor).st_size != HEADER_SIZE + length:
+    magic, version, checksum, length = _STRUCT.unpack(raw)
+    status = os.fstat(descriptor)
+    if magic != _MAGIC or version != _VERSION or status.st_size != HEADER_SIZE + length:
         return None
-    return Header(bool(flags & _PREFETCHED), checksum, length)
+    return Header(bool(status.st_mode & UNREAD), checksum, length, status.st_mtime)
+
+
+def mark_read(descriptor: int) -> None:
+    """Note that a prefetched frame was worth it; OSError from the disk."""
+    os.fchmod(descriptor, _MODE)
 
 
 def payload_checksum(name: str, payload: bytes) -> int:
@@ -56,9 +84,9 @@ def stored_checksum(descriptor: int, name: str) -> int:
 
 def write(path: str, name: str, payload: bytes, *, prefetched: bool) -> None:
     """Make a new file at `path` that will be called `name`; OSError when the disk does not take it all."""
-    flags = _PREFETCHED if prefetched else 0
-    header = _STRUCT.pack(_MAGIC, _VERSION, flags, 0, payload_checksum(name, payload), len(payload))
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    header = _STRUCT.pack(_MAGIC, _VERSION, payload_checksum(name, payload), len(payload))
+    mode = _MODE | UNREAD if prefetched else _MODE
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
         written = os.writev(descriptor, [header, payload])
         if written < HEADER_SIZE:

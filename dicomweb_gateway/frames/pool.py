@@ -6,13 +6,13 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from dicomweb_gateway.errors import FetchersUnavailable, UpstreamTimeout
 from dicomweb_gateway.frames.channel import Channel, Pending
 from dicomweb_gateway.frames.counters import Counters
 from dicomweb_gateway.frames.protocol import Answer
-from dicomweb_gateway.frames.store import FrameStore, key_digest
+from dicomweb_gateway.frames.store import FrameStore, folder_of
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 
@@ -24,8 +24,9 @@ class FramePool:
     """Frames for one web process, from any of its threads.
 
     `fetcher_addresses` are the Unix sockets of the fetchers, in the same order in every process, because a
-    frame belongs to the fetcher that its key hashes to. `timeout_seconds` is how long one frame is waited
-    for. The pool may be made before a fork but must be used only after it.
+    frame belongs to the fetcher that its folder belongs to. `timeout_seconds` is how long one frame is waited
+    for where no earlier deadline (time.monotonic) is given; a fetcher is told and tries no longer. The pool
+    may be made before a fork but must be used only after it.
     """
 
     def __init__(self, fetcher_addresses: Sequence[str], store: FrameStore, timeout_seconds: float) -> None:
@@ -34,40 +35,48 @@ class FramePool:
         self._timeout = timeout_seconds
         self._counters = Counters()
 
-    def get(self, wanted: WantedFrame) -> StoredFrame:
+    def get(self, wanted: WantedFrame, deadline: float | None = None) -> StoredFrame:
         """The whole frame, from the store or fetched.
 
-        Raises CorruptFrame, an UpstreamError, or FetchersUnavailable when no fetcher took the request.
+        Raises CorruptFrame, an UpstreamError (UpstreamTimeout after `deadline`), or FetchersUnavailable when
+        no fetcher took the request.
         """
-        return self._at_hand(wanted) or self._result(wanted, self._ask(wanted))
+        return self._at_hand(wanted) or self._result(wanted, self._ask(wanted, deadline))
 
-    def get_many(self, wanted: Sequence[WantedFrame], window: int) -> Generator[StoredFrame, None, None]:
+    def get_many(
+        self, wanted: Sequence[WantedFrame], window: int, deadline: float | None = None
+    ) -> Generator[StoredFrame, None, None]:
         """The frames in the order asked, at most `window` of them under way; raises as `get` does.
 
-        Closing the generator takes back what is under way.
+        `deadline` is one for all of them. Closing the generator takes back what is under way.
         """
-        under_way: deque[tuple[WantedFrame, StoredFrame | Pending]] = deque()
+        under_way: deque[tuple[WantedFrame, StoredFrame | _Asked]] = deque()
         following = iter(wanted)
         try:
             while True:
                 while len(under_way) < max(1, window) and (frame := next(following, None)) is not None:
-                    under_way.append((frame, self._at_hand(frame) or self._ask(frame)))
+                    under_way.append((frame, self._at_hand(frame) or self._ask(frame, deadline)))
                 if not under_way:
                     return
                 frame, found = under_way.popleft()
-                yield self._result(frame, found) if isinstance(found, Pending) else found
+                yield self._result(frame, found) if isinstance(found, _Asked) else found
         finally:
             for frame, found in under_way:
-                if isinstance(found, Pending):
-                    self._channel(frame.key).release(found)
+                if isinstance(found, _Asked):
+                    self._channel(frame.key).release(found.pending)
 
     def prefetch(self, wanted: Sequence[WantedFrame]) -> None:
-        """Have the frames fetched behind everything that is asked for; returns at once, promises nothing."""
+        """Have the frames fetched behind everything that is asked for; returns at once, promises nothing.
+
+        Those named last come first, in their order; naming one again moves it there.
+        """
         shares: dict[int, list[WantedFrame]] = {}
         for frame in wanted:
-            shares.setdefault(self._owner(frame.key), []).append(frame)
+            if not self._store.has(frame.key):
+                shares.setdefault(self._owner(frame.key), []).append(frame)
         for owner, frames in shares.items():
-            for start in range(0, len(frames), _PREFETCH_BATCH):
+            # the last batch that is told comes first
+            for start in reversed(range(0, len(frames), _PREFETCH_BATCH)):
                 self._channels[owner].tell(tuple(frames[start : start + _PREFETCH_BATCH]))
 
     def ping(self) -> None:
@@ -86,7 +95,7 @@ class FramePool:
             channel.close()
 
     def _owner(self, key: FrameKey) -> int:
-        return int.from_bytes(key_digest(key)[8:16], "little") % len(self._channels)
+        return folder_of(key) % len(self._channels)
 
     def _channel(self, key: FrameKey) -> Channel:
         return self._channels[self._owner(key)]
@@ -97,42 +106,43 @@ class FramePool:
             return None
         self._counters.add("hits")
         if found.prefetched:
-            self._counters.add("prefetched_hits")
+            self._counters.add("prefetch_useful")
         return found.recovering(partial(self._fetch_inline, wanted))
 
-    def _ask(self, wanted: WantedFrame) -> Pending:
-        self._counters.add("misses")
-        return self._channel(wanted.key).ask(wanted)
+    def _ask(self, wanted: WantedFrame, deadline: float | None, *, inline: bool = False) -> "_Asked":
+        self._counters.add("inline" if inline else "misses")
+        until = time.monotonic() + self._timeout
+        if deadline is not None:
+            until = min(deadline, until)
+        return _Asked(self._channel(wanted.key).ask(wanted, until, inline=inline), until)
 
-    def _result(self, wanted: WantedFrame, pending: Pending) -> StoredFrame:
-        answer = self._wait(wanted.key, pending)
+    def _result(self, wanted: WantedFrame, asked: "_Asked") -> StoredFrame:
+        answer = self._wait(wanted.key, asked)
         if answer.payload is not None:
-            self._counters.add("inline")
             return FrameInMemory(answer.payload)
         found = self._store.find(wanted.key)
         if found is None:
-            return self._fetch_inline(wanted)
+            return self._fetch_inline(wanted, asked.deadline)
         return found.recovering(partial(self._fetch_inline, wanted))
 
-    def _fetch_inline(self, wanted: WantedFrame) -> StoredFrame:
+    def _fetch_inline(self, wanted: WantedFrame, deadline: float | None = None) -> StoredFrame:
         """The frame's bytes straight from its fetcher, for when the store's file was lost under our hands."""
-        self._counters.add("inline")
-        answer = self._wait(wanted.key, self._channel(wanted.key).ask(wanted, inline=True))
+        answer = self._wait(wanted.key, self._ask(wanted, deadline, inline=True))
         if answer.payload is None:
             raise FetchersUnavailable("the frame fetcher sent no frame")
         return FrameInMemory(answer.payload)
 
-    def _wait(self, key: FrameKey, pending: Pending) -> Answer:
+    def _wait(self, key: FrameKey, asked: "_Asked") -> Answer:
         channel = self._channel(key)
         try:
-            answer = pending.future.result(self._timeout)
+            answer = asked.pending.future.result(max(0.0, asked.deadline - time.monotonic()))
         except TimeoutError as error:
             self._counters.add("timeouts")
             if channel.answering:
                 raise UpstreamTimeout("the frame did not come in time") from error
             raise FetchersUnavailable("no frame fetcher answers") from error
         finally:
-            channel.release(pending)
+            channel.release(asked.pending)
         if answer.error is not None:
             # waiters share the answer, but a raised exception belongs to one thread
             raise copy.copy(answer.error)
@@ -146,6 +156,13 @@ class FramePool:
             answers.append(_stats_of(pending.future, max(0.0, deadline - time.monotonic())))
             channel.release(pending)
         return answers
+
+
+class _Asked(NamedTuple):
+    """A request that may be shared, and until when this asker waits for it (time.monotonic)."""
+
+    pending: Pending
+    deadline: float
 
 
 def _stats_of(future: "Future[Answer]", seconds: float) -> dict[str, Any] | None:

@@ -1,7 +1,8 @@
 """What web processes and fetchers say to each other over a Unix stream socket, as pure bytes.
 
 A message is 12 bytes (magic "DGW1", header length, payload length, little endian), an orjson header and an
-optional payload. A request is {id, op, frames, inline}, an answer {id, ok, ...}; ids are the asker's own.
+optional payload. A request is {id, op, frames, inline, seconds}, an answer {id, ok, ...}; ids are the asker's
+own.
 """
 
 import struct
@@ -52,8 +53,8 @@ _ERRORS: dict[str, type[GatewayError]] = {
     )
 }
 
-Operation = Literal["get", "prefetch", "cancel", "stats"]
-_OPERATIONS = ("get", "prefetch", "cancel", "stats")
+Operation = Literal["get", "extend", "prefetch", "cancel", "stats"]
+_OPERATIONS = ("get", "extend", "prefetch", "cancel", "stats")
 
 
 class ProtocolError(Exception):
@@ -64,13 +65,15 @@ class ProtocolError(Exception):
 class Request:
     """`get` names one frame, `prefetch` any number, `cancel` takes back the get with the same id.
 
-    `inline` asks for the frame's bytes in the answer although they may lie in the store.
+    `inline` asks for the frame's bytes in the answer although they may lie in the store. `seconds` is how
+    long the get is waited for from now on, None for as long as it takes; `extend` says it anew.
     """
 
     id: int
     op: Operation
     frames: tuple[WantedFrame, ...] = ()
     inline: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +93,13 @@ class Answer:
 def encode_request(request: Request) -> bytes:
     """The message of a request."""
     frames = [[*frame.key, *_facts(frame)] for frame in request.frames]
-    header = {"id": request.id, "op": request.op, "frames": frames, "inline": request.inline}
+    header = {
+        "id": request.id,
+        "op": request.op,
+        "frames": frames,
+        "inline": request.inline,
+        "seconds": request.seconds,
+    }
     return _prefixed(orjson.dumps(header), 0)
 
 
@@ -120,7 +129,10 @@ def parse_request(header: dict[str, Any]) -> Request:
         raise ProtocolError("no request") from error
     if op == "get" and len(wanted) != 1:
         raise ProtocolError("a get names one frame")
-    return Request(number, op, wanted, header.get("inline") is True)
+    seconds = header.get("seconds")
+    if not isinstance(seconds, int | float | None):
+        raise ProtocolError("a time that is no number")
+    return Request(number, op, wanted, header.get("inline") is True, seconds)
 
 
 def parse_answer(header: dict[str, Any], payload: bytes) -> Answer:

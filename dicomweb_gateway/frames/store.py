@@ -8,12 +8,14 @@ miss and is removed.
 import itertools
 import os
 import re
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from dicomweb_gateway.frames import frame_file
 from dicomweb_gateway.frames.frame_file import HEADER_SIZE
@@ -22,9 +24,11 @@ from dicomweb_gateway.imagesets.store import FrameKey
 
 _PLAIN_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 _TOUCH_SECONDS = 60
-_SPACE_SECONDS = 0.5
 _LARGE = 8 << 20
 _MAX_VERIFIED = 1024
+
+FOLDERS = 256
+"""Folders that the frames are spread over, named by two hex digits."""
 
 INCOMING = ".incoming"
 """Folder below the root for files that are still being written, one folder a writer."""
@@ -83,17 +87,14 @@ class FrameOnDisk:
 class FrameStore:
     """The files below `root`; cheap to make, safe over fork and from any thread.
 
-    `min_free_bytes` is the free space that publishing leaves on the disk. `writer` names the process that
-    publishes, so that its successor can remove what it left half-written.
+    `writer` names the process that publishes, so that its successor can remove what it left half-written.
+    Whoever publishes asks the `Janitor` for room first.
     """
 
-    def __init__(self, root: Path | str, *, min_free_bytes: int = 0, writer: str = "writer") -> None:
+    def __init__(self, root: Path | str, *, writer: str = "writer") -> None:
         self._root = str(root)
-        self._min_free_bytes = min_free_bytes
         self._incoming = os.path.join(self._root, INCOMING, writer)
         self._numbers = itertools.count()
-        self._space_known_at = 0.0
-        self._free = 0
         self._verified: dict[tuple[str, int, int], None] = {}
 
     @property
@@ -106,8 +107,8 @@ class FrameStore:
         try:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
             os.makedirs(self._incoming, mode=0o700, exist_ok=True)
-            for name in os.listdir(self._incoming):
-                os.unlink(os.path.join(self._incoming, name))
+            for entry in list(os.scandir(self._incoming)):
+                shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
         except OSError as error:
             raise StoreUnwritable(f"the frame store cannot be used: {error.strerror}") from error
 
@@ -120,11 +121,15 @@ class FrameStore:
             return error.strerror or "unreadable"
         return None
 
+    def has(self, key: FrameKey) -> bool:
+        """Whether something lies at the frame's place; no promise, and no use of it."""
+        return os.access(self.path(key), os.F_OK)
+
     def find(self, key: FrameKey) -> FrameOnDisk | None:
-        """The frame if it is here and looks whole (header and size); marks it as used."""
+        """The frame if it is here and looks whole (header and size); marks it as used and as read."""
         path = self.path(key)
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = frame_file.open_file(path)
         except OSError:
             return None
         try:
@@ -132,31 +137,33 @@ class FrameStore:
             if header is None:
                 _remove(path)
                 return None
-            _touch(descriptor)
-            return FrameOnDisk(self, path, header.length, header.prefetched)
+            _note_use(descriptor, header)
+            return FrameOnDisk(self, path, header.length, header.unread)
         except OSError:
             return None
         finally:
             os.close(descriptor)
 
     def publish(self, key: FrameKey, payload: bytes, *, prefetched: bool = False) -> FrameOnDisk:
-        """Write the frame, then give it its name in one step; StoreUnwritable when the disk refuses."""
-        self._require_space(len(payload))
+        """Write the frame, then give it its name in one step; StoreUnwritable when the disk refuses.
+
+        Folders that somebody removed are made anew.
+        """
         path = self.path(key)
-        temporary = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
         try:
-            frame_file.write(temporary, os.path.basename(path), payload, prefetched=prefetched)
-            _rename(temporary, path)
+            try:
+                self._write(path, payload, prefetched)
+            except FileNotFoundError:
+                os.makedirs(self._incoming, mode=0o700, exist_ok=True)
+                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+                self._write(path, payload, prefetched)
         except OSError as error:
-            _remove(temporary)
             raise StoreUnwritable(f"the frame store cannot be written: {error.strerror}") from error
         return FrameOnDisk(self, path, len(payload), prefetched)
 
     def path(self, key: FrameKey) -> str:
         """Where the frame of `key` lies or would lie."""
-        digest = key_digest(key).hex()
-        plain = all(_PLAIN_ID.fullmatch(part) for part in key)
-        return os.path.join(self._root, digest[:2], "-".join(key) if plain else digest)
+        return f"{self._root}/{_place(key).path}"
 
     def open_checked(self, path: str, length: int) -> BinaryIO:
         """The file at `path`, positioned behind its header; LostFrame unless it is whole and right.
@@ -165,7 +172,7 @@ class FrameStore:
         videos asked for range by range) are trusted while nobody has changed them since it was computed.
         """
         try:
-            file = open(path, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
+            file = open(frame_file.open_file(path), "rb", buffering=0)  # noqa: SIM115 - handed to the caller
         except OSError as error:
             raise LostFrame("the frame left the store") from error
         try:
@@ -184,7 +191,7 @@ class FrameStore:
         """The payload of the file at `path`; LostFrame unless it is whole and right."""
         name = os.path.basename(path)
         try:
-            with open(path, "rb") as file:
+            with open(frame_file.open_file(path), "rb") as file:
                 header = frame_file.read_header(file.fileno())
                 file.seek(HEADER_SIZE)
                 payload = b"" if header is None else file.read(header.length)
@@ -214,21 +221,37 @@ class FrameStore:
                 self._verified = {}
             self._verified[identity] = None
 
-    def _require_space(self, length: int) -> None:
-        now = time.monotonic()
+    def _write(self, path: str, payload: bytes, prefetched: bool) -> None:
+        temporary = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
         try:
-            if now - self._space_known_at > _SPACE_SECONDS:
-                self._free = free_bytes(self._root)
-                self._space_known_at = now
-        except OSError as error:
-            raise StoreUnwritable(f"the frame store does not answer: {error.strerror}") from error
-        self._free -= length
-        if self._free < self._min_free_bytes:
-            raise StoreUnwritable("the disk of the frame store is at its free-space floor")
+            frame_file.write(temporary, os.path.basename(path), payload, prefetched=prefetched)
+            os.rename(temporary, path)
+        except OSError:
+            _remove(temporary)
+            raise
+
+
+class _Place(NamedTuple):
+    """Path of a frame below the root, and the number of its folder."""
+
+    path: str
+    folder: int
+
+
+@lru_cache(maxsize=4096)
+def _place(key: FrameKey) -> _Place:
+    digest = key_digest(key)
+    plain = all(_PLAIN_ID.fullmatch(part) for part in key)
+    return _Place(f"{digest[0]:02x}/{'-'.join(key) if plain else digest.hex()}", digest[0])
+
+
+def folder_of(key: FrameKey) -> int:
+    """The number (0 to 255) of the folder of a frame: it also says which fetcher the frame belongs to."""
+    return _place(key).folder
 
 
 def key_digest(key: FrameKey) -> bytes:
-    """The hash of a key: it chooses the folder of its file and the fetcher that owns it."""
+    """The hash of a key; its first byte chooses the folder."""
     return sha256("\0".join(key).encode("utf-8", "surrogatepass")).digest()
 
 
@@ -238,19 +261,13 @@ def free_bytes(folder: str) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def _touch(descriptor: int) -> None:
-    """Note the use; not at every one, because each costs a write of the inode."""
-    if abs(time.time() - os.fstat(descriptor).st_mtime) > _TOUCH_SECONDS:
-        with suppress(OSError):
+def _note_use(descriptor: int, header: frame_file.Header) -> None:
+    """Note the use; its time not at every one, because each costs a write of the inode."""
+    with suppress(OSError):
+        if header.unread:
+            frame_file.mark_read(descriptor)
+        if abs(time.time() - header.modified_at) > _TOUCH_SECONDS:
             os.utime(descriptor)
-
-
-def _rename(temporary: str, path: str) -> None:
-    try:
-        os.rename(temporary, path)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        os.rename(temporary, path)
 
 
 def _remove(path: str) -> None:

@@ -73,7 +73,7 @@ class Fetchers:
 
     def _start(self, number: int) -> "subprocess.Popen[bytes]":
         descriptor = self._listening[number].fileno()
-        settings = orjson.dumps({**self._settings, "name": str(number), "janitor": number == 0})
+        settings = orjson.dumps({**self._settings, "number": number})
         environment = {
             **os.environ,
             "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE",

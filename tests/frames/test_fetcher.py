@@ -33,17 +33,20 @@ class Answers:
         self.left = deque(answers)
         self.calls = 0
 
-    def frame(self, key: FrameKey) -> bytes:
+    def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
         self.calls += 1
         answer = self.left.popleft()
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
+    def counters(self) -> dict[str, int | float]:
+        return {"calls": self.calls}
+
 
 @contextmanager
 def fetching(folder: Path, answers: Answers, in_flight: int = 2):
-    config = FetcherConfig(str(folder / "frames"), 1 << 30, 0, fetches_in_flight=in_flight, janitor=False)
+    config = FetcherConfig(str(folder / "frames"), 1 << 30, 0, fetches_in_flight=in_flight)
     address = str(folder / "run" / "f0")
     serving = Fetcher(config, answers)
     stop, stopper = socket.socketpair()

@@ -289,11 +289,11 @@ def test_prefetched_frames_are_there_when_asked_for(start, upstream):
     pool = fetchers.pool()
     pool.prefetch([raw_wanted(n) for n in range(40)])
     store = FrameStore(fetchers.root)
-    wait_until(lambda: all(store.find(key_of(n)) for n in range(40)), 20)
+    wait_until(lambda: all(store.has(key_of(n)) for n in range(40)), 20)
     assert {pool.get(raw_wanted(n)).read() for n in range(40)} == {raw_frame(n) for n in range(40)}
     assert upstream.frame_calls.total() == 40
     stats = pool.stats()["pool"]
-    assert (stats["hits"], stats["prefetched_hits"]) == (40, 40)
+    assert (stats["hits"], stats["prefetch_useful"]) == (40, 40)
     assert fetcher_stats(pool)["prefetched"] == 40
 
 

@@ -1,5 +1,7 @@
 import os
 import resource
+import shutil
+import stat
 import sys
 import time
 from multiprocessing import get_context
@@ -137,14 +139,56 @@ def test_ids_are_not_confused_by_joining():
     assert FrameStore("x").path(first) != FrameStore("x").path(second)
 
 
-def test_a_missing_root_is_a_miss_and_a_problem(tmp_path):
+def test_a_missing_root_is_a_miss_and_a_problem_and_is_made_anew(tmp_path):
     store = FrameStore(tmp_path / "nowhere")
     assert store.find(KEY) is None
     assert store.problem()
-    with pytest.raises(StoreUnwritable):
-        store.publish(KEY, PAYLOAD)
-    store.prepare()
+    assert store.publish(KEY, PAYLOAD).read() == PAYLOAD
     assert store.problem() is None
+
+
+def test_a_root_that_is_removed_under_a_running_process_is_made_anew(store):
+    store.publish(KEY, PAYLOAD)
+    shutil.rmtree(store.root)
+    assert store.find(KEY) is None
+    assert store.publish(KEY, PAYLOAD).read() == PAYLOAD
+
+
+@pytest.mark.parametrize("thing", ["folder", "full folder", "pipe", "socket", "loop", "unreadable"])
+def test_what_is_no_file_in_place_of_a_frame_is_a_miss(store, thing):
+    path = Path(store.path(KEY))
+    found = store.publish(KEY, PAYLOAD)
+    path.unlink()
+    if thing.endswith("folder"):
+        path.mkdir()
+        if thing.startswith("full"):
+            (path / "x").touch()
+    elif thing == "pipe":
+        os.mkfifo(path)
+    elif thing == "loop":
+        path.symlink_to(path)
+    elif thing == "socket":
+        os.mknod(path, stat.S_IFSOCK | 0o600)
+    else:
+        path.write_bytes(b"")
+        path.chmod(0)
+    assert store.find(KEY) is None
+    for way in (found.open, found.read):
+        with pytest.raises(LostFrame):
+            way()
+    if thing.endswith("folder"):
+        with pytest.raises(StoreUnwritable):
+            store.publish(KEY, PAYLOAD)
+        assert not list((Path(store.root) / INCOMING / "writer").iterdir())
+    else:
+        assert store.publish(KEY, PAYLOAD).read() == PAYLOAD
+
+
+def test_the_first_use_of_a_prefetched_frame_is_told_once(store):
+    store.publish(KEY, PAYLOAD, prefetched=True)
+    assert store.has(KEY)
+    assert [store.find(KEY).prefetched for _ in range(3)] == [True, False, False]
+    assert store.find(KEY).read() == PAYLOAD
 
 
 def test_use_is_noted_but_not_at_every_lookup(store):
@@ -157,13 +201,6 @@ def test_use_is_noted_but_not_at_every_lookup(store):
     os.utime(path, (0, 0))
     store.find(KEY)
     assert os.stat(path).st_mtime > recent
-
-
-def test_the_free_space_floor_refuses_writing(tmp_path):
-    store = FrameStore(tmp_path, min_free_bytes=1 << 60)
-    store.prepare()
-    with pytest.raises(StoreUnwritable, match="floor"):
-        store.publish(KEY, PAYLOAD)
 
 
 def test_folders_and_files_are_private(store):

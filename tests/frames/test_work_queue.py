@@ -31,7 +31,14 @@ def test_a_prefetch_that_is_asked_for_moves_forward_and_runs_once():
     queue.prefetch([raw_wanted(1), raw_wanted(2)])
     assert queue.demand(raw_wanted(2), Waiter(A, 1))
     assert drain(queue) == [2, 1]
-    assert queue.depths() == {"running": 2, "demands": 0, "prefetches": 0}
+    depths = queue.depths()
+    assert depths == {
+        "running": 2,
+        "demands": 0,
+        "prefetches": 0,
+        "prefetch_dropped": 0,
+        "prefetch_promoted": 1,
+    }
 
 
 def test_one_job_for_all_who_ask():
@@ -72,11 +79,60 @@ def test_a_running_prefetch_that_is_asked_for_frees_its_slot():
     assert queue.depths()["prefetches"] == 2
 
 
-def test_the_oldest_prefetches_are_dropped():
-    queue = make(slots=9, limit=3)
+def test_what_was_named_last_comes_first_and_what_is_named_again_moves_along():
+    queue = make(slots=9, limit=9)
+    queue.prefetch([raw_wanted(n) for n in (1, 2, 3)])
+    queue.prefetch([raw_wanted(n) for n in (5, 3, 6)])
+    assert drain(queue) == [5, 3, 6, 1, 2]
+
+
+def test_what_was_named_longest_ago_is_dropped():
+    queue = make(slots=9, limit=4)
     queue.demand(raw_wanted(0), Waiter(A, 1))
-    assert queue.prefetch([raw_wanted(n) for n in range(6)]) == 2
-    assert drain(queue) == [0, 3, 4, 5]
+    queue.prefetch([raw_wanted(n) for n in (1, 2, 3)])
+    queue.prefetch([raw_wanted(n) for n in (4, 5, 3)])
+    queue.prefetch([raw_wanted(n) for n in (6,)])
+    assert queue.depths()["prefetch_dropped"] == 2
+    assert drain(queue) == [0, 6, 4, 5, 3]
+
+
+def test_what_nobody_names_for_long_is_dropped():
+    now = 0.0
+    queue = WorkQueue(prefetch_slots=9, prefetch_limit=9, clock=lambda: now)
+    queue.prefetch([raw_wanted(1), raw_wanted(2)])
+    now = 16.0
+    queue.demand(raw_wanted(3), Waiter(A, 1))
+    queue.demand(raw_wanted(2), Waiter(A, 2))
+    assert [queue.take().wanted for _ in range(2)] == [raw_wanted(3), raw_wanted(2)]
+    queue.close()
+    assert queue.take() is None
+    assert queue.depths()["prefetch_dropped"] == 1
+
+
+def test_a_job_is_due_when_its_last_waiter_gives_up():
+    queue = make()
+    queue.demand(raw_wanted(1), Waiter(A, 1, deadline=10))
+    queue.demand(raw_wanted(1), Waiter(B, 1, deadline=20))
+    job = queue.take()
+    assert job.deadline == 20
+    queue.extend(A, 1, 30)
+    queue.extend(A, 1, 5)
+    queue.extend(A, 9, 99)
+    assert job.deadline == 30
+    queue.forget(A, 1)
+    assert job.deadline == 20
+    assert not job.abandoned
+    queue.forget(B)
+    assert job.abandoned
+    assert job.deadline is None
+
+
+def test_a_request_that_comes_twice_waits_once():
+    queue = make()
+    queue.demand(raw_wanted(1), Waiter(A, 1))
+    assert queue.demand(raw_wanted(1), Waiter(A, 1))
+    assert queue.finish(queue.take()) == [Waiter(A, 1)]
+    assert queue.forget(A, 1) == 0
 
 
 @pytest.mark.parametrize(
