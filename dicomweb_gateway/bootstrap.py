@@ -30,6 +30,7 @@ from dicomweb_gateway.workflow.progress import read_progress
 _LOG = logging.getLogger(__name__)
 _MIN_FREE_BYTES = 512 << 20
 _UPSTREAM_PROBE_SECONDS = 15
+_AHEAD_BYTES = 128 << 20
 
 
 def frame_folder(settings: Settings) -> Path:
@@ -112,7 +113,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             index,
             documents,
             pool,
-            Prefetcher(index, pool) if settings.prefetch else None,
+            Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", _MIN_FREE_BYTES),
         ),
         search=IndexSearch(
@@ -126,6 +127,11 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
     )
+
+
+def _ahead_bytes(settings: Settings) -> int:
+    """How much one viewer's prefetch may weigh: so little of the frame store that others have room too."""
+    return min(_AHEAD_BYTES, settings.frame_store_bytes // 8)
 
 
 class CachedImageSets:

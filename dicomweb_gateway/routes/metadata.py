@@ -1,12 +1,13 @@
 """Metadata of study, series and instance (dicomweb.md 4.3)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from importlib.metadata import version
 
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.dicom.xml_model import native_model
+from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.metadata import json_array, metadata_objects
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import strong_etag
@@ -60,10 +61,21 @@ def retrieve_metadata(study: str, series: str | None = None, instance: str | Non
         return json_stream(request, pieces(), content_type, etag, partial(gateway.ready.keeping, key))
 
 
+def _records(gateway: Services, path: ResourcePath) -> Iterable[InstanceRecord]:
+    """The instances below the path; of a whole series the first frames will be wanted next (DESIGN 2)."""
+    records = selected_instances(gateway.archive.index, path)
+    prefetcher = gateway.archive.prefetcher
+    if prefetcher is None or path.series_uid is None or path.instance_uid is not None:
+        return records
+    series = list(records)
+    prefetcher.opened(series)
+    return series
+
+
 def _pieces(
     gateway: Services, path: ResourcePath, links: str, framing: MultipartFraming | None
 ) -> Iterator[bytes]:
     """The body, instance by instance; ResourceNotFound, at once, when there is none."""
-    records = selected_instances(gateway.archive.index, path)
+    records = _records(gateway, path)
     objects = metadata_objects(gateway.archive, records, links)
     return json_array(objects) if framing is None else framing.whole(map(native_model, objects))

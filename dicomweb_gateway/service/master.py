@@ -9,18 +9,16 @@ import gc
 import logging
 import os
 import resource
-import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.service.memory import bound_allocator
+from dicomweb_gateway.service.run_folder import run_folder
 from dicomweb_gateway.service.supervision import Child, Supervisor
 from dicomweb_gateway.settings import Settings
 
@@ -35,8 +33,7 @@ def run_gateway(settings: Settings, listening: Sequence[socket.socket], helpers:
     port = listening[0].getsockname()[1]
     _prepare(settings)
     _log_start(settings, port)
-    run_dir = Path(tempfile.mkdtemp(prefix="dicomweb-gateway-"))
-    try:
+    with run_folder() as run_dir:
         addresses = [str(run_dir / f"fetcher-{number}") for number in range(settings.fetcher_count)]
         doors = [listen(address) for address in addresses]
         children = [
@@ -48,8 +45,6 @@ def run_gateway(settings: Settings, listening: Sequence[socket.socket], helpers:
         # what lives until now is never freed: moved out of the collector's sight, its pages stay shared
         gc.freeze()
         return Supervisor(children, reloads=lambda child: child.order == _WEB).run()
-    finally:
-        shutil.rmtree(run_dir, ignore_errors=True)
 
 
 def listen_tcp(host: str, port: int, count: int) -> list[socket.socket]:

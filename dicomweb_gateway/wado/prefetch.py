@@ -1,17 +1,29 @@
 """Frames fetched before they are asked for: those that follow in viewing order (DESIGN 2)."""
 
+import logging
+import time
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from threading import Lock
 
+from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.wado.viewing import ViewingWindow, first_looks
 
 _SERIES_REMEMBERED = 64
+_FRAMES_REMEMBERED = 50_000
 _LARGEST_SERIES = 20_000
 """Frames; of a longer series nothing is prefetched beyond the instance that was asked."""
+_OPENINGS = 8
+_SECONDS_PER_OPENING = 2.0
+"""So many series may be opened at once, then one each two seconds: who opens more looks at none of them."""
+
+_LOG = logging.getLogger(__name__)
 
 
 def frame_weight(record: InstanceRecord) -> int:
@@ -23,60 +35,120 @@ def frame_weight(record: InstanceRecord) -> int:
 class _OpenSeries:
     frames: list[WantedFrame]
     places: dict[FrameKey, int]
-    asked: list[bool] = field(default_factory=list)
+    window: ViewingWindow
 
 
 class Prefetcher:
-    """Asks the fetchers, behind all demand, for up to `ahead` frames that follow the one just asked.
+    """Asks the fetchers, behind all demand, for the frames that a viewer of a series will want next.
 
-    Of large frames only so many as weigh `ahead_bytes` together, but one at least.
-    Each frame of a series is named once a process; fetchers join what several processes name.
+    At most `ahead` frames at a time, of large ones only so many as weigh `ahead_bytes` together, but one at
+    least. Every web process has its own idea of a series, from the requests that came to it; what several
+    of them name is fetched once. A series is looked up `in_background`, so no request waits for that.
     """
 
     def __init__(
-        self, index: IndexReader, pool: FramePool, ahead: int = 64, ahead_bytes: int = 64 << 20
+        self,
+        index: IndexReader,
+        pool: FramePool,
+        ahead: int = 128,
+        ahead_bytes: int = 128 << 20,
+        in_background: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._index = index
         self._pool = pool
         self._ahead = ahead
         self._ahead_bytes = ahead_bytes
+        # its thread starts with the first series, long after the fork
+        self._in_background = (
+            in_background or ThreadPoolExecutor(1, thread_name_prefix="series to prefetch").submit
+        )
         self._open: OrderedDict[str, _OpenSeries] = OrderedDict()
+        self._frames = 0
+        self._looked_at: dict[str, WantedFrame] = {}
+        self._openings = float(_OPENINGS)
+        self._openings_at = time.monotonic()
         self._lock = Lock()
 
     def asked(self, record: InstanceRecord, wanted: WantedFrame) -> None:
-        """Frame `wanted` of `record` was asked for; returns at once apart from one index query a series."""
-        series = self._series(record)
-        place = series.places.get(wanted.key)
-        if place is None:
-            return
-        ahead = max(1, min(self._ahead, self._ahead_bytes // frame_weight(record)))
+        """Frame `wanted` of `record` was asked for; returns at once."""
         with self._lock:
-            last = min(len(series.frames), place + 1 + ahead)
-            following = [number for number in range(place + 1, last) if not series.asked[number]]
-            # half of the window must be new, so that a scrolling viewer causes few, larger requests
-            if len(following) < min(max(1, ahead // 2), last - place - 1):
-                return
-            for number in (place, *following):
-                series.asked[number] = True
-        self._pool.prefetch([series.frames[number] for number in following])
-
-    def _series(self, record: InstanceRecord) -> _OpenSeries:
-        with self._lock:
-            found = self._open.get(record.series_uid)
-            if found is not None and record.frames and record.frames[0].key in found.places:
+            series = self._open.get(record.series_uid)
+            place = None if series is None else series.places.get(wanted.key)
+            if series is None or place is None:
+                is_looked_up = record.series_uid in self._looked_at
+                self._looked_at[record.series_uid] = wanted
+                named: list[int] = []
+            else:
                 self._open.move_to_end(record.series_uid)
-                return found
-        frames = self._viewing_order(record)
-        places = {frame.key: place for place, frame in enumerate(frames)}
-        opened = _OpenSeries(frames, places, [False] * len(frames))
-        with self._lock:
-            self._open[record.series_uid] = opened
-            while len(self._open) > _SERIES_REMEMBERED:
-                self._open.popitem(last=False)
-        return opened
+                named = series.window.asked(place, time.monotonic())
+        if series is not None and place is not None:
+            self._name(series, named)
+        elif not is_looked_up:
+            self._in_background(lambda: self._look_up(record))
 
-    def _viewing_order(self, record: InstanceRecord) -> list[WantedFrame]:
-        records = self._index.series_instances(record.study_uid, record.series_uid)
-        if sum(len(r.frames) for r in records) > _LARGEST_SERIES:
-            return list(record.frames[:_LARGEST_SERIES])
-        return [frame for r in records for frame in r.frames]
+    def opened(self, records: Sequence[InstanceRecord]) -> None:
+        """All instances of a series are about to be shown: have its first frames fetched, and no more.
+
+        A viewer that opens a study asks so for every series in it.
+        """
+        with self._lock:
+            if not records or not self._may_open():
+                return
+            known = self._open.get(records[0].series_uid)
+            if known is not None and len(known.frames) == sum(len(one.frames) for one in records):
+                return
+            series = self._remember(records[0], records)
+        fitting = max(1, self._ahead_bytes // 16 // frame_weight(records[0]))
+        self._name(series, first_looks(len(series.frames))[:fitting])
+
+    def _may_open(self) -> bool:
+        now = time.monotonic()
+        gained = (now - self._openings_at) / _SECONDS_PER_OPENING
+        self._openings = min(_OPENINGS, self._openings + gained)
+        self._openings_at = now
+        if self._openings < 1:
+            return False
+        self._openings -= 1
+        return True
+
+    def _name(self, series: _OpenSeries, places: Sequence[int]) -> None:
+        if places:
+            self._pool.prefetch([series.frames[place] for place in places])
+
+    def _look_up(self, record: InstanceRecord) -> None:
+        """Learn the order of a series and go on from the frame that was asked last meanwhile."""
+        try:
+            records = self._index.series_instances(record.study_uid, record.series_uid)
+        except GatewayError:
+            # the request itself tells what is wrong
+            records = []
+        except Exception:
+            _LOG.exception("a series could not be looked up to prefetch from it")
+            records = []
+        with self._lock:
+            last = self._looked_at.pop(record.series_uid)
+            if not records:
+                return
+            series = self._remember(record, records)
+            place = series.places.get(last.key)
+            named = [] if place is None else series.window.asked(place, time.monotonic())
+        self._name(series, named)
+
+    def _remember(self, record: InstanceRecord, records: Sequence[InstanceRecord]) -> _OpenSeries:
+        frames = [frame for one in records for frame in one.frames]
+        if len(frames) > _LARGEST_SERIES:
+            frames = list(record.frames[:_LARGEST_SERIES])
+        places = {frame.key: place for place, frame in enumerate(frames)}
+        most = max(1, min(self._ahead, self._ahead_bytes // frame_weight(record)))
+        series = _OpenSeries(frames, places, ViewingWindow(len(frames), most))
+        self._forget(record.series_uid)
+        self._open[record.series_uid] = series
+        self._frames += len(frames)
+        while len(self._open) > _SERIES_REMEMBERED or self._frames > _FRAMES_REMEMBERED:
+            self._forget(next(iter(self._open)))
+        return series
+
+    def _forget(self, series_uid: str) -> None:
+        series = self._open.pop(series_uid, None)
+        if series is not None:
+            self._frames -= len(series.frames)

@@ -1,19 +1,29 @@
 """The fetcher in this process, before an image set store that misbehaves in ways HTTP cannot show."""
 
 import socket
+import subprocess
 import sys
 import threading
 import time
 import zlib
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
-from dicomweb_gateway.errors import CorruptFrame, UpstreamFailed
-from dicomweb_gateway.frames import fetcher
+from dicomweb_gateway.errors import (
+    CorruptFrame,
+    FetchersUnavailable,
+    UpstreamFailed,
+    UpstreamThrottled,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+from dicomweb_gateway.frames import fetcher, store
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.fetcher import Fetcher
 from dicomweb_gateway.frames.pool import FramePool
@@ -45,8 +55,8 @@ class Answers:
 
 
 @contextmanager
-def fetching(folder: Path, answers: Answers, in_flight: int = 2):
-    config = FetcherConfig(str(folder / "frames"), 1 << 30, 0, fetches_in_flight=in_flight)
+def fetching(folder: Path, answers: Answers, in_flight: int = 2, budget: int = 1 << 30):
+    config = FetcherConfig(str(folder / "frames"), budget, 0, fetches_in_flight=in_flight)
     address = str(folder / "run" / "f0")
     serving = Fetcher(config, answers)
     stop, stopper = socket.socketpair()
@@ -161,3 +171,151 @@ def test_few_large_frames_are_checked_at_once(tmp_path, monkeypatch):
     with fetching(tmp_path, answers, in_flight=8) as pool:
         found = list(pool.get_many([raw_wanted(number) for number in range(8)], 8))
     assert (len(found), most) == (8, 2)
+
+
+class Scripted(Answers):
+    """What a call gives is told by `answer`, given how often it was called and what with."""
+
+    def __init__(self, answer) -> None:
+        super().__init__()
+        self.answer = answer
+        self.asked: list[tuple[float, bool]] = []
+
+    def frame(self, key, deadline=None, urgent=True):
+        self.asked.append((deadline - time.monotonic(), urgent))
+        self.calls += 1
+        return self.answer(key)
+
+
+def test_the_deadline_of_the_request_reaches_healthimaging(tmp_path):
+    source = Scripted(lambda key: raw_frame(1))
+    with fetching(tmp_path, source) as pool:
+        pool.get(raw_wanted(1), deadline=time.monotonic() + 3)
+    ((seconds, urgent),) = source.asked
+    assert 1 < seconds <= 3
+    assert urgent
+
+
+def test_who_joins_later_waits_longer(tmp_path):
+    """The first asker gives up; what was cut off for it is tried again for the second."""
+    joined = threading.Event()
+
+    def answer(key):
+        if source.calls == 1:
+            joined.wait(5)
+            time.sleep(0.2)
+            raise UpstreamTimeout("cut")
+        return raw_frame(1)
+
+    source = Scripted(answer)
+    with fetching(tmp_path, source) as pool, ThreadPoolExecutor(2) as threads:
+        first = threads.submit(pool.get, raw_wanted(1), time.monotonic() + 1)
+        while not source.calls:
+            time.sleep(0.01)
+        second = threads.submit(pool.get, raw_wanted(1), time.monotonic() + 10)
+        time.sleep(0.1)
+        joined.set()
+        assert second.result(10).read() == raw_frame(1)
+        first.result(10)
+    assert source.asked[1][0] > 5
+
+
+def test_a_throttled_prefetch_that_is_asked_for_meanwhile_is_tried_as_urgent(tmp_path):
+    demanded = threading.Event()
+
+    def answer(key):
+        if source.calls == 1:
+            demanded.wait(5)
+            raise UpstreamThrottled("prefetch has to wait")
+        return raw_frame(1)
+
+    source = Scripted(answer)
+    with fetching(tmp_path, source) as pool, ThreadPoolExecutor(1) as threads:
+        pool.prefetch([raw_wanted(1)])
+        while not source.calls:
+            time.sleep(0.01)
+        asked = threads.submit(pool.get, raw_wanted(1))
+        while not pool.stats()["fetchers"][0]["prefetch_promoted"]:
+            time.sleep(0.01)
+        demanded.set()
+        assert asked.result(10).read() == raw_frame(1)
+    assert [urgent for _, urgent in source.asked] == [False, True]
+
+
+def test_a_store_that_is_down_ends_prefetching(tmp_path):
+    def answer(key):
+        time.sleep(0.05)
+        raise UpstreamUnavailable("down")
+
+    source = Scripted(answer)
+    with fetching(tmp_path, source, in_flight=2) as pool:
+        pool.prefetch([raw_wanted(n) for n in range(50)])
+        while pool.stats()["fetchers"][0]["prefetch_dropped"] != 49:
+            time.sleep(0.01)
+    assert source.calls == 1
+
+
+def test_what_no_store_takes_is_kept_for_the_next_who_ask(tmp_path):
+    with fetching(tmp_path, Answers(raw_frame(1)), budget=4096) as pool:
+        assert [pool.get(raw_wanted(1)).read() for _ in range(5)] == [raw_frame(1)] * 5
+        assert pool.stats()["fetchers"][0]["unstored"] == 1
+
+
+def test_a_stored_frame_that_the_disk_does_not_give_back_is_fetched(tmp_path, monkeypatch):
+    """Its header reads well, its payload does not, and nobody can remove it: a disk that died read-only."""
+    answers = Answers(raw_frame(1), raw_frame(1))
+    with fetching(tmp_path, answers) as pool:
+        found = pool.get(raw_wanted(1))
+        numbers = count()
+        monkeypatch.setattr(store.frame_file, "payload_checksum", lambda name, payload: next(numbers))
+        monkeypatch.setattr(store, "_remove", lambda path: None)
+        assert found.read() == raw_frame(1)
+    assert answers.calls == 2
+
+
+STUCK = """
+import os, socket, threading, time
+from dicomweb_gateway.frames import fetcher
+from dicomweb_gateway.frames.config import FetcherConfig
+
+class Hanging:
+    def frame(self, key, deadline=None, urgent=True):
+        {call}
+    def counters(self):
+        return {{}}
+
+fetcher._PAST_HOPE = 0.5
+fetcher.HealthImaging = lambda *_, **__: Hanging()
+config = FetcherConfig({root!r}, 1 << 30, 0, fetches_in_flight=2, stuck_seconds={stuck})
+fetcher.run_fetcher(socket.socket(fileno={door}), config)
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "stuck", "code"),
+    [
+        ("time.sleep(60)", 60, 70),
+        # one C call that never lets another thread run: the loop does not turn
+        ("import re; re.match('(a|a)*b', 'a' * 60)", 1.5, 1),
+    ],
+    ids=["all threads hang", "the interpreter hangs"],
+)
+def test_a_fetcher_that_is_stuck_ends_itself(tmp_path, call, stuck, code):
+    address = str(tmp_path / "run" / "f0")
+    with listen(address) as door:
+        script = STUCK.format(call=call, stuck=stuck, root=str(tmp_path / "frames"), door=door.fileno())
+        process = subprocess.Popen(
+            [sys.executable, "-c", script], pass_fds=[door.fileno()], stderr=subprocess.DEVNULL
+        )
+        pool = FramePool([address], FrameStore(tmp_path / "frames"), 0.5)
+        try:
+            while not pool.stats()["fetchers"][0]:
+                time.sleep(0.05)
+            for number in (1, 2):
+                with pytest.raises((UpstreamTimeout, FetchersUnavailable)):
+                    pool.get(raw_wanted(number))
+            assert process.wait(20) == code
+        finally:
+            pool.close()
+            process.kill()
+            process.wait()

@@ -1,10 +1,11 @@
 """What is fetched ahead of demand (DESIGN 2)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
+from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.prefetch import Prefetcher
@@ -48,7 +49,7 @@ def pool():
 
 def opened(count, pool, ahead=8):
     series = Series([record(number) for number in range(count)])
-    return series, Prefetcher(series, pool, ahead)
+    return series, Prefetcher(series, pool, ahead, in_background=lambda work: work())
 
 
 def ask(prefetcher, series, number):
@@ -60,26 +61,29 @@ def ids(numbers):
     return [f"{number}-0" for number in numbers]
 
 
-def test_the_frames_that_follow_in_viewing_order(pool):
+def named(pool):
+    return {frame for batch in pool.batches for frame in batch}
+
+
+def test_the_frames_around_the_first_one_asked(pool):
     series, prefetcher = opened(30, pool)
-    ask(prefetcher, series, 3)
-    assert pool.batches == [ids(range(4, 12))]
+    ask(prefetcher, series, 10)
+    assert named(pool) == set(ids([*range(6, 10), *range(11, 15)]))
 
 
-def test_scrolling_names_each_frame_once_and_in_few_batches(pool):
+def test_scrolling_names_what_follows_in_few_batches(pool):
     series, prefetcher = opened(40, pool)
     for number in range(40):
         ask(prefetcher, series, number)
-    named = [frame for batch in pool.batches for frame in batch]
-    assert named == ids(range(1, 40))
+    assert named(pool) == set(ids(range(1, 40)))
     assert len(pool.batches) < 15
     assert series.reads == 1
 
 
-def test_the_last_frame_has_nothing_behind_it(pool):
+def test_the_last_frame_looks_back(pool):
     series, prefetcher = opened(3, pool)
     ask(prefetcher, series, 2)
-    assert [frame for batch in pool.batches for frame in batch] == []
+    assert pool.batches == [ids([1, 0])]
 
 
 def test_an_unknown_frame_is_ignored(pool):
@@ -91,6 +95,71 @@ def test_an_unknown_frame_is_ignored(pool):
 
 def test_of_a_very_long_series_only_the_instance_itself_counts(pool):
     series = Series([record(0, 15_000), record(1, 15_000)])
-    prefetcher = Prefetcher(series, pool, 8)
-    prefetcher.asked(series.records[0], series.records[0].frames[14_998])
-    assert pool.batches == [["0-14999"]]
+    prefetcher = Prefetcher(series, pool, 8, in_background=lambda work: work())
+    prefetcher.asked(series.records[0], series.records[0].frames[14_999])
+    assert pool.batches == [[f"0-{number}" for number in range(14_998, 14_990, -1)]]
+
+
+def test_no_request_waits_for_the_look_up(pool):
+    work = []
+    series = Series([record(number) for number in range(40)])
+    prefetcher = Prefetcher(series, pool, 8, in_background=work.append)
+    for number in (0, 1, 20):
+        ask(prefetcher, series, number)
+    assert (len(work), series.reads, pool.batches) == (1, 0, [])
+    work[0]()
+    assert {"19-0", "21-0"} <= named(pool)
+
+
+@pytest.mark.parametrize("trouble", [IndexUnavailable("down"), ResourceNotFound("gone"), KeyError("a bug")])
+def test_a_look_up_that_fails_is_made_again_at_the_next_request(pool, trouble):
+    class Failing(Series):
+        def series_instances(self, study_uid, series_uid):
+            super().series_instances(study_uid, series_uid)
+            raise trouble
+
+    series = Failing([record(0)])
+    prefetcher = Prefetcher(series, pool, 8, in_background=lambda work: work())
+    ask(prefetcher, series, 0)
+    ask(prefetcher, series, 0)
+    assert (series.reads, pool.batches) == (2, [])
+
+
+def test_large_frames_are_fetched_one_by_one(pool):
+    large = replace(record(0, 9), pixels=PixelDescription(5000, 5000))
+    prefetcher = Prefetcher(Series([large]), pool, 64, 30 << 20, in_background=lambda work: work())
+    prefetcher.asked(large, large.frames[0])
+    assert pool.batches == [["0-1"]]
+
+
+def test_a_series_that_is_opened_has_its_first_frames_fetched(pool):
+    series, prefetcher = opened(100, pool)
+    prefetcher.opened(series.records)
+    assert pool.batches == [ids([0, 50, 1, 2])]
+    ask(prefetcher, series, 0)
+    assert series.reads == 0
+
+
+def test_who_opens_many_series_at_once_looks_at_none_of_them(pool):
+    prefetcher = Prefetcher(Series([]), pool)
+    for number in range(500):
+        prefetcher.opened([replace(record(number), series_uid=f"1.2.{number}")])
+    assert 8 <= len(pool.batches) < 20
+
+
+def test_a_series_without_frames_has_none_fetched(pool):
+    prefetcher = Prefetcher(Series([]), pool)
+    prefetcher.opened([])
+    prefetcher.opened([replace(record(1), frames=(), pixels=None)])
+    assert pool.batches == []
+
+
+def test_what_is_remembered_is_bounded(pool):
+    series = Series([record(0, 15_000)])
+    prefetcher = Prefetcher(series, pool, 8, in_background=lambda work: work())
+    for number in range(10):
+        one = replace(series.records[0], series_uid=f"1.2.{number}")
+        series.records = [one]
+        prefetcher.asked(one, one.frames[0])
+    assert sum(len(one.frames) for one in prefetcher._open.values()) <= 50_000
+    assert len(prefetcher._open) == 3
