@@ -9,7 +9,8 @@ class FetcherConfig:
 
     `fetchers` is how many there are in all; the one with `janitor` set evicts for all of them. `verify`
     compares the CRC-32 of every frame before it is stored; frames that only a decoder process may decode for
-    that have `decoders` of them. Sizes are in bytes, timeouts in seconds.
+    that have `decoders` of them. `frame_rate_limit` is in calls a second, 0 for any, kept by all processes
+    that name the same `rate_folder`. Sizes are in bytes, timeouts in seconds.
     """
 
     cache_root: str
@@ -27,3 +28,5 @@ class FetcherConfig:
     drain_seconds: float = 3
     decode_timeout: float = 30
     decoders: int = 2
+    frame_rate_limit: float = 0
+    rate_folder: str | None = None
