@@ -1,6 +1,8 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
 import logging
+import re
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock, Thread
@@ -12,6 +14,7 @@ from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
@@ -38,6 +41,11 @@ def frame_folder(settings: Settings) -> Path:
     return settings.cache_folder / "frames"
 
 
+def rate_folder(settings: Settings) -> Path:
+    """Where the processes of this host keep the rates that they share; other hosts have other clocks."""
+    return settings.cache_folder / "rates" / (re.sub(r"[^\w.-]", "_", socket.gethostname()) or "host")
+
+
 def fetcher_config(settings: Settings, number: int) -> FetcherConfig:
     """What fetcher `number` (from 0) is told."""
     return FetcherConfig(
@@ -53,12 +61,15 @@ def fetcher_config(settings: Settings, number: int) -> FetcherConfig:
         checks=settings.cores,
         decode_timeout=settings.decode_timeout,
         decoders=settings.decoder_count,
+        frame_rate_limit=settings.frame_rate_limit,
+        rate_folder=str(rate_folder(settings)),
     )
 
 
 def make_image_set_store(settings: Settings) -> HealthImaging:
     """HealthImaging as the settings say; no connection is made yet."""
-    return HealthImaging(settings.ahi_endpoint, settings.ahi_region)
+    limits = RateLimits(settings.frame_rate_limit, settings.metadata_rate_limit, rate_folder(settings))
+    return HealthImaging(settings.ahi_endpoint, settings.ahi_region, limits=limits)
 
 
 def make_index_writer(settings: Settings) -> IndexWriter:

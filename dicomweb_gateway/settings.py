@@ -87,6 +87,10 @@ class Settings(BaseSettings):
     """Frame fetchers; unset: 1 up to two cores, else 2."""
     fetches_in_flight: int = Field(default=32, ge=1, le=512)
     """GetImageFrame requests that one fetcher has under way at most."""
+    frame_rate_limit: float = Field(default=950, ge=0)
+    """GetImageFrame calls a second to one data store, over all processes of a host; 0 for any number."""
+    metadata_rate_limit: float = Field(default=45, ge=0)
+    """GetImageSetMetadata calls a second to one data store, likewise; AHI's quota is 50. 0: any."""
     prefetch: bool = True
     """Fetch the frames of an opened series ahead of demand."""
     index_cache_seconds: float = Field(default=10, ge=0, le=3600)

@@ -38,6 +38,7 @@ ONLY_IN = {
     "flask": {"app", "routes", "web", "emulator"},
     "sqlalchemy": {"index"},
     "boto3": {"imagesets"},
+    "pycurl": {"imagesets"},
     "botocore": {"imagesets"},
     "imagecodecs": {"pixels"},
     "PIL": {"pixels"},

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Protocol
 
 from dicomweb_gateway.errors import (
@@ -39,6 +40,7 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.pixels.guarded import configure_decoders
 
@@ -80,6 +82,9 @@ def run_fetcher(listening: socket.socket, config: FetcherConfig) -> None:
         max_connections=config.fetches_in_flight,
         connect_timeout=config.connect_timeout,
         read_timeout=config.read_timeout,
+        limits=RateLimits(
+            frames=config.frame_rate_limit, folder=Path(config.rate_folder) if config.rate_folder else None
+        ),
     )
     configure_decoders(config.decode_timeout, config.decoders)
     with _stop_signal() as stop:

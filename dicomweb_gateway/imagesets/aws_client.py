@@ -1,14 +1,19 @@
 """The boto3 client of HealthImaging and where its credentials come from (healthimaging.md 1.5, 1.7)."""
 
+import os
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 import boto3.session
 import botocore.session
+from botocore import UNSIGNED
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError
+from botocore.httpsession import ProxyConfiguration, get_cert_path
+from botocore.utils import get_environ_proxies
 
 from dicomweb_gateway.errors import SettingsError
 
@@ -19,6 +24,10 @@ ATTEMPTS = 3
 _new_core: Any = botocore.session.Session
 _new_session: Any = boto3.session.Session
 _new_config: Any = Config
+_new_credentials: Any = Credentials
+_new_proxies: Any = ProxyConfiguration
+_environ_proxies: Any = get_environ_proxies
+_cert_path: Any = get_cert_path
 
 _REGION_OF_AN_EMULATOR = "us-east-1"
 _PLACEHOLDER = "emulator"
@@ -54,18 +63,59 @@ def make_client(settings: ClientSettings) -> Any:
     """
     try:
         session, credentials = _session(settings)
-        extra: dict[str, str] = {}
-        if credentials is None and settings.endpoint_url:
-            extra = {"aws_access_key_id": _PLACEHOLDER, "aws_secret_access_key": _PLACEHOLDER}
-        return session.client(
-            "medical-imaging",
-            region_name=_region(settings),
-            endpoint_url=settings.endpoint_url,
-            config=_config(settings),
-            **extra,
+        return _client(session, credentials, settings, _config(settings))
+    except (BotoCoreError, ValueError) as error:
+        raise SettingsError(f"no HealthImaging client can be made: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """All that a call needs which does not go through the SDK.
+
+    `url` is the root of the image-set calls, `runtime-` prefix included where AWS has it. `credentials` has
+    `get_frozen_credentials()`; None when there are none. `ca_bundle` is a file or a folder, `proxy` a URL or
+    empty.
+    """
+
+    url: str
+    region: str
+    service: str
+    user_agent: str
+    proxy: str
+    ca_bundle: str
+    credentials: Any
+
+
+def resolve(settings: ClientSettings) -> Endpoint:
+    """What the SDK makes of settings, environment and AWS's configuration files; SettingsError as above."""
+    try:
+        session, credentials = _session(settings)
+        # without a signature, so that no credentials are needed and none are renewed
+        client = _client(
+            session, None, settings, _config(settings).merge(_new_config(signature_version=UNSIGNED))
         )
     except (BotoCoreError, ValueError) as error:
         raise SettingsError(f"no HealthImaging client can be made: {error}") from error
+    try:
+        request = _request_of(client)
+        url = urlsplit(request.url)
+        root = urlunsplit((url.scheme, url.netloc, url.path.partition("/datastore/")[0], "", ""))
+        return Endpoint(
+            url=root,
+            region=client.meta.region_name,
+            service=client.meta.service_model.signing_name,
+            user_agent=_text(request.headers["User-Agent"]),
+            proxy=_new_proxies(_environ_proxies(client.meta.endpoint_url)).proxy_url_for(root) or "",
+            ca_bundle=_ca_bundle(session),
+            credentials=credentials or _placeholder(settings),
+        )
+    finally:
+        client.close()
+
+
+def credentials_of(settings: ClientSettings) -> Any:
+    """Credentials looked for anew, as at a start: with `get_frozen_credentials()`; None for none."""
+    return _session(settings)[1] or _placeholder(settings)
 
 
 def credentials_source(settings: ClientSettings) -> str:
@@ -78,6 +128,56 @@ def credentials_source(settings: ClientSettings) -> str:
         method: str = credentials.method
         return _SOURCES.get(method, method)
     return "none (emulator endpoint)" if settings.endpoint_url else "none"
+
+
+class _NotSent(Exception):
+    """Carries the request that the SDK was about to send."""
+
+    def __init__(self, request: Any) -> None:
+        self.request = request
+        super().__init__()
+
+
+def _request_of(client: Any) -> Any:
+    """A GetImageFrame as the SDK would send it."""
+
+    def keep(request: Any, **_: Any) -> None:
+        raise _NotSent(request)
+
+    client.meta.events.register("before-send.medical-imaging.GetImageFrame", keep)
+    names = {"datastoreId": "0" * 32, "imageSetId": "0" * 32}
+    try:
+        client.get_image_frame(**names, imageFrameInformation={"imageFrameId": "0" * 32})
+    except _NotSent as caught:
+        return caught.request
+    raise SettingsError("the AWS SDK sends GetImageFrame in a way that is not known here")
+
+
+def _client(session: Any, credentials: Any, settings: ClientSettings, config: Any) -> Any:
+    extra: dict[str, str] = {}
+    if credentials is None and settings.endpoint_url:
+        extra = {"aws_access_key_id": _PLACEHOLDER, "aws_secret_access_key": _PLACEHOLDER}
+    return session.client(
+        "medical-imaging",
+        region_name=_region(settings),
+        endpoint_url=settings.endpoint_url,
+        config=config,
+        **extra,
+    )
+
+
+def _placeholder(settings: ClientSettings) -> Any:
+    return _new_credentials(_PLACEHOLDER, _PLACEHOLDER) if settings.endpoint_url else None
+
+
+def _ca_bundle(session: Any) -> str:
+    """The SDK's order: AWS_CA_BUNDLE or `ca_bundle`, REQUESTS_CA_BUNDLE, the bundle it brings along."""
+    configured = session._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
+    return str(configured or _cert_path(True))
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
 
 
 def _config(settings: ClientSettings) -> Any:

@@ -56,13 +56,21 @@ class BodyCut(UpstreamFailed):
     """The connection ended before the whole body had come; asking again may help."""
 
 
+class NoConnection(UpstreamFailed):
+    """HealthImaging was not reached: name, address, proxy or certificate."""
+
+
+class ServerFault(UpstreamFailed):
+    """HealthImaging answered with a 5xx; asking again may help."""
+
+
 @contextmanager
 def translated(operation: str) -> Iterator[None]:
     """Raise the UpstreamError that fits whatever the SDK raises inside; BodyCut for a body cut short."""
     try:
         yield
     except ClientError as error:
-        raise _of_answer(operation, error) from error
+        raise _of_client_error(operation, error) from error
     except (ConnectTimeoutError, ReadTimeoutError) as error:
         raise UpstreamTimeout(f"HealthImaging did not answer {operation} in time") from error
     except (IncompleteReadError, ResponseStreamingError, HTTPError) as error:
@@ -76,16 +84,20 @@ def translated(operation: str) -> Iterator[None]:
         raise UpstreamFailed(f"{operation} failed: {type(error).__name__}") from error
 
 
-def _of_answer(operation: str, error: ClientError) -> UpstreamError:
+def of_answer(operation: str, status: int, code: str, retry_after: float | None = None) -> UpstreamError:
+    """The error for an answer with `status` and AWS's error `code`; `retry_after` in seconds."""
+    kind = _BY_STATUS.get(status, ServerFault if status >= 500 else UpstreamFailed)
+    wait = _DEFAULT_RETRY_AFTER.get(kind) if retry_after is None else retry_after
+    return kind(f"HealthImaging answered {operation} with {status} {code}", retry_after=wait)
+
+
+def seconds(text: str | None) -> float | None:
+    """Retry-After in its number form; dates are not sent by AWS and count as unknown."""
+    return float(text) if text and text.isascii() and text.isdigit() else None
+
+
+def _of_client_error(operation: str, error: ClientError) -> UpstreamError:
     metadata: dict[str, Any] = error.response.get("ResponseMetadata") or {}
     status = metadata.get("HTTPStatusCode") or 0
     code = (error.response.get("Error") or {}).get("Code") or "unknown"
-    kind = _BY_STATUS.get(status, UpstreamFailed)
-    wait = _seconds((metadata.get("HTTPHeaders") or {}).get("retry-after"))
-    message = f"HealthImaging answered {operation} with {status} {code}"
-    return kind(message, retry_after=_DEFAULT_RETRY_AFTER.get(kind) if wait is None else wait)
-
-
-def _seconds(text: str | None) -> float | None:
-    """Retry-After in its number form; dates are not sent by AWS and count as unknown."""
-    return float(text) if text and text.isascii() and text.isdigit() else None
+    return of_answer(operation, status, code, seconds((metadata.get("HTTPHeaders") or {}).get("retry-after")))

@@ -1,34 +1,38 @@
-"""HealthImaging over boto3: the ImageSetStore of production; the emulator is only another endpoint URL."""
+"""HealthImaging, the ImageSetStore of production; the emulator is only another endpoint URL."""
 
 import os
 import threading
-import time
 import zlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
+from urllib.parse import quote
 
-from dicomweb_gateway.errors import UpstreamBusy, UpstreamFailed, UpstreamTimeout
-from dicomweb_gateway.imagesets.aws_client import ATTEMPTS, ClientSettings, credentials_source, make_client
+import orjson
+
+from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound
+from dicomweb_gateway.imagesets.aws_client import ClientSettings, credentials_source, make_client
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
+from dicomweb_gateway.imagesets.direct import Call, DirectClient
+from dicomweb_gateway.imagesets.hedging import Hedging
+from dicomweb_gateway.imagesets.pacing import RateLimits, Rates
+from dicomweb_gateway.imagesets.retries import Persistence
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetProperties, ImageSetRef, ImageSetSummary
+from dicomweb_gateway.imagesets.tally import Tally
 
 MAX_METADATA_BYTES = 512 << 20
 """Gunzipped; HealthImaging's own quota for the metadata of an image set is 50 MB (1.6)."""
 
 _GZIP = b"\x1f\x8b"
-_CHUNK = 1 << 18
-_FIRST_WAIT = 0.2
-_LONGEST_WAIT = 3.0
-_T = TypeVar("_T")
+_FRAME_PATIENCE = 20.0
+_METADATA_PATIENCE = 60.0
 
 
 class HealthImaging:
     """An ImageSetStore; safe from any thread, and over fork: each process makes its own client at first use.
 
-    Timeouts are in seconds and per try. `busy_seconds` is how long a 409 (image set still processing, which
-    the SDK does not retry) is waited out in all.
+    Timeouts are in seconds and per try. `busy_seconds` is how long a 409 (image set still processing) is
+    waited out in all. Frames and metadata documents do not go through the SDK, all rare calls do.
     """
 
     def __init__(
@@ -39,13 +43,22 @@ class HealthImaging:
         connect_timeout: float = 5,
         read_timeout: float = 20,
         busy_seconds: float = 15,
+        limits: RateLimits | None = None,
     ) -> None:
         self._settings = ClientSettings(endpoint_url, region, max_connections, connect_timeout, read_timeout)
-        self._busy_seconds = busy_seconds
+        self._tally = Tally()
+        self._rates = Rates(limits or RateLimits(), endpoint_url or region or "", self._tally)
+        self._direct = DirectClient(self._settings, self._tally)
+        self._frames = Persistence(
+            "GetImageFrame", self._rates.frames, self._tally, busy_seconds, _FRAME_PATIENCE
+        )
+        self._documents = Persistence(
+            "GetImageSetMetadata", self._rates.documents, self._tally, busy_seconds, _METADATA_PATIENCE
+        )
+        self._hedging = Hedging()
         self._lock = threading.Lock()
         self._client: Any = None
         self._owner = 0
-        self._counts: Counter[str] = Counter()
 
     def credentials_source(self) -> str:
         """Where AWS credentials were found, in words for the start-up log; never a part of them."""
@@ -93,36 +106,49 @@ class HealthImaging:
 
         No try starts after `deadline` (time.monotonic); UpstreamTimeout then.
         """
+        version = "" if ref.version_id is None else f"version={quote(ref.version_id, safe='-._~')}"
+        call = Call(
+            "GetImageSetMetadata", ref.datastore_id, ref.image_set_id, version, limit=MAX_METADATA_BYTES
+        )
 
         def once() -> bytes:
-            answer = self._api().get_image_set_metadata(**_names(ref))
-            return gunzip(_limited(answer["imageSetMetadataBlob"]))
+            return gunzip(self._direct.send(call, deadline).body)
 
-        return self._persistent("GetImageSetMetadata", once, deadline)
+        return self._documents.run(once, ref.datastore_id, ref.image_set_id, deadline)
 
     def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
         """One frame, byte for byte as HealthImaging sent it; never empty.
 
         No try starts after `deadline` (time.monotonic); UpstreamTimeout then. A frame that nobody waits for
-        yet is not `urgent`.
+        yet is not `urgent` and leaves a share of the rate to those that are.
         """
+        if not key.frame_id:
+            raise UpstreamNotFound("HealthImaging knows no such id (GetImageFrame)")
+        body = orjson.dumps({"imageFrameId": key.frame_id})
+        call = Call("GetImageFrame", key.datastore_id, key.image_set_id, body=body)
+        rate = self._rates.frames(key.datastore_id)
 
         def once() -> bytes:
-            answer = self._api().get_image_frame(
-                datastoreId=key.datastore_id,
-                imageSetId=key.image_set_id,
-                imageFrameInformation={"imageFrameId": key.frame_id},
-            )
-            body: bytes = answer["imageFrameBlob"].read()
-            if not body:
+            hedge = self._hedging.plan(_always if rate is None else rate.try_take) if urgent else None
+            reply = self._direct.send(call, deadline, hedge)
+            self._hedging.learn(reply.begun)
+            if not reply.body:
                 raise BodyCut("HealthImaging sent an empty body")
-            return body
+            return reply.body
 
-        return self._persistent("GetImageFrame", once, deadline)
+        return self._frames.run(once, key.datastore_id, key.frame_id, deadline, urgent)
 
     def counters(self) -> dict[str, int | float]:
-        """What this process has asked of HealthImaging since it began."""
-        return dict(self._counts)
+        """What this process has asked of HealthImaging for frames and metadata, and how that went."""
+        return self._tally.snapshot()
+
+    def close(self) -> None:
+        """Leave no connection open; what is under way breaks off."""
+        self._direct.close()
+        with self._lock:
+            client, self._client = self._client, None
+        if client is not None and self._owner == os.getpid():
+            client.close()
 
     def _api(self) -> Any:
         with self._lock:
@@ -130,28 +156,6 @@ class HealthImaging:
                 self._client = make_client(self._settings)
                 self._owner = os.getpid()
             return self._client
-
-    def _persistent(self, operation: str, once: Callable[[], _T], deadline: float | None) -> _T:
-        """`once` until it succeeds: the SDK's retries cover neither a 409 nor a body that breaks off."""
-        busy_until = time.monotonic() + self._busy_seconds
-        cut = 0
-        wait = _FIRST_WAIT
-        while True:
-            if deadline is not None and time.monotonic() >= deadline:
-                raise UpstreamTimeout(f"HealthImaging did not answer {operation} in time")
-            self._counts["calls"] += 1
-            try:
-                with translated(operation):
-                    return once()
-            except BodyCut:
-                cut += 1
-                if cut >= ATTEMPTS:
-                    raise
-            except UpstreamBusy:
-                if time.monotonic() + wait > busy_until:
-                    raise
-                time.sleep(wait)
-                wait = min(wait * 2, _LONGEST_WAIT)
 
 
 def gunzip(blob: bytes, limit: int = MAX_METADATA_BYTES) -> bytes:
@@ -181,15 +185,8 @@ def gunzip(blob: bytes, limit: int = MAX_METADATA_BYTES) -> bytes:
     return content
 
 
-def _limited(body: Any) -> bytes:
-    pieces: list[bytes] = []
-    size = 0
-    for chunk in body.iter_chunks(_CHUNK):
-        size += len(chunk)
-        if size > MAX_METADATA_BYTES:
-            raise UpstreamFailed(f"image set metadata of more than {MAX_METADATA_BYTES} bytes")
-        pieces.append(chunk)
-    return b"".join(pieces)
+def _always() -> bool:
+    return True
 
 
 def _names(ref: ImageSetRef) -> dict[str, str]:

@@ -89,7 +89,8 @@ def test_throttling_says_when_to_come_back(store, upstream):
     with pytest.raises(UpstreamThrottled) as caught:
         store.frame(KEY)
     assert caught.value.retry_after == 7
-    assert upstream.frame_calls[FRAME] == 3
+    # the one who asks may come back in time; nobody is kept waiting that long
+    assert upstream.frame_calls[FRAME] == 1
 
 
 @pytest.mark.parametrize(
