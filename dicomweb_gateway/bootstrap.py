@@ -18,9 +18,11 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
+from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
+from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.wado.spool import SpoolSpace
@@ -114,6 +116,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             pool,
             Prefetcher(index, pool) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", _MIN_FREE_BYTES),
+            turns=_decode_turns(settings),
+            pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
         search=IndexSearch(
             engine,
@@ -126,6 +130,12 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
     )
+
+
+def _decode_turns(settings: Settings) -> DecodeTurns:
+    """Of a web process; an eighth of its threads never decodes or waits for it."""
+    most = settings.web_threads - max(1, settings.web_threads // 8)
+    return DecodeTurns(settings.decoder_count, most, settings.decode_timeout)
 
 
 class CachedImageSets:

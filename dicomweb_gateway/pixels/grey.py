@@ -138,7 +138,7 @@ def _in_strips(words: Samples, grey: Values) -> Samples:
 
 
 def _rows_at_once(image: Samples) -> int:
-    return max(1, _AT_ONCE // max(1, image.shape[1]))
+    return max(1, _AT_ONCE // max(1, int(image.shape[1])))
 
 
 def _unsigned(words: Samples) -> Samples:

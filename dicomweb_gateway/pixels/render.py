@@ -9,6 +9,10 @@ from dicomweb_gateway.pixels.presentation import Presentation
 from dicomweb_gateway.pixels.resize import crop, fitted_size, region_of, scale
 from dicomweb_gateway.pixels.samples import mask_samples
 
+RENDERING = "2"
+"""Counts up whenever the same frame and options give other bytes than before: pictures are kept, and named by
+entity tags."""
+
 
 def render(
     samples: Samples,
