@@ -21,9 +21,11 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
+from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
+from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.wado.spool import SpoolSpace
@@ -126,6 +128,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", _MIN_FREE_BYTES),
+            turns=_decode_turns(settings),
+            pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
         search=IndexSearch(
             engine,
@@ -143,6 +147,12 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
 def _ahead_bytes(settings: Settings) -> int:
     """How much one viewer's prefetch may weigh: so little of the frame store that others have room too."""
     return min(_AHEAD_BYTES, settings.frame_store_bytes // 8)
+
+
+def _decode_turns(settings: Settings) -> DecodeTurns:
+    """Of a web process; an eighth of its threads never decodes or waits for it."""
+    most = settings.web_threads - max(1, settings.web_threads // 8)
+    return DecodeTurns(settings.decoder_count, most, settings.decode_timeout)
 
 
 class CachedImageSets:

@@ -46,6 +46,13 @@ def frame_dataset(instance: InstanceDocument, frame_index: int, wanted: frozense
     PerFrameFunctionalGroupsSequence holds the frame's own item alone, so the frame is number 0 there; of
     functional groups, too, only `wanted` ones are kept. Costs the same however many frames there are.
     """
+    pixels = instance.pixels
+    signed = bool(pixels and pixels.pixel_representation)
+    return dataset_of(frame_values(instance, frame_index, wanted), instance.vrs, signed)
+
+
+def frame_values(instance: InstanceDocument, frame_index: int, wanted: frozenset[int]) -> dict[str, Any]:
+    """What `frame_dataset` holds, as it stands in the document."""
     kept: dict[str, Any] = {}
     for level in instance.levels:
         for key, value in level.items():
@@ -56,8 +63,7 @@ def frame_dataset(instance: InstanceDocument, frame_index: int, wanted: frozense
                 items = value if isinstance(value, list) else [value]
                 first = frame_index if tag == _PER_FRAME else 0
                 kept[key] = [_only(item, wanted) for item in items[first : first + 1]]
-    pixels = instance.pixels
-    return dataset_of(kept, instance.vrs, bool(pixels and pixels.pixel_representation))
+    return kept
 
 
 def _only(item: Any, wanted: frozenset[int]) -> Any:

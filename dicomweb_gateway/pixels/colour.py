@@ -47,4 +47,9 @@ def palette_image(samples: Samples, palette: tuple[Lut, Lut, Lut] | None) -> Sam
     """(rows, columns, 3) uint8 RGB of palette indices. Raises UndecodablePixels without a palette."""
     if palette is None:
         raise UndecodablePixels("PALETTE COLOR without usable palette lookup tables")
-    return np.stack([table.apply(samples) for table in palette], axis=-1)
+    if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2:
+        return np.stack([table.apply(samples) for table in palette], axis=-1)
+    unsigned = np.dtype(f"u{samples.dtype.itemsize}")
+    words = np.arange(1 << unsigned.itemsize * 8).astype(unsigned).view(samples.dtype)
+    colours = np.stack([table.apply(words) for table in palette], axis=-1)
+    return np.asarray(colours[samples.view(unsigned)])

@@ -32,6 +32,7 @@ from dicomweb_gateway.pixels.jpegxl_header import read_jpegxl_size
 from dicomweb_gateway.pixels.native import decode_native, native_bytes
 from dicomweb_gateway.pixels.optionals import (
     Samples,
+    crc32,
     decode_jpeg,
     decode_jpegls,
     decode_jpegxl,
@@ -101,23 +102,26 @@ def decoded_photometric(transfer_syntax_uid: str, pixels: PixelDescription) -> s
     return "YBR_FULL" if told == "YBR_FULL_422" else told
 
 
-def checksum(data: bytes, transfer_syntax_uid: str, bytes_per_sample: int) -> frozenset[int]:
+def checksum(
+    data: bytes, transfer_syntax_uid: str, bytes_per_sample: int, facts: Codestream | None = None
+) -> frozenset[int]:
     """CRC-32 values (unsigned) that HealthImaging may give for this stored frame (healthimaging.md 3.6).
 
     HTJ2K lossless and JPEG 2000 lossless: over the decoded samples, little endian, pixel-interleaved. The
     codec's own sample width and `bytes_per_sample` (BitsAllocated / 8) both count, since nobody has
     published which one HealthImaging takes when they differ. Any other syntax: over the stored bytes.
+    `facts` are those of the codestream in `data`, for who knows them already.
     Raises UndecodablePixels when the frame does not decode, DecodersUnavailable when nobody is free to try.
     """
     if transfer_syntax_uid not in CHECKED_AFTER_DECODING:
-        return frozenset({zlib.crc32(data)})
-    stream, facts = _codestream(data)
+        return frozenset({crc32(data)})
+    stream, facts = _codestream(data) if facts is None else (unbox(data), facts)
     if not facts.complete:
         raise UndecodablePixels("the codestream is cut short")
     samples = _decode_stream(stream, facts)
     widths = {samples.dtype.itemsize, max(bytes_per_sample, samples.dtype.itemsize)}
     return frozenset(
-        zlib.crc32(np.ascontiguousarray(samples, f"<{samples.dtype.kind}{width}").data) for width in widths
+        crc32(np.ascontiguousarray(samples, f"<{samples.dtype.kind}{width}")) for width in widths
     )
 
 

@@ -3,10 +3,11 @@
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from dicomweb_gateway.errors import UndecodablePixels
-from dicomweb_gateway.pixels.optionals import Samples
+from dicomweb_gateway.pixels.optionals import Samples, encode_picture_jpeg, encode_png
 
 RENDERED_TYPES = ("image/jpeg", "image/png", "image/gif", "image/jp2")
 """Media types that `encode_image` writes, the default first."""
@@ -23,14 +24,17 @@ def encode_image(image: Samples, media_type: str, quality: int = 90, profile: by
     256 entries, grey stays exact. `profile` is an ICC profile to embed, for PROFILED_TYPES. Raises
     UndecodablePixels for another type, or an image too large for the format.
     """
-    options: dict[str, Any] = {}
+    ready = np.ascontiguousarray(image)
+    if profile is None and media_type == "image/jpeg":
+        return encode_picture_jpeg(ready, quality, "444" if quality >= _FINE_QUALITY else "420")
+    if profile is None and media_type == "image/png":
+        return encode_png(ready)
+    options: dict[str, Any] = {} if profile is None else {"icc_profile": profile}
     if media_type == "image/jpeg":
-        options = {"quality": quality, "subsampling": 0 if quality >= _FINE_QUALITY else 2}
+        options |= {"quality": quality, "subsampling": 0 if quality >= _FINE_QUALITY else 2}
     elif media_type == "image/png":
-        options = {"compress_level": 3}
-    if profile is not None:
-        options["icc_profile"] = profile
-    return _saved(image, media_type, options)
+        options["compress_level"] = 3
+    return _saved(ready, media_type, options)
 
 
 def _saved(image: Samples, media_type: str, options: dict[str, Any]) -> bytes:

@@ -95,6 +95,14 @@ def mask_samples(samples: Samples, pixels: PixelDescription, *, lossy: bool = Fa
     return masked
 
 
+def keeps_range(low: int, high: int, pixels: PixelDescription) -> bool:
+    """Whether `mask_samples` leaves all words from `low` to `high` as they are; they are integers."""
+    if pixels.is_packed or not 1 <= pixels.bits_stored < pixels.bits_allocated:
+        return True
+    least, most = stored_range(pixels)
+    return pixels.high_bit < pixels.bits_stored and least <= low and high <= most
+
+
 def stored_range(pixels: PixelDescription) -> tuple[int, int]:
     """Smallest and largest stored value that BitsStored and PixelRepresentation allow."""
     if pixels.pixel_representation:

@@ -11,7 +11,10 @@ from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
+from dicomweb_gateway.wado.presentations import Presentations
 from dicomweb_gateway.wado.spool import SpoolSpace
 
 
@@ -21,6 +24,7 @@ class Archive:
 
     `prefetcher` None means no prefetching. Of one answer at most `window` frames are under way, and no more
     than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
+    Decoding waits for its turn in `turns`. `pictures` None means that rendered images are not kept.
     """
 
     index: IndexReader
@@ -31,6 +35,9 @@ class Archive:
     window_bytes: int = 64 << 20
     spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
+    turns: DecodeTurns = field(default_factory=DecodeTurns)
+    presentations: Presentations = field(default_factory=Presentations)
+    pictures: KeptPictures | None = None
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""

@@ -88,7 +88,7 @@ def decoded_segments(
 
     def produce(number: int) -> bytes:
         prefetch_behind(archive, record, wanted, number)
-        return native_frame(archive, record, wanted[number], pixels)
+        return native_frame(archive, record, wanted[number], pixels, goes_on=number > 0)
 
     return [Lazy(pixels.frame_length, partial(produce, number)) for number in range(len(wanted))]
 
@@ -107,8 +107,11 @@ def transcoded_segments(
     segments: list[Segment] = []
     for number, frame in enumerate(wanted):
         prefetch_behind(archive, record, wanted, number)
-        samples = decoded_frame(archive, record, frame, pixels)
-        kept = spool.add(encode_frame(samples, transfer_syntax_uid, decoded))
+        stored = next(stored_frames(archive, record, [frame]))
+        with archive.turns.turn(goes_on=number > 0):
+            samples = decode_frame(stored.read(), record.transfer_syntax_uid, pixels)
+            coded = encode_frame(samples, transfer_syntax_uid, decoded)
+        kept = spool.add(coded)
         segments.append(FrameSlice(kept, 0, kept.length))
     return segments
 
@@ -123,10 +126,15 @@ def prefetch_behind(
 
 
 def native_frame(
-    archive: Archive, record: InstanceRecord, frame: WantedFrame, pixels: PixelDescription
+    archive: Archive,
+    record: InstanceRecord,
+    frame: WantedFrame,
+    pixels: PixelDescription,
+    *,
+    goes_on: bool = False,
 ) -> bytes:
-    """One frame as ELE; raises UndecodablePixels."""
-    return native_bytes(decoded_frame(archive, record, frame, pixels), pixels)
+    """One frame as ELE; raises as `decoded_frame` does."""
+    return native_bytes(decoded_frame(archive, record, frame, pixels, goes_on=goes_on), pixels)
 
 
 def decoded_frame(
@@ -134,11 +142,13 @@ def decoded_frame(
     record: InstanceRecord,
     frame: WantedFrame,
     pixels: PixelDescription,
-    reduce: int = 0,
+    *,
+    goes_on: bool = False,
 ) -> np.ndarray:
-    """One frame's samples, see `pixels.decoders.decode_frame`; `reduce` halvings are skipped where it can."""
+    """One frame's samples, see `pixels.decoders.decode_frame`; waits as `DecodeTurns.turn` does."""
     stored = next(stored_frames(archive, record, [frame]))
-    return decode_frame(stored.read(), record.transfer_syntax_uid, pixels, reduce=reduce)
+    with archive.turns.turn(goes_on=goes_on):
+        return decode_frame(stored.read(), record.transfer_syntax_uid, pixels)
 
 
 def described_pixels(record: InstanceRecord) -> PixelDescription:

@@ -186,5 +186,5 @@ def _pack_group(
     archive: Archive, record: InstanceRecord, group: Sequence[WantedFrame], pixels: PixelDescription
 ) -> bytes:
     single = replace(pixels, number_of_frames=1)
-    bits = [decoded_frame(archive, record, frame, single).reshape(-1) for frame in group]
+    bits = [decoded_frame(archive, record, frame, single, goes_on=True).reshape(-1) for frame in group]
     return np.packbits(np.concatenate(bits), bitorder="little").tobytes()

@@ -1,7 +1,9 @@
 """Rendered images: frames through decoder and display pipeline (dicomweb.md section 5)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
@@ -10,16 +12,18 @@ from dicomweb_gateway.imagesets.dataset import frame_dataset
 from dicomweb_gateway.imagesets.metadata import InstanceDocument
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.animation import TIMES, animate, frame_durations
-from dicomweb_gateway.pixels.decoders import decoded_photometric
+from dicomweb_gateway.pixels.decoders import decode_frame, decoded_photometric
 from dicomweb_gateway.pixels.encode import encode_image
-from dicomweb_gateway.pixels.optionals import Samples
+from dicomweb_gateway.pixels.optionals import CODECS, Samples
 from dicomweb_gateway.pixels.options import RenderOptions
-from dicomweb_gateway.pixels.presentation import DISPLAYED, presentation_of
 from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, PROFILES, SRGB, own_profile, profiled
-from dicomweb_gateway.pixels.render import render
+from dicomweb_gateway.pixels.render import RENDERING, render
 from dicomweb_gateway.pixels.resize import reduction_for
-from dicomweb_gateway.wado.archive import Archive, document_of
-from dicomweb_gateway.wado.frames import decoded_frame, prefetch_behind, wanted_frames
+from dicomweb_gateway.wado.archive import Archive, document_of, version_of
+from dicomweb_gateway.wado.frames import prefetch_behind, stored_frames, wanted_frames
+
+MADE_BY = f"rendering {RENDERING}, {CODECS}"
+"""What makes pictures, for the names of those that are kept: another version may give other bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +64,44 @@ def open_picture(archive: Archive, record: InstanceRecord) -> Picture:
     return Picture(archive, record, pixels, document_of(archive, record))
 
 
-def rendered_frame(picture: Picture, frame_number: int, options: RenderOptions, media_type: str) -> bytes:
+def kept_frame(
+    archive: Archive,
+    record: InstanceRecord,
+    frame_number: int,
+    options: RenderOptions,
+    media_type: str,
+    opened: Callable[[], Picture],
+    *,
+    goes_on: bool = False,
+) -> bytes:
+    """`rendered_frame`, made once and kept (R-11); `opened` gives the instance when it must be made."""
+
+    def make() -> bytes:
+        return rendered_frame(opened(), frame_number, options, media_type, goes_on=goes_on)
+
+    if archive.pictures is None:
+        return make()
+    frame = wanted_frames(record, [frame_number])[0].key
+    version = version_of(archive, record.image_set)
+    asked = (record.instance_uid, frame_number, replace(options, warnings=()), media_type)
+    return archive.pictures.get(repr((MADE_BY, *frame, version, *asked)), make)
+
+
+def rendered_frame(
+    picture: Picture, frame_number: int, options: RenderOptions, media_type: str, *, goes_on: bool = False
+) -> bytes:
     """Frame `frame_number` (1-based) as an encoded image of `media_type`, one of `RENDERED_TYPES`.
 
     Raises ResourceNotFound past the last frame, InvalidRequest for a viewport outside the image,
-    UndecodablePixels when no decoder takes the frame.
+    UndecodablePixels when no decoder takes the frame, DecodersUnavailable as `DecodeTurns.turn` does.
     """
-    image = _shown(picture, frame_number, options)
+    with _shown(picture, frame_number, options, goes_on) as image:
+        return _encoded(picture, frame_number, image, options, media_type)
+
+
+def _encoded(
+    picture: Picture, frame_number: int, image: Samples, options: RenderOptions, media_type: str
+) -> bytes:
     if media_type not in PROFILED_TYPES or options.profile not in (OWN, SRGB):
         return encode_image(image, media_type, options.quality)
     own = own_profile(frame_dataset(picture.document, frame_number - 1, PROFILES), 0)
@@ -78,7 +113,8 @@ def rendered_first_frame(
     archive: Archive, record: InstanceRecord, options: RenderOptions, media_type: str
 ) -> bytes:
     """Frame 1 of an instance of which nothing is at hand; raises what its two steps raise."""
-    return rendered_frame(open_picture(archive, record), 1, options, media_type)
+    opened = partial(open_picture, archive, record)
+    return kept_frame(archive, record, 1, options, media_type, opened, goes_on=True)
 
 
 def rendered_animation(picture: Picture, options: RenderOptions) -> Iterator[bytes]:
@@ -87,19 +123,25 @@ def rendered_animation(picture: Picture, options: RenderOptions) -> Iterator[byt
 
     def image(place: int) -> Samples:
         prefetch_behind(picture.archive, picture.record, picture.record.frames, place)
-        return _shown(picture, place + 1, options)
+        with _shown(picture, place + 1, options, goes_on=place > 0) as shown:
+            return shown
 
     images = map(image, range(count))
     return animate(images, frame_durations(frame_dataset(picture.document, 0, TIMES), count))
 
 
-def _shown(picture: Picture, frame_number: int, options: RenderOptions) -> Samples:
+@contextmanager
+def _shown(picture: Picture, frame_number: int, options: RenderOptions, goes_on: bool) -> Iterator[Samples]:
+    """The image of a frame; what is done with it inside belongs to the same turn of decoding."""
     record, pixels = picture.record, picture.pixels
     wanted = wanted_frames(record, [frame_number])[0]
-    presentation = presentation_of(frame_dataset(picture.document, frame_number - 1, DISPLAYED), 0)
+    signed = bool(pixels.pixel_representation)
+    presentation = picture.archive.presentations.of(picture.document, frame_number - 1, signed)
     reduce = reduction_for(
         options.viewport, pixels, aspect=presentation.aspect, index_values=presentation.index_values
     )
-    samples = decoded_frame(picture.archive, record, wanted, pixels, reduce)
     photometric = decoded_photometric(record.transfer_syntax_uid, pixels)
-    return render(samples, pixels, photometric, presentation, options)
+    stored = next(stored_frames(picture.archive, record, [wanted]))
+    with picture.archive.turns.turn(goes_on=goes_on):
+        samples = decode_frame(stored.read(), record.transfer_syntax_uid, pixels, reduce=reduce)
+        yield render(samples, pixels, photometric, presentation, options)

@@ -1,7 +1,7 @@
 """Answers that are pictures: of frames, of every instance, animations (dicomweb.md R-1, R-3, R-13)."""
 
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 
 from flask import Request, Response
@@ -18,11 +18,12 @@ from dicomweb_gateway.wado.collection import collect
 from dicomweb_gateway.wado.failures import Planned
 from dicomweb_gateway.wado.frames import prefetch_behind, wanted_frames
 from dicomweb_gateway.wado.rendered import (
+    MADE_BY,
     described_image,
+    kept_frame,
     open_picture,
     rendered_animation,
     rendered_first_frame,
-    rendered_frame,
 )
 from dicomweb_gateway.wado.representatives import images_of
 from dicomweb_gateway.web.conditional import strong_etag
@@ -56,14 +57,16 @@ def frames_pictured(
     known = not_modified(request, etag)
     if known is not None:
         return known
-    gateway.archive.frames.prefetch(wanted[: gateway.archive.ahead_of(record)])
-    picture = open_picture(gateway.archive, record)
+    if len(wanted) > 1:
+        gateway.archive.frames.prefetch(wanted[: gateway.archive.ahead_of(record)])
+    opened = cache(partial(open_picture, gateway.archive, record))
     prefix = f"{base_path(request, gateway.config)}/{_path(record)}"
 
     def part(place: int) -> Part:
         number = numbers[place]
         prefetch_behind(gateway.archive, record, wanted, place)
-        image = rendered_frame(picture, number, options, chosen.media_type)
+        going = place > 0
+        image = kept_frame(gateway.archive, record, number, options, chosen.media_type, opened, goes_on=going)
         return Part([image], chosen.media_type, f"{prefix}/frames/{number}/{kind}")
 
     parts = map(part, range(len(numbers)))
@@ -120,7 +123,9 @@ def every_instance_pictured(
         region_of(options.viewport, described_image(record))
     if not records:
         raise NotAcceptable("there is no image that could be rendered below this path")
-    etag = strong_etag(path.path, repr(options), repr(chosen), *image_set_versions(gateway.archive, path))
+    etag = strong_etag(
+        MADE_BY, path.path, repr(options), repr(chosen), *image_set_versions(gateway.archive, path)
+    )
     known = not_modified(request, etag)
     if known is not None:
         return known
@@ -157,7 +162,7 @@ def _etag(
 ) -> str:
     ref = record.image_set
     words = (ref.image_set_id, version_of(archive, ref), record.instance_uid)
-    return strong_etag(*words, repr(what), repr(options), repr(chosen))
+    return strong_etag(MADE_BY, *words, repr(what), repr(options), repr(chosen))
 
 
 def _path(record: InstanceRecord) -> str:

@@ -52,7 +52,9 @@ def parse_frame_list(text: str, max_frames: int = MAX_FRAMES_PER_REQUEST) -> tup
     """
     members = text.split(",")
     if len(members) > max_frames:
-        raise PayloadTooLarge(f"at most {max_frames} frames can be asked in one request")
+        raise PayloadTooLarge(
+            f"at most {max_frames} frame{'s' if max_frames > 1 else ''} can be asked in one request"
+        )
     for member in members:
         if not _FRAME_NUMBER.fullmatch(member.strip()) or int(member) == 0:
             raise InvalidRequest("the frame list must be numbers from 1 up, separated by commas")

@@ -189,15 +189,15 @@ LEVELS = [
 def test_only_the_resolution_that_is_needed_is_decoded(get, monkeypatch, path, query, decoded):
     """R-12 at all four levels; a thumbnail knows no region, so that of all is reduced further."""
     asked, shapes = [], []
-    real = rendered.decoded_frame
+    real = rendered.decode_frame
 
-    def noting(archive, record, frame, pixels, reduce=0):
-        samples = real(archive, record, frame, pixels, reduce)
+    def noting(data, syntax, pixels, reduce=0):
+        samples = real(data, syntax, pixels, reduce=reduce)
         asked.append(reduce)
         shapes.append(samples.shape)
         return samples
 
-    monkeypatch.setattr(rendered, "decoded_frame", noting)
+    monkeypatch.setattr(rendered, "decode_frame", noting)
     response = get(f"{path}?{query}", "image/png")
     assert response.status_code == 200
     if path.endswith("thumbnail") and query.startswith("viewport=50"):
