@@ -1,6 +1,8 @@
 """The stand that scenarios run on: a work folder, fresh frames, and gateways with an upstream of their own."""
 
 import itertools
+import signal
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +12,7 @@ from pathlib import Path
 from tests.benchmarks.client import Lane, Outcome, ask
 from tests.benchmarks.content import Frame, Series, make_frames, make_series
 from tests.benchmarks.gateway import BASE, STORED, Gateway
+from tests.benchmarks.profiled import top_lines
 from tests.benchmarks.upstream import Upstream
 
 LATENCY_MS = 30.0
@@ -93,14 +96,22 @@ class Bench:
             first = self.series(self.size(64, 4))
             for one in (first, *series):
                 upstream.add(one)
-            gateway = Gateway(self.folder(), upstream.url, [first, *series], settings, self.profiles)
+            profiles = self.profiles and self.profiles / str(next(self._numbers))
+            gateway = Gateway(self.folder(), upstream.url, [first, *series], settings, profiles)
             try:
                 stand = Stand(gateway, upstream)
                 # what a process does once only: imports, connections, prepared statements
                 stand.ask(first.frame_paths * 2, connections=self.size(32, 4))
                 stand.ask([f"{first.path}/metadata"] * 4, 4, {"Accept": "application/dicom+json"})
+                if profiles is not None:
+                    gateway.signal(signal.SIGUSR1)
                 yield stand
             finally:
+                roles = dict(gateway.family().members())
                 gateway.stop()
+                if profiles is not None:
+                    report = "\n".join(top_lines(profiles, roles))
+                    (profiles / "top.txt").write_text(report)
+                    print(f"profile of {dict(settings or {})}, {profiles}\n{report}", file=sys.stderr)
         finally:
             upstream.stop()

@@ -13,11 +13,12 @@ from typing import Any
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.measuring import Result, Scenario, results_of
 from tests.benchmarks.report import as_markdown, as_table, machine
-from tests.benchmarks.scenarios import fetching, metadata, opening, rendering, streaming
+from tests.benchmarks.scenarios import fetching, metadata, opening, rendering, serving, streaming
 
 SCENARIOS: tuple[Scenario, ...] = (
     *fetching.SCENARIOS,
     *opening.SCENARIOS,
+    *serving.SCENARIOS,
     *metadata.SCENARIOS,
     *rendering.SCENARIOS,
     *streaming.SCENARIOS,

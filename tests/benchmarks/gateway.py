@@ -87,6 +87,12 @@ class Gateway:
         told = re.findall(r"(frame fetcher|web process) \d+ started, pid (\d+)", self._log.read_text())
         return Family(self.process.pid, {int(pid): _ROLES[name] for name, pid in told})
 
+    def signal(self, number: int) -> None:
+        """Send a signal to master, web processes and fetchers."""
+        for pid, role in self.family().members():
+            if role != "decoders":
+                os.kill(pid, number)
+
     def stop(self) -> None:
         """SIGTERM, and its end."""
         self.process.terminate()
