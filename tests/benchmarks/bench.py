@@ -1,4 +1,4 @@
-"""The stand that scenarios run on: a work folder, fresh frames, and gateways with an upstream of their own."""
+"""The stand that scenarios run on: a work folder, fresh frames, gateways with an upstream each."""
 
 import itertools
 import signal

@@ -57,7 +57,7 @@ def by_viewers(bench: Bench) -> Iterator[Row]:
 
 
 def by_cache(bench: Bench) -> Iterator[Row]:
-    """Eight series opened one after the other, twice, in a cache that holds all, half or a quarter of them."""
+    """Eight series opened one after the other, twice; the cache holds all, half or a quarter of them."""
     count = bench.size(150, 5)
     for share in (1.5, 0.5, 0.25):
         all_series = [bench.series(count) for _ in range(8)]

@@ -18,7 +18,9 @@ _START_SECONDS = 60
 
 def lacking() -> str | None:
     """Why it cannot run here."""
-    return None if importlib.util.find_spec("gunicorn") else "gunicorn is not installed (`pip install .[bench]`)"
+    return (
+        None if importlib.util.find_spec("gunicorn") else "gunicorn is not installed (`pip install .[bench]`)"
+    )
 
 
 class Gunicorn:

@@ -105,9 +105,7 @@ class Result:
             "ratios": self.ratios,
             "budget": None if self.line.budget is None else str(self.line.budget),
             "met": self.met,
-            "rounds": [
-                {"yardstick": pair.yardstick, "own": pair.own, **pair.details} for pair in self.pairs
-            ],
+            "rounds": [{"yardstick": pair.yardstick, "own": pair.own, **pair.details} for pair in self.pairs],
         }
 
 

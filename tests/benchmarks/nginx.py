@@ -52,9 +52,7 @@ class Nginx:
         self._files = folder / "files"
         self.port = free_port()
         configuration = folder / "nginx.conf"
-        configuration.write_text(
-            _CONFIGURATION.format(folder=folder, port=self.port, user=_user())
-        )
+        configuration.write_text(_CONFIGURATION.format(folder=folder, port=self.port, user=_user()))
         self.process = subprocess.Popen(
             [found, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
         )
@@ -83,5 +81,5 @@ class Nginx:
 
 
 def _user() -> str:
-    """The user of the workers: root's own, as nobody may not read private folders; anyone else has no choice."""
+    """The user of the workers: root's own, as nobody may not read private folders."""
     return f"user {pwd.getpwuid(0).pw_name};\n" if os.geteuid() == 0 else ""

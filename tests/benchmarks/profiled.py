@@ -91,6 +91,8 @@ def _set_aside(*_signal: object) -> None:
 def _write() -> None:
     rows = []
     for where, now in _spent().items():
+        if where[0] == __file__ or "_lsprof" in where[2]:
+            continue
         before = _BEFORE.get(where, (0, 0.0, 0.0))
         rows.append([*(new - old for new, old in zip(now, before, strict=True)), *where])
     file = Path(os.environ["BENCHMARK_PROFILES"]) / f"{os.getpid()}.json"

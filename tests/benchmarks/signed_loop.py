@@ -52,7 +52,9 @@ def _fetch_all(url: str, ids: list[str]) -> None:
     from botocore.credentials import Credentials
 
     new_request: Any = AWSRequest
-    signer: Any = SigV4Auth(Credentials("AKIABENCHMARK", "of-no-use-anywhere"), "medical-imaging", "us-east-1")
+    signer: Any = SigV4Auth(
+        Credentials("AKIABENCHMARK", "of-no-use-anywhere"), "medical-imaging", "us-east-1"
+    )
     todo = deque(ids)
 
     def work() -> None:

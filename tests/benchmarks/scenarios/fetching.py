@@ -71,9 +71,7 @@ SCENARIOS = (
         (
             Line("fetcher-cpu", "fetcher CPU per frame, not verifying", _LOOP, "ms", Budget(1.1)),
             Line("cold-frame", "cold frame, whole gateway CPU, not verifying", _LOOP, "ms", Budget(4.5)),
-            Line(
-                "cold-frame-verified", "cold frame, whole gateway CPU, verifying", _LOOP, "ms", Budget(8)
-            ),
+            Line("cold-frame-verified", "cold frame, whole gateway CPU, verifying", _LOOP, "ms", Budget(8)),
         ),
         _cold_frames,
     ),

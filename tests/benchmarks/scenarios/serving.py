@@ -1,7 +1,8 @@
 """What the store has already, beside nginx with sendfile; tiny answers beside gunicorn.
 
-Servers are compared by the CPU that an answer costs them, as the client and the rest of the machine take their
-share of the cores too: answers a second are those of the cores that the server may use, were they its alone.
+Servers are compared by the CPU that an answer costs them, as the client and the rest of the machine take
+their share of the cores too: answers a second are those of the cores that a server may use, were they its
+own.
 """
 
 import os
