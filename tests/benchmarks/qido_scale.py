@@ -17,7 +17,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -194,6 +195,11 @@ class BareSql:
                 cursor.fetchall()
         return (time.perf_counter() - began) * 1000
 
+    def close(self) -> None:
+        """Hang up."""
+        self.engine.dispose()
+        self.connection.close()
+
     def explained(self, statements: list[tuple[str, Any]]) -> list[dict[str, str | None]]:
         """EXPLAIN's lines: `select_type`, `table`, `type`, `key`, `rows`, `Extra` and so on."""
         lines: list[dict[str, str | None]] = []
@@ -204,6 +210,33 @@ class BareSql:
         return lines
 
 
+@dataclass(frozen=True)
+class Timed:
+    """Milliseconds of one query: over HTTP, as SQL alone just after, over HTTP once more; bytes answered."""
+
+    query: str
+    statements: list[tuple[str, Any]]
+    http: float
+    sql: float
+    warm: float
+    size: int
+
+
+def timed(gateway: Gateway, bare: BareSql, shape: Shape, rounds: int) -> list[Timed]:
+    """So many queries of the shape, after two that are not counted; SystemExit when one fails."""
+    chance = random.Random(shape.name)
+    found = []
+    for _ in range(rounds + 2):
+        query = shape.make(chance)
+        took, status, size = gateway.get(shape.level, query)
+        if status not in (200, 204):
+            raise SystemExit(f"{query}: {status}")
+        statements = bare.statements(shape.level, query)
+        alone = bare.time(statements)
+        found.append(Timed(query, statements, took, alone, gateway.get(shape.level, query)[0], size))
+    return found[2:]
+
+
 def measure(
     url: str, studies: int, rounds: int, explain: bool, folder: Path, only: str, skip: str | None
 ) -> None:
@@ -212,44 +245,30 @@ def measure(
     print(f"{'shape':28} {'HTTP p50':>9} {'p95':>8} {'SQL p50':>9} {'p95':>8} {'ratio':>6} {'KB':>5}  target")
     try:
         for shape in shapes(studies):
-            if only not in shape.name or (skip is not None and skip in shape.name):
-                continue
-            chance = random.Random(shape.name)
-            times, sql, ratios, size = [], [], [], 0
-            for number in range(rounds + 2):
-                query = shape.make(chance)
-                took, status, size = gateway.get(shape.level, query)
-                if status not in (200, 204):
-                    raise SystemExit(f"{query}: {status}")
-                statements = bare.statements(shape.level, query)
-                alone = bare.time(statements)
-                warm = gateway.get(shape.level, query)[0]
-                if number >= 2:
-                    times.append(took)
-                    sql.append(alone)
-                    ratios.append(warm / alone)
-            p50, p95, bare50, bare95 = *_quantiles(times), *_quantiles(sql)
-            verdict = (
-                ""
-                if shape.target is None
-                else f"<= {shape.target:g} {'ok' if p95 <= shape.target else 'MISSED'}"
-            )
-            ratio = statistics.median(ratios)
-            print(
-                f"{shape.name:28} {p50:9.1f} {p95:8.1f} {bare50:9.1f} {bare95:8.1f} {ratio:6.2f} "
-                f"{size / 1024:5.0f}  {verdict}",
-                flush=True,
-            )
-            if explain:
-                print(f"    {query}")
-                for line in bare.explained(statements):
-                    print("   ", *("-" if value is None else value for value in line.values()))
+            if only in shape.name and (skip is None or skip not in shape.name):
+                _print_shape(shape, timed(gateway, bare, shape, rounds), bare if explain else None)
         if not only:
             print(f"study list of 50, 8 connections: {throughput(gateway.port):.0f} answers/s")
     finally:
         gateway.stop()
-        bare.engine.dispose()
-        bare.connection.close()
+        bare.close()
+
+
+def _print_shape(shape: Shape, found: list[Timed], explainer: BareSql | None) -> None:
+    p50, p95 = _quantiles([one.http for one in found])
+    bare50, bare95 = _quantiles([one.sql for one in found])
+    kept = "ok" if shape.target is None or p95 <= shape.target else "MISSED"
+    verdict = "" if shape.target is None else f"<= {shape.target:g} {kept}"
+    ratio = statistics.median(one.warm / one.sql for one in found)
+    print(
+        f"{shape.name:28} {p50:9.1f} {p95:8.1f} {bare50:9.1f} {bare95:8.1f} {ratio:6.2f} "
+        f"{found[-1].size / 1024:5.0f}  {verdict}",
+        flush=True,
+    )
+    if explainer is not None:
+        print(f"    {found[-1].query}")
+        for line in explainer.explained(found[-1].statements):
+            print("   ", *("-" if value is None else value for value in line.values()))
 
 
 def throughput(port: int, connections: int = 8, seconds: float = 5) -> float:
@@ -322,19 +341,26 @@ def main() -> None:
     parser.add_argument("--only", default="", help="shapes whose name contains this")
     options = parser.parse_args()
     folder = options.keep or Path(tempfile.mkdtemp(prefix="qido-scale-"))
+    with running_server(folder) as server:
+        for studies in options.studies:
+            url = prepared(server, folder, studies, options.index)
+            if options.rounds:
+                measure(url, studies, options.rounds, options.explain, folder, options.only, options.skip)
+    if options.keep is None:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[str]:
+    """The URL of a private MariaDB whose data lie in `folder`, and stay there."""
     server = PrivateMariaDb(folder / "server")
     if not (folder / "server" / "data").exists():
         server.install()
     server.start(_POOL, "--local-infile=1")
     try:
-        for studies in options.studies:
-            url = prepared(server.url, folder, studies, options.index)
-            if options.rounds:
-                measure(url, studies, options.rounds, options.explain, folder, options.only, options.skip)
+        yield server.url
     finally:
         server.stop()
-        if options.keep is None:
-            shutil.rmtree(folder)
 
 
 if __name__ == "__main__":
