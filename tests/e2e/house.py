@@ -1,4 +1,4 @@
-"""A gateway that `serve` runs over an emulator of its own, which outlives restarts and kills of the gateway."""
+"""A gateway that `serve` runs over an emulator of its own, which outlives the restarts of the gateway."""
 
 import os
 import re
