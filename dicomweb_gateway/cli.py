@@ -96,24 +96,45 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
 @click.option("--throttle", is_flag=True, help="Enforce HealthImaging's rates with 429.")
 @click.option("--throttle-scale", type=float, default=1, help="Factor on those rates.")
 @click.option("--conflict", type=int, default=0, help="409 answers before an image set's metadata come.")
+@click.option("--rules", multiple=True, metavar="KIND[,NAME=VALUE]...", help="A fault; repeatable.")
+@click.option("--seed", type=int, help="What the dice start from.")
+@click.option("--clock-ahead", type=float, default=0, help="Seconds that the service's clock is ahead.")
+@click.option("--verify-signatures", multiple=True, metavar="ID:SECRET[:TOKEN]", help="Refuse others' calls.")
 @click.option("--boxed", is_flag=True, help="Frames in JP2 boxes without TLM.")
 @click.option("--padded", is_flag=True, help="Metadata texts keep DICOM's padding.")
 @click.option("--multi-level-checksums", is_flag=True, help="Several checksums a frame.")
 @click.option("--without-stored-syntax", is_flag=True, help="No StoredTransferSyntaxUID for HTJ2K.")
 @click.option("--pixel-data-null", is_flag=True, help="PixelData: null in the metadata.")
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
-def emulator(data: Path, host: str, port: int, log_level: str, storage_format: str, **switches: Any) -> None:
+def emulator(
+    data: Path,
+    host: str,
+    port: int,
+    log_level: str,
+    storage_format: str,
+    rules: tuple[str, ...],
+    verify_signatures: tuple[str, ...],
+    **switches: Any,
+) -> None:
     """AWS HealthImaging on this machine, for development and tests."""
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     set_up_logging(log_level, None)
     from dicomweb_gateway.emulator.config import EmulatorConfig
+    from dicomweb_gateway.emulator.fault_rules import rule_of_text
     from dicomweb_gateway.emulator.server import run_emulator
+    from dicomweb_gateway.emulator.signatures import secrets_of_texts
     from dicomweb_gateway.service.memory import bound_allocator
 
     bound_allocator()
 
     try:
-        config = EmulatorConfig(data_dir=data, lossless_storage_format=storage_format, **switches)
+        config = EmulatorConfig(
+            data_dir=data,
+            lossless_storage_format=storage_format,
+            rules=tuple(map(rule_of_text, rules)),
+            verify_signatures=secrets_of_texts(verify_signatures),
+            **switches,
+        )
     except ValueError as error:
         raise SettingsError(str(error)) from None
     run_emulator(

@@ -1,6 +1,8 @@
 """HealthImaging as a WSGI app: operations, switches, counters, errors."""
 
 import logging
+import time
+from wsgiref.handlers import format_date_time
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
@@ -12,7 +14,9 @@ from dicomweb_gateway.emulator.routes.image_sets import image_set_routes
 from dicomweb_gateway.emulator.routes.jobs import job_routes
 from dicomweb_gateway.emulator.routes.side import side_routes
 from dicomweb_gateway.emulator.services import Services, open_services
+from dicomweb_gateway.emulator.signatures import SignedRequest, access_key_of, check_clock, check_signature
 from dicomweb_gateway.emulator.wire import error_answer
+from dicomweb_gateway.emulator.wire_faults import WIRE_FAULT
 
 SERVICES = "emulator"
 """Key in `app.extensions` under which the app's Services are; whoever makes the app closes them."""
@@ -49,20 +53,48 @@ def _operation() -> str | None:
 
 
 def _count_and_disturb(app: Flask, services: Services) -> None:
+    mishaps = services.mishaps
+
     @app.before_request
     def begin() -> None:
         operation = _operation()
-        if operation is not None:
-            g.counted = operation
-            services.counters.begin(operation)
-            services.mishaps.before(operation)
+        if operation is None:
+            return
+        g.counted = operation
+        services.counters.begin(operation)
+        headers = {name.lower(): value for name, value in request.headers}
+        has_left = request.environ.get("waitress.client_disconnected", lambda: False)
+        g.struck = mishaps.before(operation, access_key_of(headers), has_left)
+        _check_caller(services, headers)
 
     @app.after_request
     def end(response: Response) -> Response:
         operation = g.pop("counted", None)
         if operation is not None:
+            if mishaps.faults.clock_ahead:
+                response.headers["Date"] = format_date_time(_now(services))
+            struck = g.pop("struck", ())
+            if struck:
+                response.set_data(mishaps.spoilt(struck, response.get_data()))
+                request.environ[WIRE_FAULT] = mishaps.wire_fault(struck)
             services.counters.end(operation, response.status_code, response.content_length or 0)
         return response
+
+
+def _now(services: Services) -> float:
+    """The service's time, epoch seconds."""
+    return time.time() + services.mishaps.faults.clock_ahead
+
+
+def _check_caller(services: Services, headers: dict[str, str]) -> None:
+    """Refuse what is signed at the wrong time or, where signatures are verified, wrongly."""
+    secrets = services.config.verify_signatures
+    if secrets or services.mishaps.faults.clock_ahead:
+        check_clock(headers, _now(services))
+    if secrets:
+        target = request.environ.get("REQUEST_URI") or request.full_path
+        signed = SignedRequest(request.method, target, headers, request.get_data())
+        check_signature(signed, secrets, services.config.region)
 
 
 def _answer_errors(app: Flask) -> None:

@@ -1,10 +1,13 @@
 """How the emulator is set up: where it keeps its data, and every switch that makes it misbehave."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+
+from dicomweb_gateway.emulator.fault_rules import FaultRule, rule_of
+from dicomweb_gateway.emulator.signatures import Secret
 
 HTJ2K_STORAGE = "HTJ2K"
 J2K_STORAGE = "JPEG_2000_LOSSLESS"
@@ -48,6 +51,14 @@ class Faults:
     """Whether the rates of 1.6 are enforced with 429 ThrottlingException."""
     throttle_scale: float = 1.0
     """Factor on all throttling rates and bursts; below 1 is stricter."""
+    rules: tuple[FaultRule, ...] = ()
+    """Further faults, each for chosen calls; every rule throws its dice for every call that it concerns."""
+    seed: int | None = None
+    """What the dice start from: the same sequence of calls of one operation meets the same faults; None: they
+    differ from run to run."""
+    clock_ahead: float = 0.0
+    """Seconds that the service's clock is ahead of this machine's, negative when behind; signed requests that
+    are more than five minutes off it are refused."""
     conflict: int = 0
     """How many GetImageSetMetadata calls of one image set version answer 409 "still processing" first."""
     boxed: bool = False
@@ -67,9 +78,20 @@ class Faults:
                 raise ValueError(f"{name} must lie between 0 and 1")
         if self.latency_ms < 0 or self.conflict < 0 or self.throttle_scale <= 0:
             raise ValueError("latency_ms and conflict must not be negative, throttle_scale must be positive")
-        unknown = set(self.failure_operations) - set(THROTTLE_RATES)
+        named = [*self.failure_operations, *(name for rule in self.rules for name in rule.operations)]
+        unknown = set(named) - set(THROTTLE_RATES)
         if unknown:
-            raise ValueError(f"failure_operations names no operation of the service: {sorted(unknown)}")
+            raise ValueError(f"there is no operation of the service of this name: {sorted(unknown)}")
+
+    @property
+    def all_rules(self) -> tuple[FaultRule, ...]:
+        """`rules`, and the switches that are rules too."""
+        made: list[FaultRule] = []
+        if self.failure_rate:
+            made.append(FaultRule(kind="error", rate=self.failure_rate, operations=self.failure_operations))
+        if self.corrupt_rate:
+            made.append(FaultRule(kind="cut", rate=self.corrupt_rate, operations=("GetImageFrame",)))
+        return (*made, *self.rules)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +107,8 @@ class EmulatorConfig(Faults):
     """Of data stores whose creator does not say: HTJ2K or JPEG_2000_LOSSLESS."""
     workers: int | None = None
     """Import processes; None means one per core."""
+    verify_signatures: Mapping[str, Secret] = field(default_factory=dict)
+    """By access key id what requests must be signed with; empty: signed and unsigned ones are taken alike."""
     skip_unchanged: bool = False
     """A file whose path, size and modification time are as at its last import is not read again, a file
     at another path with a SOP Instance UID that is already stored is listed and left out. Without this
@@ -116,10 +140,16 @@ def changed_faults(faults: Faults, changes: Mapping[str, Any]) -> Faults:
 
 def _like(name: str, example: Any, value: Any) -> Any:
     """`value` when it is of the kind of `example` (JSON types), else ValueError."""
+    if name == "rules" and isinstance(value, list):
+        return tuple(map(rule_of, value))
+    if name == "seed" and (value is None or (isinstance(value, int) and not isinstance(value, bool))):
+        return value
     match example:
         case bool() if isinstance(value, bool):
             return value
-        case tuple() if isinstance(value, list) and all(isinstance(v, str) for v in value):
+        case tuple() if (
+            name != "rules" and isinstance(value, list) and all(isinstance(v, str) for v in value)
+        ):
             return tuple(value)
         case int() | float() if isinstance(value, int | float) and not isinstance(value, bool):
             if isinstance(example, int) and not isinstance(example, bool) and value != int(value):

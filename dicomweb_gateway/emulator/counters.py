@@ -13,10 +13,12 @@ class _Operation:
     in_flight: int = 0
     max_in_flight: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
 
 
 class Counters:
-    """Per operation: requests, bytes of answers, statuses, in flight now and at most; per frame: requests.
+    """Per operation: requests, bytes of answers, statuses, faults by kind, in flight now and at most; per
+    frame: requests.
 
     A request counts from its arrival, whatever its answer is.
     """
@@ -42,6 +44,11 @@ class Counters:
             counted.bytes += length
             counted.statuses[status] += 1
 
+    def fault(self, operation: str, kind: str) -> None:
+        """A call was made to go wrong."""
+        with self._lock:
+            self._operations.setdefault(operation, _Operation()).faults[kind] += 1
+
     def frame(self, frame_id: str) -> None:
         """A frame was asked for."""
         with self._lock:
@@ -66,6 +73,7 @@ class Counters:
                     "inFlight": counted.in_flight,
                     "maxInFlight": counted.max_in_flight,
                     "statuses": {str(status): n for status, n in sorted(counted.statuses.items())},
+                    "faults": dict(sorted(counted.faults.items())),
                 }
                 for name, counted in sorted(self._operations.items())
             }

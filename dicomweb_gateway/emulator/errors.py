@@ -2,10 +2,14 @@
 
 
 class ServiceError(Exception):
-    """Base; `status` and `name` go onto the wire, the message is shown to the client."""
+    """Base; `status` and `name` go onto the wire, the message is shown to the client.
+
+    `retry_after`: seconds for a Retry-After header.
+    """
 
     status = 500
     name = "InternalServerException"
+    retry_after: float | None = None
 
 
 class InvalidRequest(ServiceError):
@@ -45,3 +49,42 @@ class Throttled(ServiceError):
 
 class InternalFailure(ServiceError):
     """Asked for by the failure switch, or an accident."""
+
+
+class FrontEndFailure(ServiceError):
+    """What stands before the service fails: 502 to 504, with a page in place of the service's own body."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("The failure switch is on")
+        self.status = status
+
+
+class Forbidden(ServiceError):
+    """The caller has no right to this."""
+
+    status = 403
+    name = "AccessDeniedException"
+
+
+class ExpiredToken(Forbidden):
+    """The credentials were good once."""
+
+    name = "ExpiredTokenException"
+
+
+class MissingSignature(Forbidden):
+    """The request is not signed, and must be."""
+
+    name = "MissingAuthenticationTokenException"
+
+
+class UnrecognizedClient(Forbidden):
+    """No such access key id, or another session token."""
+
+    name = "UnrecognizedClientException"
+
+
+class InvalidSignature(Forbidden):
+    """The signature is another one than the secret gives, or of another time."""
+
+    name = "InvalidSignatureException"

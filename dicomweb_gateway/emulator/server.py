@@ -12,6 +12,7 @@ from waitress.wasyncore import close_all
 
 from dicomweb_gateway.emulator.app import create_emulator_app, services_of
 from dicomweb_gateway.emulator.config import EmulatorConfig
+from dicomweb_gateway.emulator.wire_faults import FaultyChannel
 from dicomweb_gateway.errors import SettingsError
 
 THREADS = 160
@@ -55,6 +56,8 @@ class EmulatorServer:
                 asyncore_use_poll=True,
                 # Frames leave from memory: the default sends everything over 1 MB through a temporary file.
                 outbuf_overflow=_BUFFER,
+                # a request that hangs on purpose must learn that its client has left
+                channel_request_lookahead=1,
                 clear_untrusted_proxy_headers=True,
                 ident="HealthImagingEmulator",
             )
@@ -62,6 +65,9 @@ class EmulatorServer:
             self._cut()
             services_of(self._app).close()
             raise SettingsError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+        for dispatcher in self._map.values():
+            if hasattr(dispatcher, "channel_class"):
+                dispatcher.channel_class = FaultyChannel
 
     @property
     def port(self) -> int:
@@ -85,6 +91,7 @@ class EmulatorServer:
     def close(self) -> None:
         """Stop importing and give the folder free; for after `run`."""
         self._cut()
+        services_of(self._app).mishaps.end()
         self._server.task_dispatcher.shutdown()
         services_of(self._app).close()
 

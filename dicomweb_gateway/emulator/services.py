@@ -35,13 +35,14 @@ def open_services(config: EmulatorConfig) -> Services:
     """
     storage = Storage(config.data_dir)
     storage.sweep()
+    counters = Counters()
     services = Services(
         config=config,
         storage=storage,
         importer=Importer(storage, config),
         reaper=Reaper(storage),
-        mishaps=Mishaps(config.faults),
-        counters=Counters(),
+        mishaps=Mishaps(config.faults, counters),
+        counters=counters,
     )
     services.reaper.start()
     services.importer.start()

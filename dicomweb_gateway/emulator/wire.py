@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 from flask import Request, Response
 
-from dicomweb_gateway.emulator.errors import InvalidRequest, ServiceError
+from dicomweb_gateway.emulator.errors import FrontEndFailure, InvalidRequest, ServiceError
 
 _ID = re.compile(r"[0-9a-z]{32}")
 _JOB_ID = re.compile(r"[0-9a-z]{1,32}")
@@ -79,8 +79,12 @@ def bytes_answer(data: bytes, content_type: str) -> Response:
 
 def error_answer(error: ServiceError) -> Response:
     """An error as the SDKs read it: name in the header, lower-case `message` in the body."""
+    if isinstance(error, FrontEndFailure):
+        return Response(f"<html><body><h1>{error.status}</h1></body></html>\n", error.status)
     response = json_answer({"message": str(error)}, error.status)
     response.headers["x-amzn-ErrorType"] = error.name
+    if error.retry_after is not None:
+        response.headers["Retry-After"] = f"{error.retry_after:g}"
     return response
 
 

@@ -1,7 +1,9 @@
 """Every switch does what it says, over HTTP, and can be changed while the emulator runs."""
 
 import threading
+import time
 import zlib
+from email.utils import parsedate_to_datetime
 
 import pytest
 import requests
@@ -19,6 +21,9 @@ OFF = {
     "corrupt_rate": 0,
     "throttle": False,
     "throttle_scale": 1,
+    "rules": [],
+    "seed": None,
+    "clock_ahead": 0,
     "conflict": 0,
     "boxed": False,
     "padded": False,
@@ -128,12 +133,114 @@ def test_documents_without_stored_syntax_and_with_pixel_data(loaded, faults):
 
 @pytest.mark.parametrize(
     "changes",
-    [{"nonsense": 1}, {"latency_ms": "fast"}, {"failure_rate": 2}, {"throttle": 1}, {"conflict": 0.5}],
+    [
+        {"nonsense": 1},
+        {"latency_ms": "fast"},
+        {"failure_rate": 2},
+        {"throttle": 1},
+        {"conflict": 0.5},
+        {"seed": "x"},
+        {"rules": ["drop"]},
+        {"rules": [{"kind": "drop", "operations": ["GetEverything"]}]},
+        {"rules": [{"kind": "late", "wait": 1}, {"kind": "nonsense"}]},
+    ],
 )
 def test_unusable_switches_change_nothing(loaded, changes):
     reply = requests.put(f"{loaded.emulator.url}/_emulator/faults", json=changes, timeout=10)
     assert reply.status_code == 400
     assert loaded.emulator.side("GET", "faults") == OFF
+
+
+def ask_frame(loaded):
+    """(status, error type, body) of one GetImageFrame, without a client that tries again."""
+    frame_id = first_instance(loaded)["ImageFrames"][0]["ID"]
+    image_set = f"/datastore/{loaded.datastore_id}/imageSet/{loaded.image_set_id}"
+    url = f"{loaded.emulator.url}{image_set}/getImageFrame"
+    reply = requests.post(url, json={"imageFrameId": frame_id}, timeout=10)
+    return reply.status_code, reply.headers.get("x-amzn-ErrorType"), reply.content, reply.headers
+
+
+@pytest.mark.parametrize(
+    ("rule", "status", "name"),
+    [
+        ({"kind": "throttle"}, 429, "ThrottlingException"),
+        ({"kind": "error"}, 500, "InternalServerException"),
+        ({"kind": "error", "status": 503}, 503, None),
+        ({"kind": "conflict"}, 409, "ConflictException"),
+        ({"kind": "denied"}, 403, "AccessDeniedException"),
+        ({"kind": "expired"}, 403, "ExpiredTokenException"),
+    ],
+)
+def test_refusals_of_one_operation(loaded, faults, rule, status, name):
+    faults(rules=[{**rule, "operations": ["GetImageFrame"]}])
+    assert ask_frame(loaded)[:2] == (status, name)
+    assert loaded.emulator.client.get_datastore(datastoreId=loaded.datastore_id)
+
+
+def test_a_throttled_answer_says_when_to_come_again(loaded, faults):
+    faults(rules=[{"kind": "throttle", "wait": 3, "operations": ["GetImageFrame"]}])
+    assert ask_frame(loaded)[3]["Retry-After"] == "3"
+
+
+def test_a_rule_for_some_calls_and_one_for_some_time_end(loaded, faults):
+    frame_only = {"kind": "error", "operations": ["GetImageFrame"]}
+    faults(rules=[{**frame_only, "calls": 2}])
+    assert [ask_frame(loaded)[0] for _ in range(3)] == [500, 500, 200]
+    faults(rules=[{**frame_only, "seconds": 0.2}])
+    assert ask_frame(loaded)[0] == 500
+    time.sleep(0.2)
+    assert ask_frame(loaded)[0] == 200
+
+
+def test_the_same_seed_throws_the_same_dice(loaded, faults):
+    rules = [{"kind": "error", "rate": 0.5, "operations": ["GetImageFrame"]}]
+
+    def sequence():
+        faults(rules=rules, seed=7)
+        return [ask_frame(loaded)[0] for _ in range(16)]
+
+    first = sequence()
+    assert first == sequence()
+    assert set(first) == {200, 500}
+
+
+def test_bits_are_turned_over_as_many_as_asked(loaded, faults):
+    whole = ask_frame(loaded)[2]
+    faults(rules=[{"kind": "flip", "bits": 3, "operations": ["GetImageFrame"]}])
+    changed = ask_frame(loaded)[2]
+    assert len(changed) == len(whole)
+    assert sum((a ^ b).bit_count() for a, b in zip(whole, changed, strict=True)) == 3
+
+
+def test_rules_are_counted_by_kind(loaded, faults):
+    faults(rules=[{"kind": "conflict", "calls": 2, "operations": ["GetImageFrame"]}])
+    loaded.emulator.side("POST", "counters/reset")
+    for _ in range(3):
+        ask_frame(loaded)
+    counted = loaded.emulator.side("GET", "counters")["operations"]["GetImageFrame"]
+    assert counted["faults"] == {"conflict": 2}
+    assert counted["statuses"] == {"200": 1, "409": 2}
+
+
+def test_only_calls_of_one_key_are_struck(loaded, faults):
+    faults(rules=[{"kind": "expired", "key": "old"}])
+    url = f"{loaded.emulator.url}/datastore/{loaded.datastore_id}"
+
+    def status(key):
+        headers = {"Authorization": f"AWS4-HMAC-SHA256 Credential={key}/20260101/us-east-1/x/aws4_request"}
+        return requests.get(url, headers=headers, timeout=10).status_code
+
+    assert (status("old"), status("new")) == (403, 200)
+
+
+@pytest.mark.parametrize("ahead", [1200, -1200])
+def test_a_clock_that_is_off_refuses_what_is_signed_by_ours(loaded, faults, ahead):
+    faults(clock_ahead=ahead)
+    with pytest.raises(ClientError) as caught:
+        loaded.emulator.client.get_datastore(datastoreId=loaded.datastore_id)
+    assert caught.value.response["Error"]["Code"] == "InvalidSignatureException"
+    told = parsedate_to_datetime(caught.value.response["ResponseMetadata"]["HTTPHeaders"]["date"])
+    assert abs(told.timestamp() - time.time() - ahead) < 5
 
 
 def test_settings_that_contradict_are_refused(tmp_path):

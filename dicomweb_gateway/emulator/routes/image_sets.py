@@ -81,7 +81,7 @@ def image_set_routes(services: Services) -> Blueprint:
         require_ids(datastoreId=datastore_id, imageSetId=image_set_id, imageFrameId=frame_id)
         services.counters.frame(frame_id)
         syntax, stored = frame_of(storage, datastore_id, image_set_id, frame_id)
-        data = mishaps.cut(shaped_frame(stored, syntax, mishaps.faults))
+        data = shaped_frame(stored, syntax, mishaps.faults)
         return bytes_answer(data, _CONTENT_TYPES.get(syntax, OCTET_STREAM))
 
     @routes.post(f"{_IMAGE_SET}/listImageSetVersions", endpoint="ListImageSetVersions")
