@@ -12,6 +12,7 @@ from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
+from dicomweb_gateway.wado.spans import CodestreamSpans
 from dicomweb_gateway.wado.spool import SpoolSpace
 
 
@@ -31,6 +32,7 @@ class Archive:
     window_bytes: int = 64 << 20
     spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
+    spans: CodestreamSpans = field(default_factory=CodestreamSpans)
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""
