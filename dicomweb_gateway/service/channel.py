@@ -23,6 +23,8 @@ _LOG = logging.getLogger(__name__)
 
 AHEAD = 1 << 20
 """Bytes that may wait for a reader before what makes more of them stands still."""
+_AT_ONCE = 4096
+"""Bytes that are not worth sending before what follows them."""
 _STEP_SECONDS = 0.05
 """How long an answer may keep a thread for which others wait."""
 
@@ -78,6 +80,8 @@ class PausingBody:
 class Task(WSGITask):
     """One request; `execute` runs again from its body on after each pause."""
 
+    channel: Any
+
     def __init__(self, channel: "Channel", request: Any) -> None:
         super().__init__(channel, request)
         self.body: PausingBody | None = None
@@ -113,7 +117,11 @@ TASK = "dicomweb_gateway.task"
 class Channel(HTTPChannel):
     """See above. `service` runs in worker threads, one at a time; `handle_*` and `settle` in the loop's."""
 
-    outbufs: list[Outgoing]
+    server: Any
+    socket: Any
+    _fileno: int | None
+    request: Any
+    outbufs: list[Outgoing]  # type: ignore[assignment]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         self._task: Task | None = None
@@ -222,7 +230,7 @@ class Channel(HTTPChannel):
         return bool(waits and self.last_activity < now - seconds)
 
     def write_soon(self, data: Any) -> int:
-        """Have `data` sent, by this worker thread as far as the socket takes it; never waits for the reader."""
+        """Have `data` sent, as far as the socket takes it by this worker; never waits for the reader."""
         if not self.connected or self.will_close:
             raise ClientDisconnected
         if not data:
@@ -232,7 +240,7 @@ class Channel(HTTPChannel):
         with self.outbuf_lock:
             self.outbufs.append(outgoing)
             self.total_outbufs_len += length
-        if self.total_outbufs_len >= self.adj.send_bytes:
+        if self.total_outbufs_len >= _AT_ONCE:
             self.send_now()
         return length
 

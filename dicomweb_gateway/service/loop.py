@@ -27,7 +27,7 @@ class Watched(dict[int, Any]):
         self._woken: deque[Any] = deque()
         self._lock = threading.Lock()
         self._signalled = False
-        self._trigger = trigger(self)
+        self._trigger: Any = trigger(self)  # type: ignore[arg-type]
 
     def __setitem__(self, descriptor: int, dispatcher: Any) -> None:
         super().__setitem__(descriptor, dispatcher)
@@ -39,6 +39,10 @@ class Watched(dict[int, Any]):
         super().__delitem__(descriptor)
         del self._interests[descriptor]
         self._epoll.unregister(descriptor)
+
+    def close(self) -> None:
+        """Give the epoll back, when nothing is watched any more."""
+        self._epoll.close()
 
     def interrupt(self) -> None:
         """End the present turn; also for signal handlers."""
@@ -65,8 +69,8 @@ class Watched(dict[int, Any]):
 
     def ask(self, dispatcher: Any) -> None:
         """Watch for what `dispatcher` waits for now."""
-        descriptor = dispatcher._fileno
-        if descriptor is None or self.get(descriptor) is not dispatcher:
+        descriptor: int = dispatcher._fileno or -1
+        if descriptor not in self or self[descriptor] is not dispatcher:
             return
         interest = select.EPOLLIN | select.EPOLLPRI if dispatcher.readable() else 0
         if not dispatcher.accepting and dispatcher.writable():

@@ -21,8 +21,6 @@ from dicomweb_gateway.web.services import Services
 _LOG = logging.getLogger(__name__)
 _CONNECTIONS = 4096
 """Idle keep-alive connections must never keep a new client out (DESIGN 5)."""
-_SEND_BYTES = 4096
-"""Below waitress's own 18,000: a tiny answer goes out at once, 1.5 times as many a second (DESIGN 5)."""
 _LOOKAHEAD = 1
 """Requests that are read while one is answered; more than none, so that a client that leaves is noticed."""
 _LARGEST_BODY = 8 << 20
@@ -37,15 +35,17 @@ class Server(TcpWSGIServer):
     that does not come to its end, or with an answer that nobody reads.
     """
 
-    channel_class = Channel
+    channel_class: Any = Channel
+    active_channels: Any
 
     def __init__(self, app: Any, listening: socket.socket, threads: int, idle_seconds: int) -> None:
         self.watched = Watched()
+        # waitress asks no more of it than this
+        workers: Any = Workers(threads)
         adjustments = Adjustments(
             sockets=[listening],
             threads=threads,
             connection_limit=_connection_limit(),
-            send_bytes=_SEND_BYTES,
             channel_timeout=idle_seconds,
             cleanup_interval=min(_LOOK_SECONDS, idle_seconds),
             channel_request_lookahead=_LOOKAHEAD,
@@ -59,7 +59,7 @@ class Server(TcpWSGIServer):
             _pausing(app),
             self.watched,
             _sock=listening,
-            dispatcher=Workers(threads),
+            dispatcher=workers,
             adj=adjustments,
             bind_socket=False,
             sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
