@@ -92,6 +92,8 @@ def _add_guards(app: Flask, services: Services) -> None:
 
 def _check_query_text() -> None:
     """A query that is not UTF-8 is refused, not guessed at (Q-6)."""
+    if not request.query_string:
+        return
     try:
         unquote_to_bytes(request.query_string).decode()
     except UnicodeDecodeError:

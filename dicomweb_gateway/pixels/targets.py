@@ -5,6 +5,7 @@ Negotiation, the texts of refusals and whoever describes the gateway's capabilit
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import (
@@ -68,6 +69,7 @@ class Servable:
         yield from (uid for uid in self.made if uid != self.stored)
 
 
+@lru_cache(maxsize=1024)
 def servable(stored_uid: str, pixels: PixelDescription | None) -> Servable:
     """What frames of `stored_uid` and `pixels` can be served in; `pixels` None: they are not described.
 

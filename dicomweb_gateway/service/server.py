@@ -2,58 +2,127 @@
 
 import gc
 import logging
+import resource
 import signal
 import socket
 import time
 from typing import Any
 
-from waitress.server import create_server
+from waitress.adjustments import Adjustments
+from waitress.server import TcpWSGIServer
 
 from dicomweb_gateway.app import create_app
+from dicomweb_gateway.service.channel import TASK, Channel
+from dicomweb_gateway.service.loop import Watched
+from dicomweb_gateway.service.workers import Workers
+from dicomweb_gateway.web.files import PINNED
 from dicomweb_gateway.web.services import Services
 
 _LOG = logging.getLogger(__name__)
 _CONNECTIONS = 4096
 """Idle keep-alive connections must never keep a new client out (DESIGN 5)."""
-_SEND_BYTES = 4096
-"""Below waitress's own 18,000: a tiny answer goes out at once, 1.5 times as many a second (DESIGN 5)."""
+_LOOKAHEAD = 1
+"""Requests that are read while one is answered; more than none, so that a client that leaves is noticed."""
+_LARGEST_BODY = 8 << 20
+_LOOK_SECONDS = 5
 _DRAIN_SECONDS = 10.0
 
 
-def serve(services: Services, listening: socket.socket, threads: int) -> None:
+class Server(TcpWSGIServer):
+    """waitress's server on our connections, threads and loop.
+
+    A connection on which nothing has moved for `idle_seconds` is closed: between two requests, within one
+    that does not come to its end, or with an answer that nobody reads.
+    """
+
+    channel_class: Any = Channel
+    active_channels: Any
+
+    def __init__(self, app: Any, listening: socket.socket, threads: int, idle_seconds: int) -> None:
+        self.watched = Watched()
+        # waitress asks no more of it than this
+        workers: Any = Workers(threads)
+        adjustments = Adjustments(
+            sockets=[listening],
+            threads=threads,
+            connection_limit=_connection_limit(),
+            channel_timeout=idle_seconds,
+            cleanup_interval=min(_LOOK_SECONDS, idle_seconds),
+            channel_request_lookahead=_LOOKAHEAD,
+            recv_bytes=1 << 16,
+            max_request_header_size=1 << 16,
+            max_request_body_size=_LARGEST_BODY,
+            ident=None,
+            clear_untrusted_proxy_headers=False,
+        )
+        super().__init__(
+            _pausing(app),
+            self.watched,
+            _sock=listening,
+            dispatcher=workers,
+            adj=adjustments,
+            bind_socket=False,
+            sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
+        )
+
+    def pull_trigger(self) -> None:
+        """Nothing: connections tell for themselves when the loop must look at them (`wake`)."""
+
+    def wake(self, channel: Channel) -> None:
+        """Have the loop look at `channel`; from any thread."""
+        self.watched.wake(channel)
+
+    def turn(self, seconds: float) -> None:
+        """Wait for at most `seconds` until something happens, and deal with it."""
+        self.watched.ask(self)
+        self.watched.turn(seconds)
+
+    def maintenance(self, now: float) -> None:
+        """Close what has been idle or stuck for too long."""
+        for channel in list(self.active_channels.values()):
+            if channel.is_stuck(now, self.adj.channel_timeout):
+                channel.will_close = True
+                self.wake(channel)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is being answered or an answer still waits to be sent."""
+        channels = list(self.active_channels.values())
+        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+
+
+def serve(services: Services, listening: socket.socket, threads: int, idle_seconds: int = 120) -> None:
     """Serve until SIGTERM, then finish what is under way for at most 10 s."""
-    server: Any = create_server(
-        create_app(services),
-        sockets=[listening],
-        threads=threads,
-        connection_limit=_CONNECTIONS,
-        asyncore_use_poll=True,
-        send_bytes=_SEND_BYTES,
-        channel_timeout=120,
-        ident=None,
-        clear_untrusted_proxy_headers=False,
-    )
+    server = Server(create_app(services), listening, threads, idle_seconds)
     draining: list[float] = []
 
     def drain(*_: object) -> None:
         draining.append(time.monotonic() + _DRAIN_SECONDS)
-        server.pull_trigger()
+        server.watched.interrupt()
 
     signal.signal(signal.SIGTERM, drain)
     gc.collect()
     # modules and services live as long as the process: walking them takes 50 ms, every some hundred searches
     gc.freeze()
     while not draining:
-        server.asyncore.loop(timeout=1, map=server._map, use_poll=True, count=1)
+        server.turn(1)
     server.del_channel()
-    while _is_busy(server) and time.monotonic() < draining[0]:
-        server.asyncore.loop(timeout=0.1, map=server._map, use_poll=True, count=1)
+    while server.is_busy and time.monotonic() < draining[0]:
+        server.watched.turn(0.1)
     # the threads are daemons that wait for work; nothing they hold needs an orderly end
-    server.task_dispatcher.set_thread_count(0)
     _LOG.info("web process ended")
 
 
-def _is_busy(server: Any) -> bool:
-    """Whether a request is being answered or an answer still lies in a buffer."""
-    channels = list(server.active_channels.values())
-    return any(channel.requests or channel.total_outbufs_len for channel in channels)
+def _pausing(app: Any) -> Any:
+    """`app` with bodies that can stand still; a request that goes on is not asked of it again."""
+
+    def answer(environ: dict[str, Any], start_response: Any) -> Any:
+        return environ[TASK].answer(app, environ, start_response)
+
+    return answer
+
+
+def _connection_limit() -> int:
+    """As many as there are descriptors for, a long download on each."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(64, min(_CONNECTIONS, soft // (PINNED + 2)))

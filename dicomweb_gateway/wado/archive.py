@@ -15,6 +15,7 @@ from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 from dicomweb_gateway.wado.presentations import Presentations
+from dicomweb_gateway.wado.spans import CodestreamSpans
 from dicomweb_gateway.wado.spool import SpoolSpace
 
 
@@ -38,6 +39,7 @@ class Archive:
     turns: DecodeTurns = field(default_factory=DecodeTurns)
     presentations: Presentations = field(default_factory=Presentations)
     pictures: KeptPictures | None = None
+    spans: CodestreamSpans = field(default_factory=CodestreamSpans)
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""

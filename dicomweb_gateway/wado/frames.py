@@ -5,7 +5,6 @@ from functools import partial
 
 import numpy as np
 
-from dicomweb_gateway.dicom.codestream import BARE_START, JP2_SIGNATURE, codestream_span
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, is_codestream
 from dicomweb_gateway.errors import ResourceNotFound, UndecodablePixels, UpstreamNotFound
@@ -75,8 +74,10 @@ def stored_segments(
 ) -> Iterator[Segment]:
     """The frames as stored, without JP2 boxes: fragments are bare codestreams (F-6)."""
     boxes = is_codestream(record.transfer_syntax_uid)
-    for frame in stored_frames(archive, record, wanted):
-        yield _without_boxes(frame) if boxes else FrameSlice(frame, 0, frame.length)
+    frames = stored_frames(archive, record, wanted)
+    for one, frame in zip(wanted, frames, strict=True):
+        first, last = archive.spans.of(one.key, frame) if boxes else (0, frame.length)
+        yield FrameSlice(frame, first, last - first)
 
 
 def decoded_segments(
@@ -156,15 +157,3 @@ def described_pixels(record: InstanceRecord) -> PixelDescription:
     if record.pixels is None:
         raise UndecodablePixels("the instance does not say how its pixels are laid out")
     return record.pixels
-
-
-def _without_boxes(frame: StoredFrame) -> Segment:
-    """The bare codestream in `frame`; only boxed frames are read here, and again when they are sent."""
-    file, offset = frame.open()
-    with file:
-        file.seek(offset)
-        start = file.read(len(JP2_SIGNATURE))
-    if start.startswith(BARE_START):
-        return FrameSlice(frame, 0, frame.length)
-    first, last = codestream_span(frame.read())
-    return FrameSlice(frame, first, last - first)

@@ -6,6 +6,7 @@ Werkzeug's own parser cuts `multipart/related; type=application/dicom` at the sl
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 ANY = "*/*"
 MULTIPART = "multipart/related"
@@ -56,11 +57,17 @@ def parse_accept(values: list[str]) -> list[MediaRange]:
     Equal weights keep their order. No value at all is the same as a bare `multipart/related`: the
     resource's default, in parts where the resource has parts (A-5, B-2).
     """
+    return list(_parse_all(tuple(values)))
+
+
+@lru_cache(maxsize=256)
+def _parse_all(values: tuple[str, ...]) -> tuple[MediaRange, ...]:
+    """A client says the same each time."""
     ranges = [parsed for value in values for item in _split(value) if (parsed := _parse(item)) is not None]
     if not ranges:
-        return [MediaRange(ANY, multipart=True)]
+        return (MediaRange(ANY, multipart=True),)
     wanted = [parsed for parsed in ranges if parsed.quality > 0]
-    return sorted(wanted, key=lambda parsed: -parsed.quality)
+    return tuple(sorted(wanted, key=lambda parsed: -parsed.quality))
 
 
 def _split(value: str) -> Iterator[str]:

@@ -1,5 +1,6 @@
 """Who may read the answers in a browser: CORS headers and the Host rule (dicomweb.md H-1 to H-4)."""
 
+from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -65,10 +66,12 @@ def is_allowed_origin(origin: str, config: WebConfig) -> bool:
     return not config.host_rule_on or _is_loopback_name(name)
 
 
+@lru_cache(maxsize=256)
 def _is_loopback_name(name: str) -> bool:
     return name == "localhost" or name.endswith(".localhost") or (_is_address(name) and _loops(name))
 
 
+@lru_cache(maxsize=256)
 def _is_address(name: str) -> bool:
     try:
         ip_address(name)

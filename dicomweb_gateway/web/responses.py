@@ -123,6 +123,8 @@ def body_response(
         return response
     if is_static(segments):
         file = SegmentFile([segment for segment in segments if not isinstance(segment, Lazy)])
+        # what cannot be had of the first frames is thus known before the first byte goes out (M-9)
+        file.fill()
         response.response = wrap_file(request.environ, file)  # type: ignore[arg-type]
     else:
         response.response = chunks(ready(segments))

@@ -1,0 +1,327 @@
+"""A connection of a web process: waitress's, but no thread ever waits for a slow reader.
+
+Three things differ from `waitress.channel`. Files go out by sendfile, opened by worker threads only. A
+worker sends its answer itself instead of leaving that to the loop. And an answer that is made while it goes
+out stands still, without a thread, while its reader has not taken what there is.
+"""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
+
+from waitress.buffers import ReadOnlyFileBasedBuffer
+from waitress.channel import ClientDisconnected, HTTPChannel
+from waitress.task import WSGITask
+
+from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
+from dicomweb_gateway.web.files import SegmentFile
+from dicomweb_gateway.web.stretches import CutShort
+
+_LOG = logging.getLogger(__name__)
+
+AHEAD = 1 << 20
+"""Bytes that may wait for a reader before what makes more of them stands still."""
+_AT_ONCE = 4096
+"""Bytes that are not worth sending before what follows them."""
+_STEP_SECONDS = 0.05
+"""How long an answer may keep a thread for which others wait."""
+
+
+class Paused(BaseException):
+    """The answer goes on later; not an error, so nothing on the way must catch it."""
+
+
+class PausingBody:
+    """The pieces of an answer, which break off with `Paused` and go on where they were.
+
+    An answer that is longer than what may wait is made in steps, none of them before `Workers.add_step`.
+    """
+
+    def __init__(self, body: Any, channel: "Channel", long: bool) -> None:
+        self._body = body
+        self._pieces: Iterator[bytes] = iter(body)
+        self._channel = channel
+        self._long = long
+        self._begun = False
+        self._paused = False
+        self._resumed_at = 0.0
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._resumed_at = time.monotonic()
+        return self
+
+    def __next__(self) -> bytes:
+        self._paused = self._long and self._must_pause()
+        self._begun = True
+        if self._paused:
+            raise Paused
+        return next(self._pieces)
+
+    def close(self) -> None:
+        """End the answer, unless it goes on later."""
+        if not self._paused:
+            self.end()
+
+    def end(self) -> None:
+        """End the answer."""
+        with suppress(AttributeError):
+            self._body.close()
+
+    def _must_pause(self) -> bool:
+        if not self._begun or self._channel.is_full:
+            return True
+        return self._channel.server.task_dispatcher.pressed and (
+            time.monotonic() - self._resumed_at > _STEP_SECONDS
+        )
+
+
+class Task(WSGITask):
+    """One request; `execute` runs again from its body on after each pause."""
+
+    channel: Any
+
+    def __init__(self, channel: "Channel", request: Any) -> None:
+        super().__init__(channel, request)
+        self.body: PausingBody | None = None
+
+    def answer(self, application: Any, environ: dict[str, Any], start_response: Any) -> Any:
+        """What `application` answers, made pausing; the body that is under way when there is one."""
+        if self.body is not None:
+            return self.body
+        found = application(environ, start_response)
+        if isinstance(found, ReadOnlyFileBasedBuffer):
+            return found
+        if isinstance(found, list | tuple):
+            return found
+        long = self.content_length is None or self.content_length > AHEAD
+        self.body = PausingBody(found, self.channel, long)
+        return self.body
+
+    def get_environment(self) -> dict[str, Any]:
+        """The WSGI environment, which also names this task to the server."""
+        environ: dict[str, Any] = super().get_environment()
+        environ[TASK] = self
+        return environ
+
+    def finish(self) -> None:
+        """All of the answer is at hand: send what the socket takes at once, headers and body together."""
+        super().finish()
+        self.channel.send_now()
+
+
+TASK = "dicomweb_gateway.task"
+
+
+class Channel(HTTPChannel):
+    """See above. `service` runs in worker threads, one at a time; `handle_*` and `settle` in the loop's."""
+
+    server: Any
+    socket: Any
+    _fileno: int | None
+    request: Any
+    outbufs: list[Outgoing]  # type: ignore[assignment]
+
+    def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
+        self._task: Task | None = None
+        self._waits = False
+        self._filling = False
+        self._deaf = False
+        self._half: tuple[Any, float] | None = None
+        super().__init__(server, sock, addr, adj, map=map)
+        self.outbufs = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough waits for the reader."""
+        return bool(self.total_outbufs_len >= AHEAD)
+
+    def task_class(self, channel: "Channel", request: Any) -> Task:  # type: ignore[override]
+        """The task of `request`, the same after a pause."""
+        if self._task is None:
+            self._task = Task(channel, request)
+        return self._task
+
+    def service(self) -> None:
+        """Answer a request, or go on with it; what cannot go on now waits until `settle`."""
+        try:
+            if self._task is None and self.is_full:
+                raise Paused
+            if self._task is not None and not self.connected and self._task.body is not None:
+                self._task.body.end()
+            super().service()
+        except Paused:
+            with self.outbuf_lock:
+                self._waits = True
+        else:
+            self._task = None
+        if self._deaf or self._is_unsettled:
+            self.server.wake(self)
+
+    @property
+    def _is_unsettled(self) -> bool:
+        return bool(self._waits or self.total_outbufs_len or self.close_when_flushed or self.will_close)
+
+    def settle(self) -> None:
+        """Send what waits, and have what stood still go on when there is room for it."""
+        if self._fileno is not None and self.writable():
+            self.handle_write()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        with self.outbuf_lock:
+            if not self._waits or (self.is_full and self.connected):
+                return
+            self._waits = False
+        self.server.task_dispatcher.add_step(self)
+
+    def readable(self) -> bool:
+        """Whether another request may be read; while one runs, so that a client that leaves is noticed."""
+        # first: a worker that makes this true again must see that the loop has to be told
+        self._deaf = True
+        self._deaf = not (self.connected and super().readable())
+        return not self._deaf
+
+    def handle_read(self) -> None:
+        """Read, unless something has changed since the loop asked."""
+        if self.readable():
+            super().handle_read()
+
+    def writable(self) -> bool:
+        """Whether there is something that this thread may send, or the end to be made."""
+        if self.will_close:
+            return True
+        if self._filling:
+            return False
+        return bool(self.total_outbufs_len or self.close_when_flushed)
+
+    def handle_write(self) -> None:
+        """Send what is open; have a worker open what is not."""
+        if self._filling and not self.will_close:
+            return
+        if self.total_outbufs_len and self.outbuf_lock.acquire(False):
+            try:
+                self._send_open()
+            finally:
+                self.outbuf_lock.release()
+        if self.close_when_flushed and not self.total_outbufs_len:
+            self.will_close = True
+        if self.will_close:
+            self.handle_close()
+        else:
+            self._go_on()
+
+    def handle_close(self) -> None:
+        """The connection is over; who stands still is woken to end its work."""
+        super().handle_close()
+        self._go_on()
+
+    def is_stuck(self, now: float, seconds: float) -> bool:
+        """Whether nothing has moved for `seconds`, or a request has not come to its end for so long."""
+        half = self.request
+        if half is None:
+            self._half = None
+        elif self._half is None or self._half[0] is not half:
+            self._half = (half, now)
+        elif self._half[1] < now - seconds:
+            return True
+        waits = not self.requests or self.total_outbufs_len
+        return bool(waits and self.last_activity < now - seconds)
+
+    def write_soon(self, data: Any) -> int:
+        """Have `data` sent, as far as the socket takes it by this worker; never waits for the reader."""
+        if not self.connected or self.will_close:
+            raise ClientDisconnected
+        if not data:
+            return 0
+        outgoing = _outgoing(data)
+        length = len(outgoing)
+        with self.outbuf_lock:
+            self.outbufs.append(outgoing)
+            self.total_outbufs_len += length
+        if self.total_outbufs_len >= _AT_ONCE:
+            self.send_now()
+        return length
+
+    def send_now(self) -> None:
+        """Send what the socket takes, opening what must be opened; in a worker thread."""
+        while True:
+            with self.outbuf_lock:
+                if not self.connected or self.will_close or self._filling:
+                    return
+                self._send_open(may_fill=True)
+                if not self._filling:
+                    return
+            self.fill()
+
+    def fill(self) -> None:
+        """Open what is to be sent next; in a worker thread, one at a time."""
+        try:
+            for outgoing in self.outbufs[:1]:
+                outgoing.fill()
+        except Exception as error:
+            self._cut(error)
+        finally:
+            self._filling = False
+
+    def send_continue(self) -> None:
+        """Tell the client to send the body that it has announced."""
+        self.request.expect_continue = False
+        self.sent_continue = True
+        self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.request.completed = False
+
+    def _send_open(self, may_fill: bool = False) -> None:
+        """Send while the socket takes and files are open; the lock is held, and connected."""
+        sent = 0
+        try:
+            while self.outbufs:
+                outgoing = self.outbufs[0]
+                if not len(outgoing):
+                    self.outbufs.pop(0).close()
+                elif outgoing.is_starved:
+                    self._filling = True
+                    if not may_fill:
+                        self.server.task_dispatcher.add_step(_Fill(self))
+                    break
+                else:
+                    count = outgoing.send(self.socket, len(self.outbufs) > 1)
+                    self.total_outbufs_len -= count
+                    sent += count
+        except BlockingIOError:
+            pass
+        except (OSError, CutShort) as error:
+            self._cut(error)
+        if sent:
+            self.last_activity = time.time()
+
+    def _cut(self, error: Exception) -> None:
+        """Break the answer off: the client sees that it is not whole."""
+        if not isinstance(error, OSError):
+            _LOG.warning("an answer was cut off: %s: %s", type(error).__name__, error)
+        self.will_close = True
+
+    def _flush_outbufs_below_high_watermark(self) -> None:
+        """Nobody waits here; `service` does not begin a request while much waits for the reader."""
+
+
+class _Fill:
+    """A worker's errand for a connection."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def service(self) -> None:
+        """Open files, then send them."""
+        self._channel.fill()
+        self._channel.send_now()
+        self._channel.server.wake(self._channel)
+
+
+def _outgoing(data: Any) -> Outgoing:
+    if not isinstance(data, ReadOnlyFileBasedBuffer):
+        return OutgoingBytes(data)
+    if isinstance(data.file, SegmentFile) and len(data.file) == len(data):
+        return data.file
+    return OutgoingFile(data.file, len(data))

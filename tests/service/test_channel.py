@@ -1,0 +1,247 @@
+"""Connections of a web process: slow readers, stuck ones, lost frames, clients that leave (M-8, M-9, H-9)."""
+
+import os
+import socket
+import threading
+import time
+from contextlib import suppress
+
+import pytest
+
+from dicomweb_gateway.frames.store import FrameStore
+from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
+from dicomweb_gateway.imagesets.store import FrameKey
+from dicomweb_gateway.service.server import Server
+from dicomweb_gateway.wado.body import FrameSlice
+from dicomweb_gateway.web.files import PINNED, SegmentFile
+
+THREADS = 4
+HEAD_END = b"\r\n\r\n"
+PIECE = bytes(range(256)) * 1024
+PIECES = 200
+FRAMES = 3 * PINNED
+
+
+class House:
+    """What is asked of the server, and what becomes of it."""
+
+    def __init__(self, folder):
+        self.store = FrameStore(folder)
+        self.store.prepare()
+        self.made = 0
+        self.ended = 0
+        self.fetched = []
+        self.lost_for_good = False
+        self.payloads = [os.urandom(120_000) for _ in range(FRAMES)]
+
+    def key(self, number):
+        return FrameKey("1" * 32, "2" * 32, f"{number:032x}")
+
+    def app(self, environ, start_response):
+        if environ["PATH_INFO"] == "/long":
+            start_response("200 OK", [("Content-Type", "a/b")])
+            return self.pieces()
+        if environ["PATH_INFO"] == "/frames":
+            return self.frames(environ, start_response)
+        start_response("200 OK", [("Content-Type", "a/b"), ("Content-Length", "2")])
+        return [b"ok"]
+
+    def pieces(self):
+        try:
+            for _ in range(PIECES):
+                self.made += 1
+                yield PIECE
+        finally:
+            self.ended += 1
+
+    def frames(self, environ, start_response):
+        segments = [b"head"]
+        for number, payload in enumerate(self.payloads):
+            stored = self.store.publish(self.key(number), payload).recovering(lambda n=number: self.again(n))
+            segments += [FrameSlice(stored, 0, stored.length), b"next"]
+        file = SegmentFile(segments)
+        file.fill()
+        start_response("200 OK", [("Content-Type", "a/b"), ("Content-Length", str(len(file)))])
+        return environ["wsgi.file_wrapper"](file)
+
+    def again(self, number):
+        if self.lost_for_good:
+            raise LostFrame("gone")
+        self.fetched.append((number, threading.current_thread().name))
+        return FrameInMemory(self.payloads[number])
+
+    def whole(self):
+        return b"head" + b"".join(payload + b"next" for payload in self.payloads)
+
+
+class Running:
+    def __init__(self, house, idle_seconds):
+        self._door = socket.create_server(("127.0.0.1", 0))
+        self.server = Server(house.app, self._door, THREADS, idle_seconds)
+        self._on = True
+        self._thread = threading.Thread(target=self._run, name="loop")
+        self._thread.start()
+        self._clients = []
+
+    def _run(self):
+        while self._on:
+            self.server.turn(0.2)
+
+    def ask(self, path, window=None):
+        """A connection on which `path` has been asked, with a receive buffer of `window` bytes."""
+        client = socket.socket()
+        client.settimeout(20)
+        if window:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
+        client.connect(self._door.getsockname())
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        self._clients.append(client)
+        return client
+
+    def close(self):
+        for client in self._clients:
+            client.close()
+        until(lambda: not self.server.active_channels)
+        self._on = False
+        self._thread.join()
+        for dispatcher in list(self.server.watched.values()):
+            dispatcher.close()
+        self.server.watched.close()
+
+
+def until(condition, seconds=10.0):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come to pass"
+        time.sleep(0.01)
+
+
+def body_of(client):
+    data = bytearray()
+    with suppress(ConnectionResetError):
+        while piece := client.recv(1 << 20):
+            data += piece
+    return bytes(data).partition(b"\r\n\r\n")[2]
+
+
+def unchunked(body):
+    pieces, start = [], 0
+    while start < len(body):
+        end = body.index(b"\r\n", start)
+        size = int(body[start:end], 16)
+        pieces.append(body[end + 2 : end + 2 + size])
+        start = end + size + 4
+    return b"".join(pieces)
+
+
+@pytest.fixture
+def house(tmp_path):
+    return House(tmp_path / "frames")
+
+
+@pytest.fixture
+def start(house):
+    running = []
+
+    def begin(idle_seconds=60):
+        running.append(Running(house, idle_seconds))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.close()
+
+
+def test_slow_readers_hold_no_thread_and_get_everything(house, start):
+    running = start()
+    readers = [running.ask("/long", 4096) for _ in range(3 * THREADS)]
+    for reader in readers:
+        assert reader.recv(10)
+    until(lambda: house.made > len(readers))
+    for _ in range(20):
+        assert body_of(running.ask("/short")) == b"ok"
+    made = house.made
+    assert made < len(readers) * PIECES // 2
+    # the reader that goes on gets all of it
+    assert unchunked((b"HTTP" + b"".join(_all(readers[0]))).partition(HEAD_END)[2]) == PIECE * PIECES
+    assert house.ended >= 1
+
+
+def _all(client):
+    while piece := client.recv(1 << 20):
+        yield piece
+
+
+def test_a_long_answer_arrives_whole(start):
+    assert unchunked(body_of(start().ask("/long"))) == PIECE * PIECES
+
+
+def test_a_client_that_leaves_ends_the_making(house, start):
+    reader = start().ask("/long", 4096)
+    assert reader.recv(100)
+    reader.close()
+    until(lambda: house.ended == 1)
+    assert house.made < PIECES
+
+
+def test_an_answer_that_nobody_reads_is_ended(house, start):
+    reader = start(idle_seconds=1).ask("/long", 4096)
+    assert reader.recv(100)
+    until(lambda: house.ended == 1)
+    assert house.made < PIECES
+
+
+def test_a_request_that_does_not_come_to_its_end_is_ended(start):
+    running = start(idle_seconds=1)
+    slow = socket.create_connection(running._door.getsockname())
+    slow.settimeout(0.2)
+    ended, deadline = False, time.monotonic() + 10
+    while not ended and time.monotonic() < deadline:
+        try:
+            slow.sendall(b"G")
+            ended = slow.recv(1) == b""
+        except TimeoutError:
+            pass
+        except OSError:
+            ended = True
+    slow.close()
+    assert ended
+
+
+def test_frames_that_leave_the_store_meanwhile_are_fetched_by_workers(house, start):
+    reader = start().ask("/frames", 4096)
+    began = reader.recv(100)
+    for number in range(FRAMES):
+        os.unlink(house.store.path(house.key(number)))
+    body = (began + b"".join(_all(reader))).partition(b"\r\n\r\n")[2]
+    assert body == house.whole()
+    assert house.fetched
+    assert all(name.startswith("worker") for _, name in house.fetched)
+
+
+def test_what_is_lost_for_good_cuts_the_answer(house, start):
+    house.lost_for_good = True
+    reader = start().ask("/frames", 4096)
+    began = reader.recv(100)
+    for number in range(FRAMES):
+        os.unlink(house.store.path(house.key(number)))
+    head, _, body = (began + body_with_head(reader)).partition(b"\r\n\r\n")
+    assert b" 200 " in head
+    assert len(body) < len(house.whole())
+    assert house.whole().startswith(body)
+
+
+def body_with_head(client):
+    data = b""
+    with suppress(ConnectionResetError):
+        while piece := client.recv(1 << 20):
+            data += piece
+    return data
+
+
+def test_hundreds_of_idle_connections_keep_nobody_out(start):
+    running = start()
+    idle = [socket.create_connection(running._door.getsockname()) for _ in range(300)]
+    assert body_of(running.ask("/short")) == b"ok"
+    for one in idle:
+        one.close()
