@@ -11,7 +11,9 @@ from tests.routes.archive import CT, image_set
 @pytest.fixture
 def documents():
     """`documents(number)` of a series whose third slice has another window than the first two."""
-    tags = [{"RescaleSlope": "2", "WindowCenter": str(center), "WindowWidth": "80"} for center in (40, 40, 50)]
+    tags = [
+        {"RescaleSlope": "2", "WindowCenter": str(center), "WindowWidth": "80"} for center in (40, 40, 50)
+    ]
     blob = image_set(CT, [{"tags": {**one, "ImageComments": str(n)}} for n, one in enumerate(tags)])
     document = parse_document(orjson.dumps(orjson.loads(blob)))
     return lambda number: document.find_instance(CT, f"{CT}.{number}")
