@@ -1,7 +1,7 @@
 """HealthImaging's attributes as a pydicom Dataset, values kept exactly as they were written."""
 
 from collections.abc import Callable, Mapping
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from pydicom import config
@@ -19,6 +19,7 @@ from dicomweb_gateway.imagesets.values import PADDING, Tags, base64_bytes, whole
 
 _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 _FUNCTIONAL_GROUPS = {_SHARED, _PER_FRAME}
+_MOST_KEYS = 20_000
 
 _LARGEST_SHORT_VALUE = 0xFFFE
 """Bytes; a longer value of a VR with a 16-bit length field is written as UN (PS3.5 6.2.2)."""
@@ -54,16 +55,37 @@ def frame_dataset(instance: InstanceDocument, frame_index: int, wanted: frozense
 def frame_values(instance: InstanceDocument, frame_index: int, wanted: frozenset[int]) -> dict[str, Any]:
     """What `frame_dataset` holds, as it stands in the document."""
     kept: dict[str, Any] = {}
+    known = _keys(wanted)
     for level in instance.levels:
-        for key, value in level.items():
-            tag = tag_of(key)
+        for key in [key for key in level if known[key] is not None]:
+            tag, value = known[key], level[key]
             if tag in wanted:
                 kept[key] = value
-            elif tag in _FUNCTIONAL_GROUPS:
+            else:
                 items = value if isinstance(value, list) else [value]
                 first = frame_index if tag == _PER_FRAME else 0
                 kept[key] = [_only(item, wanted) for item in items[first : first + 1]]
     return kept
+
+
+class _Keys(dict[str, int | None]):
+    """Metadata keys that were met, to their tag when it is wanted or a functional group's, else None."""
+
+    def __init__(self, wanted: frozenset[int]) -> None:
+        super().__init__()
+        self._wanted = wanted | _FUNCTIONAL_GROUPS
+
+    def __missing__(self, key: str) -> int | None:
+        tag = tag_of(key)
+        found = tag if tag in self._wanted else None
+        if len(self) < _MOST_KEYS:
+            self[key] = found
+        return found
+
+
+@cache
+def _keys(wanted: frozenset[int]) -> _Keys:
+    return _Keys(wanted)
 
 
 def _only(item: Any, wanted: frozenset[int]) -> Any:

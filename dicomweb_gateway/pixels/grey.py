@@ -191,9 +191,20 @@ def _whole_extremes(stored: Samples, padding: tuple[float, float] | None) -> tup
     first, last = ceil(padding[0]), floor(padding[1])
     if first > last or first > high or last < low or (first <= low and high <= last):
         return low, high
-    smallest = low if low < first else int(np.where(stored > last, stored, high).min())
-    largest = high if high > last else int(np.where(stored < first, stored, low).max())
+    # distances modulo the word: what lies on the other side wraps to more than any distance on this one
+    smallest = low if low < first else last + 1 + _least(_unsigned(stored) - _word(last + 1, stored))
+    largest = high if high > last else first - 1 - _least(_word(first - 1, stored) - _unsigned(stored))
     return smallest, largest
+
+
+def _least(distances: Samples) -> int:
+    return int(distances.min())
+
+
+def _word(value: int, stored: Samples) -> Samples:
+    """`value` as an unsigned word of the width of `stored`."""
+    bits = stored.dtype.itemsize * 8
+    return np.asarray(value & ((1 << bits) - 1), f"u{stored.dtype.itemsize}")
 
 
 def _without_padding(stored: Samples, padding: tuple[float, float] | None) -> Samples:

@@ -1,9 +1,9 @@
 """Rendered images: frames through decoder and display pipeline (dicomweb.md section 5)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
@@ -16,6 +16,7 @@ from dicomweb_gateway.pixels.decoders import decode_frame, decoded_photometric
 from dicomweb_gateway.pixels.encode import encode_image
 from dicomweb_gateway.pixels.optionals import CODECS, Samples
 from dicomweb_gateway.pixels.options import RenderOptions
+from dicomweb_gateway.pixels.presentation import Presentation
 from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, PROFILES, SRGB, own_profile, profiled
 from dicomweb_gateway.pixels.render import RENDERING, render
 from dicomweb_gateway.pixels.resize import reduction_for
@@ -26,14 +27,25 @@ MADE_BY = f"rendering {RENDERING}, {CODECS}"
 """What makes pictures, for the names of those that are kept: another version may give other bytes."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Picture:
-    """An instance that can be shown, its metadata at hand; frames are fetched when they are asked for."""
+    """An instance that can be shown; metadata and frames are fetched when they are needed."""
 
     archive: Archive
     record: InstanceRecord
     pixels: PixelDescription
-    document: InstanceDocument
+
+    @cached_property
+    def document(self) -> InstanceDocument:
+        """The instance's metadata; raises as `document_of` does."""
+        return document_of(self.archive, self.record)
+
+    def presentation(self, frame_number: int) -> Presentation:
+        """How to show frame `frame_number` (1-based); raises as `document_of` does."""
+        ref = self.record.image_set
+        name = (ref, version_of(self.archive, ref), self.record.instance_uid, frame_number)
+        signed = bool(self.pixels.pixel_representation)
+        return self.archive.presentations.of(name, lambda: self.document, frame_number - 1, signed)
 
 
 def is_video(record: InstanceRecord) -> bool:
@@ -60,25 +72,18 @@ def described_image(record: InstanceRecord) -> PixelDescription:
 
 def open_picture(archive: Archive, record: InstanceRecord) -> Picture:
     """The instance ready to be shown; NotAcceptable like `described_image`."""
-    pixels = described_image(record)
-    return Picture(archive, record, pixels, document_of(archive, record))
+    return Picture(archive, record, described_image(record))
 
 
 def kept_frame(
-    archive: Archive,
-    record: InstanceRecord,
-    frame_number: int,
-    options: RenderOptions,
-    media_type: str,
-    opened: Callable[[], Picture],
-    *,
-    goes_on: bool = False,
+    picture: Picture, frame_number: int, options: RenderOptions, media_type: str, *, goes_on: bool = False
 ) -> bytes:
-    """`rendered_frame`, made once and kept (R-11); `opened` gives the instance when it must be made."""
+    """`rendered_frame`, made once and kept (R-11)."""
 
     def make() -> bytes:
-        return rendered_frame(opened(), frame_number, options, media_type, goes_on=goes_on)
+        return rendered_frame(picture, frame_number, options, media_type, goes_on=goes_on)
 
+    archive, record = picture.archive, picture.record
     if archive.pictures is None:
         return make()
     frame = wanted_frames(record, [frame_number])[0].key
@@ -113,8 +118,7 @@ def rendered_first_frame(
     archive: Archive, record: InstanceRecord, options: RenderOptions, media_type: str
 ) -> bytes:
     """Frame 1 of an instance of which nothing is at hand; raises what its two steps raise."""
-    opened = partial(open_picture, archive, record)
-    return kept_frame(archive, record, 1, options, media_type, opened, goes_on=True)
+    return kept_frame(open_picture(archive, record), 1, options, media_type, goes_on=True)
 
 
 def rendered_animation(picture: Picture, options: RenderOptions) -> Iterator[bytes]:
@@ -135,8 +139,7 @@ def _shown(picture: Picture, frame_number: int, options: RenderOptions, goes_on:
     """The image of a frame; what is done with it inside belongs to the same turn of decoding."""
     record, pixels = picture.record, picture.pixels
     wanted = wanted_frames(record, [frame_number])[0]
-    signed = bool(pixels.pixel_representation)
-    presentation = picture.archive.presentations.of(picture.document, frame_number - 1, signed)
+    presentation = picture.presentation(frame_number)
     reduce = reduction_for(
         options.viewport, pixels, aspect=presentation.aspect, index_values=presentation.index_values
     )

@@ -1,7 +1,7 @@
 """Answers that are pictures: of frames, of every instance, animations (dicomweb.md R-1, R-3, R-13)."""
 
 from collections.abc import Iterator, Sequence
-from functools import cache, partial
+from functools import partial
 from itertools import chain
 
 from flask import Request, Response
@@ -59,14 +59,13 @@ def frames_pictured(
         return known
     if len(wanted) > 1:
         gateway.archive.frames.prefetch(wanted[: gateway.archive.ahead_of(record)])
-    opened = cache(partial(open_picture, gateway.archive, record))
+    picture = open_picture(gateway.archive, record)
     prefix = f"{base_path(request, gateway.config)}/{_path(record)}"
 
     def part(place: int) -> Part:
         number = numbers[place]
         prefetch_behind(gateway.archive, record, wanted, place)
-        going = place > 0
-        image = kept_frame(gateway.archive, record, number, options, chosen.media_type, opened, goes_on=going)
+        image = kept_frame(picture, number, options, chosen.media_type, goes_on=place > 0)
         return Part([image], chosen.media_type, f"{prefix}/frames/{number}/{kind}")
 
     parts = map(part, range(len(numbers)))

@@ -62,7 +62,8 @@ def test_samples_and_options_come_through():
 
 
 def test_every_codec_of_the_decoders_is_known():
-    used = {name for name, found in vars(decoders).items() if getattr(found, "__module__", "") == CODEC_ROOM}
+    ours = {name for name, found in vars(decoders).items() if getattr(found, "__module__", "") == CODEC_ROOM}
+    used = ours - {"crc32"}
     assert "decode_openjpeg" in used
     assert used == set(CODECS)
 
