@@ -100,6 +100,8 @@ class _Server(ThreadingHTTPServer):
 def _handler(upstream: Upstream) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        # header and body are two writes: the second would wait 40 ms for the client's delayed ACK
+        disable_nagle_algorithm = True
 
         def answer(self) -> None:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
