@@ -10,8 +10,8 @@ class FetcherConfig:
     `fetchers` is how many there are in all, `number` (from 0) which of them this is: each fetches, stores and
     evicts the frames of its own folders. `verify` compares the CRC-32 of every frame before it is stored, at
     most `checks` of them at once; frames that only a decoder process may decode for that have `decoders` of
-    them. A fetcher whose loop has not turned for `stuck_seconds` ends itself. `frame_rate_limit` is in calls a
-    second, 0 for any, kept by all processes that name the same `rate_folder`. Sizes are in bytes, times in
+    them. A fetcher whose loop has not turned for `stuck_seconds` ends itself. `frame_rate_limit` is in calls
+    a second, 0 for any, kept by all processes that name the same `rate_folder`. Sizes are in bytes, times in
     seconds.
     """
 
