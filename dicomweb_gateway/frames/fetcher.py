@@ -284,10 +284,12 @@ class Fetcher:
         size = HEADER_SIZE + len(payload)
         self._janitor.make_room(size)
         try:
-            return self._store.publish(job.wanted.key, payload, prefetched=not job.demanded)
-        except StoreUnwritable:
+            stored = self._store.publish(job.wanted.key, payload, prefetched=not job.demanded)
+        except BaseException:
             self._janitor.not_written(size)
             raise
+        self._janitor.written(size)
+        return stored
 
     def _fetch(self, job: Job) -> bytes:
         """The frame once it has passed its checks; fetched a second time when it fails them the first."""

@@ -83,6 +83,8 @@ class Janitor:
         self._stopped = False
         self._lock = threading.Lock()
         self._used = self._max_bytes - min(_UNCOUNTED, self._max_bytes // 20)
+        self._writing = 0
+        self._set_aside = 0
         self._candidates: list[_Candidate] = []
         self._enough = 0
         self._free = 0
@@ -93,8 +95,8 @@ class Janitor:
     def make_room(self, length: int) -> None:
         """Set `length` bytes aside for a file that is written now; evicts for them.
 
-        StoreUnwritable when that much is not to be had: budget and floor hold whatever comes in. Give the
-        bytes back with `not_written` when the file is not made.
+        StoreUnwritable when that much is not to be had: budget and floor hold whatever comes in. `written` or
+        `not_written` tells what became of it.
         """
         size = _on_disk(length)
         with self._lock:
@@ -108,13 +110,21 @@ class Janitor:
                 raise StoreUnwritable("the frame store has no room: it is at its budget or free-space floor")
             self._used += size
             self._free -= size
+            self._writing += size
+            self._set_aside += size
             if len(self._candidates) < self._enough or not self._candidates:
                 self._order_sweep()
+
+    def written(self, length: int) -> None:
+        """The file for which room was made is in its place."""
+        with self._lock:
+            self._writing -= _on_disk(length)
 
     def not_written(self, length: int) -> None:
         """The disk refused a file for which room was made: make more, as it is fuller than it says."""
         with self._lock:
             self._used -= _on_disk(length)
+            self._writing -= _on_disk(length)
             self._evict(self._max_bytes // 50)
             self._due.set()
 
@@ -151,10 +161,11 @@ class Janitor:
         """
         self._remove_abandoned()
         with self._lock:
-            before = self._used
+            # neither need be in its place when its folder is counted
+            missed = self._writing - self._set_aside
         found = self._count()
         with self._lock:
-            self._used = found.kept_bytes + max(0, self._used - before)
+            self._used = found.kept_bytes + missed + self._set_aside
             excess = max(self._used - self._max_bytes, self._lacking(0))
             if excess > 0:
                 self._evict(excess)

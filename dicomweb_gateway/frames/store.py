@@ -154,7 +154,6 @@ class FrameStore:
                 self._write(path, payload, prefetched)
             except FileNotFoundError:
                 os.makedirs(self._incoming, mode=0o700, exist_ok=True)
-                os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
                 self._write(path, payload, prefetched)
         except OSError as error:
             raise StoreUnwritable(f"the frame store cannot be written: {error.strerror}") from error
@@ -223,7 +222,7 @@ class FrameStore:
         temporary = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
         try:
             frame_file.write(temporary, os.path.basename(path), payload, prefetched=prefetched)
-            os.rename(temporary, path)
+            _rename(temporary, path)
         except OSError:
             _remove(temporary)
             raise
@@ -266,6 +265,14 @@ def _note_use(descriptor: int, header: frame_file.Header) -> None:
             frame_file.mark_read(descriptor)
         if abs(time.time() - header.modified_at) > _TOUCH_SECONDS:
             os.utime(descriptor)
+
+
+def _rename(temporary: str, path: str) -> None:
+    try:
+        os.rename(temporary, path)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        os.rename(temporary, path)
 
 
 def _remove(path: str) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
@@ -45,6 +45,14 @@ class HotMap(Generic[Value]):
         if running is not None:
             return running.result()
         return self._load(key, load, own)
+
+    def add(self, values: Mapping[Hashable, Value]) -> None:
+        """Keep what was loaded otherwise; nothing when it would displace more than a quarter of the rest."""
+        if sum(map(self._weigh, values.values())) > self._budget // 4:
+            return
+        with self._lock:
+            for key, value in values.items():
+                self._keep(key, value)
 
     def clear(self) -> None:
         """Forget everything that is kept."""

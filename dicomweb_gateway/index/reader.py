@@ -90,6 +90,8 @@ class IndexReader:
         records = self._series_records(study_uid, series_uid)
         if not records:
             raise self._missing(study_uid, series_uid)
+        # whoever reads a series asks for its instances next, one by one
+        self._hot.add({(study_uid, series_uid, record.instance_uid): record for record in records})
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:

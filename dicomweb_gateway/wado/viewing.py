@@ -22,6 +22,7 @@ class ViewingWindow:
         self._asked = bytearray(count)
         self._named_since = float("-inf")
         self._last: int | None = None
+        self._centre = 0
         self._heading = 0.0
 
     def asked(self, place: int, now: float) -> list[int]:
@@ -38,13 +39,16 @@ class ViewingWindow:
             self._learn(place)
         self._turn(place)
         self._last = place
+        was_named = self._named[place]
         self._named[place] = self._asked[place] = 1
-        window = self._window(place)
-        new = [one for one in window if not self._named[one]]
-        # half of the window must be new, unless there is nothing ahead of the next step
-        if not new or (len(new) < len(window) / 2 and new[0] not in window[:2]):
+        # the window stays until a quarter of it is passed, unless this or the next places are a surprise
+        if was_named and abs(place - self._centre) * 4 < self._size and self._named[self._soon(place)]:
             return []
-        for one in new:
+        self._centre = place
+        window = self._window(place)
+        if all(self._named[one] for one in window):
+            return []
+        for one in window:
             self._named[one] = 1
         return [one for one in window if not self._asked[one]]
 
@@ -67,6 +71,11 @@ class ViewingWindow:
             self._heading = 0.0
         else:
             self._heading = (self._heading + (1 if step > 0 else -1)) / 2
+
+    def _soon(self, place: int) -> int:
+        """The place that is reached in a few steps."""
+        steps = 0 if self._heading == 0 else _NEAR if self._heading > 0 else -_NEAR
+        return min(self._count - 1, max(0, place + steps))
 
     def _window(self, place: int) -> list[int]:
         """Places by the time until they are reached: behind counts fourfold while there is a direction."""

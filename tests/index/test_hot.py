@@ -82,3 +82,11 @@ def test_clear():
     kept.get("a", lambda: "old")
     kept.clear()
     assert kept.get("a", lambda: "new") == "new"
+
+
+def test_what_was_loaded_otherwise_is_kept_unless_it_is_too_much():
+    hot = HotMap(60, 100, len)
+    hot.add(dict.fromkeys(range(5), "x" * 5))
+    assert [hot.get(number, lambda: "loaded") for number in (0, 4, 5)] == ["x" * 5, "x" * 5, "loaded"]
+    hot.add(dict.fromkeys(range(10, 16), "y" * 5))
+    assert hot.get(10, lambda: "loaded") == "loaded"
