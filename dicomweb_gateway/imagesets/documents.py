@@ -116,8 +116,11 @@ class DocumentCache:
             if found is not None and (not renew or found.written_at >= began):
                 return found
             split = split_document(self._store.metadata(ref))
-            file = write_document(self._files.draft(_name(ref)), split)
-            return document_in_memory(split, time.time()) if file is None else open_document(file)
+            digested = ref.version_id is None
+            file = write_document(self._files.draft(_name(ref)), split, digested)
+            if file is None:
+                return document_in_memory(split, time.time(), digested)
+            return open_document(file)
 
     def _read_disk(self, ref: ImageSetRef) -> OpenDocument | None:
         """The document on disk; None when it is missing, too old, or damaged."""

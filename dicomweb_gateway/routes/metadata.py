@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 
+import orjson
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.dicom.xml_model import native_model
@@ -17,7 +18,7 @@ from dicomweb_gateway.web.negotiation import negotiate_search
 from dicomweb_gateway.web.requests import accepted
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import json_stream, not_modified, ready_response
-from dicomweb_gateway.web.selection import image_set_versions, selected_instances
+from dicomweb_gateway.web.selection import image_set_versions, selected_outlines
 from dicomweb_gateway.web.services import Services, services
 
 blueprint = Blueprint("metadata", __name__)
@@ -64,6 +65,8 @@ def _pieces(
     gateway: Services, path: ResourcePath, links: str, framing: MultipartFraming | None
 ) -> Iterator[bytes]:
     """The body, instance by instance; ResourceNotFound, at once, when there is none."""
-    records = selected_instances(gateway.archive.index, path)
-    objects = metadata_objects(gateway.archive, records, links)
-    return json_array(objects) if framing is None else framing.whole(map(native_model, objects))
+    outlines = selected_outlines(gateway.archive.index, path)
+    objects = metadata_objects(gateway.archive, outlines, links)
+    if framing is None:
+        return json_array(objects)
+    return framing.whole(native_model(orjson.loads(one)) for one in objects)
