@@ -114,6 +114,14 @@ class SeriesDocument:
         for uid in self.raw_instances:
             yield self.instance(uid)
 
+    def attributes(self, instance_uid: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """The attributes and VRs of one instance, its frames not looked at; fails as `instance` does."""
+        raw = self.raw_instances[instance_uid]
+        try:
+            return _map(raw.get("DICOM")), _map(raw.get("DICOMVRs"))
+        except (TypeError, AttributeError) as error:
+            raise CorruptMetadata(NOT_OF_SCHEMA) from error
+
     def instance(self, instance_uid: str) -> InstanceDocument:
         """One instance by SOP Instance UID.
 

@@ -191,7 +191,7 @@ class _Plan:
             self._above.append((place, level, key))
 
     def _sources(self, owned: frozenset[str]) -> dict[str, tuple[Tags | None, str]]:
-        """Where each element comes from, by its tag: a level (None for the instance's own) and a key in it."""
+        """Where each element comes from: a level (None for the instance's own) and a key in it."""
         levels: dict[str, Tags | None] = {key: level for level in self._family.above for key in level}
         levels.update(dict.fromkeys(self._keys))
         found: dict[str, tuple[Tags | None, str]] = {}

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.frames.level_bounds import LevelBounds
@@ -66,10 +67,10 @@ def series_of(archive: Archive, outline: InstanceOutline) -> SeriesDocument:
     return found
 
 
-def instance_of(series: SeriesDocument, instance_uid: str) -> InstanceDocument:
-    """An instance of the series; ResourceNotFound where it is not in it any more."""
+def attributes_of(series: SeriesDocument, instance_uid: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Attributes and VRs of an instance; ResourceNotFound where it is not in the series any more."""
     try:
-        return series.instance(instance_uid)
+        return series.attributes(instance_uid)
     except KeyError:
         raise ResourceNotFound(_NO_LONGER) from None
 

@@ -6,12 +6,12 @@ from functools import lru_cache
 from dicomweb_gateway.dicom.json_model import JsonObject, dumps, element
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
-from dicomweb_gateway.imagesets.metadata import InstanceDocument, SeriesDocument
+from dicomweb_gateway.imagesets.metadata import SeriesDocument
 from dicomweb_gateway.imagesets.shared_json import Own, SharedJson
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.records import InstanceOutline
 from dicomweb_gateway.pixels.decoders import decoded_photometric
-from dicomweb_gateway.wado.archive import Archive, instance_of, series_of
+from dicomweb_gateway.wado.archive import Archive, attributes_of, series_of
 
 _PIXEL_TAGS = {"PixelData": "7FE00010", "FloatPixelData": "7FE00008", "DoubleFloatPixelData": "7FE00009"}
 _PIXEL_VRS = {"FloatPixelData": "OF", "DoubleFloatPixelData": "OD"}
@@ -33,7 +33,7 @@ def metadata_objects(archive: Archive, outlines: Iterable[InstanceOutline], base
             if len(held) >= _MOST_SERIES:
                 held.clear()
             series = held[key] = series_of(archive, outline)
-        yield instance_json(instance_of(series, outline.instance_uid), outline, base_url, shared)
+        yield instance_json(series, outline, base_url, shared)
 
 
 def json_array(objects: Iterable[bytes]) -> Iterator[bytes]:
@@ -46,7 +46,7 @@ def json_array(objects: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def instance_json(
-    document: InstanceDocument, outline: InstanceOutline, base_url: str, shared: SharedJson
+    series: SeriesDocument, outline: InstanceOutline, base_url: str, shared: SharedJson
 ) -> bytes:
     """One instance as DICOM JSON, keys ascending: all four levels, pixel data and bulk data by URI."""
     pixels = outline.pixels
@@ -61,9 +61,10 @@ def instance_json(
         vr = _PIXEL_VRS.get(keyword, "OW" if wide else "OB")
         tag = _PIXEL_TAGS[keyword]
         own[tag] = dumps({"vr": vr, "BulkDataURI": bulk_base + tag})
-    *above, tags = document.levels
+    tags, vrs = attributes_of(series, outline.instance_uid)
+    above = series.image_set.patient, series.image_set.study, series.tags
     signed = bool(pixels and pixels.pixel_representation)
-    return shared.make(tuple(above), tags, document.vrs, signed, Own(own, bulk_base.__add__))
+    return shared.make(above, tags, vrs, signed, Own(own, bulk_base.__add__))
 
 
 @lru_cache(maxsize=1024)
