@@ -24,16 +24,18 @@ _PARSED = 5
 class OpenDocument:
     """A document and what holds it: `weight` in bytes of memory, `read_at` in seconds of its clock.
 
-    `digest` is 32 hex digits of the document's text, zeros when it was written without.
+    `digest` is 32 hex digits of the document's text, zeros when it was written without. Until
+    `trusted_until`, in seconds of the monotonic clock, it is served however old it is.
     """
 
-    __slots__ = ("digest", "document", "weight", "written_at")
+    __slots__ = ("digest", "document", "trusted_until", "weight", "written_at")
 
     def __init__(self, document: ImageSetDocument, digest: str, weight: int, written_at: float) -> None:
         self.document = document
         self.digest = digest
         self.weight = weight
         self.written_at = written_at
+        self.trusted_until = 0.0
 
 
 def write_document(draft: Draft, split: SplitDocument, digested: bool) -> KeptFile | None:

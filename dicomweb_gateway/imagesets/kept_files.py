@@ -24,6 +24,8 @@ _CHUNK = 1 << 20
 _TOUCH_SECONDS = 60
 _ABANDONED_SECONDS = 3600
 _SWEEPS_PER_BUDGET = 16
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
+"""Seconds between looks at a lock; hundreds of threads may wait for locks at once."""
 _PART = ".part"
 _NUMBERS = itertools.count()
 
@@ -220,6 +222,7 @@ def _flock(handle: int, patience: float | None) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX)
         return True
     deadline = time.monotonic() + patience
+    pause = _FIRST_PAUSE
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -227,4 +230,5 @@ def _flock(handle: int, patience: float | None) -> bool:
         except OSError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
