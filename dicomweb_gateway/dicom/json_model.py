@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -19,10 +20,13 @@ KEEPS_LEADING_SPACE = frozenset({"LT", "ST", "UT"})
 
 _EXACT = 2**53
 _LARGEST = 1.7976931348623157e308
-_INTEGER = re.compile(r"[+-]?[0-9]+")
+_INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
+"""Python refuses to read integers of some thousand digits; such a one stays text."""
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
 _PADDING = " \0"
+_CACHED = 32
+"""Characters of a decimal that is worth remembering; DS has 16 at most (PS3.5 6.2)."""
 
 
 def element(vr: str, values: Sequence[Any]) -> JsonElement:
@@ -33,7 +37,7 @@ def element(vr: str, values: Sequence[Any]) -> JsonElement:
     """
     if vr == "SQ":
         return {"vr": vr, "Value": list(values)} if values else {"vr": vr}
-    convert: Callable[[Any], Any] = _CONVERTERS.get(vr, _text)
+    convert = converter_of(vr)
     if len(values) > 1:
         return {"vr": vr, "Value": [convert(value) for value in values]}
     single = convert(values[0]) if values else None
@@ -42,18 +46,17 @@ def element(vr: str, values: Sequence[Any]) -> JsonElement:
     return {"vr": vr, "Value": [single]}
 
 
+def converter_of(vr: str) -> Callable[[Any], Any]:
+    """What makes one member of Value out of one value, see `element`; None stands for no value.
+
+    Not for SQ and binary VRs.
+    """
+    return _CONVERTERS.get(vr, _text)
+
+
 def dumps(document: Any) -> bytes:
     """`document` as UTF-8 JSON with keys in the order they stand."""
     return orjson.dumps(document)
-
-
-def label_utf8(dataset: JsonObject) -> JsonObject:
-    """`dataset` with 00080005 set to ISO_IR 192 when it is there or any text is not ASCII (J-28)."""
-    if "00080005" in dataset:
-        dataset["00080005"] = element("CS", [UTF8])
-    elif not dumps(dataset).isascii():
-        return dict(sorted({**dataset, "00080005": element("CS", [UTF8])}.items()))
-    return dataset
 
 
 def _text(value: Any) -> str | None:
@@ -88,6 +91,15 @@ def _integer(value: Any) -> int | float | str | None:
 
 
 def _decimal(value: Any) -> int | float | str | None:
+    return _decimal_of_text(value) if value.__class__ is str and len(value) <= _CACHED else _decimal_of(value)
+
+
+@lru_cache(maxsize=4096)
+def _decimal_of_text(value: str) -> int | float | str | None:
+    return _decimal_of(value)
+
+
+def _decimal_of(value: Any) -> int | float | str | None:
     whole = _integer(value)
     if isinstance(whole, str) and _DECIMAL.fullmatch(whole):
         number = float(whole)

@@ -1,7 +1,7 @@
 """A split metadata document as a kept file: head and table are read when it is opened, instances when asked.
 
-Payload: skeleton length and table length (little endian, 8 bytes each), the digest of the text, skeleton,
-table, text.
+Payload: skeleton length and table length (little endian, 8 bytes each), the digest of the text (zeros where
+nobody needs it), skeleton, table, text.
 """
 
 import os
@@ -15,6 +15,7 @@ from dicomweb_gateway.imagesets.kept_files import HEADER, Draft, KeptFile
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, assemble
 from dicomweb_gateway.imagesets.split_document import SplitDocument, TextSlices, load_instance, span_of
 
+_DIGEST_SIZE = 16
 _HEAD = Struct("<QQ16s")
 _PARSED = 5
 """Memory of a parsed skeleton and its map of instances, by the length of the skeleton in JSON."""
@@ -23,21 +24,24 @@ _PARSED = 5
 class OpenDocument:
     """A document and what holds it: `weight` in bytes of memory, `read_at` in seconds of its clock.
 
-    `digest` is 32 hex digits of the document's text.
+    `digest` is 32 hex digits of the document's text, zeros when it was written without. Until
+    `trusted_until`, in seconds of the monotonic clock, it is served however old it is.
     """
 
-    __slots__ = ("digest", "document", "weight", "written_at")
+    __slots__ = ("digest", "document", "trusted_until", "weight", "written_at")
 
     def __init__(self, document: ImageSetDocument, digest: str, weight: int, written_at: float) -> None:
         self.document = document
         self.digest = digest
         self.weight = weight
         self.written_at = written_at
+        self.trusted_until = 0.0
 
 
-def write_document(draft: Draft, split: SplitDocument) -> KeptFile | None:
-    """Keep the document; None when the disk does not take it."""
-    draft.write(_HEAD.pack(len(split.skeleton), len(split.table), _digest(split)))
+def write_document(draft: Draft, split: SplitDocument, digested: bool) -> KeptFile | None:
+    """Keep the document, with its digest if `digested`; None when the disk does not take it."""
+    digest = _digest(split) if digested else bytes(_DIGEST_SIZE)
+    draft.write(_HEAD.pack(len(split.skeleton), len(split.table), digest))
     for piece in (split.skeleton, split.table, split.text):
         draft.write(piece)
     return draft.keep()
@@ -55,11 +59,12 @@ def open_document(file: KeptFile) -> OpenDocument:
     return OpenDocument(assemble(skeleton, slices), digest.hex(), weight, file.written_at)
 
 
-def document_in_memory(split: SplitDocument, written_at: float) -> OpenDocument:
+def document_in_memory(split: SplitDocument, written_at: float, digested: bool) -> OpenDocument:
     """The document where no disk takes it."""
     weight = len(split.skeleton) * _PARSED + len(split.table) + len(split.text)
     document = assemble(split.skeleton, TextSlices(split.table, split.text))
-    return OpenDocument(document, _digest(split).hex(), weight, written_at)
+    digest = _digest(split) if digested else bytes(_DIGEST_SIZE)
+    return OpenDocument(document, digest.hex(), weight, written_at)
 
 
 class _FileSlices:
@@ -87,6 +92,6 @@ def _read(descriptor: int, offset: int, length: int) -> bytes:
 
 
 def _digest(split: SplitDocument) -> bytes:
-    digest = blake2b(split.skeleton, digest_size=16)
+    digest = blake2b(split.skeleton, digest_size=_DIGEST_SIZE)
     digest.update(split.text)
     return digest.digest()

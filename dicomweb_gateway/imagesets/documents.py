@@ -2,7 +2,7 @@
 
 One GetImageSetMetadata per image set and version (DESIGN 2): threads of a process join on a lock per
 document, processes on a lock file. A document without a known version is trusted for `ttl` seconds and
-fetched anew in the background once half of them are over.
+fetched anew in the background once half of them are over; while HealthImaging is down it is served on.
 """
 
 import logging
@@ -11,7 +11,13 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Thread
 
-from dicomweb_gateway.errors import UpstreamError, UpstreamFailed, UpstreamThrottled
+from dicomweb_gateway.errors import (
+    UpstreamDenied,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamNotFound,
+    UpstreamThrottled,
+)
 from dicomweb_gateway.imagesets.document_file import (
     OpenDocument,
     document_in_memory,
@@ -26,6 +32,10 @@ from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 0.5
 """Seconds that a thread waits for its turn to load: a burst that the disk serves is over by then."""
+_LONGEST_FETCH = 30.0
+"""Seconds that a process waits for another one that fetches the same document."""
+_OUTAGE = 15.0
+"""Seconds that a document which is too old is served on, before a request waits for HealthImaging again."""
 _MOST_OPEN = 256
 """Documents that are held open: each is a file descriptor."""
 
@@ -100,27 +110,45 @@ class DocumentCache:
             if held is not None:
                 return held
             try:
-                found = self._read_disk(ref) or self._fetch(ref)
+                found = self._current(ref)
                 self._hold(ref, found)
             finally:
                 with self._lock:
                     self._loading.pop(ref, None)
             return found
 
+    def _current(self, ref: ImageSetRef) -> OpenDocument:
+        """From disk or upstream; while HealthImaging is down an old document is better than none."""
+        try:
+            return self._read_disk(ref) or self._fetch(ref)
+        except (UpstreamNotFound, UpstreamDenied):
+            raise
+        except UpstreamError:
+            found = self._read_disk(ref, too_old=True)
+            if found is None:
+                raise
+            found.trusted_until = time.monotonic() + _OUTAGE
+            return found
+
     def _fetch(self, ref: ImageSetRef, renew: bool = False) -> OpenDocument:
         """From upstream, once over all processes; `renew` whatever lies on disk already."""
         began = time.time()
-        with self._files.lock(_name(ref)):
+        with self._files.lock(_name(ref), _LONGEST_FETCH) as ours:
+            if not ours:
+                raise UpstreamThrottled("another process still fetches this metadata document", retry_after=2)
             found = self._read_disk(ref)
             # what another process wrote while we waited for the lock is new enough for both
             if found is not None and (not renew or found.written_at >= began):
                 return found
             split = split_document(self._store.metadata(ref))
-            file = write_document(self._files.draft(_name(ref)), split)
-            return document_in_memory(split, time.time()) if file is None else open_document(file)
+            digested = ref.version_id is None
+            file = write_document(self._files.draft(_name(ref)), split, digested)
+            if file is None:
+                return document_in_memory(split, time.time(), digested)
+            return open_document(file)
 
-    def _read_disk(self, ref: ImageSetRef) -> OpenDocument | None:
-        """The document on disk; None when it is missing, too old, or damaged."""
+    def _read_disk(self, ref: ImageSetRef, too_old: bool = False) -> OpenDocument | None:
+        """The document on disk; None when it is missing, damaged or, unless `too_old` will do, too old."""
         file = self._files.open(_name(ref), touch=ref.version_id is not None)
         if file is None:
             return None
@@ -129,12 +157,14 @@ class DocumentCache:
         except UpstreamFailed:
             self._files.remove(_name(ref))
             return None
-        return None if self._is_older(ref, found, self._ttl) else found
+        return None if not too_old and self._is_older(ref, found, self._ttl) else found
 
     def _find(self, ref: ImageSetRef) -> OpenDocument | None:
         with self._lock:
             held = self._held.get(ref)
-            if held is None or self._is_older(ref, held, self._ttl):
+            if held is None:
+                return None
+            if self._is_older(ref, held, self._ttl) and time.monotonic() >= held.trusted_until:
                 return None
             self._held.move_to_end(ref)
             renew = self._is_older(ref, held, self._ttl / 2) and ref not in self._renewing
@@ -152,6 +182,9 @@ class DocumentCache:
         """Fetch what is still trusted anew, so that nobody waits when it no longer is."""
         try:
             self._hold(ref, self._fetch(ref, renew=True))
+        except UpstreamNotFound:
+            # whoever asks next learns it first hand, and makes the index rows stale
+            self.forget(ref)
         except UpstreamError as error:
             _LOG.info("metadata could not be renewed: %s", type(error).__name__)
         finally:

@@ -26,8 +26,8 @@ _NOT_OF_DATA_SETS = frozenset({0x0000, 0x0002, 0x0006, 0xFFFE})
 _VRS = frozenset({vr.value for vr in VR if len(vr.value) == 2})
 _MAY_HOLD_ITEMS = ("SQ", "UN")
 """What items may be the value of; of any other attribute they are nonsense, and it has no value then."""
-_SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
-_WAVEFORM_DATA = 0x54001010
+SINGLE_TEXT = frozenset({"LT", "ST", "UT", "UR"})
+WAVEFORM_DATA = 0x54001010
 
 
 class Element(NamedTuple):
@@ -98,6 +98,23 @@ def element_json(
     return element("SQ", items)
 
 
+def plain_vr(key: str, vrs: Mapping[str, str]) -> tuple[int, str] | None:
+    """(tag, VR) of an attribute outside items whose VR no value changes, where `key` names one.
+
+    None for pixels, for the character set, and for all that can hold items or bytes: `read_element` sees to
+    those.
+    """
+    row = _resolve(key)
+    if row is None:
+        return None
+    tag, vr, name = row
+    told = (vrs.get(key) or vrs.get(name)) if vrs else None
+    if isinstance(told, str) and told in _VRS:
+        vr = told
+    is_plain = len(vr) == 2 and vr not in _MAY_HOLD_ITEMS and vr not in BINARY_VRS
+    return (tag, vr) if is_plain and tag not in _ABOUT_PIXELS and tag != CHARACTER_SET else None
+
+
 def find_element(tags: Tags, vrs: Mapping[str, str], path: list[tuple[int, int]], tag: int) -> Element | None:
     """The element `tag` below `path`, a list of (sequence tag, 1-based item number); None when absent."""
     for sequence, item_number in path:
@@ -113,6 +130,12 @@ def tag_of(key: str) -> int | None:
     """The tag of a metadata key; None when it is never to be shown."""
     row = _resolve(key)
     return None if row is None else row[0]
+
+
+def shown_tag(key: str) -> int | None:
+    """`tag_of` outside items, where pixels are not shown as attributes either."""
+    tag = tag_of(key)
+    return None if tag in _ABOUT_PIXELS else tag
 
 
 def base64_length(text: str) -> int:
@@ -184,7 +207,7 @@ def _settle(tag: int, choice: str, value: Any, tags: Tags, signed: bool) -> str:
     """One VR out of a dictionary choice such as "US or SS" (PS3.6; J-26)."""
     options = choice.split(" or ")
     if isinstance(value, str) and not _is_number(value) and "OW" in options:
-        if tag == _WAVEFORM_DATA:
+        if tag == WAVEFORM_DATA:
             return "OB" if tags.get("WaveformBitsAllocated") == 8 else "OW"
         return "OW"
     if "US" not in options:
@@ -218,7 +241,7 @@ def _values(tag: int, vr: str, value: Any) -> list[Any] | str:
         return value
     if value is None:
         return []
-    if isinstance(value, str) and "\\" in value and vr not in _SINGLE_TEXT:
+    if isinstance(value, str) and "\\" in value and vr not in SINGLE_TEXT:
         return value.split("\\")
     return [value]
 

@@ -10,12 +10,13 @@ import itertools
 import os
 import struct
 import time
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
+
+from isal.isal_zlib import crc32
 
 HEADER = struct.Struct("<4sIQ")
 _MAGIC = b"DGK1"
@@ -23,6 +24,8 @@ _CHUNK = 1 << 20
 _TOUCH_SECONDS = 60
 _ABANDONED_SECONDS = 3600
 _SWEEPS_PER_BUDGET = 16
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
+"""Seconds between looks at a lock; hundreds of threads may wait for locks at once."""
 _PART = ".part"
 _NUMBERS = itertools.count()
 
@@ -146,7 +149,7 @@ class Draft:
         self._files = files
         self._path = path
         self._beside = path.with_name(f"{path.name}.{os.getpid()}-{next(_NUMBERS)}{_PART}")
-        self._checksum = zlib.crc32(path.name.encode())
+        self._checksum = crc32(path.name.encode())
         self._length = 0
         self._descriptor = -1
         try:
@@ -161,7 +164,7 @@ class Draft:
         """Append to the payload."""
         if self._descriptor < 0:
             return
-        self._checksum = zlib.crc32(data, self._checksum)
+        self._checksum = crc32(data, self._checksum)
         self._length += len(data)
         try:
             rest = memoryview(data)
@@ -206,10 +209,10 @@ def _checked_length(descriptor: int, name: str, size: int) -> int | None:
     magic, stated, length = HEADER.unpack(raw)
     if magic != _MAGIC or size != HEADER.size + length:
         return None
-    checksum = zlib.crc32(name.encode())
+    checksum = crc32(name.encode())
     offset = HEADER.size
     while chunk := os.pread(descriptor, _CHUNK, offset):
-        checksum = zlib.crc32(chunk, checksum)
+        checksum = crc32(chunk, checksum)
         offset += len(chunk)
     return int(length) if checksum == stated else None
 
@@ -219,6 +222,7 @@ def _flock(handle: int, patience: float | None) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX)
         return True
     deadline = time.monotonic() + patience
+    pause = _FIRST_PAUSE
     while True:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -226,4 +230,5 @@ def _flock(handle: int, patience: float | None) -> bool:
         except OSError:
             if time.monotonic() >= deadline:
                 return False
-            time.sleep(0.01)
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)

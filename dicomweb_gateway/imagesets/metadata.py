@@ -114,6 +114,14 @@ class SeriesDocument:
         for uid in self.raw_instances:
             yield self.instance(uid)
 
+    def attributes(self, instance_uid: str) -> tuple[dict[str, Any], dict[str, str]]:
+        """The attributes and VRs of one instance, its frames not looked at; fails as `instance` does."""
+        raw = self.raw_instances[instance_uid]
+        try:
+            return _map(raw.get("DICOM")), _map(raw.get("DICOMVRs"))
+        except (TypeError, AttributeError) as error:
+            raise CorruptMetadata(NOT_OF_SCHEMA) from error
+
     def instance(self, instance_uid: str) -> InstanceDocument:
         """One instance by SOP Instance UID.
 
@@ -153,12 +161,14 @@ class ImageSetDocument:
         for uid, raw in self.raw_series.items():
             yield SeriesDocument(self, uid, raw.get("DICOM") or {}, raw.get("Instances") or {})
 
+    def find_series(self, series_uid: str) -> SeriesDocument | None:
+        """The series, None when the image set does not hold it."""
+        return next((one for one in self.series() if one.series_uid == series_uid), None)
+
     def find_instance(self, series_uid: str, instance_uid: str) -> InstanceDocument | None:
         """The instance below its series, None when the document does not hold it there."""
-        for series in self.series():
-            if series.series_uid == series_uid and instance_uid in series.raw_instances:
-                return series.instance(instance_uid)
-        return None
+        series = self.find_series(series_uid)
+        return series.instance(instance_uid) if series and instance_uid in series.raw_instances else None
 
 
 def parse_document(blob: bytes) -> ImageSetDocument:
@@ -204,9 +214,14 @@ def _merged(levels: tuple[Tags, ...]) -> Tags:
     return ChainMap(*(cast(dict[str, Any], level) for level in reversed(levels)))
 
 
+def _width(level: dict[str, Any]) -> int:
+    width = level.get("Width")
+    return width if width.__class__ is int else integer(level, "Width") or 0
+
+
 def _frame(raw: dict[str, Any]) -> FrameDocument:
     levels = raw.get("PixelDataChecksumFromBaseToFullResolution") or ()
-    full: dict[str, Any] = max(levels, key=lambda level: integer(level, "Width") or 0, default={})
+    full: dict[str, Any] = max(levels, key=_width, default={})
     checksum = full.get("Checksum")
     return FrameDocument(
         frame_id=raw["ID"],

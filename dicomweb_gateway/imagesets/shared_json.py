@@ -1,23 +1,43 @@
-"""DICOM JSON of one instance after the other, made fast because instances of a series repeat each other."""
+"""DICOM JSON of one instance after the other, made fast because instances of a series repeat each other.
 
-from collections.abc import Iterable, Mapping
+Each element is kept as JSON text together with the value that it was made of; of the next instance only the
+elements whose values differ are made anew.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping
+from itertools import compress
+from operator import ne
 from typing import Any, NamedTuple
 
 import orjson
 
-from dicomweb_gateway.dicom.json_model import JsonElement, JsonObject
-from dicomweb_gateway.imagesets.elements import BulkUri, element_json, read_element
+from dicomweb_gateway.dicom.json_model import UTF8, converter_of, dumps, element
+from dicomweb_gateway.imagesets.elements import (
+    CHARACTER_SET,
+    SINGLE_TEXT,
+    WAVEFORM_DATA,
+    BulkUri,
+    element_json,
+    plain_vr,
+    read_element,
+    shown_tag,
+)
 from dicomweb_gateway.imagesets.values import Tags
 
 _MOST_PLANS = 64
 _MOST_FAMILIES = 8
+_CHARACTER_SET = f"{CHARACTER_SET:08X}"
+_LABEL = f'"{_CHARACTER_SET}":'.encode() + dumps(element("CS", [UTF8]))
+_NUMBERS = frozenset({"FL", "FD", "SL", "SS", "UL", "US"})
+"""Their text may be NaN, whose null is a value."""
 
 
 class SharedJson:
-    """Makes what `dicom_json` makes of all levels of an instance, and gives unchanged elements again.
+    """Makes what `dicom_json` makes of all levels of an instance, as text, and labels it UTF-8 (J-28).
 
-    Elements are shared between the objects that are made: nobody may change them. What is remembered is one
-    value an attribute, so memory does not grow with the number of instances. Not for several threads.
+    What is remembered is one value an attribute, so memory does not grow with the number of instances. Not
+    for several threads.
     """
 
     def __init__(self) -> None:
@@ -25,10 +45,11 @@ class SharedJson:
 
     def make(
         self, above: tuple[Tags, ...], tags: Tags, vrs: Mapping[str, str], signed: bool, own: "Own"
-    ) -> JsonObject:
-        """All levels of one instance, keys ascending: those `above` it, then its own `tags`.
+    ) -> bytes:
+        """All levels of one instance as a JSON object, keys ascending: those `above` it, then its own `tags`.
 
-        A later level wins where a key stands twice; `own.elements` win over all.
+        A later level wins where a key stands twice; `own.elements` win over all. SpecificCharacterSet is
+        ISO_IR 192 where it is there or any text is not ASCII.
         """
         key = (id(above[-1]), orjson.dumps(vrs), signed)
         family = self._families.get(key)
@@ -36,26 +57,14 @@ class SharedJson:
             if len(self._families) >= _MOST_FAMILIES:
                 self._families.clear()
             family = self._families[key] = _Family(above, vrs, signed)
-        return family.make(tags, own)
+        return family.plan_of(tags, own).make(tags, own)
 
 
 class Own(NamedTuple):
-    """What is the instance's alone: elements by key, and the address of its bulk data."""
+    """What is the instance's alone: elements by key, each as JSON, and the address of its bulk data."""
 
-    elements: JsonObject
+    elements: Mapping[str, bytes]
     bulk_uri: BulkUri
-
-
-class _Step(NamedTuple):
-    """One element of an object: `fixed`, or made of `key` in `level`, or, without a key, the instance's own.
-
-    `level` None stands for the instance's attributes.
-    """
-
-    tag: str
-    fixed: JsonElement | None
-    level: Tags | None
-    key: str
 
 
 class _Family:
@@ -63,66 +72,134 @@ class _Family:
 
     def __init__(self, above: tuple[Tags, ...], vrs: Mapping[str, str], signed: bool) -> None:
         # held, so that no other series can get its identity
-        self._above = above
-        self._vrs = vrs
-        self._signed = signed
-        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], list[_Step]] = {}
-        self._last: dict[str, tuple[Any, JsonElement]] = {}
+        self.above = above
+        self.vrs = vrs
+        self.signed = signed
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], _Plan] = {}
 
-    def make(self, tags: Tags, own: Own) -> JsonObject:
+    def plan_of(self, tags: Tags, own: Own) -> "_Plan":
+        """The plan of instances that have these keys in this order."""
         shape = (tuple(tags), tuple(own.elements))
         plan = self._plans.get(shape)
         if plan is None:
             if len(self._plans) >= _MOST_PLANS:
                 self._plans.clear()
-            plan = self._plans[shape] = self._plan(tags, own.elements)
-        result: JsonObject = {}
-        last = self._last
-        for tag, fixed, level, key in plan:
-            if fixed is not None:
-                result[tag] = fixed
-                continue
-            if not key:
-                result[tag] = own.elements[tag]
-                continue
-            value = (tags if level is None else level)[key]
-            if value.__class__ is list or value.__class__ is dict:
-                value = orjson.dumps(value)
-            known = last.get(tag)
-            if known is not None and known[0].__class__ is value.__class__ and known[0] == value:
-                result[tag] = known[1]
-                continue
-            made, is_shared = self._made(tags if level is None else level, key, own.bulk_uri)
-            if made is not None:
-                result[tag] = made
-                # 0.0 equals -0.0
-                if is_shared and value.__class__ is not float:
-                    last[tag] = (value, made)
-        return result
+            plan = self._plans[shape] = _Plan(self, *shape)
+        return plan
 
-    def _made(self, level: Tags, key: str, bulk_uri: BulkUri) -> tuple[JsonElement | None, bool]:
+    def made(self, level: Tags, key: str, bulk_uri: BulkUri) -> tuple[bytes, bool]:
         """The element of `key`, and whether it is the same wherever the value is."""
-        found = read_element(key, level, self._vrs, self._signed)
+        found = read_element(key, level, self.vrs, self.signed)
         if found is None:
-            return None, False
+            raise KeyError(key)
         bulk = _Noticed(bulk_uri)
-        made = element_json(found, self._vrs, bulk, self._signed)
-        # what binary values are may depend on their neighbours (waveforms)
-        return made, not bulk.used and not isinstance(found.values, str)
+        made = element_json(found, self.vrs, bulk, self.signed)
+        # what waveforms are depends on their neighbours
+        return dumps(made), not bulk.used and found.tag != WAVEFORM_DATA
 
-    def _plan(self, tags: Tags, own: Iterable[str]) -> list[_Step]:
-        """The steps of all instances that have these keys, ascending."""
-        sources: dict[str, Tags | None] = {key: level for level in self._above for key in level}
-        sources.update(dict.fromkeys(tags))
-        steps: dict[str, _Step] = {}
-        for key, level in sources.items():
-            found = read_element(key, tags if level is None else level, self._vrs, self._signed)
-            if found is not None:
-                fixed, is_shared = (None, False) if level is None else self._made(level, key, str)
-                tag = f"{found.tag:08X}"
-                steps[tag] = _Step(tag, fixed if is_shared else None, level, key)
-        steps |= {tag: _Step(tag, None, None, "") for tag in own}
-        return [steps[tag] for tag in sorted(steps)]
+
+class _Place(NamedTuple):
+    """Where an attribute stands among the elements; `text` makes it of plain text, where that can be."""
+
+    number: int
+    head: bytes
+    text: Callable[[Any], bytes | None] | None
+
+
+class _Plan:
+    """The elements of instances with the same keys in the same order, as they were made last."""
+
+    def __init__(self, family: _Family, keys: tuple[str, ...], own: Iterable[str]) -> None:
+        self._family = family
+        self._keys = keys
+        owned = frozenset(own)
+        sources = self._sources(owned)
+        tags = sorted({*sources, *owned})
+        numbers = {tag: number for number, tag in enumerate(tags)}
+        self._pieces: list[bytes] = [b""] * len(tags)
+        self._own = [(numbers[tag], _head(tag), tag) for tag in sorted(owned)]
+        self._above: list[tuple[_Place, Tags, str]] = []
+        self._places: list[_Place | None] = [None] * len(keys)
+        positions = {key: position for position, key in enumerate(keys)}
+        for tag, (level, key) in sources.items():
+            place = _Place(numbers[tag], _head(tag), _text_maker(key, family.vrs))
+            if tag == _CHARACTER_SET:
+                self._pieces[place.number] = _LABEL
+            elif level is None:
+                self._places[positions[key]] = place
+            else:
+                self._put_above(place, level, key)
+        self._label_at = None if _CHARACTER_SET in numbers else bisect_left(tags, _CHARACTER_SET)
+        self._values: list[Any] = []
+        """Those of the instance whose elements stand in `pieces`; empty for none."""
+        # what is compared with more than ==, and what is made anew each time
+        self._mixed: dict[int, Any] = {}
+        self._unshared: set[int] = set()
+
+    def make(self, tags: Tags, own: Own) -> bytes:
+        """The JSON object of an instance with the keys of this plan."""
+        values = list(tags.values())
+        changed = self._changed(values)
+        # until all elements are made they belong to no instance
+        self._values = []
+        for position in changed:
+            self._put(position, values[position], tags, own.bulk_uri)
+        pieces = self._pieces
+        for number, head, tag in self._own:
+            pieces[number] = head + own.elements[tag]
+        for place, level, key in self._above:
+            pieces[place.number] = place.head + self._family.made(level, key, own.bulk_uri)[0]
+        self._values = values
+        body = b",".join(pieces)
+        if self._label_at is not None and not body.isascii():
+            at = self._label_at
+            body = b",".join([*pieces[:at], _LABEL, *pieces[at:]])
+        return b"{%b}" % body
+
+    def _changed(self, values: list[Any]) -> Iterable[int]:
+        """Positions of values that differ from the last instance's, or whose elements are not shared."""
+        positions = range(len(values))
+        if not self._values:
+            return positions
+        changed = set(compress(positions, map(ne, values, self._values)))
+        for position, kind in self._mixed.items():
+            # 1 equals 1.0 and True, 0.0 equals -0.0
+            if _kind(values[position]) != kind:
+                changed.add(position)
+        return changed | self._unshared if self._unshared else changed
+
+    def _put(self, position: int, value: Any, tags: Tags, bulk_uri: BulkUri) -> None:
+        place = self._places[position]
+        if place is None:
+            return
+        piece = None if place.text is None else place.text(value)
+        if piece is None:
+            made, is_shared = self._family.made(tags, self._keys[position], bulk_uri)
+            piece = place.head + made
+            (self._unshared.discard if is_shared else self._unshared.add)(position)
+        self._pieces[place.number] = piece
+        kind = _kind(value)
+        if kind is not str:
+            self._mixed[position] = kind
+        else:
+            self._mixed.pop(position, None)
+
+    def _put_above(self, place: _Place, level: Tags, key: str) -> None:
+        made, is_shared = self._family.made(level, key, str)
+        self._pieces[place.number] = place.head + made
+        if not is_shared:
+            self._above.append((place, level, key))
+
+    def _sources(self, owned: frozenset[str]) -> dict[str, tuple[Tags | None, str]]:
+        """Where each element comes from: a level (None for the instance's own) and a key in it."""
+        levels: dict[str, Tags | None] = {key: level for level in self._family.above for key in level}
+        levels.update(dict.fromkeys(self._keys))
+        found: dict[str, tuple[Tags | None, str]] = {}
+        for key, level in levels.items():
+            tag = shown_tag(key)
+            if tag is not None and (text := f"{tag:08X}") not in owned:
+                found[text] = (level, key)
+        return found
 
 
 class _Noticed:
@@ -135,3 +212,46 @@ class _Noticed:
     def __call__(self, path: str) -> str:
         self.used = True
         return self._bulk_uri(path)
+
+
+def _head(tag: str) -> bytes:
+    return f'"{tag}":'.encode()
+
+
+def _kind(value: Any) -> Any:
+    """What tells two equal values apart; `str` where equal values are the same."""
+    if value is None or value.__class__ is str:
+        return str
+    if value.__class__ is int or value.__class__ is bool:
+        return value.__class__
+    if value.__class__ is list and all(one.__class__ is str for one in value):
+        return str
+    return orjson.dumps(value)
+
+
+def _text_maker(key: str, vrs: Mapping[str, str]) -> Callable[[Any], bytes | None] | None:
+    """Makes the whole element of a text, a list of texts or an integer; None where the VR may vary.
+
+    What it makes nothing of, it gives None for.
+    """
+    plain = plain_vr(key, vrs)
+    if plain is None:
+        return None
+    tag, vr = plain
+    convert = converter_of(vr)
+    is_number, is_whole = vr in _NUMBERS, vr in SINGLE_TEXT
+    head = b'"%08X":{"vr":"%b","Value":' % (tag, vr.encode())
+    empty = b'"%08X":{"vr":"%b"}' % (tag, vr.encode())
+
+    def made(value: Any) -> bytes | None:
+        kind = value.__class__
+        is_one = kind is str and not is_number and (is_whole or "\\" not in value)
+        if is_one or kind is int:
+            single = convert(value)
+        elif kind is list and not is_number and len(value) > 1 and all(one.__class__ is str for one in value):
+            return b"%b%b}" % (head, orjson.dumps([convert(one) for one in value]))
+        else:
+            return None
+        return empty if single is None else b"%b[%b]}" % (head, orjson.dumps(single))
+
+    return made

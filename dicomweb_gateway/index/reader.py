@@ -17,8 +17,8 @@ from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table,
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import is_set
-from dicomweb_gateway.index.instance_records import load_records
-from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.instance_records import load_outlines, load_records
+from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.index.side_reader import below
 from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.tombstones import missing
@@ -102,6 +102,19 @@ class IndexReader:
         """
         series_uids = self.study_series(study_uid)
         return (record for uid in series_uids for record in self._series_records(study_uid, uid))
+
+    def outlines(self, study_uid: str, series_uid: str | None = None) -> Iterator[InstanceOutline]:
+        """What metadata need of `series_instances`, or without a series of `study_instances`.
+
+        In the same order, held in memory and failing as there.
+        """
+        if series_uid is None:
+            series_uids = self.study_series(study_uid)
+            return (one for uid in series_uids for one in self._series_outlines(study_uid, uid))
+        found = self._series_outlines(study_uid, series_uid)
+        if not found:
+            raise self._missing(study_uid, series_uid)
+        return iter(found)
 
     def study_series(self, study_uid: str) -> list[str]:
         """UIDs of the series that have instances, in that order; ResourceNotFound when there are none."""
@@ -218,6 +231,18 @@ class IndexReader:
         known = {record.instance_uid for record in records}
         more = [one for one in self._aws.instances(study_uid, series_uid) if one.instance_uid not in known]
         return sorted(records + more, key=_order) if more else records
+
+    def _series_outlines(self, study_uid: str, series_uid: str) -> list[InstanceOutline]:
+        path = below(study_uid, series_uid)
+        found = self._side(lambda one: load_outlines(one, self._allowed, path)) or []
+        gone = {ref for ref in {one.image_set for one in found} if ref in self._gone}
+        if gone:
+            found = [one for one in found if one.image_set not in gone]
+        if self._aws is None:
+            return found
+        known = {one.instance_uid for one in found}
+        more = [one for one in self._aws.instances(study_uid, series_uid) if one.instance_uid not in known]
+        return [one.outline for one in self._series_records(study_uid, series_uid)] if more else found
 
     def _missing(
         self, study_uid: str, series_uid: str | None = None, instance_uid: str | None = None

@@ -1,6 +1,7 @@
 """What the index gives to retrieval: one frozen value per stored instance."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
@@ -26,3 +27,28 @@ class InstanceRecord:
     frames: tuple[WantedFrame, ...]
     modality: str | None
     instance_number: int | None
+
+    @property
+    def outline(self) -> "InstanceOutline":
+        """What metadata need of it."""
+        return InstanceOutline(
+            self.study_uid,
+            self.series_uid,
+            self.instance_uid,
+            self.image_set,
+            self.transfer_syntax_uid,
+            self.pixels,
+            bool(self.frames),
+        )
+
+
+class InstanceOutline(NamedTuple):
+    """What metadata need of an instance: an InstanceRecord without its frames, which cost most to read."""
+
+    study_uid: str
+    series_uid: str
+    instance_uid: str
+    image_set: ImageSetRef
+    transfer_syntax_uid: str
+    pixels: PixelDescription | None
+    has_frames: bool

@@ -1,13 +1,13 @@
 """Metadata of study, series and instance (dicomweb.md 4.3)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from importlib.metadata import version
 
+import orjson
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.dicom.xml_model import native_model
-from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.metadata import json_array, metadata_objects
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import strong_etag
@@ -18,7 +18,7 @@ from dicomweb_gateway.web.negotiation import negotiate_search
 from dicomweb_gateway.web.requests import accepted
 from dicomweb_gateway.web.resource import ResourcePath, parse_path
 from dicomweb_gateway.web.responses import json_stream, not_modified, ready_response
-from dicomweb_gateway.web.selection import image_set_versions, selected_instances
+from dicomweb_gateway.web.selection import image_set_versions, selected_outlines
 from dicomweb_gateway.web.services import Services, services
 
 blueprint = Blueprint("metadata", __name__)
@@ -48,6 +48,7 @@ def retrieve_metadata(study: str, series: str | None = None, instance: str | Non
     framing = MultipartFraming(boundary_for(gateway.config.boundary_key, key), chosen.part_type)
     content_type = framing.content_type if chosen.multipart else chosen.media_type
     pieces = partial(_pieces, gateway, path, links, framing if chosen.multipart else None)
+    _tell_prefetcher(gateway, path)
     # what is made of one instance takes no longer than finding it on disk
     if gateway.ready is None or path.instance_uid is not None:
         return json_stream(request, pieces(), content_type, etag)
@@ -61,21 +62,25 @@ def retrieve_metadata(study: str, series: str | None = None, instance: str | Non
         return json_stream(request, pieces(), content_type, etag, partial(gateway.ready.keeping, key))
 
 
-def _records(gateway: Services, path: ResourcePath) -> Iterable[InstanceRecord]:
-    """The instances below the path; of a whole series the first frames will be wanted next (DESIGN 2)."""
-    records = selected_instances(gateway.archive.index, path)
+def _tell_prefetcher(gateway: Services, path: ResourcePath) -> None:
+    """Of a series whose metadata are asked the first frames will be wanted next (DESIGN 2)."""
     prefetcher = gateway.archive.prefetcher
-    if prefetcher is None or path.series_uid is None or path.instance_uid is not None:
-        return records
-    series = list(records)
-    prefetcher.opened(series)
-    return series
+    if (
+        prefetcher is None
+        or path.study_uid is None
+        or path.series_uid is None
+        or path.instance_uid is not None
+    ):
+        return
+    prefetcher.opened(path.study_uid, path.series_uid)
 
 
 def _pieces(
     gateway: Services, path: ResourcePath, links: str, framing: MultipartFraming | None
 ) -> Iterator[bytes]:
     """The body, instance by instance; ResourceNotFound, at once, when there is none."""
-    records = _records(gateway, path)
-    objects = metadata_objects(gateway.archive, records, links)
-    return json_array(objects) if framing is None else framing.whole(map(native_model, objects))
+    outlines = selected_outlines(gateway.archive.index, path)
+    objects = metadata_objects(gateway.archive, outlines, links)
+    if framing is None:
+        return json_array(objects)
+    return framing.whole(native_model(orjson.loads(one)) for one in objects)

@@ -2,21 +2,24 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
-from dicomweb_gateway.imagesets.metadata import InstanceDocument
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
-from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 from dicomweb_gateway.wado.presentations import Presentations
 from dicomweb_gateway.wado.spans import CodestreamSpans
 from dicomweb_gateway.wado.spool import SpoolSpace
+
+_NO_LONGER = "the instance is no longer in its image set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +60,28 @@ def document_of(archive: Archive, record: InstanceRecord) -> InstanceDocument:
     A 404 from HealthImaging makes the index rows of the image set stale at once and is a 404 here
     (DESIGN 2, healthimaging.md 6.3-10). An instance that is not in its document is ResourceNotFound.
     """
-    try:
-        document = archive.documents.get(record.image_set)
-    except UpstreamNotFound:
-        forget_stale(archive, record)
-        raise
+    document = _document(archive, record.image_set)
     found = document.find_instance(record.series_uid, record.instance_uid)
     if found is None:
-        raise ResourceNotFound("the instance is no longer in its image set")
+        raise ResourceNotFound(_NO_LONGER)
     return found
+
+
+def series_of(archive: Archive, outline: InstanceOutline) -> SeriesDocument:
+    """The series of an instance in its image set's metadata document; fails as `document_of`."""
+    document = _document(archive, outline.image_set)
+    found = document.find_series(outline.series_uid)
+    if found is None:
+        raise ResourceNotFound(_NO_LONGER)
+    return found
+
+
+def attributes_of(series: SeriesDocument, instance_uid: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """Attributes and VRs of an instance; ResourceNotFound where it is not in the series any more."""
+    try:
+        return series.attributes(instance_uid)
+    except KeyError:
+        raise ResourceNotFound(_NO_LONGER) from None
 
 
 def version_of(archive: Archive, ref: ImageSetRef) -> str:
@@ -75,6 +91,14 @@ def version_of(archive: Archive, ref: ImageSetRef) -> str:
     """
     try:
         return archive.documents.version(ref)
+    except UpstreamNotFound:
+        _mark_stale(archive, ref)
+        raise
+
+
+def _document(archive: Archive, ref: ImageSetRef) -> ImageSetDocument:
+    try:
+        return archive.documents.get(ref)
     except UpstreamNotFound:
         _mark_stale(archive, ref)
         raise

@@ -64,7 +64,7 @@ class Prefetcher:
         )
         self._open: OrderedDict[str, _OpenSeries] = OrderedDict()
         self._frames = 0
-        self._looked_at: dict[str, WantedFrame] = {}
+        self._looked_at: dict[str, WantedFrame | None] = {}
         self._openings = float(_OPENINGS)
         self._openings_at = time.monotonic()
         self._lock = Lock()
@@ -84,22 +84,18 @@ class Prefetcher:
         if series is not None and place is not None:
             self._name(series, named)
         elif not is_looked_up:
-            self._in_background(lambda: self._look_up(record))
+            self._in_background(lambda: self._look_up(record.study_uid, record.series_uid, record))
 
-    def opened(self, records: Sequence[InstanceRecord]) -> None:
-        """All instances of a series are about to be shown: have its first frames fetched, and no more.
+    def opened(self, study_uid: str, series_uid: str) -> None:
+        """A series is about to be shown: have its first frames fetched, and no more; returns at once.
 
         A viewer that opens a study asks so for every series in it.
         """
         with self._lock:
-            if not records or not self._may_open():
+            if series_uid in self._open or series_uid in self._looked_at or not self._may_open():
                 return
-            known = self._open.get(records[0].series_uid)
-            if known is not None and len(known.frames) == sum(len(one.frames) for one in records):
-                return
-            series = self._remember(records[0], records)
-        fitting = max(1, self._ahead_bytes // 16 // frame_weight(records[0]))
-        self._name(series, first_looks(len(series.frames))[:fitting])
+            self._looked_at[series_uid] = None
+        self._in_background(lambda: self._look_up(study_uid, series_uid))
 
     def _may_open(self) -> bool:
         now = time.monotonic()
@@ -115,24 +111,30 @@ class Prefetcher:
         if places:
             self._pool.prefetch([series.frames[place] for place in places])
 
-    def _look_up(self, record: InstanceRecord) -> None:
-        """Learn the order of a series and go on from the frame that was asked last meanwhile."""
-        try:
-            records = self._index.series_instances(record.study_uid, record.series_uid)
-        except GatewayError:
-            # the request itself tells what is wrong
-            records = []
-        except Exception:
-            _LOG.exception("a series could not be looked up to prefetch from it")
-            records = []
+    def _look_up(self, study_uid: str, series_uid: str, asked: InstanceRecord | None = None) -> None:
+        """Learn the order of a series; go on from the frame that was asked last meanwhile, else begin it."""
+        records = self._read(study_uid, series_uid)
         with self._lock:
-            last = self._looked_at.pop(record.series_uid)
+            last = self._looked_at.pop(series_uid)
             if not records:
                 return
-            series = self._remember(record, records)
-            place = series.places.get(last.key)
+            series = self._remember(asked or records[0], records)
+            place = None if last is None else series.places.get(last.key)
             named = [] if place is None else series.window.asked(place, time.monotonic())
+        if last is None:
+            fitting = max(1, self._ahead_bytes // 16 // frame_weight(records[0]))
+            named = first_looks(len(series.frames))[:fitting]
         self._name(series, named)
+
+    def _read(self, study_uid: str, series_uid: str) -> Sequence[InstanceRecord]:
+        try:
+            return self._index.series_instances(study_uid, series_uid)
+        except GatewayError:
+            # the request itself tells what is wrong
+            return []
+        except Exception:
+            _LOG.exception("a series could not be looked up to prefetch from it")
+            return []
 
     def _remember(self, record: InstanceRecord, records: Sequence[InstanceRecord]) -> _OpenSeries:
         frames = [frame for one in records for frame in one.frames]

@@ -5,11 +5,14 @@ import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+from isal import isal_zlib
+
 MINIMUM = 1024
 """Bytes below which compressing does not pay (J-8)."""
 
-_LEVEL = 3
-"""Half the time of zlib's next level, for metadata a tenth larger."""
+_LEVEL, _MEMORY = 2, 9
+"""Of ISA-L: metadata as small as of zlib's level 3 in a tenth of its time; level 3 is slower, not smaller."""
+_GATHERED = 1 << 14
 _GZIP = 31
 _UNPACKED = 1 << 18
 _CODING = re.compile(r"\s*([A-Za-z0-9*_-]+)\s*(?:;\s*q\s*=\s*([0-9.]+)\s*)?$")
@@ -27,13 +30,21 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 def gzip_pieces(pieces: Iterable[bytes]) -> Iterator[bytes]:
     """`pieces` as one gzip member; browsers stop after the first of several."""
-    compressor = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+    compressor = isal_zlib.compressobj(_LEVEL, isal_zlib.DEFLATED, _GZIP, _MEMORY)
+    gathered: list[bytes] = []
+    size = 0
     with closing_all(pieces):
         for piece in pieces:
-            data = compressor.compress(piece)
+            gathered.append(piece)
+            size += len(piece)
+            if size < _GATHERED:
+                continue
+            data = compressor.compress(b"".join(gathered))
+            gathered.clear()
+            size = 0
             if data:
                 yield data
-        yield compressor.flush()
+        yield compressor.compress(b"".join(gathered)) + compressor.flush()
 
 
 def gunzip_pieces(packed: Iterable[bytes]) -> Iterator[bytes]:

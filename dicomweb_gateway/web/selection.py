@@ -5,7 +5,7 @@ from itertools import chain
 
 from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge, ResourceNotFound
 from dicomweb_gateway.index.reader import IndexReader
-from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.wado.archive import Archive, version_of
 from dicomweb_gateway.web.resource import ResourcePath
 from dicomweb_gateway.web.services import Services
@@ -18,6 +18,17 @@ def selected_instances(index: IndexReader, path: ResourcePath) -> Iterator[Insta
     if first is None:
         raise ResourceNotFound("there is nothing below this path")
     return chain([first], records)
+
+
+def selected_outlines(index: IndexReader, path: ResourcePath) -> Iterator[InstanceOutline]:
+    """What metadata need of `selected_instances`."""
+    if path.series_uid is not None and path.instance_uid is not None:
+        return iter([index.instance(_study(path), path.series_uid, path.instance_uid).outline])
+    outlines = index.outlines(_study(path), path.series_uid)
+    first = next(outlines, None)
+    if first is None:
+        raise ResourceNotFound("there is nothing below this path")
+    return chain([first], outlines)
 
 
 def all_instances(gateway: Services, path: ResourcePath) -> list[InstanceRecord]:

@@ -5,7 +5,7 @@ import math
 
 import pytest
 
-from dicomweb_gateway.dicom.json_model import dumps, element, label_utf8
+from dicomweb_gateway.dicom.json_model import dumps, element
 
 LARGEST = 1.7976931348623157e308
 
@@ -69,23 +69,3 @@ def test_element(vr, values, expected):
     made = element(vr, values)
     assert made == ({"vr": vr} if expected is None else {"vr": vr, "Value": expected})
     json.loads(dumps(made), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
-
-@pytest.mark.parametrize(
-    ("dataset", "expected"),
-    [
-        ({"00100010": element("PN", ["Doe"])}, None),
-        ({"00080005": element("CS", ["ISO_IR 100"]), "00100010": element("PN", ["Doe"])}, "first"),
-        ({"00080008": element("CS", ["X"]), "00100010": element("PN", ["Müller"])}, "first"),
-        ({"00081140": element("SQ", [{"00081150": element("LO", ["é"])}])}, "first"),
-    ],
-    ids=["ascii stays", "replaced", "added for text", "added for text in items"],
-)
-def test_character_set_is_utf8_wherever_it_matters(dataset, expected):
-    labelled = label_utf8(dataset)
-    assert list(labelled) == sorted(labelled)
-    if expected is None:
-        assert labelled == dataset
-    else:
-        assert next(iter(labelled)) == "00080005"
-        assert labelled["00080005"] == {"vr": "CS", "Value": ["ISO_IR 192"]}

@@ -7,9 +7,17 @@ from threading import Barrier, Event
 
 import pytest
 
-from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound, UpstreamThrottled
+from dicomweb_gateway.errors import (
+    UpstreamBusy,
+    UpstreamDenied,
+    UpstreamFailed,
+    UpstreamNotFound,
+    UpstreamThrottled,
+    UpstreamTimeout,
+)
 from dicomweb_gateway.imagesets import documents
 from dicomweb_gateway.imagesets.documents import DocumentCache
+from dicomweb_gateway.imagesets.kept_files import KeptFiles
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from tests.imagesets.documents import IMAGE_SET, INSTANCE, SERIES, STORE, CountingStore, blob
 
@@ -242,3 +250,66 @@ def test_threads_beyond_the_limit_are_told_to_come_again(store, tmp_path, monkey
     assert refused.value.retry_after
     assert patient(cache.get(TWO)) == "P2"
     assert patient(cache.get(ONE)) == "P1"
+
+
+def break_store(monkeypatch, store, error):
+    """Whatever is asked of the store fails; the list that is returned grows with each try."""
+    tries = []
+
+    def metadata(ref):
+        tries.append(ref)
+        raise error("down")
+
+    monkeypatch.setattr(store, "metadata", metadata)
+    return tries
+
+
+@pytest.mark.parametrize("error", [UpstreamFailed, UpstreamTimeout, UpstreamThrottled, UpstreamBusy])
+def test_while_the_upstream_is_down_what_is_too_old_is_served(store, tmp_path, monkeypatch, error):
+    DocumentCache(store, tmp_path / "disk").get(LATEST)
+    (path,) = files(tmp_path)
+    os.utime(path, (time.time() - 3600,) * 2)
+    cache = DocumentCache(store, tmp_path / "disk")
+    with monkeypatch.context() as broken:
+        tries = break_store(broken, store, error)
+        assert patient(cache.get(LATEST)) == "PNone"
+        assert len(tries) == 1
+        assert patient(cache.get(LATEST)) == "PNone"
+        with pytest.raises(error):
+            cache.get(ONE)
+        cache._held[LATEST].trusted_until = 0
+    store.answers[None] = blob(patient={"PatientID": "newer"})
+    deadline = time.monotonic() + 5
+    while patient(cache.get(LATEST)) == "PNone" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert patient(cache.get(LATEST)) == "newer"
+
+
+@pytest.mark.parametrize("error", [UpstreamNotFound, UpstreamDenied])
+def test_what_is_gone_or_refused_is_not_served_on(store, tmp_path, monkeypatch, error):
+    DocumentCache(store, tmp_path / "disk").get(LATEST)
+    break_store(monkeypatch, store, error)
+    with pytest.raises(error):
+        DocumentCache(store, tmp_path / "disk", ttl=-1).get(LATEST)
+
+
+def test_a_renewal_that_finds_nothing_drops_the_document(cache, store):
+    cache.get(LATEST)
+    del store.answers[None]
+    cache._held[LATEST].written_at -= 40
+    cache.get(LATEST)
+    deadline = time.monotonic() + 5
+    while cache._held and time.monotonic() < deadline:
+        time.sleep(0.01)
+    with pytest.raises(UpstreamNotFound):
+        cache.get(LATEST)
+
+
+def test_who_waits_too_long_for_another_process_is_told_to_come_again(cache, store, tmp_path, monkeypatch):
+    monkeypatch.setattr(documents, "_LONGEST_FETCH", 0.05)
+    other = KeptFiles(tmp_path / "disk", 1 << 20, ".document")
+    with other.lock(f"{STORE}/{IMAGE_SET}/1"), pytest.raises(UpstreamThrottled) as refused:
+        cache.get(ONE)
+    assert refused.value.retry_after
+    assert patient(cache.get(ONE)) == "P1"
+    assert store.asked == ["1"]

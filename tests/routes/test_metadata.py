@@ -284,9 +284,9 @@ def test_a_client_that_leaves_keeps_nothing_half(fresh, tmp_path, monkeypatch):
 def test_an_image_set_without_known_version_has_the_tag_of_its_document(fresh, client, monkeypatch):
     index = fresh.services.archive.index
     unknown = ImageSetRef(STORE, hex_id("set", CT))
-    records = [replace(record, image_set=unknown) for record in index.series_instances(STUDY, CT)]
+    outlines = [outline._replace(image_set=unknown) for outline in index.outlines(STUDY, CT)]
     monkeypatch.setattr(index, "image_sets", lambda *_: [unknown])
-    monkeypatch.setattr(index, "series_instances", lambda *_: records)
+    monkeypatch.setattr(index, "outlines", lambda *_: iter(outlines))
     first = client.get(SERIES)
     assert client.get(SERIES).headers["ETag"] == first.headers["ETag"]
     changed = fresh.image_sets.documents[hex_id("set", CT)].replace(b"MAKER", b"OTHER")

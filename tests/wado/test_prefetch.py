@@ -134,23 +134,35 @@ def test_large_frames_are_fetched_one_by_one(pool):
 
 def test_a_series_that_is_opened_has_its_first_frames_fetched(pool):
     series, prefetcher = opened(100, pool)
-    prefetcher.opened(series.records)
+    prefetcher.opened("1", "1.1")
     assert pool.batches == [ids([0, 50, 1, 2])]
+    prefetcher.opened("1", "1.1")
     ask(prefetcher, series, 0)
-    assert series.reads == 0
+    assert series.reads == 1
 
 
-def test_who_opens_many_series_at_once_looks_at_none_of_them(pool):
-    prefetcher = Prefetcher(Series([]), pool)
+def test_a_series_that_is_asked_while_it_is_looked_up_goes_on_from_there(pool):
+    later = []
+    series = Series([record(number) for number in range(40)])
+    prefetcher = Prefetcher(series, pool, 8, in_background=later.append)
+    prefetcher.opened("1", "1.1")
+    ask(prefetcher, series, 20)
+    (look_up,) = later
+    look_up()
+    assert set(pool.batches[0]) <= set(ids(range(10, 30)))
+
+
+def test_who_opens_many_series_at_once_looks_at_few_of_them(pool):
+    series = Series([])
+    prefetcher = Prefetcher(series, pool, in_background=lambda work: work())
     for number in range(500):
-        prefetcher.opened([replace(record(number), series_uid=f"1.2.{number}")])
-    assert 8 <= len(pool.batches) < 20
+        prefetcher.opened("1", f"1.2.{number}")
+    assert 8 <= series.reads < 20
 
 
 def test_a_series_without_frames_has_none_fetched(pool):
-    prefetcher = Prefetcher(Series([]), pool)
-    prefetcher.opened([])
-    prefetcher.opened([replace(record(1), frames=(), pixels=None)])
+    for records in ([], [replace(record(1), frames=(), pixels=None)]):
+        Prefetcher(Series(records), pool, in_background=lambda work: work()).opened("1", "1.1")
     assert pool.batches == []
 
 
