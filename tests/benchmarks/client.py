@@ -126,7 +126,7 @@ class _Exchange:
             return 0
         head, rest = self._head[:end], self._head[end + 4 :]
         self._job.first_bytes.append(time.perf_counter() - self._began)
-        if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")) and self._job.strict:
+        if not head.startswith((b"HTTP/1.1 2", b"HTTP/1.0 2")):
             self._job.failed += 1
         self._chunked = _CHUNKED.search(head) is not None
         if self._chunked:
@@ -147,7 +147,6 @@ class _Exchange:
 class _Job:
     def __init__(self, job: dict[str, Any]) -> None:
         self.port: int = job["port"]
-        self.strict = bool(job.get("strict", True))
         self.latencies: list[float] = []
         self.first_bytes: list[float] = []
         self.size = self.failed = 0
