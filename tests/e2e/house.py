@@ -67,6 +67,11 @@ class House:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a gateway that was started has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start_emulator(self) -> None:
         command = [*COMMAND, "emulator", "--data", str(self.folder / "emulator")]
         command += ["--port", str(self._emulator_port), "--log-level", "warning", *self._emulator_options]
@@ -101,7 +106,7 @@ class House:
         self._process.wait()
 
     def close(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running:
             try:
                 self.stop()
             except subprocess.TimeoutExpired:

@@ -1,7 +1,7 @@
-"""Disk, processes, database and name service fail under a running gateway; it goes on, or comes back by itself.
+"""Disk, processes, database and name service fail under a gateway; it goes on, or comes back by itself.
 
-One emulator and one index; most tests start the gateway anew over its own cache. No test waits for anything but
-the gateway: whatever has failed is put right, and the next answers must be right.
+One emulator and one index; tests share a gateway as long as it lives. Whatever has failed is put right, and the
+next answers must be right.
 """
 
 import os
@@ -23,7 +23,7 @@ from tests.emulator.files import ROOT
 from .faulty import FAILED, SLICES, Frames, cold_frames, stored_files, write_files
 from .house import House, wait_for
 
-PARTS, SHORT = 12, 2
+PARTS, SHORT = 13, 2
 TINY_DISK = 64 << 10
 
 
@@ -54,14 +54,17 @@ def frames(unasked: Iterator[Frames]) -> Frames:
 
 
 @pytest.fixture
-def running(house: House) -> Iterator[House]:
-    house.start()
-    yield house
-    house.stop()
+def running(house: House) -> House:
+    """The gateway with the settings that all tests share; started unless it runs."""
+    if not house.is_running:
+        house.start()
+    return house
 
 
 @contextmanager
 def other_settings(house: House, **settings: str) -> Iterator[None]:
+    if house.is_running:
+        assert house.stop() == 0
     before = dict(house.settings)
     house.settings.update(settings)
     yield
@@ -69,7 +72,7 @@ def other_settings(house: House, **settings: str) -> Iterator[None]:
 
 
 def in_own_mounts(*steps: str) -> list[str]:
-    """Words before a command that give it mounts of its own, made by `steps`; skips where that is forbidden."""
+    """Words before a command that give it mounts of its own, made by `steps`; skips where it may not."""
     probe = ["unshare", "--mount", "sh", "-c", "mount -t tmpfs tmpfs /mnt"]
     if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
         pytest.skip("this user may not mount anything")
@@ -168,9 +171,9 @@ def test_every_web_process_is_killed(running: House, frames: Frames) -> None:
 
 @pytest.mark.parametrize("whole", [True, False], ids=["all processes", "the master"])
 def test_after_kill_9_a_start_serves_what_is_stored_without_healthimaging(
-    house: House, frames: Frames, whole: bool
+    running: House, frames: Frames, whole: bool
 ) -> None:
-    house.start()
+    house = running
     assert frames.all_right()
     others = house.processes()[1:]
     if whole:
@@ -183,7 +186,6 @@ def test_after_kill_9_a_start_serves_what_is_stored_without_healthimaging(
     try:
         house.start()
         assert frames.all_right()
-        assert house.stop() == 0
     finally:
         house.start_emulator()
 
