@@ -1,7 +1,7 @@
 """Disk, processes, database and name service fail under a gateway; it goes on, or comes back by itself.
 
-One emulator and one index; tests share a gateway as long as it lives. Whatever has failed is put right, and the
-next answers must be right.
+One emulator and one index; tests share a gateway as long as it lives. Whatever has failed is put right, and
+the next answers must be right.
 """
 
 import os
