@@ -17,16 +17,21 @@ FAILED = {502, 503, 504}
 """What a failure behind the gateway may answer; a 500 would be a fault of its own."""
 
 
-def write_files(folder: Path, series: int) -> None:
-    """So many studies of one series of SLICES slices, no two slices alike."""
-    for number in range(1, series + 1):
-        for place in range(1, SLICES + 1):
-            made = ct_slice(place, number, number, PixelData=pixels(number, place))
-            save(made, folder / f"{number}-{place}.dcm")
+LONG = 1
+"""The study with the slices of many `Frames`; the studies after it have SLICES each."""
 
 
-def pixels(series: int, place: int) -> bytes:
-    return pixels_of(series * 50 + place).tobytes()
+def write_files(folder: Path, parts: int, short: int) -> None:
+    """Study LONG of `parts` x SLICES slices, and `short` studies more of one series; no two slices alike."""
+    wanted = [(LONG, place) for place in range(1, parts * SLICES + 1)]
+    wanted += [(LONG + n, place) for n in range(1, short + 1) for place in range(1, SLICES + 1)]
+    for study, place in wanted:
+        made = ct_slice(place, study, study, PixelData=pixels(study, place))
+        save(made, folder / f"{study}-{place}.dcm")
+
+
+def pixels(study: int, place: int) -> bytes:
+    return pixels_of(study * 1000 + place).tobytes()
 
 
 @dataclass(frozen=True)
@@ -40,15 +45,17 @@ class Answer:
 
 
 class Frames:
-    """The frames of one series at a running house."""
+    """SLICES frames of one series at a running house, behind the first `skipped` of it."""
 
-    def __init__(self, house: House, series: int) -> None:
+    def __init__(self, house: House, series: int, skipped: int = 0) -> None:
         self._house = house
         self._series = series
+        self._skipped = skipped
         self.url = f"{house.base}/studies/{ROOT}.{series}/series/{ROOT}.{series}.{series}"
 
     def ask(self, place: int = 1) -> Answer:
-        """Ask for the decoded frame of slice `place`; a wrong 200 fails the test there and then."""
+        """Ask for the decoded frame of slice `place`, from 1; a wrong 200 fails the test there and then."""
+        place += self._skipped
         began = time.monotonic()
         answer = requests.get(
             f"{self.url}/instances/{ROOT}.{self._series}.{self._series}.{place}/frames/1",
@@ -75,7 +82,13 @@ def stored_files(house: House) -> set[Path]:
     return {p for p in (house.folder / "data" / "cache" / "frames").glob("[0-9a-f][0-9a-f]/*") if p.is_file()}
 
 
-def fresh_series(house: House, series: int) -> Iterator[Frames]:
-    """One series after another, each cold."""
-    for number in range(1, series + 1):
-        yield Frames(house, number)
+def cold_frames(house: House, parts: int) -> Iterator[Frames]:
+    """One part of study LONG after another."""
+    for number in range(parts):
+        yield Frames(house, LONG, number * SLICES)
+
+
+def cold_series(house: House, short: int) -> Iterator[Frames]:
+    """One of the short series after another."""
+    for number in range(1, short + 1):
+        yield Frames(house, LONG + number)

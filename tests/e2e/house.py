@@ -27,8 +27,7 @@ LOAD_SECONDS = 600
 class House:
     """Processes below `folder`; `settings` are environment variables of the gateway.
 
-    `wrapped` is put before the command of `serve`, such as `unshare`. `emulator_options` are further words of
-    the `emulator` command.
+    `emulator_options` are further words of the `emulator` command.
     """
 
     def __init__(
@@ -37,12 +36,12 @@ class House:
         source: Path,
         settings: dict[str, str],
         emulator_options: Sequence[str] = (),
-        wrapped: Sequence[str] = (),
     ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
         self.log = folder / "serve.log"
-        self._wrapped = list(wrapped)
+        self.wrapped: list[str] = []
+        """Words before the command of `serve`, such as `unshare`."""
         self._emulator_options = list(emulator_options)
         self._process: subprocess.Popen[bytes] | None = None
         self._emulator_port = free_port()
@@ -68,6 +67,11 @@ class House:
         assert self._process is not None
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether a gateway that was started has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start_emulator(self) -> None:
         command = [*COMMAND, "emulator", "--data", str(self.folder / "emulator")]
         command += ["--port", str(self._emulator_port), "--log-level", "warning", *self._emulator_options]
@@ -83,7 +87,7 @@ class House:
         """Start the gateway and wait until it answers."""
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
-                [*self._wrapped, *COMMAND, "serve"], stdout=out, stderr=out, env=self.environment
+                [*self.wrapped, *COMMAND, "serve"], stdout=out, stderr=out, env=self.environment
             )
         wait_for(self._is_up)
 
@@ -102,7 +106,7 @@ class House:
         self._process.wait()
 
     def close(self) -> None:
-        if self._process is not None and self._process.poll() is None:
+        if self.is_running:
             try:
                 self.stop()
             except subprocess.TimeoutExpired:
