@@ -171,7 +171,7 @@ def test_other_shapes_of_healthimaging_serve_the_same_pixels(fault: dict[str, bo
     ("fault", "statuses"),
     [
         ({"corrupt_rate": 1.0}, {502}),
-        ({"failure_rate": 1.0}, {502}),
+        ({"failure_rate": 1.0}, {502, 503}),
         ({"throttle": True, "throttle_scale": 0.0001}, {503}),
     ],
 )
