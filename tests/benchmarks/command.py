@@ -32,6 +32,7 @@ BY_HAND = {
     "big-series": "series of gigabytes through a demo: memory of all processes, metadata beside yardsticks",
     "corpus-table": "every file of the corpus through the whole path: what comes out against what went in",
     "qido-scale": "searches of an index of N studies on MariaDB beside their SQL",
+    "soak": "viewers for minutes under faults and kills, every answer compared with the truth",
 }
 """Benchmarks of their own, with options of their own."""
 
