@@ -12,15 +12,35 @@ def never():
     raise AssertionError("it was made again")
 
 
-def test_a_picture_is_made_once_and_found_by_the_next_process(tmp_path):
+def asked_twice(folder):
+    pictures = KeptPictures(folder, 1 << 20)
+    assert pictures.get("a", lambda: b"picture") == b"picture"
+    assert pictures.get("a", never) == b"picture"
+    return pictures
+
+
+def test_what_is_asked_once_is_written_nowhere(tmp_path):
     assert KeptPictures(tmp_path, 1 << 20).get("a", lambda: b"picture") == b"picture"
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_picture_is_written_once(tmp_path):
+    pictures = asked_twice(tmp_path)
+    (path,) = tmp_path.rglob("*.picture")
+    path.unlink()
+    assert pictures.get("a", never) == b"picture"
+    assert not list(tmp_path.rglob("*.picture"))
+
+
+def test_a_picture_asked_again_is_found_by_the_next_process(tmp_path):
+    asked_twice(tmp_path)
     again = KeptPictures(tmp_path, 1 << 20)
     assert again.get("a", never) == b"picture"
     assert again.get("b", lambda: b"other") == b"other"
 
 
 def test_a_damaged_file_is_made_anew(tmp_path):
-    KeptPictures(tmp_path, 1 << 20).get("a", lambda: b"picture")
+    asked_twice(tmp_path)
     (path,) = tmp_path.rglob("*.picture")
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     assert KeptPictures(tmp_path, 1 << 20).get("a", lambda: b"picture") == b"picture"
@@ -36,7 +56,7 @@ def test_nothing_is_kept_without_a_budget(tmp_path):
 
 def test_a_disk_that_refuses_costs_nothing(tmp_path):
     (tmp_path / "file").write_bytes(b"")
-    assert KeptPictures(tmp_path / "file", 1 << 20).get("a", lambda: b"picture") == b"picture"
+    asked_twice(tmp_path / "file")
 
 
 def test_a_failure_is_not_kept(tmp_path):
