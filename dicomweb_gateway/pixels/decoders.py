@@ -27,7 +27,7 @@ from dicomweb_gateway.errors import CorruptFrame, UndecodablePixels
 from dicomweb_gateway.pixels.codestream_guard import guard_structure, has_open_part, is_plain
 from dicomweb_gateway.pixels.guarded import guarded
 from dicomweb_gateway.pixels.jpeg_header import JpegHeader, read_jpeg_header
-from dicomweb_gateway.pixels.jpeg_scans import JpegScans, read_jpeg_scans, with_noise
+from dicomweb_gateway.pixels.jpeg_scans import JpegScans, read_jpeg_scans
 from dicomweb_gateway.pixels.jpegxl_header import read_jpegxl_size
 from dicomweb_gateway.pixels.native import decode_native, native_bytes
 from dicomweb_gateway.pixels.optionals import (
@@ -42,6 +42,7 @@ from dicomweb_gateway.pixels.optionals import (
 )
 from dicomweb_gateway.pixels.rle import decode_rle
 from dicomweb_gateway.pixels.samples import fit, guard_header, guard_size
+from dicomweb_gateway.pixels.whole_jpegs import WholeJpegs
 
 __all__ = ["checksum", "decode_frame", "decoded_photometric", "native_bytes"]
 
@@ -51,6 +52,8 @@ HealthImaging uses for its own HTJ2K (healthimaging.md 3.6)."""
 
 _SEQUENTIAL = (0xC0, 0xC1)
 """Frame headers of sequential Huffman JPEG."""
+
+_WHOLE = WholeJpegs()
 
 _PADDING_BYTES = 64
 """How far before the end of the data the end mark of a stream may stand."""
@@ -147,14 +150,15 @@ def _jpeg(data: bytes, uid: str, pixels: PixelDescription, reduce: int) -> Sampl
     guard_header(pixels, header.width, header.height, header.components)
     scans = read_jpeg_scans(data, header)
     source, target = _jpeg_colours(header, pixels.photometric_interpretation)
-    by_turbo = partial(_run_jpeg, header, scans, pixels, source, source if source == "RGB" else target)
+    made = source if source == "RGB" else target
+    by_turbo = partial(_run_jpeg, header, scans, pixels, source, made)
     try:
-        samples = _whole_jpeg(by_turbo, data, header, scans)
+        samples = _WHOLE.decode(by_turbo, ("turbo", source, made), data, header, scans)
     except UndecodablePixels:
         if not header.lossless:
             raise
         by_other = partial(guarded, decode_lossless_jpeg, decoded_bytes=pixels.frame_length)
-        samples = _whole_jpeg(by_other, data, header, scans)
+        samples = _WHOLE.decode(by_other, "sof3", data, header, scans)
     if source == "RGB" and target == "YCBCR":
         samples = _rgb_to_ybr(samples)
     return fit(samples, pixels, header.precision)
@@ -172,16 +176,6 @@ def _run_jpeg(
     if header.process in _SEQUENTIAL and header.precision == 8 and len(scans.ends) == 1:
         return decode_jpeg(data, source, target)
     return guarded(decode_jpeg, data, source, target, decoded_bytes=pixels.frame_length)
-
-
-def _whole_jpeg(
-    decode: Callable[[bytes], Samples], data: bytes, header: JpegHeader, scans: JpegScans
-) -> Samples:
-    """The image, when it stays the same with noise behind its data: else the decoder made up the end."""
-    samples = decode(data)
-    if not header.arithmetic and not np.array_equal(samples, decode(with_noise(data, scans))):
-        raise UndecodablePixels("JPEG: the stream is cut short")
-    return samples
 
 
 def _jpeg_colours(header: JpegHeader, photometric: str) -> tuple[str | None, str | None]:
