@@ -1,8 +1,7 @@
 """Grey images: stored words to 8-bit grey, all steps in one pass (dicomweb.md P-1 to P-5; PS3.3 C.11).
 
 Words of 8 and 16 bits go through a table of grey levels that holds mask, modality LUT, VOI and inversion at
-once; tables are kept, since the images of a series share them. Where the table is a straight line between
-black and white, as windows are, that is computed instead. Wider words and floats are mapped in strips.
+once; tables are kept, since the images of a series share them. Wider words and floats are mapped in strips.
 """
 
 from collections import OrderedDict
@@ -15,7 +14,6 @@ from typing import NamedTuple
 import numpy as np
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.pixels.grey_line import GreyLine, line_through
 from dicomweb_gateway.pixels.lut import WHITE, lut_values, stretch_values, window_values
 from dicomweb_gateway.pixels.optionals import Samples
 from dicomweb_gateway.pixels.options import RenderOptions
@@ -25,31 +23,17 @@ from dicomweb_gateway.pixels.samples import keeps_range, mask_samples
 _TABLES = 64
 """Kept tables: at most 64 KB each."""
 _AT_ONCE = 1 << 15
-_COMPUTED_AT_ONCE = 1 << 16
 """Pixels mapped at once: numpy widens an index to eight bytes, which then stay in the processor's cache."""
 
 Values = Callable[[Samples], Samples]
 
 
 class _Table(NamedTuple):
-    """`levels[word]` is the grey of a word, read as unsigned; right for words from `low` to `high`.
-
-    So is `line`, where there is one.
-    """
+    """`levels[word]` is the grey of a word, read as unsigned; right for words from `low` to `high`."""
 
     low: int
     high: int
     levels: Samples
-    line: GreyLine | None
-
-    def apply(self, words: Samples) -> Samples:
-        """The grey of `words` (rows, columns), all of them from `low` to `high`."""
-        image = np.empty(words.shape, "u1")
-        if self.line is None:
-            _look_up(self.levels, _unsigned(words), image)
-        else:
-            _compute(self.line, words, image)
-        return image
 
 
 class GreyTables:
@@ -60,32 +44,30 @@ class GreyTables:
         self._kept: OrderedDict[Hashable, _Table] = OrderedDict()
         self._lock = Lock()
 
-    def find(self, key: Hashable, low: int, high: int) -> _Table | None:
-        """The table, when it holds all words from `low` to `high`."""
+    def find(self, key: Hashable, low: int, high: int) -> Samples | None:
+        """The levels, when those of all words from `low` to `high` are known."""
         with self._lock:
             table = self._kept.get(key)
             if table is None or low < table.low or high > table.high:
                 return None
             self._kept.move_to_end(key)
-            return table
+            return table.levels
 
-    def make(self, key: Hashable, low: int, high: int, dtype: np.dtype[np.generic], shown: Values) -> _Table:
-        """The table of the words from `low` to `high`, and of those that were known before."""
+    def make(self, key: Hashable, low: int, high: int, dtype: np.dtype[np.generic], grey: Values) -> Samples:
+        """Levels of the words from `low` to `high`, and of those that were known before."""
         with self._lock:
             before = self._kept.get(key)
         if before is not None:
             low, high = min(low, before.low), max(high, before.high)
         words = np.arange(low, high + 1).astype(dtype)
         levels = np.zeros(1 << dtype.itemsize * 8, "u1")
-        exact = shown(words)
-        levels[_unsigned(words)] = rounded = _rounded(exact)
-        table = _Table(low, high, levels, line_through(words, exact, rounded))
+        levels[_unsigned(words)] = grey(words)
         with self._lock:
-            self._kept[key] = table
+            self._kept[key] = _Table(low, high, levels)
             self._kept.move_to_end(key)
             if len(self._kept) > self._capacity:
                 self._kept.popitem(last=False)
-        return table
+        return levels
 
 
 _KEPT = GreyTables()
@@ -111,59 +93,50 @@ def grey_image(
     mask: Values = partial(mask_samples, pixels=pixels, lossy=lossy)
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize > 2 or not samples.size:
         voi = _voi(presentation, options) or _stretch(_extremes(mask(samples), presentation))
-        return _in_strips(part, partial(_shown, mask, voi, presentation))
+        return _in_strips(part, partial(_grey, mask, voi, presentation))
     low, high = int(samples.min()), int(samples.max())
     ends: tuple[float, float] | None = None
     voi_known = _voi(presentation, options)
     if voi_known is None:
         stored = samples if keeps_range(low, high, pixels) else mask(samples)
         ends = _extremes(stored, presentation)
-    shown = partial(_shown, mask, voi_known or _stretch(ends or (0.0, 0.0)), presentation)
+    grey = partial(_grey, mask, voi_known or _stretch(ends or (0.0, 0.0)), presentation)
     words = (pixels.bits_stored, pixels.high_bit, pixels.is_packed, lossy, samples.dtype.str)
     key = (presentation, options.window, ends, words)
-    table = tables.find(key, low, high)
-    if table is None:
+    levels = tables.find(key, low, high)
+    if levels is None:
         if high - low >= part.size:
-            return _in_strips(part, shown)
-        table = tables.make(key, low, high, samples.dtype, shown)
-    return table.apply(part)
+            return _in_strips(part, grey)
+        levels = tables.make(key, low, high, samples.dtype, grey)
+    return _looked_up(levels, part)
 
 
-def _shown(mask: Values, voi: Values, presentation: Presentation, words: Samples) -> Samples:
-    """Grey (float64, 0..255) of stored words: mask, modality LUT, VOI, inversion."""
+def _grey(mask: Values, voi: Values, presentation: Presentation, words: Samples) -> Samples:
+    """Grey levels of stored words: mask, modality LUT, VOI, inversion."""
     shown = np.nan_to_num(voi(_modality(mask(words).astype("f8"), presentation)))
-    return WHITE - shown if presentation.inverse else shown
+    return np.rint(WHITE - shown if presentation.inverse else shown).astype("u1")
 
 
-def _rounded(shown: Samples) -> Samples:
-    return np.rint(shown).astype("u1")
-
-
-def _look_up(levels: Samples, index: Samples, image: Samples) -> None:
-    step = _rows_at_once(index, _AT_ONCE)
-    for top in range(0, len(index), step):
+def _looked_up(levels: Samples, words: Samples) -> Samples:
+    index = _unsigned(words)
+    image = np.empty(words.shape, "u1")
+    step = _rows_at_once(words)
+    for top in range(0, len(words), step):
         # "clip": else numpy writes into a copy of `out`; every word has its place in the table
         levels.take(index[top : top + step], out=image[top : top + step], mode="clip")
-
-
-def _compute(line: GreyLine, words: Samples, image: Samples) -> None:
-    step = _rows_at_once(words, _COMPUTED_AT_ONCE)
-    room = np.empty((min(step, len(words)), *words.shape[1:]), "f4")
-    for top in range(0, len(words), step):
-        strip = words[top : top + step]
-        line.apply(strip, image[top : top + step], room[: len(strip)])
-
-
-def _in_strips(words: Samples, shown: Values) -> Samples:
-    image = np.empty(words.shape, "u1")
-    step = _rows_at_once(words, _AT_ONCE)
-    for top in range(0, len(words), step):
-        image[top : top + step] = _rounded(shown(words[top : top + step]))
     return image
 
 
-def _rows_at_once(image: Samples, pixels: int) -> int:
-    return max(1, pixels // max(1, int(image.shape[1])))
+def _in_strips(words: Samples, grey: Values) -> Samples:
+    image = np.empty(words.shape, "u1")
+    step = _rows_at_once(words)
+    for top in range(0, len(words), step):
+        image[top : top + step] = grey(words[top : top + step])
+    return image
+
+
+def _rows_at_once(image: Samples) -> int:
+    return max(1, _AT_ONCE // max(1, int(image.shape[1])))
 
 
 def _unsigned(words: Samples) -> Samples:
