@@ -7,7 +7,8 @@ in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are foun
 import struct
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TypedDict
 
 from dicomweb_gateway.errors import CorruptFrame
@@ -21,6 +22,8 @@ BARE_START = b"\xff\x4f\xff\x51"
 
 PROGRESSIONS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 
+_HEADS = 64
+"""Contents of segments that are remembered: of 64 KB at most, usually 50 bytes."""
 _SOT_LENGTH = 12
 _LARGEST_COMPONENT_COUNT = 16384
 _LARGEST_TILE_COUNT = 65535
@@ -50,7 +53,8 @@ class Codestream:
     `tiles` counts the image's tiles, not its tile-parts. `decompositions` counts wavelet levels, so there
     are one more resolutions. `header_end` is the offset of the first SOT. `tile_parts` holds only the parts
     that lie wholly inside the data. `complete`: the EOC is there, every tile-part lies inside the data, and
-    no tile lacks a part as far as TNsot tells.
+    no tile lacks a part as far as TNsot tells. `siz` and `cod` are the contents of these segments, the first
+    of a kind; `markers` are those of all main header segments.
     """
 
     width: int
@@ -70,6 +74,9 @@ class Codestream:
     tile_parts: tuple[TilePart, ...]
     complete: bool
     origin: tuple[int, int] = (0, 0)
+    siz: bytes = field(default=b"", compare=False, repr=False)
+    cod: bytes = field(default=b"", compare=False, repr=False)
+    markers: frozenset[int] = field(default=frozenset(), compare=False, repr=False)
 
     @property
     def body_end(self) -> int:
@@ -136,29 +143,22 @@ def parse_codestream(data: bytes) -> Codestream:
     segments, header_end = _main_header(stream)
     if SIZ not in segments or COD not in segments:
         raise CorruptFrame("the codestream's main header lacks SIZ or COD")
+    siz, cod = bytes(segments[SIZ]), bytes(segments[COD])
     try:
-        image = _read_siz(segments[SIZ])
-        progression, transform, decompositions, style, wavelet = struct.unpack_from(
-            ">xBxxBBxxBB", segments[COD]
-        )
+        image, coding = _read_siz(siz), _read_cod(cod)
     except struct.error as error:
         raise CorruptFrame("the codestream's main header is torn") from error
-    if progression >= len(PROGRESSIONS):
-        raise CorruptFrame(f"unknown progression order {progression}")
-    if decompositions > _LARGEST_DECOMPOSITION_COUNT:
-        raise CorruptFrame(f"{decompositions} decompositions")
     parts, ended = _tile_parts(stream, header_end)
     return Codestream(
         **image,
-        decompositions=decompositions,
-        reversible=wavelet == 1,
-        colour_transform=transform == 1,
-        high_throughput=bool(style & 0x40),
-        progression=PROGRESSIONS[progression],
+        **coding,
         has_tlm=TLM in segments,
         header_end=header_end,
         tile_parts=parts,
         complete=ended and _has_every_tile(stream, parts, image["tiles"]),
+        siz=siz,
+        cod=cod,
+        markers=frozenset(segments),
     )
 
 
@@ -201,8 +201,37 @@ class _Image(TypedDict):
     tiles: int
 
 
-def _read_siz(siz: memoryview) -> _Image:
-    """What SIZ says of the image (15444-1 A.5.1). Raises CorruptFrame when that is impossible."""
+class _Coding(TypedDict):
+    decompositions: int
+    reversible: bool
+    colour_transform: bool
+    high_throughput: bool
+    progression: str
+
+
+@lru_cache(maxsize=_HEADS)
+def _read_cod(cod: bytes) -> _Coding:
+    """What COD says of the coding (15444-1 A.6.1), remembered: the frames of a series say the same.
+
+    Raises CorruptFrame when that is impossible, struct.error when the segment is torn.
+    """
+    progression, transform, decompositions, style, wavelet = struct.unpack_from(">xBxxBBxxBB", cod)
+    if progression >= len(PROGRESSIONS):
+        raise CorruptFrame(f"unknown progression order {progression}")
+    if decompositions > _LARGEST_DECOMPOSITION_COUNT:
+        raise CorruptFrame(f"{decompositions} decompositions")
+    return {
+        "decompositions": decompositions,
+        "reversible": wavelet == 1,
+        "colour_transform": transform == 1,
+        "high_throughput": bool(style & 0x40),
+        "progression": PROGRESSIONS[progression],
+    }
+
+
+@lru_cache(maxsize=_HEADS)
+def _read_siz(siz: bytes) -> _Image:
+    """What SIZ says of the image (15444-1 A.5.1), remembered; raises as `_read_cod` does."""
     right, bottom, left, top, tile_wide, tile_high, tile_left, tile_top, components = struct.unpack_from(
         ">2xIIIIIIIIH", siz
     )

@@ -5,8 +5,9 @@ a hundred bytes can ask for gigabytes or hours (ISO/IEC 15444-1 annexes A and B)
 """
 
 import struct
+from functools import lru_cache
 
-from dicomweb_gateway.dicom.codestream import COD, SIZ, Codestream, header_segments
+from dicomweb_gateway.dicom.codestream import COD, SIZ, Codestream
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.samples import guard_length
 
@@ -36,7 +37,7 @@ def guard_structure(stream: bytes, facts: Codestream) -> int:
         raise UndecodablePixels(f"the codestream has {facts.components} components")
     length = facts.width * facts.height * facts.components * _word(facts.precision)
     guard_length(length, len(stream))
-    packets = _packets(stream, facts)
+    packets = _packets(facts.siz, facts.cod, facts.components * facts.tiles)
     if packets > len(stream) * _PACKETS_TO_A_BYTE + _PACKETS_OF_ANY_IMAGE:
         raise UndecodablePixels(f"a codestream of {len(stream)} bytes claims to hold {packets} packets")
     return length
@@ -52,8 +53,8 @@ def is_plain(stream: bytes, facts: Codestream, length: int) -> bool:
     return (
         length <= _PLAIN_BYTES
         and facts.tiles <= _PLAIN_TILES
-        and _layers(stream) <= _PLAIN_LAYERS
-        and all(marker in _PLAIN_SEGMENTS for marker, _, _ in header_segments(stream))
+        and _layers(facts.cod) <= _PLAIN_LAYERS
+        and facts.markers <= _PLAIN_SEGMENTS
         and all(_is_plain_part(stream, part.start, part.end) for part in facts.tile_parts)
     )
 
@@ -67,21 +68,16 @@ def _word(precision: int) -> int:
     return 1 if precision <= 8 else 2 if precision <= 16 else 4
 
 
-def _segment(stream: bytes, wanted: int) -> bytes:
-    """Contents of the first main header segment of this kind, which `parse_codestream` has seen."""
-    return next(stream[start + 4 : end] for marker, start, end in header_segments(stream) if marker == wanted)
-
-
-def _layers(stream: bytes) -> int:
-    layers: int = struct.unpack_from(">xxH", _segment(stream, COD))[0]
+def _layers(cod: bytes) -> int:
+    layers: int = struct.unpack_from(">xxH", cod)[0]
     return layers
 
 
-def _packets(stream: bytes, facts: Codestream) -> int:
+@lru_cache(maxsize=64)
+def _packets(siz: bytes, cod: bytes, tile_components: int) -> int:
     """Packets of the image: one for each layer and precinct of each resolution, component and tile (B.6)."""
-    right, bottom, tile_wide, tile_high = struct.unpack_from(">2xII8xII", _segment(stream, SIZ))
-    cod = _segment(stream, COD)
-    levels = facts.decompositions
+    right, bottom, tile_wide, tile_high = struct.unpack_from(">2xII8xII", siz)
+    levels = cod[5]
     precincts = cod[10 : 11 + levels] if cod[0] & 1 else b"\xff" * (levels + 1)
     across, down = (cod[6] & 15) + 2, (cod[7] & 15) + 2
     # precincts one sample wide or high are for the lowest resolution alone; OpenJPH dies of others (A.6.1)
@@ -93,7 +89,7 @@ def _packets(stream: bytes, facts: Codestream) -> int:
     for resolution, size in enumerate(precincts):
         scale = levels - resolution
         count += -(-wide >> scale + (size & 15)) * -(-high >> scale + (size >> 4))
-    return count * facts.components * facts.tiles * max(1, _layers(stream))
+    return count * tile_components * max(1, _layers(cod))
 
 
 def _is_plain_part(stream: bytes, start: int, end: int) -> bool:
