@@ -14,6 +14,7 @@ from waitress.server import TcpWSGIServer
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.service.channel import TASK, Channel
 from dicomweb_gateway.service.loop import Watched
+from dicomweb_gateway.service.memory import give_back
 from dicomweb_gateway.service.workers import Workers
 from dicomweb_gateway.web.files import PINNED
 from dicomweb_gateway.web.services import Services
@@ -78,11 +79,12 @@ class Server(TcpWSGIServer):
         self.watched.turn(seconds)
 
     def maintenance(self, now: float) -> None:
-        """Close what has been idle or stuck for too long."""
+        """Close what has been idle or stuck for too long; give unused memory back."""
         for channel in list(self.active_channels.values()):
             if channel.is_stuck(now, self.adj.channel_timeout):
                 channel.will_close = True
                 self.wake(channel)
+        give_back()
 
     @property
     def is_busy(self) -> bool:
