@@ -80,7 +80,7 @@ class Settings(BaseSettings):
     cache_max_bytes: int | None = Field(default=None, ge=1 << 20)
     """Bytes of the frame store; unset: 20 GB or half of the free disk, whichever is less."""
     rendered_cache_bytes: int = Field(default=512 << 20, ge=0)
-    """Bytes on disk of rendered images that are kept to be sent again; 0: none are kept."""
+    """Bytes on disk of rendered images that were asked twice, to be sent again; 0: none are kept."""
     web_processes: int | None = Field(default=None, ge=1, le=256)
     """Web processes; unset: one per core, at most 8."""
     web_threads: int = Field(default=64, ge=4, le=1024)
