@@ -7,6 +7,7 @@ import time
 from typing import Literal
 
 _PACKAGE = "dicomweb_gateway"
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class JsonFormatter(logging.Formatter):
@@ -24,7 +25,7 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return _JSON.encode(entry)
 
 
 def set_up_logging(level: str, form: Literal["text", "json"] | None) -> None:
