@@ -42,6 +42,11 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
 
     first_line: Any
     headers: Any
+    command: Any
+    version: Any
+    path: Any
+    query: Any
+    request_uri: Any
     head: Head | None
 
     def __init__(self, adj: Any, before: Head | None) -> None:
@@ -61,7 +66,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
         command, path, query = plain.groups(b"")
         self.first_line = first_line
         self.headers = known.headers.copy()
-        self.command, self.version = str(command, "ascii"), "1.1"
+        self.command, self.version = command.decode(), "1.1"
         self.request_uri = first_line[len(command) + 1 : -9].decode()
         self.proxy_scheme = self.proxy_netloc = self.fragment = ""
         self.path, self.query = path.decode(), query.decode()
