@@ -56,7 +56,7 @@ def frames_response(
     With startLevel or endLevel only these resolution levels of the stored codestreams (F-11).
     """
     wanted = wanted_frames(record, frame_numbers)
-    levels = parse_levels(request.args)
+    levels = parse_levels(request.args) if request.query_string else WHOLE
     asked = accepted(request) if levels == WHOLE else as_stored(accepted(request))
     chosen = negotiate_frames(asked, servable_syntaxes(record), len(wanted))
     if levels != WHOLE and not is_stored_form(record.transfer_syntax_uid, str(chosen.transfer_syntax)):
@@ -105,7 +105,7 @@ def _with_level_ends(gateway: Services, wanted: WantedFrame, part: Part) -> Part
         bounds = gateway.archive.levels.of(wanted.key, frame.frame)
     except CorruptFrame:
         return part
-    return replace(part, level_ends=level_ends(bounds, frame))
+    return Part(part.segments, part.content_type, part.location, level_ends(bounds, frame))
 
 
 def _segments(

@@ -41,7 +41,7 @@ def date_answer(
         return response
     if response.status_code == 200 and _is_unchanged(request, changed):
         response = _not_modified(response)
-    response.headers["Last-Modified"] = _http_date(changed)
+    response.headers.add("Last-Modified", _http_date(changed))
     return response
 
 
