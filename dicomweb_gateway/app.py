@@ -3,10 +3,11 @@
 import logging
 import re
 import time
+from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
-from flask import Flask, Response, g, request
+from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
 from dicomweb_gateway.errors import GatewayError, InvalidRequest
@@ -26,6 +27,7 @@ from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services
+from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 
 _LOG = logging.getLogger(__name__)
 _MAX_BODY = 1 << 20
@@ -55,9 +57,10 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(tlm.blueprint)
-    _add_guards(app, services)
-    _add_error_handlers(app)
-    app.wsgi_app = _single_slashes(app.wsgi_app)  # type: ignore[method-assign]
+    guards = _guards(services)
+    _add_guards(app, guards)
+    short = with_short_cuts(app, _short_cuts(services), guards)
+    app.wsgi_app = _single_slashes(short)  # type: ignore[method-assign]
     return app
 
 
@@ -76,21 +79,57 @@ def _single_slashes(inner: Any) -> Any:
     return outer
 
 
-def _add_guards(app: Flask, services: Services) -> None:
+def _guards(services: Services) -> Guards:
+    """What every request goes through, whichever way: an access check of later days belongs in here too."""
+
+    def before(request: Request) -> None:
+        check_host(request, services.config)
+        _check_query_text(request)
+
+    def after(request: Request, response: Response, rule: str | None, began: float) -> None:
+        add_cors(request, response, services.config)
+        _log_access(request, response, rule, began)
+
+    return Guards(before, _error_answer, after)
+
+
+def _add_guards(app: Flask, guards: Guards) -> None:
     @app.before_request
     def before() -> None:
-        g.started = time.perf_counter()
-        check_host(request, services.config)
-        _check_query_text()
+        g.began = time.perf_counter()
+        guards.before(request)
 
     @app.after_request
     def after(response: Response) -> Response:
-        add_cors(request, response, services.config)
-        _log_access(response)
+        guards.after(request, response, _rule(), g.get("began", time.perf_counter()))
         return response
 
+    @app.errorhandler(Exception)
+    def failed(error: Exception) -> Response:
+        return guards.failed(_rule(), error)
 
-def _check_query_text() -> None:
+
+def _rule() -> str | None:
+    return request.url_rule.rule if request.url_rule else None
+
+
+def _short_cuts(services: Services) -> list[ShortCut]:
+    """Stored frames, and the answer to load balancers."""
+    view = partial(frames.listed_frames, services)
+    return [
+        *(ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", view) for path in services.config.ae_paths),
+        ShortCut(re.compile("/healthcheck"), "/healthcheck", lambda _: ops.healthcheck()),
+    ]
+
+
+def _pattern(ae_path: str) -> re.Pattern[str]:
+    """Paths of frames below `ae_path`; what is no UID and no list of numbers is left to Flask."""
+    uids = {name: f"(?P<{name}>[0-9.]+)" for name in ("study", "series", "instance")}
+    below = "/studies/{study}/series/{series}/instances/{instance}/frames/(?P<frames>[0-9,]+)"
+    return re.compile(re.escape(ae_path) + below.format(**uids))
+
+
+def _check_query_text(request: Request) -> None:
     """A query that is not UTF-8 is refused, not guessed at (Q-6)."""
     if not request.query_string:
         return
@@ -100,29 +139,23 @@ def _check_query_text() -> None:
         raise InvalidRequest("the query is not valid UTF-8") from None
 
 
-def _log_access(response: Response) -> None:
+def _log_access(request: Request, response: Response, rule: str | None, began: float) -> None:
     """One line a request, with the route's pattern: paths and queries hold what patients are found by."""
-    rule = request.url_rule.rule if request.url_rule else "unknown route"
-    milliseconds = (time.perf_counter() - g.get("started", time.perf_counter())) * 1000
-    _LOG.info("%s %s %d %.1f ms", request.method, rule, response.status_code, milliseconds)
+    milliseconds = (time.perf_counter() - began) * 1000
+    _LOG.info("%s %s %d %.1f ms", request.method, rule or "unknown route", response.status_code, milliseconds)
 
 
-def _add_error_handlers(app: Flask) -> None:
-    @app.errorhandler(GatewayError)
-    def ours(error: GatewayError) -> Response:
+def _error_answer(rule: str | None, error: Exception) -> Response:
+    """The answer to whatever a request raised."""
+    if isinstance(error, GatewayError):
         if status_of(error) >= 500:
             _LOG.warning("%s: %s (%s)", type(error).__name__, error, error.__cause__.__class__.__name__)
         return gateway_error_response(error)
-
-    @app.errorhandler(HTTPException)
-    def from_werkzeug(error: HTTPException) -> Response:
+    if isinstance(error, HTTPException):
         response = error_response(error.code or 500, error.description or error.name)
         allow = error.get_response().headers.get("Allow")
         if allow:
             response.headers["Allow"] = allow
         return response
-
-    @app.errorhandler(Exception)
-    def unforeseen(error: Exception) -> Response:
-        _LOG.error("%s in %s", type(error).__name__, request.url_rule, exc_info=error)
-        return error_response(500, "the gateway failed; the reason is in its log")
+    _LOG.error("%s in %s", type(error).__name__, rule, exc_info=error)
+    return error_response(500, "the gateway failed; the reason is in its log")

@@ -55,7 +55,9 @@ class FramePool:
         try:
             while True:
                 while len(under_way) < max(1, window) and (frame := next(following, None)) is not None:
-                    under_way.append((frame, self._at_hand(frame) or self._ask(frame, deadline)))
+                    # of many frames the last are used long after the first
+                    found = self._at_hand(frame, hold=len(wanted) == 1) or self._ask(frame, deadline)
+                    under_way.append((frame, found))
                 if not under_way:
                     return
                 frame, found = under_way.popleft()
@@ -100,8 +102,8 @@ class FramePool:
     def _channel(self, key: FrameKey) -> Channel:
         return self._channels[self._owner(key)]
 
-    def _at_hand(self, wanted: WantedFrame) -> StoredFrame | None:
-        found = self._store.find(wanted.key)
+    def _at_hand(self, wanted: WantedFrame, *, hold: bool = False) -> StoredFrame | None:
+        found = self._store.find(wanted.key, hold=hold)
         if found is None:
             return None
         self._counters.add("hits")

@@ -34,12 +34,12 @@ INCOMING = ".incoming"
 
 
 class FrameOnDisk:
-    """A StoredFrame in the frame store; no descriptor is held until `open`.
+    """A StoredFrame in the frame store; a descriptor is held only after `hold`, for the first use.
 
     `again` brings the frame anew when its file is gone or corrupt at reading; without it LostFrame is raised.
     """
 
-    __slots__ = ("_again", "_path", "_store", "length", "prefetched")
+    __slots__ = ("_again", "_held", "_path", "_store", "length", "prefetched")
 
     def __init__(
         self,
@@ -52,17 +52,29 @@ class FrameOnDisk:
         self._store = store
         self._path = path
         self._again = again
+        self._held: int | None = None
         self.length = length
         self.prefetched = prefetched
 
+    def __del__(self) -> None:
+        held = self._take()
+        if held is not None:
+            os.close(held)
+
+    def hold(self, descriptor: int) -> None:
+        """Take over `descriptor`, the open file: what is used at once need not be opened again."""
+        self._held = descriptor
+
     def recovering(self, again: Callable[[], StoredFrame]) -> "FrameOnDisk":
-        """The same frame, brought by `again` should its file be lost."""
-        return FrameOnDisk(self._store, self._path, self.length, self.prefetched, again)
+        """The same frame, brought by `again` should its file be lost; what this one held goes over."""
+        frame = FrameOnDisk(self._store, self._path, self.length, self.prefetched, again)
+        frame._held = self._take()
+        return frame
 
     def open(self) -> tuple[BinaryIO, int]:
         """The open file and the header's length; see StoredFrame."""
         try:
-            return self._store.open_checked(self._path, self.length), HEADER_SIZE
+            return self._store.open_checked(self._path, self.length, self._take()), HEADER_SIZE
         except LostFrame:
             if self._again is None:
                 raise
@@ -71,11 +83,15 @@ class FrameOnDisk:
     def read(self) -> bytes:
         """The frame's bytes; see StoredFrame."""
         try:
-            return self._store.read_checked(self._path, self.length)
+            return self._store.read_checked(self._path, self.length, self._take())
         except LostFrame:
             if self._again is None:
                 raise
             return self._same(self._again()).read()
+
+    def _take(self) -> int | None:
+        held, self._held = self._held, None
+        return held
 
     def _same(self, frame: StoredFrame) -> StoredFrame:
         if frame.length != self.length:
@@ -124,9 +140,13 @@ class FrameStore:
         """Whether something lies at the frame's place; no promise, and no use of it."""
         return os.access(self.path(key), os.F_OK)
 
-    def find(self, key: FrameKey) -> FrameOnDisk | None:
-        """The frame if it is here and looks whole (header and size); marks it as used and as read."""
+    def find(self, key: FrameKey, *, hold: bool = False) -> FrameOnDisk | None:
+        """The frame if it is here and looks whole (header and size); marks it as used and as read.
+
+        `hold`: it is used at once, so its file stays open until then or until nobody refers to the frame.
+        """
         path = self.path(key)
+        held = False
         try:
             descriptor = frame_file.open_file(path)
         except OSError:
@@ -137,11 +157,16 @@ class FrameStore:
                 _remove(path)
                 return None
             _note_use(descriptor, header)
-            return FrameOnDisk(self, path, header.length, header.unread)
+            frame = FrameOnDisk(self, path, header.length, header.unread)
+            if hold:
+                frame.hold(descriptor)
+                held = True
+            return frame
         except OSError:
             return None
         finally:
-            os.close(descriptor)
+            if not held:
+                os.close(descriptor)
 
     def publish(self, key: FrameKey, payload: bytes, *, prefetched: bool = False) -> FrameOnDisk:
         """Write the frame, then give it its name in one step; StoreUnwritable when the disk refuses.
@@ -163,14 +188,16 @@ class FrameStore:
         """Where the frame of `key` lies or would lie."""
         return f"{self._root}/{_place(key).path}"
 
-    def open_checked(self, path: str, length: int) -> BinaryIO:
+    def open_checked(self, path: str, length: int, held: int | None = None) -> BinaryIO:
         """The file at `path`, positioned behind its header; LostFrame unless it is whole and right.
 
+        `held`: a descriptor of it, which then belongs to the file.
         A file is trusted while nobody has changed it since its CRC-32 was computed here; as its use is noted
         in it once a minute, that is computed about as often.
         """
         try:
-            file = open(frame_file.open_file(path), "rb", buffering=0)  # noqa: SIM115 - handed to the caller
+            descriptor = frame_file.open_file(path) if held is None else held
+            file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
         except OSError as error:
             raise LostFrame("the frame left the store") from error
         try:
@@ -185,11 +212,11 @@ class FrameStore:
             raise LostFrame("the frame cannot be read") from error
         return file
 
-    def read_checked(self, path: str, length: int) -> bytes:
-        """The payload of the file at `path`; LostFrame unless it is whole and right."""
+    def read_checked(self, path: str, length: int, held: int | None = None) -> bytes:
+        """The payload of the file at `path`; LostFrame unless it is whole and right. `held` as above."""
         name = os.path.basename(path)
         try:
-            with open(frame_file.open_file(path), "rb") as file:
+            with open(frame_file.open_file(path) if held is None else held, "rb") as file:
                 header = frame_file.read_header(file.fileno())
                 file.seek(HEADER_SIZE)
                 payload = b"" if header is None else file.read(header.length)

@@ -18,6 +18,7 @@ from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_outlines, load_records
+from dicomweb_gateway.index.neighbours import Neighbours
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.index.side_reader import below
 from dicomweb_gateway.index.tables import imageset
@@ -77,13 +78,16 @@ class IndexReader:
         self._allowed = allowed
         self._hot: HotMap[InstanceRecord] = HotMap(cache_seconds, HOT_BUDGET, _weight)
         self._sets: HotMap[list[_DatedSet]] = HotMap(cache_seconds, HOT_BUDGET, len)
+        # keeps nothing: whoever looks in a series while it is read waits for that
+        self._leafed: HotMap[list[InstanceRecord]] = HotMap(0, HOT_BUDGET, len)
+        self._neighbours = Neighbours(cache_seconds)
         self._gone = GoneSets()
         self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, allowed)
 
     def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         """One instance; ResourceNotFound when it does not exist there or HealthImaging lost it."""
         path = (study_uid, series_uid, instance_uid)
-        return self._hot.get(path, lambda: self._load_instance(*path))
+        return self._hot.get(path, lambda: self._load_among_others(*path))
 
     def series_instances(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         """All instances of a series by InstanceNumber, missing last, then UID; ResourceNotFound if none."""
@@ -201,6 +205,18 @@ class IndexReader:
                 return aws_totals(connection)
         return found
 
+    def _load_among_others(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
+        """One instance, with all others when the series is leafed through: that costs no more than a few."""
+        series = (study_uid, series_uid)
+        if self._neighbours.looked_up(series):
+            records = self._leafed.get(series, lambda: self._side_records(*series))
+            self._neighbours.learned(series, sum(map(_weight, records)))
+            self._hot.add({(*series, record.instance_uid): record for record in records})
+            for record in records:
+                if record.instance_uid == instance_uid:
+                    return record
+        return self._load_instance(study_uid, series_uid, instance_uid)
+
     def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         path = and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid))
         records = self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
@@ -223,9 +239,12 @@ class IndexReader:
             raise self._missing(study_uid, series_uid)
         return sets
 
-    def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
+    def _side_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         path = below(study_uid, series_uid)
-        records = self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
+        return self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
+
+    def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
+        records = self._side_records(study_uid, series_uid)
         if self._aws is None:
             return records
         known = {record.instance_uid for record in records}

@@ -29,7 +29,7 @@ def retrieve_bulk_data(study: str, series: str, instance: str, steps: str) -> Re
     place = parse_bulk_path(steps)
     record = gateway.archive.index.instance(study, series, instance)
     if place.is_pixel_data:
-        return frames_response(gateway, record, ())
+        return frames_response(gateway, request, record, ())
     value, media_type = bulk_value(gateway.archive, record, place)
     chosen = negotiate_bulk(accepted(request), media_type)
     ref = record.image_set

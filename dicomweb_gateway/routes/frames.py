@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
 from dicomweb_gateway.dicom.transfer_syntax import is_codestream
 from dicomweb_gateway.errors import CorruptFrame, InvalidRequest
@@ -13,7 +13,7 @@ from dicomweb_gateway.wado.body import FrameSlice, Segment
 from dicomweb_gateway.wado.frames import coded_by, frame_segments, servable_syntaxes, wanted_frames
 from dicomweb_gateway.wado.levels import codestream_levels, level_ends
 from dicomweb_gateway.web.conditional import strong_etag
-from dicomweb_gateway.web.dated import dated
+from dicomweb_gateway.web.dated import date_answer
 from dicomweb_gateway.web.levels import WHOLE, Levels, as_stored, parse_levels
 from dicomweb_gateway.web.links import base_path
 from dicomweb_gateway.web.negotiation import Representation, negotiate_frames
@@ -28,24 +28,35 @@ blueprint = Blueprint("frames", __name__)
 _INSTANCE = "/studies/<study>/series/<series>/instances/<instance>"
 
 
+FRAMES_RULE = f"{_INSTANCE}/frames/<frames>"
+
+
 @blueprint.get(f"{_INSTANCE}/frames")
-@blueprint.get(f"{_INSTANCE}/frames/<frames>")
-@dated
+@blueprint.get(FRAMES_RULE)
 def retrieve_frames(study: str, series: str, instance: str, frames: str | None = None) -> Response:
     """The frames of a list in its order, all without a list (W-R4, W-R5)."""
-    gateway = services()
+    return listed_frames(services(), request, study, series, instance, frames)
+
+
+def listed_frames(
+    gateway: Services, request: Request, study: str, series: str, instance: str, frames: str | None
+) -> Response:
+    """What `retrieve_frames` answers to `request`, in no context of Flask's."""
     path = parse_path(study, series, instance, frames, gateway.config.max_frames)
     record = gateway.archive.index.instance(study, series, instance)
-    return frames_response(gateway, record, path.frames)
+    response = frames_response(gateway, request, record, path.frames)
+    return date_answer(gateway, request, response, study, series)
 
 
-def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tuple[int, ...]) -> Response:
+def frames_response(
+    gateway: Services, request: Request, record: InstanceRecord, frame_numbers: tuple[int, ...]
+) -> Response:
     """The negotiated answer for 1-based `frame_numbers`, all when empty; also for bulk pixel data (B-4).
 
     With startLevel or endLevel only these resolution levels of the stored codestreams (F-11).
     """
     wanted = wanted_frames(record, frame_numbers)
-    levels = parse_levels(request.args)
+    levels = parse_levels(request.args) if request.query_string else WHOLE
     asked = accepted(request) if levels == WHOLE else as_stored(accepted(request))
     chosen = negotiate_frames(asked, servable_syntaxes(record), len(wanted))
     if levels != WHOLE and not is_stored_form(record.transfer_syntax_uid, str(chosen.transfer_syntax)):
@@ -64,7 +75,7 @@ def frames_response(gateway: Services, record: InstanceRecord, frame_numbers: tu
     if gateway.archive.prefetcher is not None:
         gateway.archive.prefetcher.asked(record, wanted[-1])
     numbers = frame_numbers or range(1, len(wanted) + 1)
-    prefix = _location(gateway, record)
+    prefix = _location(gateway, request, record)
     parts = [
         Part([segment], chosen.part_type, f"{prefix}/frames/{number}")
         for number, segment in zip(numbers, _segments(gateway, record, wanted, chosen), strict=True)
@@ -94,7 +105,7 @@ def _with_level_ends(gateway: Services, wanted: WantedFrame, part: Part) -> Part
         bounds = gateway.archive.levels.of(wanted.key, frame.frame)
     except CorruptFrame:
         return part
-    return replace(part, level_ends=level_ends(bounds, frame))
+    return Part(part.segments, part.content_type, part.location, level_ends(bounds, frame))
 
 
 def _segments(
@@ -103,6 +114,6 @@ def _segments(
     return frame_segments(gateway.archive, record, wanted, str(chosen.transfer_syntax))
 
 
-def _location(gateway: Services, record: InstanceRecord) -> str:
+def _location(gateway: Services, request: Request, record: InstanceRecord) -> str:
     path = ResourcePath(record.study_uid, record.series_uid, record.instance_uid).path
     return f"{base_path(request, gateway.config)}/{path}"

@@ -38,7 +38,7 @@ def retrieve_instance_pixels(study: str, series: str, instance: str) -> Response
     """All frames of an instance, as `/frames` without a list."""
     parse_path(study, series, instance)
     gateway = services()
-    return frames_response(gateway, gateway.archive.index.instance(study, series, instance), ())
+    return frames_response(gateway, request, gateway.archive.index.instance(study, series, instance), ())
 
 
 @blueprint.get("/studies/<study>/pixeldata")

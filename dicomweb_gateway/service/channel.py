@@ -15,6 +15,7 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
 
+from dicomweb_gateway.service.heads import RequestParser, environ_of, remember_environ, response_head
 from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
 from dicomweb_gateway.web.files import SegmentFile
 from dicomweb_gateway.web.stretches import CutShort
@@ -81,6 +82,7 @@ class Task(WSGITask):
     """One request; `execute` runs again from its body on after each pause."""
 
     channel: Any
+    request: Any
 
     def __init__(self, channel: "Channel", request: Any) -> None:
         super().__init__(channel, request)
@@ -101,9 +103,25 @@ class Task(WSGITask):
 
     def get_environment(self) -> dict[str, Any]:
         """The WSGI environment, which also names this task to the server."""
+        if self.environ is None:
+            self.environ = environ_of(self.request)
         environ: dict[str, Any] = super().get_environment()
+        remember_environ(self.request, environ)
         environ[TASK] = self
         return environ
+
+    def build_response_header(self) -> bytes:
+        """The head of the answer; waitress's where it must say how the connection goes on."""
+        if self.version == "1.1" and self.has_body and not self._is_last:
+            head = response_head(self.status, self.response_headers)
+            if head is not None:
+                return head
+        return super().build_response_header()  # type: ignore[no-any-return, unused-ignore]
+
+    @property
+    def _is_last(self) -> bool:
+        """Whether the client ends the connection with this request."""
+        return bool(self.request.headers.get("CONNECTION", "").lower() == "close")
 
     def finish(self) -> None:
         """All of the answer is at hand: send what the socket takes at once, headers and body together."""
@@ -129,6 +147,7 @@ class Channel(HTTPChannel):
         self._filling = False
         self._deaf = False
         self._half: tuple[Any, float] | None = None
+        self._parser: RequestParser | None = None
         super().__init__(server, sock, addr, adj, map=map)
         self.outbufs = []
 
@@ -136,6 +155,12 @@ class Channel(HTTPChannel):
     def is_full(self) -> bool:
         """Whether enough waits for the reader."""
         return bool(self.total_outbufs_len >= AHEAD)
+
+    def parser_class(self, adj: Any) -> RequestParser:  # type: ignore[override, unused-ignore]
+        """The parser of the next request; in the loop's thread, but for waitress's own error answers."""
+        before = self._parser
+        self._parser = RequestParser(adj, None if before is None else before.head)
+        return self._parser
 
     def task_class(self, channel: "Channel", request: Any) -> Task:  # type: ignore[override]
         """The task of `request`, the same after a pause."""

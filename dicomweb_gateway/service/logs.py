@@ -4,9 +4,11 @@ import json
 import logging
 import sys
 import time
+from functools import lru_cache
 from typing import Literal
 
 _PACKAGE = "dicomweb_gateway"
+_JSON = json.JSONEncoder(ensure_ascii=False)
 
 
 class JsonFormatter(logging.Formatter):
@@ -15,8 +17,7 @@ class JsonFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The line without its end."""
         entry = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-            + f".{int(record.msecs):03d}Z",
+            "time": f"{_second(int(record.created))}.{int(record.msecs):03d}Z",
             "level": record.levelname.lower(),
             "pid": record.process,
             "logger": record.name,
@@ -24,7 +25,12 @@ class JsonFormatter(logging.Formatter):
         }
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return json.dumps(entry, ensure_ascii=False)
+        return _JSON.encode(entry)
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def set_up_logging(level: str, form: Literal["text", "json"] | None) -> None:
@@ -34,6 +40,8 @@ def set_up_logging(level: str, form: Literal["text", "json"] | None) -> None:
         handler.setFormatter(JsonFormatter())
     else:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    # no line names them, and to find them out costs as much as the rest of a line
+    logging.logThreads = logging.logMultiprocessing = False
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # other libraries speak only when something is wrong: botocore's debug lines would hold data

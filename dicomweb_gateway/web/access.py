@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from flask import Request, Response
 
 from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.services import WebConfig
 
@@ -27,7 +28,7 @@ def check_host(request: Request, config: WebConfig) -> None:
     """
     if not config.host_rule_on or _is_hostless(request):
         return
-    name = (urlsplit(f"//{request.host}").hostname or "").lower()
+    name = _name_in(request.host)
     if not (_is_loopback_name(name) or _is_address(name) or name in config.allowed_hosts):
         raise InvalidRequest(
             "this gateway asks for no login, so it answers only to loopback and configured host names "
@@ -42,8 +43,8 @@ def _is_hostless(request: Request) -> bool:
 
 def add_cors(request: Request, response: Response, config: WebConfig) -> None:
     """CORS headers for an allowed Origin, on errors too (H-1 to H-4)."""
-    response.headers["Cross-Origin-Resource-Policy"] = "cross-origin"
-    response.vary.add("Origin")
+    response.headers.add("Cross-Origin-Resource-Policy", "cross-origin")
+    add_vary(response, "Origin")
     origin = request.headers.get("Origin")
     if origin is None or not is_allowed_origin(origin, config):
         return
@@ -64,6 +65,12 @@ def is_allowed_origin(origin: str, config: WebConfig) -> bool:
     except ValueError:
         return False
     return not config.host_rule_on or _is_loopback_name(name)
+
+
+@lru_cache(maxsize=256)
+def _name_in(host: str) -> str:
+    """The name in a Host header, lower case; ValueError for a torn address literal."""
+    return (urlsplit(f"//{host}").hostname or "").lower()
 
 
 @lru_cache(maxsize=256)

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
-from functools import wraps
+from functools import lru_cache, wraps
 
 from flask import Request, Response, request
+from werkzeug.http import http_date
 
 from dicomweb_gateway.errors import GatewayError
-from dicomweb_gateway.web.services import services
+from dicomweb_gateway.web.services import Services, services
 
 _KEPT = ("ETag", "Cache-Control", "Vary", "Content-Location", "Warning")
 _DATED = (200, 206, 304)
@@ -24,23 +25,33 @@ def dated(view: Callable[..., Response]) -> Callable[..., Response]:
     @wraps(view)
     def answered(study: str, series: str | None = None, **others: str) -> Response:
         response = view(study=study, **({} if series is None else {"series": series}), **others)
-        if response.status_code not in _DATED:
-            return response
-        changed = _last_change(study, series)
-        if changed is None:
-            return response
-        if response.status_code == 200 and _is_unchanged(request, changed):
-            response = _not_modified(response)
-        response.last_modified = changed
-        return response
+        return date_answer(services(), request, response, study, series)
 
     return answered
 
 
-def _last_change(study: str, series: str | None) -> datetime | None:
+def date_answer(
+    gateway: Services, request: Request, response: Response, study: str, series: str | None
+) -> Response:
+    """`response` dated, or 304 in its place: see `dated`."""
+    if response.status_code not in _DATED:
+        return response
+    changed = _last_change(gateway, study, series)
+    if changed is None:
+        return response
+    if response.status_code == 200 and _is_unchanged(request, changed):
+        response = _not_modified(response)
+    response.headers.add("Last-Modified", _http_date(changed))
+    return response
+
+
+_http_date = lru_cache(maxsize=1024)(http_date)
+
+
+def _last_change(gateway: Services, study: str, series: str | None) -> datetime | None:
     """None where it is not known; the date is not worth failing for."""
     with suppress(GatewayError):
-        return services().archive.index.last_change(study, series)
+        return gateway.archive.index.last_change(study, series)
     return None
 
 

@@ -1,6 +1,5 @@
 """The framing of multipart/related answers (RFC 2387; dicomweb.md M-1 to M-6): bytes in, bytes out."""
 
-import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -14,8 +13,8 @@ def boundary_for(key: bytes, *parts: str) -> str:
     The same content in the same representation has the same boundary in every process and after a
     restart, so that byte ranges of two answers fit together; nobody who uploads pixels can foresee it.
     """
-    digest = hmac.new(key, "\n".join(parts).encode(), hashlib.sha256)
-    return f"dicomweb-{digest.hexdigest()[:40]}"
+    digest = hmac.digest(key, "\n".join(parts).encode(), "sha256")
+    return f"dicomweb-{digest.hex()[:40]}"
 
 
 @dataclass(frozen=True, slots=True)

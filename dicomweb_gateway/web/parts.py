@@ -33,7 +33,7 @@ def single_part(request: Request, part: Part, etag: str | None) -> Response:
     """The part alone, its type as the answer's."""
     response = body_response(request, part.segments, part.content_type, etag)
     if part.location is not None:
-        response.headers["Content-Location"] = part.location
+        response.headers.add("Content-Location", part.location)
     _tell_level_ends(response, [part], 0)
     return response
 
@@ -69,12 +69,13 @@ def streamed_parts(request: Request, parts: Iterable[Part], media_type: str, bou
 def _tell_level_ends(response: Response, parts: Sequence[Part], payload_start: int) -> None:
     """LEVEL_ENDS for an answer of one part, whose payload begins at byte `payload_start` of the body."""
     if len(parts) == 1 and parts[0].level_ends:
-        response.headers[LEVEL_ENDS] = ", ".join(str(payload_start + end) for end in parts[0].level_ends)
+        ends = ", ".join(str(payload_start + end) for end in parts[0].level_ends)
+        response.headers.add(LEVEL_ENDS, ends)
 
 
 def _located(request: Request, response: Response) -> Response:
     """Names the whole by the path that was asked, without host (W-11)."""
-    response.headers["Content-Location"] = quote(request.path, safe="/,")
+    response.headers.add("Content-Location", quote(request.path, safe="/,"))
     return response
 
 

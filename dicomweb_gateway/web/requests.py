@@ -7,7 +7,7 @@ from dicomweb_gateway.web.accept import MediaRange, parse_accept
 
 def accepted(request: Request) -> list[MediaRange]:
     """What the client accepts: the `accept` parameter before the Accept headers (A-1, C-9)."""
-    values = request.args.getlist("accept")
+    values = request.args.getlist("accept") if request.query_string else []
     return parse_accept([value for value in values if value.strip()] or request.headers.getlist("Accept"))
 
 

@@ -14,6 +14,7 @@ from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, closing_all,
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
 from dicomweb_gateway.web.files import SegmentFile
+from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.ranges import requested_range
 
 _GATHERED = 4 << 20
@@ -37,7 +38,7 @@ def empty_response() -> Response:
     """A search without a match where that has no body (Q-41)."""
     response = Response(status=204)
     del response.headers["Content-Type"]
-    response.vary.add("Accept")
+    add_vary(response, "Accept")
     return response
 
 
@@ -107,18 +108,15 @@ def body_response(
     """
     total = content_length(segments)
     asked = requested_range(request, etag, total) if etag is not None else None
-    response = Response(status=200, content_type=content_type, direct_passthrough=True)
-    response.vary.add("Accept")
-    response.headers["Cache-Control"] = NO_CACHE
+    headers = [("Content-Type", content_type), ("Vary", "Accept"), ("Cache-Control", NO_CACHE)]
     if etag is not None:
-        response.headers["ETag"] = etag
-        response.headers["Accept-Ranges"] = "bytes"
+        headers += [("ETag", etag), ("Accept-Ranges", "bytes")]
     if asked is not None:
-        response.status_code = 206
-        response.headers["Content-Range"] = asked.content_range
+        headers.append(("Content-Range", asked.content_range))
         segments = list(segments_between(segments, asked.start, asked.end))
         total = asked.end - asked.start
-    response.headers["Content-Length"] = str(total)
+    headers.append(("Content-Length", str(total)))
+    response = Response(status=200 if asked is None else 206, headers=headers, direct_passthrough=True)
     if request.method == "HEAD":
         return response
     if is_static(segments):
@@ -136,7 +134,7 @@ def stream_response(pieces: Iterator[bytes], content_type: str) -> Response:
     first = next(pieces, b"")
     response = Response(_joined(first, pieces), status=200, content_type=content_type)
     response.direct_passthrough = True
-    response.vary.add("Accept")
+    add_vary(response, "Accept")
     response.headers["Cache-Control"] = NO_CACHE
     return response
 
@@ -151,7 +149,7 @@ def not_modified(request: Request, etag: str, may_be_encoded: bool = False) -> R
     response = Response(status=304)
     response.headers["ETag"] = etag
     response.headers["Cache-Control"] = NO_CACHE
-    response.vary.update(["Accept", "Accept-Encoding"] if may_be_encoded else ["Accept"])
+    add_vary(response, *(("Accept", "Accept-Encoding") if may_be_encoded else ("Accept",)))
     return response
 
 
@@ -172,19 +170,21 @@ def gateway_error_response(error: GatewayError, pass_through: bool = False) -> R
     """
     response = error_response(status_of(error, pass_through), message_of(error), retry_after_of(error))
     if response.status_code == 406:
-        response.vary.add("Accept")
+        add_vary(response, "Accept")
     if isinstance(error, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.total}"
     return response
 
 
 def _json_head(media_type: str, etag: str | None) -> Response:
-    response = Response(status=200, content_type=media_type)
-    response.vary.update(["Accept", "Accept-Encoding"])
-    response.headers["Cache-Control"] = NO_CACHE
+    headers = [
+        ("Content-Type", media_type),
+        ("Vary", "Accept, Accept-Encoding"),
+        ("Cache-Control", NO_CACHE),
+    ]
     if etag is not None:
-        response.headers["ETag"] = etag
-    return response
+        headers.append(("ETag", etag))
+    return Response(status=200, headers=headers)
 
 
 def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:

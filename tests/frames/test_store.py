@@ -256,3 +256,37 @@ def test_a_disk_that_takes_no_more_leaves_nothing_behind(tmp_path):
     assert child.exitcode == 0
     assert not list((tmp_path / INCOMING / "0").iterdir())
     assert FrameStore(tmp_path).find(KEY) is None
+
+
+def descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
+
+
+def test_a_frame_that_is_held_is_opened_once_and_let_go_of(store):
+    payload = os.urandom(5000)
+    store.publish(KEY, payload)
+    before = descriptors()
+    frame = store.find(KEY, hold=True).recovering(lambda: pytest.fail("it is there"))
+    assert descriptors() == before + 1
+    os.unlink(store.path(KEY))
+    file, offset = frame.open()
+    with file:
+        assert os.pread(file.fileno(), 9999, offset) == payload
+    store.publish(KEY, payload)
+    held = store.find(KEY, hold=True)
+    assert held.read() == held.read() == payload
+    held = store.find(KEY, hold=True)
+    del held, frame
+    assert descriptors() == before
+
+
+@pytest.mark.parametrize("use", ["open", "read"])
+def test_a_frame_that_is_held_is_checked_all_the_same(store, use):
+    store.publish(KEY, PAYLOAD)
+    with open(store.path(KEY), "r+b") as file:
+        file.seek(3000)
+        file.write(b"??")
+    frame = store.find(KEY, hold=True)
+    with pytest.raises(LostFrame):
+        getattr(frame, use)()
+    assert store.find(KEY) is None

@@ -242,3 +242,17 @@ def test_hot_lookups_are_kept_for_a_while(engine):
 def test_ping_and_counts(reader):
     reader.ping()
     assert reader.counts() == {"studies": 2, "series": 2, "instances": 3}
+
+
+def test_a_series_that_is_leafed_through_is_read_at_once(engine):
+    index_image_set(engine, simple("1.2", "a", 6), version=1)
+    reader = IndexReader(engine, cache_seconds=60)
+
+    def version(number: int) -> str | None:
+        return reader.instance("1.2", "1.2.1", f"1.2.1.{number}").image_set.version_id
+
+    assert [version(number) for number in (1, 2, 3, 4)] == ["1"] * 4
+    index_image_set(engine, simple("1.2", "a", 6), version=2)
+    assert [version(number) for number in (5, 6)] == ["1"] * 2
+    with pytest.raises(ResourceNotFound):
+        version(7)

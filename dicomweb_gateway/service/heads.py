@@ -1,0 +1,133 @@
+"""Request and response heads at little cost, for waitress.
+
+A client sends the same header lines with each request of a connection, and answers differ in little more
+than their lengths. So the lines that came last on a connection are compared, not parsed again; whatever is
+not quite plain goes to waitress as it came.
+"""
+
+import re
+import time
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+from waitress.parser import HTTPRequestParser
+from waitress.utilities import build_http_date
+
+_PLAIN = re.compile(rb"(GET|HEAD) (/(?!/)[0-9A-Za-z._~,/-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1")
+"""A request line of which no part needs decoding."""
+_LONGEST = 4096
+"""Bytes of header lines that are remembered for a connection."""
+
+
+class Head:
+    """The header lines of a request without a body, `lines`, and what they say.
+
+    `environ` is the WSGI environment of a request with them, once one has been made.
+    """
+
+    __slots__ = ("environ", "headers", "lines")
+
+    def __init__(self, lines: bytes, headers: dict[str, str]) -> None:
+        self.lines = lines
+        self.headers = headers
+        self.environ: dict[str, Any] | None = None
+
+
+class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
+    """waitress's parser, which knows the `head` that came before on this connection.
+
+    When a request has been parsed `head` is its own, None for one that is not plain.
+    """
+
+    first_line: Any
+    headers: Any
+    command: Any
+    version: Any
+    path: Any
+    query: Any
+    request_uri: Any
+    head: Head | None
+
+    def __init__(self, adj: Any, before: Head | None) -> None:
+        super().__init__(adj)
+        self.head = before
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """See HTTPRequestParser."""
+        first_line, _, lines = header_plus.partition(b"\r\n")
+        plain = _PLAIN.fullmatch(first_line)
+        known, self.head = self.head, None
+        if plain is None or known is None or known.lines != lines:
+            super().parse_header(header_plus)
+            if plain is not None and self.body_rcv is None and not self.expect_continue:
+                self._remember(lines)
+            return
+        command, path, query = plain.groups(b"")
+        self.first_line = first_line
+        self.headers = known.headers.copy()
+        self.command, self.version = command.decode(), "1.1"
+        self.request_uri = first_line[len(command) + 1 : -9].decode()
+        self.proxy_scheme = self.proxy_netloc = self.fragment = ""
+        self.path, self.query = path.decode(), query.decode()
+        self.url_scheme = self.adj.url_scheme
+        self.connection_close = known.headers.get("CONNECTION", "").lower() == "close"
+        self.head = known
+
+    def _remember(self, lines: bytes) -> None:
+        if len(lines) <= _LONGEST:
+            self.head = Head(lines, self.headers.copy())
+
+
+def remember_environ(request: RequestParser, environ: dict[str, Any]) -> None:
+    """Note what waitress made of `request`, before the application sees it."""
+    if request.head is not None and request.head.environ is None:
+        request.head.environ = environ.copy()
+
+
+def environ_of(request: RequestParser) -> dict[str, Any] | None:
+    """The WSGI environment of `request`, None where none with its header lines is remembered."""
+    head = request.head
+    if head is None or head.environ is None:
+        return None
+    return {
+        **head.environ,
+        "REQUEST_METHOD": request.command,
+        "PATH_INFO": request.path,
+        "REQUEST_URI": request.request_uri,
+        "QUERY_STRING": request.query,
+        "wsgi.input": request.get_body_stream(),
+    }
+
+
+def response_head(status: str, headers: Iterable[tuple[str, str]]) -> bytes | None:
+    """The head of an answer whose length is stated and whose connection stays; None where waitress must look.
+
+    `headers` are without line ends, as `start_response` has checked.
+    """
+    lines = [f"HTTP/1.1 {status}"]
+    is_dated = has_length = False
+    for name, value in headers:
+        written = _written(name)
+        if written in ("Server", "Connection"):
+            return None
+        is_dated = is_dated or written == "Date"
+        has_length = has_length or written == "Content-Length"
+        lines.append(f"{written}: {value}")
+    if not has_length:
+        return None
+    if not is_dated:
+        lines.append(f"Date: {_date(int(time.time()))}")
+    lines.append("\r\n")
+    return "\r\n".join(lines).encode("latin-1")
+
+
+@lru_cache(maxsize=512)
+def _written(name: str) -> str:
+    return "-".join(part.capitalize() for part in name.split("-"))
+
+
+@lru_cache(maxsize=4)
+def _date(second: int) -> str:
+    date: str = build_http_date(second)
+    return date

@@ -1,0 +1,96 @@
+"""The short way past Flask answers what the long way answers."""
+
+import logging
+
+import pytest
+from flask import Flask, Response
+
+from dicomweb_gateway.web.short_cut import Guards, with_short_cuts
+from tests.routes.archive import BOXED, CT, build, path_of
+
+OHIF = "multipart/related; type=application/octet-stream; transfer-syntax=*"
+FRAME = f"{path_of(CT, 1)}/frames/1"
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("short"))
+
+
+def described(client, path, headers):
+    answer = client.get(path, headers=headers)
+    return answer.status, sorted(answer.headers), answer.data
+
+
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        (FRAME, {"Accept": OHIF}),
+        (FRAME, {}),
+        (f"{path_of(BOXED, 1)}/frames/1", {"Accept": OHIF}),
+        (FRAME, {"Accept": "application/octet-stream"}),
+        (FRAME, {"Accept": "text/plain"}),
+        (FRAME, {"Accept": OHIF, "Range": "bytes=10-99"}),
+        (FRAME, {"Accept": OHIF, "Range": "bytes=99999999-"}),
+        (FRAME, {"Accept": OHIF, "If-None-Match": "*"}),
+        (FRAME, {"Accept": OHIF, "If-Modified-Since": "Fri, 31 Dec 2100 23:59:59 GMT"}),
+        (FRAME, {"Accept": OHIF, "Origin": "http://localhost:3000"}),
+        (FRAME, {"Accept": OHIF, "Origin": "https://evil.example.org"}),
+        (FRAME, {"Host": "evil.example.org", "Origin": "http://localhost"}),
+        (FRAME, {"Host": "a..b"}),
+        (f"/{FRAME}", {"Accept": OHIF}),
+        (FRAME.replace("frames/1", "frames/99"), {}),
+        (FRAME.replace("frames/1", "frames/0"), {}),
+        (FRAME.replace("frames/1", "frames/1,1"), {}),
+        (FRAME.replace("/instances/", "/instances/9."), {}),
+        (FRAME.replace("/instances/", "/instances/9"), {}),
+        ("/healthcheck", {}),
+        ("/healthcheck", {"Host": "evil.example.org"}),
+    ],
+)
+def test_both_ways_are_one(house, path, headers):
+    """A parameter that means nothing leads the long way."""
+    client = house.app.test_client()
+    short = described(client, path, headers)
+    assert short == described(client, f"{path}?unused=1", headers)
+
+
+def test_it_is_taken_and_logged_by_the_rule(house, monkeypatch, caplog):
+    monkeypatch.setattr(house.app, "preprocess_request", lambda: pytest.fail("the long way"))
+    with caplog.at_level(logging.INFO, "dicomweb_gateway.app"):
+        assert house.app.test_client().get(FRAME, headers={"Accept": OHIF}).status_code == 200
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "dicomweb_gateway.app"]
+    assert line.startswith(
+        "GET /aetitle/studies/<study>/series/<series>/instances/<instance>/frames/<frames> 2"
+    )
+
+
+def test_a_fault_is_500_without_its_text(house, monkeypatch):
+    def broken(*_):
+        raise RuntimeError("of a patient")
+
+    monkeypatch.setattr(type(house.services.archive.index), "instance", broken)
+    client = house.app.test_client()
+    answers = [client.get(FRAME), client.get(f"{FRAME}?unused=1")]
+    assert [answer.status_code for answer in answers] == [500, 500]
+    assert answers[0].data == answers[1].data
+    assert b"patient" not in answers[0].data
+
+
+def test_who_guards_otherwise_too_is_not_passed_by(tmp_path):
+    """A function that somebody has Flask call before requests must see all of them."""
+    app = build(tmp_path).app
+
+    @app.before_request
+    def refuse():
+        return Response("no", status=401)
+
+    client = app.test_client()
+    assert client.get(FRAME).status_code == client.get("/healthcheck").status_code == 401
+
+
+def test_nothing_is_short_below_a_prefix():
+    app = Flask("bare")
+    guards = Guards(lambda _: None, lambda *_: Response(status=500), lambda *_: None)
+    app.wsgi_app = with_short_cuts(app, [], guards)
+    assert app.test_client().get("/healthcheck").status_code == 404
