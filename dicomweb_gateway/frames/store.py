@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
@@ -101,10 +101,16 @@ class FrameStore:
         """The folder of the store."""
         return self._root
 
-    def prepare(self) -> None:
-        """Make the folders and remove what this writer left half-written; StoreUnwritable when it cannot."""
+    def prepare(self, folders: Iterable[str] = ()) -> None:
+        """Make the folders and remove what this writer left half-written; StoreUnwritable when it cannot.
+
+        `folders` names those of frames that this writer will need: made here, no frame waits for them.
+        """
         try:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
+            for folder in folders:
+                with suppress(FileExistsError):
+                    os.mkdir(os.path.join(self._root, folder), mode=0o700)
             os.makedirs(self._incoming, mode=0o700, exist_ok=True)
             for entry in list(os.scandir(self._incoming)):
                 shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
