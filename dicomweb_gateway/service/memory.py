@@ -6,7 +6,7 @@ from contextlib import suppress
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 _ARENAS = 2
 _LARGE = 2 << 20
-"""Decoding a slice of 512 x 512 takes buffers of little more than 1 MB: fetched from the system anew for each,
+"""Decoding a slice of 512 x 512 takes buffers of little more than 1 MB: taken from the system anew each time
 they cost a quarter of the decoding."""
 
 
