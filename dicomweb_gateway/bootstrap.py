@@ -1,20 +1,16 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
 import logging
-import re
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
-from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
-from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
@@ -22,6 +18,7 @@ from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -33,45 +30,8 @@ from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.workflow.progress import read_progress
 
 _LOG = logging.getLogger(__name__)
-_MIN_FREE_BYTES = 512 << 20
 _UPSTREAM_PROBE_SECONDS = 15
 _AHEAD_BYTES = 128 << 20
-
-
-def frame_folder(settings: Settings) -> Path:
-    """Where the frame store lies."""
-    return settings.cache_folder / "frames"
-
-
-def rate_folder(settings: Settings) -> Path:
-    """Where the processes of this host keep the rates that they share; other hosts have other clocks."""
-    return settings.cache_folder / "rates" / (re.sub(r"[^\w.-]", "_", socket.gethostname()) or "host")
-
-
-def fetcher_config(settings: Settings, number: int) -> FetcherConfig:
-    """What fetcher `number` (from 0) is told."""
-    return FetcherConfig(
-        cache_root=str(frame_folder(settings)),
-        cache_max_bytes=settings.frame_store_bytes,
-        min_free_bytes=_MIN_FREE_BYTES,
-        endpoint_url=settings.ahi_endpoint,
-        region=settings.ahi_region,
-        fetches_in_flight=settings.fetches_in_flight,
-        verify=settings.verify_checksums == "always",
-        number=number,
-        fetchers=settings.fetcher_count,
-        checks=settings.cores,
-        decode_timeout=settings.decode_timeout,
-        decoders=settings.decoder_count,
-        frame_rate_limit=settings.frame_rate_limit,
-        rate_folder=str(rate_folder(settings)),
-    )
-
-
-def make_image_set_store(settings: Settings) -> HealthImaging:
-    """HealthImaging as the settings say; no connection is made yet."""
-    limits = RateLimits(settings.frame_rate_limit, settings.metadata_rate_limit, rate_folder(settings))
-    return HealthImaging(settings.ahi_endpoint, settings.ahi_region, limits=limits)
 
 
 def make_index_writer(settings: Settings) -> IndexWriter:
@@ -127,7 +87,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             documents,
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
-            spools=SpoolSpace(settings.cache_folder / "spool", _MIN_FREE_BYTES),
+            spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),

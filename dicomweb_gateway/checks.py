@@ -4,11 +4,11 @@ import resource
 import shutil
 from typing import NamedTuple
 
-from dicomweb_gateway.bootstrap import make_image_set_store
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied
 from dicomweb_gateway.index.known import index_counts
 from dicomweb_gateway.index.migrate import current_revision, head_revision, is_made_by_aws
 from dicomweb_gateway.index.missing_ddl import missing_ddl
+from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
 
 _FREE_BYTES = 1 << 30

@@ -180,8 +180,8 @@ def index_watch(given: Given, reconcile: int) -> None:
 
 def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:
     """Writer, HealthImaging and synchroniser as configured; the index's schema is seen to first."""
-    from dicomweb_gateway.bootstrap import make_image_set_store
     from dicomweb_gateway.service.master import upgrade_index
+    from dicomweb_gateway.service.upstream import make_image_set_store
     from dicomweb_gateway.workflow.sync import METADATA_PER_SECOND, Synchroniser
 
     upgrade_index(settings)

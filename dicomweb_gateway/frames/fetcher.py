@@ -136,7 +136,7 @@ class Fetcher:
         `turned` is called at every turn of the loop, once a second at least.
         """
         with suppress(StoreUnwritable):
-            self._store.prepare()
+            self._store.prepare(Share(self._config.number, self._config.fetchers).folders)
         threading.Thread(target=self._janitor.run, name="janitor", daemon=True).start()
         workers = [
             threading.Thread(target=self._work, name=f"fetch {number}", daemon=True)

@@ -8,9 +8,10 @@ prefetched and that nobody has read yet has the mode bit `UNREAD`.
 import os
 import stat
 import struct
-import zlib
 from errno import EIO
 from typing import NamedTuple
+
+from isal.isal_zlib import crc32
 
 _MAGIC = b"DGFR"
 _VERSION = 1
@@ -69,15 +70,15 @@ def mark_read(descriptor: int) -> None:
 
 def payload_checksum(name: str, payload: bytes) -> int:
     """The CRC-32 that a file called `name` must state for `payload`."""
-    return zlib.crc32(payload, zlib.crc32(name.encode()))
+    return crc32(payload, crc32(name.encode()))
 
 
 def stored_checksum(descriptor: int, name: str) -> int:
     """The CRC-32 of what lies behind the header, read in chunks; OSError from the disk."""
-    checksum = zlib.crc32(name.encode())
+    checksum = crc32(name.encode())
     offset = HEADER_SIZE
     while chunk := os.pread(descriptor, _CHUNK, offset):
-        checksum = zlib.crc32(chunk, checksum)
+        checksum = crc32(chunk, checksum)
         offset += len(chunk)
     return checksum
 

@@ -15,7 +15,8 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from dicomweb_gateway.frames.frame_file import UNREAD
-from dicomweb_gateway.frames.store import FOLDERS, INCOMING, free_bytes
+from dicomweb_gateway.frames.incoming import INCOMING
+from dicomweb_gateway.frames.store import FOLDERS, free_bytes
 from dicomweb_gateway.frames.stored_frame import StoreUnwritable
 
 _BLOCK = 4096

@@ -5,12 +5,10 @@ Readers need no lock: a file is complete before it gets its name, and what is to
 miss and is removed.
 """
 
-import itertools
 import os
 import re
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from hashlib import sha256
@@ -19,6 +17,7 @@ from typing import BinaryIO, NamedTuple
 
 from dicomweb_gateway.frames import frame_file
 from dicomweb_gateway.frames.frame_file import HEADER_SIZE
+from dicomweb_gateway.frames.incoming import Incoming
 from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUnwritable
 from dicomweb_gateway.imagesets.store import FrameKey
 
@@ -28,9 +27,6 @@ _MAX_VERIFIED = 8192
 
 FOLDERS = 256
 """Folders that the frames are spread over, named by two hex digits."""
-
-INCOMING = ".incoming"
-"""Folder below the root for files that are still being written, one folder a writer."""
 
 
 class FrameOnDisk:
@@ -108,8 +104,7 @@ class FrameStore:
 
     def __init__(self, root: Path | str, *, writer: str = "writer") -> None:
         self._root = str(root)
-        self._incoming = os.path.join(self._root, INCOMING, writer)
-        self._numbers = itertools.count()
+        self._incoming = Incoming(self._root, writer)
         self._verified: dict[tuple[str, int, int], None] = {}
 
     @property
@@ -117,13 +112,17 @@ class FrameStore:
         """The folder of the store."""
         return self._root
 
-    def prepare(self) -> None:
-        """Make the folders and remove what this writer left half-written; StoreUnwritable when it cannot."""
+    def prepare(self, folders: Iterable[str] = ()) -> None:
+        """Make the folders and remove what this writer left half-written; StoreUnwritable when it cannot.
+
+        `folders` names those of frames that this writer will need: made here, no frame waits for them.
+        """
         try:
             os.makedirs(self._root, mode=0o700, exist_ok=True)
-            os.makedirs(self._incoming, mode=0o700, exist_ok=True)
-            for entry in list(os.scandir(self._incoming)):
-                shutil.rmtree(entry) if entry.is_dir(follow_symlinks=False) else os.unlink(entry)
+            for folder in folders:
+                with suppress(FileExistsError):
+                    os.mkdir(os.path.join(self._root, folder), mode=0o700)
+            self._incoming.prepare()
         except OSError as error:
             raise StoreUnwritable(f"the frame store cannot be used: {error.strerror}") from error
 
@@ -178,7 +177,7 @@ class FrameStore:
             try:
                 self._write(path, payload, prefetched)
             except FileNotFoundError:
-                os.makedirs(self._incoming, mode=0o700, exist_ok=True)
+                self._incoming.mend()
                 self._write(path, payload, prefetched)
         except OSError as error:
             raise StoreUnwritable(f"the frame store cannot be written: {error.strerror}") from error
@@ -246,7 +245,7 @@ class FrameStore:
         self._verified[identity] = None
 
     def _write(self, path: str, payload: bytes, prefetched: bool) -> None:
-        temporary = os.path.join(self._incoming, f"{os.getpid()}-{next(self._numbers)}")
+        temporary = self._incoming.name()
         try:
             frame_file.write(temporary, os.path.basename(path), payload, prefetched=prefetched)
             _rename(temporary, path)

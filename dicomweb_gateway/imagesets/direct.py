@@ -10,6 +10,7 @@ import time
 import weakref
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 from urllib.parse import quote, urlsplit
 
@@ -66,12 +67,17 @@ class Call:
     @property
     def path(self) -> str:
         """The path below the endpoint; UpstreamNotFound for ids that no path can carry."""
-        for name in (self.datastore_id, self.image_set_id):
-            if not name or name in _DOTS:
-                raise UpstreamNotFound(f"HealthImaging knows no such id ({self.operation})")
-        tail = self.operation[0].lower() + self.operation[1:]
-        datastore, image_set = quote(self.datastore_id, safe=""), quote(self.image_set_id, safe="")
-        return f"/datastore/{datastore}/imageSet/{image_set}/{tail}"
+        return _path(self.operation, self.datastore_id, self.image_set_id)
+
+
+@lru_cache(maxsize=1024)
+def _path(operation: str, datastore_id: str, image_set_id: str) -> str:
+    for name in (datastore_id, image_set_id):
+        if not name or name in _DOTS:
+            raise UpstreamNotFound(f"HealthImaging knows no such id ({operation})")
+    tail = operation[0].lower() + operation[1:]
+    datastore, image_set = quote(datastore_id, safe=""), quote(image_set_id, safe="")
+    return f"/datastore/{datastore}/imageSet/{image_set}/{tail}"
 
 
 class DirectClient:

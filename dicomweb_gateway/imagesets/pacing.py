@@ -16,6 +16,7 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from dicomweb_gateway.errors import UpstreamThrottled
 from dicomweb_gateway.imagesets.tally import Tally
@@ -33,6 +34,9 @@ _LOWEST = 0.05
 _LOOK_AGAIN_SECONDS = 5.0
 _LOCK_TRIES = 20
 _POLL_SECONDS = 0.05
+_LARGEST_LEASE = 8
+_LEASE_SHARE = 4
+_LEASE_SECONDS = 0.01
 _LONGEST_QUEUE_SECONDS = 3600
 
 log = logging.getLogger(__name__)
@@ -108,6 +112,17 @@ class _Bucket:
         return True
 
 
+class _Lease(NamedTuple):
+    """Tokens that this process took along: how many are `left`, and `until` when (time.monotonic)."""
+
+    left: int
+    until: float
+    owner: int
+
+
+_NO_LEASE = _Lease(0, 0.0, 0)
+
+
 class SharedRate:
     """One rate limit, in calls a second over all processes that give the same `name` and `folder`.
 
@@ -122,6 +137,7 @@ class SharedRate:
         self._file = _RateFile(folder / f"rate-{self._digest.hex()}" if folder is not None else None)
         self._lock = threading.Lock()
         self._tally = tally or Tally()
+        self._lease = _NO_LEASE
 
     def take(self, patience: float, urgent: bool = True) -> None:
         """Return when one more call may be made.
@@ -147,6 +163,7 @@ class SharedRate:
     def throttled(self) -> None:
         """HealthImaging has refused a call: all slow down, and become faster again with time."""
         with self._lock, _Access(self) as bucket:
+            self._lease = _NO_LEASE
             if bucket.cut(self._limit, bucket.at):
                 self._tally.add("rate_cuts")
 
@@ -156,13 +173,35 @@ class SharedRate:
             return bucket.rate
 
     def _book(self, patience: float) -> float:
-        with self._lock, _Access(self) as bucket:
-            wait = max(0.0, (1 - bucket.tokens) / bucket.rate)
-            if wait > patience:
-                raise _too_far(wait)
-            bucket.tokens -= 1
-            bucket.seen += 1
-            return wait
+        with self._lock:
+            if self._has_lease():
+                return 0.0
+            with _Access(self) as bucket:
+                wait = max(0.0, (1 - bucket.tokens) / bucket.rate)
+                if wait > patience:
+                    raise _too_far(wait)
+                bucket.tokens -= 1
+                bucket.seen += 1
+                self._take_lease(bucket)
+                return wait
+
+    def _has_lease(self) -> bool:
+        lease = self._lease
+        if not lease.left or lease.owner != os.getpid() or time.monotonic() > lease.until:
+            return False
+        self._lease = lease._replace(left=lease.left - 1)
+        return True
+
+    def _take_lease(self, bucket: _Bucket) -> None:
+        """While there are plenty take a few more tokens along: each look into the file costs system calls.
+
+        They are used at once or not at all, so no more calls are made than the rate allows.
+        """
+        spare = min(_LARGEST_LEASE, int(bucket.tokens / _LEASE_SHARE))
+        if spare > 0:
+            bucket.tokens -= spare
+            bucket.seen += spare
+            self._lease = _Lease(spare, bucket.at + _LEASE_SECONDS, os.getpid())
 
     def _wait_for_leisure(self, patience: float) -> float:
         """Wait until there is a token that the urgent calls can spare; 0 seconds are left to wait then."""

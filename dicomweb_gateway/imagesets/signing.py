@@ -6,6 +6,7 @@ A signature is the same bytes as botocore's `SigV4Auth` gives for the same heade
 import hashlib
 import hmac
 import time
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote
 
@@ -44,12 +45,11 @@ class Signer:
         `path` and `query` are as they stand in the request line: already percent-encoded, the query sorted
         and without `?`. A body is JSON. `now` is in seconds since the epoch, None for the clock's time.
         """
-        moment = time.gmtime((time.time() if now is None else now) + self.offset)
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", moment)
+        stamp = _stamp(int((time.time() if now is None else now) + self.offset))
         names, lines, sent = self._signed(key, stamp, bool(body))
         digest = hashlib.sha256(body).hexdigest() if body else _EMPTY
         # services other than S3 sign the path encoded once more than it is sent
-        canonical = f"POST\n{quote(path, safe='/~')}\n{query}\n{lines}\n\n{names}\n{digest}"
+        canonical = f"POST\n{_quoted(path)}\n{query}\n{lines}\n\n{names}\n{digest}"
         day = stamp[:8]
         text = f"AWS4-HMAC-SHA256\n{stamp}\n{day}/{self._scope}\n{_sha256(canonical)}"
         signature = hmac.digest(self._signing_key(key.secret_key, day), text.encode(), "sha256").hex()
@@ -84,6 +84,16 @@ class Signer:
             derived = hmac.digest(derived, part.encode(), "sha256")
         self._key = (secret, day, derived)
         return derived
+
+
+@lru_cache(maxsize=8)
+def _stamp(second: int) -> str:
+    return time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
+
+
+@lru_cache(maxsize=1024)
+def _quoted(path: str) -> str:
+    return quote(path, safe="/~")
 
 
 def _sha256(text: str) -> str:

@@ -141,8 +141,8 @@ def _log_start(settings: Settings, port: int) -> None:
 
 def _fetcher(settings: Settings, number: int, door: socket.socket) -> Child:
     def run() -> None:
-        from dicomweb_gateway.bootstrap import fetcher_config, make_image_set_store
         from dicomweb_gateway.frames.fetcher import run_fetcher
+        from dicomweb_gateway.service.upstream import fetcher_config, make_image_set_store
 
         if number == 0:
             source = make_image_set_store(settings).credentials_source()

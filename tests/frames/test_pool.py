@@ -197,7 +197,14 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
     fetchers = start(2)
     pool = fetchers.pool()
     pool.ping()
+    watching = fetchers.pool()
     stop = threading.Event()
+
+    def is_up() -> bool:
+        with suppress(FetchersUnavailable):
+            watching.ping()
+            return True
+        return False
 
     def master() -> None:
         number = 0
@@ -205,6 +212,9 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
             fetchers.kill(number)
             fetchers.replace(number)
             number = 1 - number
+            # on a busy machine a start takes longer than the next kill is away
+            while not stop.is_set() and not is_up():
+                pass
 
     playing = threading.Thread(target=master)
     playing.start()

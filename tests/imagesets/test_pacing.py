@@ -45,6 +45,31 @@ def test_what_cannot_be_had_in_time_is_refused_at_once(tmp_path):
         rate.take(2, urgent=False)
 
 
+def test_tokens_that_were_taken_along_are_gone_for_the_others(tmp_path):
+    one, other = SharedRate(1000, "one", tmp_path), SharedRate(1000, "one", tmp_path)
+    begun = time.monotonic()
+    taken = drain_urgently(one) + drain(other) + drain_urgently(one)
+    assert 40 <= taken <= 50 + 1000 * (time.monotonic() - begun)
+
+
+def test_nothing_that_was_taken_along_is_used_after_a_refusal(tmp_path):
+    rate = SharedRate(1000, "one", tmp_path)
+    rate.take(0)
+    drain(SharedRate(1000, "one", tmp_path))
+    rate.throttled()
+    begun = time.monotonic()
+    assert drain_urgently(rate) <= 1 + 1000 * (time.monotonic() - begun)
+
+
+def drain_urgently(rate: SharedRate) -> int:
+    for taken in range(1000):
+        try:
+            rate.take(0)
+        except UpstreamThrottled:
+            return taken
+    raise AssertionError("no end of tokens")
+
+
 def test_never_more_than_the_limit(tmp_path):
     rates = [SharedRate(200, "one", tmp_path) for _ in range(3)]
     begun = time.monotonic()

@@ -54,13 +54,19 @@ def _fetch_rate(bench: Bench) -> Iterator[Pair]:
             for series in all_series:
                 # lists of many frames, so that serving them costs little beside fetching
                 paths = [f"{path}/frames" for path in series.instance_paths]
+                # says what the machine has left: a loop of 32 threads that does nothing else
+                loop = measure_loop(stand.upstream.url, series, bench.size(800, 8))
                 measured = stand.ask(paths, connections=4)
                 rate = instances * frames / measured.outcome.seconds
                 yield Pair(
                     f"fetch-rate-{flight}",
                     flight / (LATENCY_MS / 1000),
                     rate,
-                    {"cpu_s_by_process": measured.cpu, "client_cpu_s": measured.outcome.cpu},
+                    {
+                        "cpu_s_by_process": measured.cpu,
+                        "client_cpu_s": measured.outcome.cpu,
+                        "bare_loop_frames_per_s": loop.rate,
+                    },
                 )
 
 
