@@ -9,7 +9,8 @@ from urllib.parse import unquote_to_bytes
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from dicomweb_gateway.errors import GatewayError, InvalidRequest
+from dicomweb_gateway.errors import GatewayBusy, GatewayError, InvalidRequest
+from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
@@ -26,6 +27,7 @@ from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services
+from dicomweb_gateway.web.streams import REFUSED
 
 _LOG = logging.getLogger(__name__)
 _MAX_BODY = 1 << 20
@@ -57,7 +59,9 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(tlm.blueprint)
     _add_guards(app, services)
     _add_error_handlers(app)
-    app.wsgi_app = _single_slashes(app.wsgi_app)  # type: ignore[method-assign]
+    app.wsgi_app = _patient(  # type: ignore[method-assign]
+        _single_slashes(app.wsgi_app), services.config.request_seconds
+    )
     return app
 
 
@@ -76,15 +80,28 @@ def _single_slashes(inner: Any) -> Any:
     return outer
 
 
+def _patient(inner: Any, seconds: float) -> Any:
+    """Until its answer begins a request waits `seconds` in all, and not at all once its client has left."""
+
+    def outer(environ: dict[str, Any], start_response: Any) -> Any:
+        with request_scope(time.monotonic() + seconds, environ.get("waitress.client_disconnected")):
+            return inner(environ, start_response)
+
+    return outer
+
+
 def _add_guards(app: Flask, services: Services) -> None:
     @app.before_request
     def before() -> None:
         g.started = time.perf_counter()
         check_host(request, services.config)
+        if REFUSED in request.environ:
+            raise GatewayBusy(request.environ[REFUSED])
         _check_query_text()
 
     @app.after_request
     def after(response: Response) -> Response:
+        response = services.streams.admitted(request, response)
         add_cors(request, response, services.config)
         _log_access(response)
         return response
