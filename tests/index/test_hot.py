@@ -1,8 +1,10 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dicomweb_gateway import patience
 from dicomweb_gateway.index import hot
 from dicomweb_gateway.index.hot import HotMap
 
