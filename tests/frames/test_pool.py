@@ -118,6 +118,7 @@ def test_many_frames_of_a_request_wait_no_longer_than_it(start, upstream):
     upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(20))
     upstream.delay = 0.4
     pool = start().pool()
+    pool.ping()
     came = []
     with request_scope(time.monotonic() + 2), pytest.raises(UpstreamTimeout):
         came.extend(pool.get_many([raw_wanted(n) for n in range(20)], window=1))
