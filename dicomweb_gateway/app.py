@@ -10,7 +10,8 @@ from urllib.parse import unquote_to_bytes
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from dicomweb_gateway.errors import GatewayError, InvalidRequest
+from dicomweb_gateway.errors import GatewayBusy, GatewayError, InvalidRequest
+from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
@@ -28,6 +29,7 @@ from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
+from dicomweb_gateway.web.streams import REFUSED
 
 _LOG = logging.getLogger(__name__)
 _MAX_BODY = 1 << 20
@@ -60,7 +62,9 @@ def create_app(services: Services) -> Flask:
     guards = _guards(services)
     _add_guards(app, guards)
     short = with_short_cuts(app, _short_cuts(services), guards)
-    app.wsgi_app = _single_slashes(short)  # type: ignore[method-assign]
+    app.wsgi_app = _patient(  # type: ignore[method-assign]
+        _single_slashes(short), services.config.request_seconds
+    )
     return app
 
 
@@ -79,16 +83,30 @@ def _single_slashes(inner: Any) -> Any:
     return outer
 
 
+def _patient(inner: Any, seconds: float) -> Any:
+    """Until its answer begins a request waits `seconds` in all, and not at all once its client has left."""
+
+    def outer(environ: dict[str, Any], start_response: Any) -> Any:
+        with request_scope(time.monotonic() + seconds, environ.get("waitress.client_disconnected")):
+            return inner(environ, start_response)
+
+    return outer
+
+
 def _guards(services: Services) -> Guards:
     """What every request goes through, whichever way: an access check of later days belongs in here too."""
 
     def before(request: Request) -> None:
         check_host(request, services.config)
+        if REFUSED in request.environ:
+            raise GatewayBusy(request.environ[REFUSED])
         _check_query_text(request)
 
-    def after(request: Request, response: Response, rule: str | None, began: float) -> None:
+    def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
+        response = services.streams.admitted(request, response)
         add_cors(request, response, services.config)
         _log_access(request, response, rule, began)
+        return response
 
     return Guards(before, _error_answer, after)
 
@@ -101,7 +119,7 @@ def _add_guards(app: Flask, guards: Guards) -> None:
 
     @app.after_request
     def after(response: Response) -> Response:
-        guards.after(request, response, _rule(), g.get("began", time.perf_counter()))
+        return guards.after(request, response, _rule(), g.get("began", time.perf_counter()))
         return response
 
     @app.errorhandler(Exception)

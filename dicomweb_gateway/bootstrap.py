@@ -27,6 +27,7 @@ from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
+from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.workflow.progress import read_progress
 
 _LOG = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         settings.cache_folder / "metadata",
         ttl=settings.metadata_ttl,
         waiting=settings.web_threads * 3 // 4,
+        timeout=settings.frame_timeout,
     )
     source = CachedImageSets(image_sets, documents)
     index = IndexReader(
@@ -78,6 +80,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         max_frames=settings.max_frames_per_request,
         max_retrieve_bytes=settings.max_retrieve_bytes,
         max_rendered_instances=settings.max_rendered_instances,
+        request_seconds=settings.frame_timeout,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
     return Services(
@@ -101,6 +104,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         health=health.report,
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
+        streams=Streams(settings.stream_count),
     )
 
 

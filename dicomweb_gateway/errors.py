@@ -16,6 +16,8 @@ GatewayError
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
+ ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
+ ├ ClientLeft                 nobody waits for the answer any more
  └ UpstreamError              HealthImaging
     ├ UpstreamNotFound        it no longer has the thing: the index row is stale (healthimaging.md 6.3-10)
     ├ UpstreamDenied          our credentials may not, or are wrong
@@ -104,6 +106,17 @@ class FetchersUnavailable(GatewayError):
 
 class DecodersUnavailable(GatewayError):
     """No decoder process is free in time, or none can be started."""
+
+
+class GatewayBusy(GatewayError):
+    """Too many requests wait, or too many long answers go out, for this one to be begun."""
+
+    retry_after = 2.0
+    """Seconds."""
+
+
+class ClientLeft(GatewayError):
+    """The client hung up before its answer was begun; whatever was awaited for it is given up."""
 
 
 class UpstreamError(GatewayError):

@@ -84,7 +84,9 @@ class Settings(BaseSettings):
     web_processes: int | None = Field(default=None, ge=1, le=256)
     """Web processes; unset: one per core, at most 8."""
     web_threads: int = Field(default=64, ge=4, le=1024)
-    """Worker threads of each web process; three quarters of them may wait for metadata at once."""
+    """Worker threads of each web process; metadata take three eighths of them at most."""
+    max_streams: int | None = Field(default=None, ge=1, le=65536)
+    """Answers over 1 MB that are made while they go out, of each web process; unset: two per web thread."""
     fetcher_processes: int | None = Field(default=None, ge=1, le=64)
     """Frame fetchers; unset: 1 up to two cores, else 2."""
     fetches_in_flight: int = Field(default=32, ge=1, le=512)
@@ -131,7 +133,7 @@ class Settings(BaseSettings):
     boundary_key: SecretStr | None = None
     """Secret behind multipart boundaries, the same on all hosts of one service; unset: kept in the index."""
     frame_timeout: float = Field(default=60, gt=0)
-    """Seconds that a request waits for one frame before it answers 504."""
+    """Seconds that a request waits before its answer begins, and for each frame after that; then 504."""
     decode_timeout: float = Field(default=30, ge=1, le=3600)
     """Seconds that decoding one frame may take before its decoder process is killed."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
@@ -295,6 +297,11 @@ class Settings(BaseSettings):
     def decoder_count(self) -> int:
         """Decoder processes beside each web process and fetcher; two at least, so that one may hang."""
         return max(2, _cores() // self.web_process_count)
+
+    @property
+    def stream_count(self) -> int:
+        """Long answers that one web process has under way at most."""
+        return self.max_streams or 2 * self.web_threads
 
     @property
     def fetcher_count(self) -> int:

@@ -27,6 +27,7 @@ FLOORS = [
     {"imagesets"},
     {"qido", "pixels", "tlm"},
     {"dicom"},
+    {"patience"},
     {"errors"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}

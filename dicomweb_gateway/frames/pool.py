@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from functools import partial
 from typing import Any, NamedTuple
 
+from dicomweb_gateway import patience
 from dicomweb_gateway.errors import FetchersUnavailable, UpstreamTimeout
 from dicomweb_gateway.frames.channel import Channel, Pending
 from dicomweb_gateway.frames.counters import Counters
@@ -25,8 +26,9 @@ class FramePool:
 
     `fetcher_addresses` are the Unix sockets of the fetchers, in the same order in every process, because a
     frame belongs to the fetcher that its folder belongs to. `timeout_seconds` is how long one frame is waited
-    for where no earlier deadline (time.monotonic) is given; a fetcher is told and tries no longer. The pool
-    may be made before a fork but must be used only after it.
+    for where neither the call nor the request (`patience`) ends earlier; a fetcher is told and tries no
+    longer. Nothing is awaited for a client that has left. The pool may be made before a fork but must be used
+    only after it.
     """
 
     def __init__(self, fetcher_addresses: Sequence[str], store: FrameStore, timeout_seconds: float) -> None:
@@ -38,8 +40,8 @@ class FramePool:
     def get(self, wanted: WantedFrame, deadline: float | None = None) -> StoredFrame:
         """The whole frame, from the store or fetched.
 
-        Raises CorruptFrame, an UpstreamError (UpstreamTimeout after `deadline`), or FetchersUnavailable when
-        no fetcher took the request.
+        Raises CorruptFrame, an UpstreamError (UpstreamTimeout after `deadline`, time.monotonic),
+        FetchersUnavailable when no fetcher took the request, or ClientLeft.
         """
         return self._at_hand(wanted) or self._result(wanted, self._ask(wanted, deadline))
 
@@ -113,7 +115,7 @@ class FramePool:
 
     def _ask(self, wanted: WantedFrame, deadline: float | None, *, inline: bool = False) -> "_Asked":
         self._counters.add("inline" if inline else "misses")
-        until = time.monotonic() + self._timeout
+        until = patience.until(self._timeout)
         if deadline is not None:
             until = min(deadline, until)
         return _Asked(self._channel(wanted.key).ask(wanted, until, inline=inline), until)
@@ -137,7 +139,7 @@ class FramePool:
     def _wait(self, key: FrameKey, asked: "_Asked") -> Answer:
         channel = self._channel(key)
         try:
-            answer = asked.pending.future.result(max(0.0, asked.deadline - time.monotonic()))
+            answer = patience.result(asked.pending.future, asked.deadline)
         except TimeoutError as error:
             self._counters.add("timeouts")
             if channel.answering:

@@ -11,12 +11,14 @@ from collections import OrderedDict
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Thread
 
+from dicomweb_gateway import patience
 from dicomweb_gateway.errors import (
     UpstreamDenied,
     UpstreamError,
     UpstreamFailed,
     UpstreamNotFound,
     UpstreamThrottled,
+    UpstreamTimeout,
 )
 from dicomweb_gateway.imagesets.document_file import (
     OpenDocument,
@@ -46,7 +48,8 @@ class DocumentCache:
     `folder` is shared by all processes of a host. `memory_bytes` bounds what the heads of open documents
     take, `disk_bytes` the files. Where no disk takes them whole documents are held within `memory_bytes`.
     `waiting` is how many threads may wait for documents that are not at hand: the rest is told to come
-    again, so that a slow upstream never takes every thread (J-9).
+    again, so that a slow upstream never takes every thread (J-9). A document is waited for until `timeout`
+    seconds have passed or the request that asks ends (`patience`).
     """
 
     def __init__(
@@ -57,11 +60,13 @@ class DocumentCache:
         disk_bytes: int = 2 << 30,
         ttl: float = 60.0,
         waiting: int = 16,
+        timeout: float = 60.0,
     ) -> None:
         self._store = store
         self._files = KeptFiles(folder, disk_bytes, ".document")
         self._memory_bytes = memory_bytes
         self._ttl = ttl
+        self._timeout = timeout
         self._held: OrderedDict[ImageSetRef, OpenDocument] = OrderedDict()
         self._held_bytes = 0
         self._lock = Lock()
@@ -73,7 +78,8 @@ class DocumentCache:
         """The document of `ref`.
 
         Raises what the store raises, UpstreamFailed when the document is malformed, UpstreamThrottled when
-        too many threads wait for documents already.
+        too many threads wait for documents already, UpstreamTimeout when it does not come in time,
+        ClientLeft.
         """
         return self._get(ref).document
 
@@ -94,33 +100,36 @@ class DocumentCache:
         held = self._find(ref)
         if held is not None:
             return held
-        if not self._waiting.acquire(timeout=_PATIENCE):
+        deadline = patience.until(self._timeout)
+        if not patience.acquire(self._waiting, patience.until(_PATIENCE)):
             raise UpstreamThrottled("too many metadata documents are being fetched", retry_after=1)
         try:
-            return self._load(ref)
+            return self._load(ref, deadline)
         finally:
             self._waiting.release()
 
-    def _load(self, ref: ImageSetRef) -> OpenDocument:
+    def _load(self, ref: ImageSetRef, deadline: float) -> OpenDocument:
         """From disk or upstream, once however many threads ask."""
         with self._lock:
             loading = self._loading.setdefault(ref, Lock())
-        with loading:
+        if not patience.acquire(loading, deadline):
+            raise UpstreamTimeout("the metadata document did not come in time")
+        try:
             held = self._find(ref)
             if held is not None:
                 return held
-            try:
-                found = self._current(ref)
-                self._hold(ref, found)
-            finally:
-                with self._lock:
-                    self._loading.pop(ref, None)
+            found = self._current(ref, deadline)
+            self._hold(ref, found)
             return found
+        finally:
+            with self._lock:
+                self._loading.pop(ref, None)
+            loading.release()
 
-    def _current(self, ref: ImageSetRef) -> OpenDocument:
+    def _current(self, ref: ImageSetRef, deadline: float) -> OpenDocument:
         """From disk or upstream; while HealthImaging is down an old document is better than none."""
         try:
-            return self._read_disk(ref) or self._fetch(ref)
+            return self._read_disk(ref) or self._fetch(ref, deadline)
         except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamError:
@@ -130,17 +139,18 @@ class DocumentCache:
             found.trusted_until = time.monotonic() + _OUTAGE
             return found
 
-    def _fetch(self, ref: ImageSetRef, renew: bool = False) -> OpenDocument:
+    def _fetch(self, ref: ImageSetRef, deadline: float, renew: bool = False) -> OpenDocument:
         """From upstream, once over all processes; `renew` whatever lies on disk already."""
         began = time.time()
-        with self._files.lock(_name(ref), _LONGEST_FETCH) as ours:
+        left = max(0.0, deadline - time.monotonic())
+        with self._files.lock(_name(ref), min(left, _LONGEST_FETCH)) as ours:
             if not ours:
                 raise UpstreamThrottled("another process still fetches this metadata document", retry_after=2)
             found = self._read_disk(ref)
             # what another process wrote while we waited for the lock is new enough for both
             if found is not None and (not renew or found.written_at >= began):
                 return found
-            split = split_document(self._store.metadata(ref))
+            split = split_document(self._store.metadata(ref, deadline))
             digested = ref.version_id is None
             file = write_document(self._files.draft(_name(ref)), split, digested)
             if file is None:
@@ -181,7 +191,7 @@ class DocumentCache:
     def _renew(self, ref: ImageSetRef) -> None:
         """Fetch what is still trusted anew, so that nobody waits when it no longer is."""
         try:
-            self._hold(ref, self._fetch(ref, renew=True))
+            self._hold(ref, self._fetch(ref, time.monotonic() + self._timeout, renew=True))
         except UpstreamNotFound:
             # whoever asks next learns it first hand, and makes the index rows stale
             self.forget(ref)

@@ -7,11 +7,12 @@ So the rows name the image sets, and their metadata documents say the rest.
 
 from collections.abc import Collection, Iterator
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from functools import partial
+from typing import Any, NamedTuple, NoReturn, Protocol
 
 from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, func, or_, select, true
 
-from dicomweb_gateway.errors import UpstreamDenied, UpstreamNotFound
+from dicomweb_gateway.errors import UpstreamDenied, UpstreamError, UpstreamNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, SeriesDocument
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, WantedFrame
 from dicomweb_gateway.imagesets.values import integer, text
@@ -33,6 +34,9 @@ KEPT_SETS = 10_000
 
 KEPT_FRAMES = 100_000
 """Frames of whole image sets that are kept for lookups by frame id."""
+
+_OUTAGE_SECONDS = 24 * 3600.0
+"""How long the last known version of an image set is served while HealthImaging does not answer."""
 
 _DELETED = "DELETED"
 _STUDY, _SERIES, _SET = aws.study, aws.series, aws.imageset
@@ -77,6 +81,7 @@ class AwsReader:
         self._source = source
         self._gone = gone
         self._sets: HotMap[_Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
+        self._known: HotMap[_Found | None] = HotMap(_OUTAGE_SECONDS, KEPT_SETS, lambda _: 1)
         self._frames: HotMap[dict[str, WantedFrame]] = HotMap(seconds, KEPT_FRAMES, len)
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
@@ -170,6 +175,15 @@ class AwsReader:
         return self._sets.get(ref, lambda: self._look(ref))
 
     def _look(self, ref: ImageSetRef) -> _Found | None:
+        """The image set as it is now; while HealthImaging is down as it was, if that is known."""
+        try:
+            found = self._ask(ref)
+        except UpstreamError as error:
+            return self._known.get(ref, partial(_raise, error))
+        self._known.add({ref: found})
+        return found
+
+    def _ask(self, ref: ImageSetRef) -> _Found | None:
         """The image set as it is now, None when it is gone; without the right to ask, its latest version."""
         try:
             found = self._source.properties(ref)
@@ -188,6 +202,10 @@ class AwsReader:
             return {}
         instances = (one for series in document.series() for one in series.instances())
         return {frame.key.frame_id: frame for one in instances for frame in one.wanted_frames()}
+
+
+def _raise(error: Exception) -> NoReturn:
+    raise error
 
 
 def aws_totals(connection: Connection) -> dict[str, int]:

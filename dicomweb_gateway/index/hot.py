@@ -7,6 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
+from dicomweb_gateway.patience import for_others_too
+
 Value = TypeVar("Value")
 
 
@@ -62,7 +64,8 @@ class HotMap(Generic[Value]):
 
     def _load(self, key: Hashable, load: Callable[[], Value], own: Future[Value]) -> Value:
         try:
-            value = load()
+            with for_others_too():
+                value = load()
         except BaseException as error:
             with self._lock:
                 del self._loading[key]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock, Semaphore
 
+from dicomweb_gateway import patience
 from dicomweb_gateway.errors import DecodersUnavailable
 
 
@@ -32,7 +33,7 @@ class DecodeTurns:
                 raise DecodersUnavailable("too many images are asked for at once")
             self._present += 1
         try:
-            if not self._slots.acquire(timeout=self._patience):
+            if not patience.acquire(self._slots, patience.until(self._patience)):
                 raise DecodersUnavailable("every decoder is busy")
             try:
                 yield

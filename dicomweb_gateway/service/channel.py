@@ -15,9 +15,12 @@ from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 from waitress.task import WSGITask
 
+from dicomweb_gateway.errors import ClientLeft
+from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.service.heads import RequestParser, environ_of, remember_environ, response_head
 from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
 from dicomweb_gateway.web.files import SegmentFile
+from dicomweb_gateway.web.streams import REFUSED
 from dicomweb_gateway.web.stretches import CutShort
 
 _LOG = logging.getLogger(__name__)
@@ -58,7 +61,11 @@ class PausingBody:
         self._begun = True
         if self._paused:
             raise Paused
-        return next(self._pieces)
+        try:
+            with request_scope(has_left=self._channel.has_left):
+                return next(self._pieces)
+        except ClientLeft as error:
+            raise ClientDisconnected from error
 
     def close(self) -> None:
         """End the answer, unless it goes on later."""
@@ -108,6 +115,9 @@ class Task(WSGITask):
         environ: dict[str, Any] = super().get_environment()
         remember_environ(self.request, environ)
         environ[TASK] = self
+        if self.channel.refused:
+            environ[REFUSED] = self.channel.refused
+            self.channel.refused = ""
         return environ
 
     def build_response_header(self) -> bytes:
@@ -142,6 +152,8 @@ class Channel(HTTPChannel):
     outbufs: list[Outgoing]  # type: ignore[assignment]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
+        self.refused = ""
+        """Why the next request is not to be begun."""
         self._task: Task | None = None
         self._waits = False
         self._filling = False
@@ -161,6 +173,20 @@ class Channel(HTTPChannel):
         before = self._parser
         self._parser = RequestParser(adj, None if before is None else before.head)
         return self._parser
+
+    @property
+    def stands_in_line(self) -> bool:
+        """Whether the next request is one for metadata: a viewer asks for those of all series at once."""
+        waiting: Any = self.requests[:1]
+        return any(one.path.rstrip("/").endswith("/metadata") for one in waiting if not one.error)
+
+    def has_left(self) -> bool:
+        """Whether the client has hung up."""
+        return not self.connected
+
+    def refuse(self, reason: str) -> None:
+        """Have the next request answered 503."""
+        self.refused = reason
 
     def task_class(self, channel: "Channel", request: Any) -> Task:  # type: ignore[override]
         """The task of `request`, the same after a pause."""

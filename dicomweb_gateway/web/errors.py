@@ -1,10 +1,12 @@
 """Exception to HTTP status: the only such table (dicomweb.md C-7)."""
 
 from dicomweb_gateway.errors import (
+    ClientLeft,
     CorruptFrame,
     CorruptMetadata,
     DecodersUnavailable,
     FetchersUnavailable,
+    GatewayBusy,
     GatewayError,
     IndexUnavailable,
     InvalidRequest,
@@ -38,6 +40,8 @@ STATUS: dict[type[GatewayError], int] = {
     IndexUnavailable: 503,
     FetchersUnavailable: 503,
     DecodersUnavailable: 503,
+    GatewayBusy: 503,
+    ClientLeft: 499,
     UpstreamNotFound: 404,
     UpstreamDenied: 502,
     UpstreamThrottled: 503,
@@ -46,6 +50,7 @@ STATUS: dict[type[GatewayError], int] = {
     UpstreamTimeout: 504,
     UpstreamUnavailable: 503,
 }
+"""499 is what nginx logs of a client that has left; nobody reads it."""
 
 PASSED_THROUGH: dict[type[GatewayError], int] = {UpstreamDenied: 403, UpstreamThrottled: 429}
 """What differs on HealthImaging's own address: its own statuses (healthimaging.md 7.1)."""

@@ -11,6 +11,7 @@ from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
+from dicomweb_gateway.web.streams import Streams
 
 EXTENSION = "dicomweb_gateway"
 
@@ -23,6 +24,7 @@ class WebConfig:
     without a base path, None to take it from the request; `boundary_key` keys multipart boundaries (M-6).
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
+    A request waits `request_seconds` in all before its answer begins.
     `host_rule_on` refuses foreign Host names while no login is asked (H-1).
     """
 
@@ -43,6 +45,7 @@ class WebConfig:
     max_frames: int = 1000
     max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
+    request_seconds: float = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class Services:
     health: Callable[[], HealthReport]
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
+    streams: Streams = field(default_factory=Streams)
 
 
 def services() -> Services:

@@ -34,12 +34,13 @@ class Guards:
     """What every request goes through.
 
     `before` refuses by raising; `failed` makes the answer to what was raised (request, rule, error); `after`
-    completes an answer and logs it (request, answer, rule, when it began by time.perf_counter).
+    completes an answer, or puts another in its place, and logs it (request, answer, rule, when it began by
+    time.perf_counter).
     """
 
     before: Callable[[Request], None]
     failed: Callable[[str | None, Exception], Response]
-    after: Callable[[Request, Response, str | None, float], None]
+    after: Callable[[Request, Response, str | None, float], Response]
 
 
 def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) -> Any:
@@ -62,7 +63,7 @@ def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) 
             response = short_cut.view(request, **match.groupdict())
         except Exception as error:
             response = guards.failed(short_cut.rule, error)
-        guards.after(request, response, short_cut.rule, began)
+        response = guards.after(request, response, short_cut.rule, began)
         if not response.direct_passthrough:
             return response(environ, start_response)
         # complete as it stands: a relative location and a length are all that Flask would look for

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound
+from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamUnavailable
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.engine import make_engine
@@ -88,6 +88,22 @@ def test_stale_rows_are_not_found(reader, image_sets):
         with pytest.raises(ResourceNotFound):
             ask()
     assert reader.image_set_of_frame(STORE, hex_id("a"), hex_id("frame", "1.2.1.1", 0)) is None
+
+
+def test_while_healthimaging_is_down_the_version_that_was_known_is_served(
+    proxy_engine, image_sets, monkeypatch
+):
+    image_sets.put(raw("1.2", "a", slices("1.2.1", 1)))
+    reader = IndexReader(proxy_engine, 0, image_sets, 0)
+    before = reader.instance("1.2", "1.2.1", "1.2.1.1")
+
+    def down(ref):
+        raise UpstreamUnavailable("down")
+
+    monkeypatch.setattr(image_sets, "properties", down)
+    assert reader.instance("1.2", "1.2.1", "1.2.1.1") == before
+    with pytest.raises(UpstreamUnavailable):
+        IndexReader(proxy_engine, 0, image_sets, 0).instance("1.2", "1.2.1", "1.2.1.1")
 
 
 def test_a_deleted_image_set_is_remembered(proxy_engine, image_sets):

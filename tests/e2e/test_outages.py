@@ -186,8 +186,15 @@ def test_after_kill_9_a_start_serves_what_is_stored_without_healthimaging(
     try:
         house.start()
         assert frames.all_right()
+        # the cache serves, so it is a note and not a failure (DESIGN 4)
+        wait_for(lambda: "HealthImaging" in health(house).headers.get("Warning", ""), 20)
+        assert (health(house).status_code, health(house).text) == (200, "OK")
     finally:
         house.start_emulator()
+
+
+def health(house: House) -> requests.Response:
+    return requests.get(f"http://127.0.0.1:{house.port}/health", timeout=30)
 
 
 def test_a_locked_sqlite_index_is_a_503_or_does_not_matter(running: House, frames: Frames) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from dicomweb_gateway.errors import (
+    ClientLeft,
     CorruptFrame,
     FetchersUnavailable,
     UpstreamDenied,
@@ -21,6 +22,7 @@ from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import WantedFrame
+from dicomweb_gateway.patience import request_scope
 from tests.frames.conftest import htj2k_frame, key_of, raw_frame, raw_wanted
 from tests.frames.upstream import Reply, error
 
@@ -109,6 +111,35 @@ def test_a_window_bounds_what_is_under_way(start, upstream):
     assert fetcher_stats(pool)["fetched"] <= 4
     many.close()
     assert upstream.frame_calls.total() == 4
+
+
+def test_many_frames_of_a_request_wait_no_longer_than_it(start, upstream):
+    """Each of them comes in time for itself, all of them do not."""
+    upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(20))
+    pool = start().pool()
+    assert pool.get(raw_wanted(0)).read() == raw_frame(0)
+    upstream.delay = 0.4
+    came = []
+    with request_scope(time.monotonic() + 2), pytest.raises(UpstreamTimeout):
+        came.extend(pool.get_many([raw_wanted(n) for n in range(1, 20)], window=1))
+    assert upstream.frame_calls.total() < 10
+
+
+def test_nothing_is_fetched_for_clients_that_left(start, upstream):
+    upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(4))
+    pool = start(fetches_in_flight=1).pool()
+    assert pool.get(raw_wanted(0)).read() == raw_frame(0)
+    upstream.delay = 0.8
+
+    def ask(number):
+        with request_scope(has_left=lambda: True), pytest.raises(ClientLeft):
+            pool.get(raw_wanted(number))
+
+    with ThreadPoolExecutor(3) as threads:
+        list(threads.map(ask, range(1, 4)))
+    time.sleep(1.5)
+    # what has begun comes to its end
+    assert upstream.frame_calls.total() <= 2
 
 
 @pytest.mark.parametrize(

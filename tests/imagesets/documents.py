@@ -61,7 +61,7 @@ class CountingStore:
         self._log = log
         self._lock = Lock()
 
-    def metadata(self, ref: ImageSetRef) -> bytes:
+    def metadata(self, ref: ImageSetRef, deadline: float | None = None) -> bytes:
         with self._lock:
             handle = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             os.write(handle, f"{ref.version_id}\n".encode())

@@ -234,7 +234,7 @@ def test_threads_beyond_the_limit_are_told_to_come_again(store, tmp_path, monkey
     entered, leave = Event(), Event()
     fetch = store.metadata
 
-    def slow(ref):
+    def slow(ref, deadline=None):
         entered.set()
         assert leave.wait(10)
         return fetch(ref)
@@ -256,7 +256,7 @@ def break_store(monkeypatch, store, error):
     """Whatever is asked of the store fails; the list that is returned grows with each try."""
     tries = []
 
-    def metadata(ref):
+    def metadata(ref, deadline=None):
         tries.append(ref)
         raise error("down")
 

@@ -1,8 +1,10 @@
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from dicomweb_gateway import patience
 from dicomweb_gateway.index import hot
 from dicomweb_gateway.index.hot import HotMap
 
@@ -90,3 +92,15 @@ def test_what_was_loaded_otherwise_is_kept_unless_it_is_too_much():
     assert [hot.get(number, lambda: "loaded") for number in (0, 4, 5)] == ["x" * 5, "x" * 5, "loaded"]
     hot.add(dict.fromkeys(range(10, 16), "y" * 5))
     assert hot.get(10, lambda: "loaded") == "loaded"
+
+
+def test_whoever_joins_a_load_does_not_suffer_from_a_client_that_leaves():
+    lock = threading.Lock()
+    held = HotMap(60, 10, lambda _: 1)
+
+    def load():
+        with lock:
+            return patience.acquire(lock, time.monotonic() + 0.6)
+
+    with patience.request_scope(has_left=lambda: True):
+        assert held.get("key", load) is False

@@ -90,7 +90,7 @@ class ImageSetsInMemory:
 
     documents: dict[str, bytes | Exception] = field(default_factory=dict)
 
-    def metadata(self, ref: ImageSetRef) -> bytes:
+    def metadata(self, ref: ImageSetRef, deadline: float | None = None) -> bytes:
         found = self.documents.get(ref.image_set_id, UpstreamNotFound("it is gone"))
         if isinstance(found, Exception):
             raise found

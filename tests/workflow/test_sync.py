@@ -54,7 +54,7 @@ class Store:
         state = "DELETED" if blob == b"deleted" else "ACTIVE"
         return ImageSetProperties(replace(ref, version_id=str(version)), state, primary, NOW)
 
-    def metadata(self, ref):
+    def metadata(self, ref, deadline=None):
         self.read.append((ref.image_set_id, ref.version_id))
         blob = self.sets[ref.image_set_id][2]
         if isinstance(blob, Exception):

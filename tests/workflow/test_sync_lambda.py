@@ -52,7 +52,7 @@ class Store:
         state = "DELETED" if ref.image_set_id in self.deleted else "ACTIVE"
         return ImageSetProperties(replace(ref, version_id="1"), state, True, NOW)
 
-    def metadata(self, ref):
+    def metadata(self, ref, deadline=None):
         return orjson.dumps(self.documents[ref.image_set_id])
 
     def data_store_ids(self):
