@@ -7,7 +7,7 @@ elements whose values differ are made anew.
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from itertools import compress
-from operator import ne
+from operator import is_not, ne
 from typing import Any, NamedTuple
 
 import orjson
@@ -21,7 +21,9 @@ from dicomweb_gateway.imagesets.elements import (
     element_json,
     plain_vr,
     read_element,
+    sequence_tag,
     shown_tag,
+    tag_of,
 )
 from dicomweb_gateway.imagesets.values import Tags
 
@@ -65,6 +67,9 @@ class Own(NamedTuple):
 
     elements: Mapping[str, bytes]
     bulk_uri: BulkUri
+
+
+_Layout = list[tuple[str, Callable[[Any], bytes | None]]]
 
 
 class _Family:
@@ -132,14 +137,16 @@ class _Plan:
         self._label_at = None if _CHARACTER_SET in numbers else bisect_left(tags, _CHARACTER_SET)
         self._values: list[Any] = []
         """Those of the instance whose elements stand in `pieces`; empty for none."""
-        # what is compared with more than ==, and what is made anew each time
-        self._mixed: dict[int, Any] = {}
+        self._kinds: list[type] = []
+        # what is compared with more than == and its type, and what is made anew each time
+        self._mixed: dict[int, bytes] = {}
         self._unshared: set[int] = set()
 
     def make(self, tags: Tags, own: Own) -> bytes:
         """The JSON object of an instance with the keys of this plan."""
         values = list(tags.values())
-        changed = self._changed(values)
+        kinds = list(map(type, values))
+        changed = self._changed(values, kinds)
         # until all elements are made they belong to no instance
         self._values = []
         for position in changed:
@@ -149,22 +156,24 @@ class _Plan:
             pieces[number] = head + own.elements[tag]
         for place, level, key in self._above:
             pieces[place.number] = place.head + self._family.made(level, key, own.bulk_uri)[0]
-        self._values = values
+        self._values, self._kinds = values, kinds
         body = b",".join(pieces)
         if self._label_at is not None and not body.isascii():
             at = self._label_at
             body = b",".join([*pieces[:at], _LABEL, *pieces[at:]])
         return b"{%b}" % body
 
-    def _changed(self, values: list[Any]) -> Iterable[int]:
+    def _changed(self, values: list[Any], kinds: list[type]) -> Iterable[int]:
         """Positions of values that differ from the last instance's, or whose elements are not shared."""
         positions = range(len(values))
         if not self._values:
             return positions
         changed = set(compress(positions, map(ne, values, self._values)))
-        for position, kind in self._mixed.items():
-            # 1 equals 1.0 and True, 0.0 equals -0.0
-            if _kind(values[position]) != kind:
+        # 1 equals 1.0 and True
+        if kinds != self._kinds:
+            changed.update(compress(positions, map(is_not, kinds, self._kinds)))
+        for position, written in self._mixed.items():
+            if position not in changed and orjson.dumps(values[position]) != written:
                 changed.add(position)
         return changed | self._unshared if self._unshared else changed
 
@@ -178,10 +187,9 @@ class _Plan:
             piece = place.head + made
             (self._unshared.discard if is_shared else self._unshared.add)(position)
         self._pieces[place.number] = piece
-        kind = _kind(value)
-        if kind is not str:
-            self._mixed[position] = kind
-        else:
+        if _is_mixed(value):
+            self._mixed[position] = orjson.dumps(value)
+        elif self._mixed:
             self._mixed.pop(position, None)
 
     def _put_above(self, place: _Place, level: Tags, key: str) -> None:
@@ -218,25 +226,24 @@ def _head(tag: str) -> bytes:
     return f'"{tag}":'.encode()
 
 
-def _kind(value: Any) -> Any:
-    """What tells two equal values apart; `str` where equal values are the same."""
-    if value is None or value.__class__ is str:
-        return str
-    if value.__class__ is int or value.__class__ is bool:
-        return value.__class__
-    if value.__class__ is list and all(one.__class__ is str for one in value):
-        return str
-    return orjson.dumps(value)
+def _is_mixed(value: Any) -> bool:
+    """Whether an equal value of the same type may be another: 0.0 equals -0.0, [1] equals [True]."""
+    kind = value.__class__
+    if kind is str or kind is int:
+        return False
+    if kind is list:
+        return not all(one.__class__ is str for one in value)
+    return kind is dict or (kind is float and value == 0)
 
 
 def _text_maker(key: str, vrs: Mapping[str, str]) -> Callable[[Any], bytes | None] | None:
-    """Makes the whole element of a text, a list of texts or an integer; None where the VR may vary.
+    """Makes the whole element of a value that needs nothing of its neighbours; None where the VR may vary.
 
     What it makes nothing of, it gives None for.
     """
     plain = plain_vr(key, vrs)
     if plain is None:
-        return None
+        return _items_maker(key, vrs)
     tag, vr = plain
     convert = converter_of(vr)
     is_number, is_whole = vr in _NUMBERS, vr in SINGLE_TEXT
@@ -245,13 +252,63 @@ def _text_maker(key: str, vrs: Mapping[str, str]) -> Callable[[Any], bytes | Non
 
     def made(value: Any) -> bytes | None:
         kind = value.__class__
-        is_one = kind is str and not is_number and (is_whole or "\\" not in value)
-        if is_one or kind is int:
+        if kind is str:
+            if is_number or ("\\" in value and not is_whole):
+                return None
             single = convert(value)
-        elif kind is list and not is_number and len(value) > 1 and all(one.__class__ is str for one in value):
-            return b"%b%b}" % (head, orjson.dumps([convert(one) for one in value]))
+        elif kind is int or kind is float:
+            single = convert(value)
+        elif kind is list and not is_number and value and all(one.__class__ is str for one in value):
+            if len(value) > 1:
+                return b"%b%b}" % (head, orjson.dumps([convert(one) for one in value]))
+            single = convert(value[0])
         else:
             return None
         return empty if single is None else b"%b[%b]}" % (head, orjson.dumps(single))
 
     return made
+
+
+def _items_maker(key: str, vrs: Mapping[str, str]) -> Callable[[Any], bytes | None] | None:
+    """The same for sequences of items that hold nothing but plain values and such sequences."""
+    tag = sequence_tag(key, vrs)
+    if tag is None:
+        return None
+    layouts: dict[tuple[str, ...], _Layout | None] = {}
+
+    def made(value: Any) -> bytes | None:
+        if value.__class__ is not list or not value:
+            return None
+        items = []
+        for item in value:
+            if item.__class__ is not dict:
+                return None
+            keys = tuple(item)
+            if keys not in layouts:
+                if len(layouts) >= _MOST_PLANS:
+                    layouts.clear()
+                layouts[keys] = _layout(keys, vrs)
+            layout = layouts[keys]
+            if layout is None:
+                return None
+            pieces = [make(item[name]) for name, make in layout]
+            if None in pieces:
+                return None
+            items.append(b"{%b}" % b",".join(pieces))  # type: ignore[arg-type]
+        return b'"%08X":{"vr":"SQ","Value":[%b]}' % (tag, b",".join(items))
+
+    return made
+
+
+def _layout(keys: tuple[str, ...], vrs: Mapping[str, str]) -> "_Layout | None":
+    """The keys of an item with what makes their elements, tags ascending; None where one is not so plain."""
+    layout: dict[int, tuple[str, Callable[[Any], bytes | None]]] = {}
+    for key in keys:
+        tag = tag_of(key)
+        if tag is None:
+            continue
+        make = _text_maker(key, vrs)
+        if make is None or tag in layout:
+            return None
+        layout[tag] = key, make
+    return [layout[tag] for tag in sorted(layout)]
