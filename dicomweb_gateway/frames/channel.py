@@ -75,7 +75,7 @@ class Channel:
             pending = self._by_frame.get((wanted.key, inline))
             if pending is not None:
                 pending.waiters += 1
-                if deadline < pending.deadline + _LATER:
+                if deadline <= pending.deadline + _LATER:
                     return pending
                 pending.deadline = deadline
                 request = Request(pending.request.id, "extend")

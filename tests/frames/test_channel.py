@@ -1,4 +1,5 @@
 import threading
+import time
 from contextlib import suppress
 
 import pytest
@@ -31,8 +32,9 @@ def receive(connection, count: int) -> list:
 
 def test_the_same_frame_is_asked_for_once_and_taken_back_by_the_last(address, channel):
     with listen(address) as listening:
-        first, second = channel.ask(raw_wanted(1)), channel.ask(raw_wanted(1))
-        other = channel.ask(raw_wanted(1), inline=True)
+        soon = time.monotonic() + 30
+        first, second = (channel.ask(raw_wanted(1), deadline=soon) for _ in range(2))
+        other = channel.ask(raw_wanted(1), inline=True, deadline=soon)
         assert first is second is not other
         connection, _ = listening.accept()
         with connection:
