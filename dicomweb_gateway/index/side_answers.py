@@ -165,7 +165,7 @@ def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, 
         size = next(one for one in _SIZES if one >= len(uids))
         uids += uids[-1:] * (size - len(uids))
         values = {f"uid{number}": uid for number, uid in enumerate(uids)}
-        for study_uid, modality in connection.execute(_modalities_of(size), values):
+        for study_uid, modality in connection.execute(_modalities_of(size), values).all():
             modalities.setdefault(study_uid, set()).add(modality)
     return modalities
 
