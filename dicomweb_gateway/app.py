@@ -120,7 +120,6 @@ def _add_guards(app: Flask, guards: Guards) -> None:
     @app.after_request
     def after(response: Response) -> Response:
         return guards.after(request, response, _rule(), g.get("began", time.perf_counter()))
-        return response
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:

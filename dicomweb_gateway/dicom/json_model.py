@@ -24,7 +24,8 @@ _INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
 """Python refuses to read integers of some thousand digits; such a one stays text."""
 _DECIMAL = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _PN_GROUPS = ("Alphabetic", "Ideographic", "Phonetic")
-_PADDING = " \0"
+PADDING = " \0"
+"""What stands around a text and is no part of it."""
 _CACHED = 32
 """Characters of a decimal that is worth remembering; DS has 16 at most (PS3.5 6.2)."""
 
@@ -60,15 +61,15 @@ def dumps(document: Any) -> bytes:
 
 
 def _text(value: Any) -> str | None:
-    return str(value).strip(_PADDING) or None if value is not None else None
+    return str(value).strip(PADDING) or None if value is not None else None
 
 
 def _free_text(value: Any) -> str | None:
-    return str(value).rstrip(_PADDING) or None if value is not None else None
+    return str(value).rstrip(PADDING) or None if value is not None else None
 
 
 def _person_name(value: Any) -> dict[str, str] | None:
-    groups = (group.strip(_PADDING) for group in str(value or "").split("="))
+    groups = (group.strip(PADDING) for group in str(value or "").split("="))
     named = {name: group for name, group in zip(_PN_GROUPS, groups, strict=False) if group}
     return named or None
 
@@ -109,9 +110,9 @@ def _decimal_of(value: Any) -> int | float | str | None:
 
 def _number(value: Any) -> int | float | str | None:
     """A binary number; text is what JSON cannot carry ("NaN", "Infinity") or a number written as text."""
-    if isinstance(value, str) and not _INTEGER.fullmatch(value.strip(_PADDING)):
+    if isinstance(value, str) and not _INTEGER.fullmatch(value.strip(PADDING)):
         try:
-            return _real(float(value.strip(_PADDING)))
+            return _real(float(value.strip(PADDING)))
         except ValueError:
             return _text(value)
     return _integer(value)

@@ -1,8 +1,9 @@
 """Image set metadata documents: fetched once over all processes, kept on disk, read instance by instance.
 
 One GetImageSetMetadata per image set and version (DESIGN 2): threads of a process join on a lock per
-document, processes on a lock file. A document without a known version is trusted for `ttl` seconds and
-fetched anew in the background once half of them are over; while HealthImaging is down it is served on.
+document, processes on a lock file. A document without a known version is fetched anew in the background once
+half of `ttl` is over. Nobody waits for that: after an idle time the known one is served, unless a day has
+passed. While HealthImaging is down it is served on.
 """
 
 import logging
@@ -38,6 +39,8 @@ _LONGEST_FETCH = 30.0
 """Seconds that a process waits for another one that fetches the same document."""
 _OUTAGE = 15.0
 """Seconds that a document which is too old is served on, before a request waits for HealthImaging again."""
+_LONGEST_IDLE = 24 * 3600.0
+"""Seconds after which a document is no longer served while it is fetched anew."""
 _MOST_OPEN = 256
 """Documents that are held open: each is a file descriptor."""
 
@@ -67,6 +70,8 @@ class DocumentCache:
         self._memory_bytes = memory_bytes
         self._ttl = ttl
         self._timeout = timeout
+        # who trusts no document waits for each
+        self._usable = max(ttl, _LONGEST_IDLE) if ttl > 0 else ttl
         self._held: OrderedDict[ImageSetRef, OpenDocument] = OrderedDict()
         self._held_bytes = 0
         self._lock = Lock()
@@ -120,11 +125,12 @@ class DocumentCache:
                 return held
             found = self._current(ref, deadline)
             self._hold(ref, found)
-            return found
         finally:
             with self._lock:
                 self._loading.pop(ref, None)
             loading.release()
+        self._renew_if_due(ref, found)
+        return found
 
     def _current(self, ref: ImageSetRef, deadline: float) -> OpenDocument:
         """From disk or upstream; while HealthImaging is down an old document is better than none."""
@@ -147,8 +153,8 @@ class DocumentCache:
             if not ours:
                 raise UpstreamThrottled("another process still fetches this metadata document", retry_after=2)
             found = self._read_disk(ref)
-            # what another process wrote while we waited for the lock is new enough for both
-            if found is not None and (not renew or found.written_at >= began):
+            # what another process wrote a moment ago or while we waited is new enough for both
+            if found is not None and not (renew and self._is_due(ref, found) and found.written_at < began):
                 return found
             split = split_document(self._store.metadata(ref, deadline))
             digested = ref.version_id is None
@@ -167,36 +173,46 @@ class DocumentCache:
         except UpstreamFailed:
             self._files.remove(_name(ref))
             return None
-        return None if not too_old and self._is_older(ref, found, self._ttl) else found
+        return None if not too_old and self._is_older(ref, found, self._usable) else found
 
     def _find(self, ref: ImageSetRef) -> OpenDocument | None:
         with self._lock:
             held = self._held.get(ref)
             if held is None:
                 return None
-            if self._is_older(ref, held, self._ttl) and time.monotonic() >= held.trusted_until:
+            if self._is_older(ref, held, self._usable) and time.monotonic() >= held.trusted_until:
                 return None
             self._held.move_to_end(ref)
-            renew = self._is_older(ref, held, self._ttl / 2) and ref not in self._renewing
-            if renew:
-                self._renewing.add(ref)
-        if renew:
-            Thread(target=self._renew, args=(ref,), name="metadata", daemon=True).start()
+        self._renew_if_due(ref, held)
         return held
+
+    def _renew_if_due(self, ref: ImageSetRef, held: OpenDocument) -> None:
+        """Have `held` fetched anew by a thread of its own, if it is time and no other does."""
+        if not self._is_due(ref, held) or time.monotonic() < held.trusted_until:
+            return
+        with self._lock:
+            if ref in self._renewing:
+                return
+            self._renewing.add(ref)
+        Thread(target=self._renew, args=(ref, held), name="metadata", daemon=True).start()
+
+    def _is_due(self, ref: ImageSetRef, found: OpenDocument) -> bool:
+        return self._ttl > 0 and self._is_older(ref, found, self._ttl / 2)
 
     def _is_older(self, ref: ImageSetRef, found: OpenDocument, seconds: float) -> bool:
         # the clock of files, which all processes share; it may be set back
         return ref.version_id is None and not 0 <= time.time() - found.written_at <= seconds
 
-    def _renew(self, ref: ImageSetRef) -> None:
-        """Fetch what is still trusted anew, so that nobody waits when it no longer is."""
+    def _renew(self, ref: ImageSetRef, held: OpenDocument) -> None:
+        """Fetch what is still served anew; after a failure it is served on for a while before another try."""
         try:
             self._hold(ref, self._fetch(ref, time.monotonic() + self._timeout, renew=True))
-        except UpstreamNotFound:
+        except (UpstreamNotFound, UpstreamDenied):
             # whoever asks next learns it first hand, and makes the index rows stale
             self.forget(ref)
         except UpstreamError as error:
             _LOG.info("metadata could not be renewed: %s", type(error).__name__)
+            held.trusted_until = time.monotonic() + _OUTAGE
         finally:
             with self._lock:
                 self._renewing.discard(ref)

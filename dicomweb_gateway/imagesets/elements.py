@@ -115,6 +115,18 @@ def plain_vr(key: str, vrs: Mapping[str, str]) -> tuple[int, str] | None:
     return (tag, vr) if is_plain and tag not in _ABOUT_PIXELS and tag != CHARACTER_SET else None
 
 
+def sequence_tag(key: str, vrs: Mapping[str, str]) -> int | None:
+    """The tag of a sequence, where `key` names one; None for anything that is or may be something else."""
+    row = _resolve(key)
+    if row is None:
+        return None
+    tag, vr, name = row
+    told = (vrs.get(key) or vrs.get(name)) if vrs else None
+    if isinstance(told, str) and told in _VRS:
+        vr = told
+    return tag if vr == "SQ" and tag not in _ABOUT_PIXELS else None
+
+
 def find_element(tags: Tags, vrs: Mapping[str, str], path: list[tuple[int, int]], tag: int) -> Element | None:
     """The element `tag` below `path`, a list of (sequence tag, 1-based item number); None when absent."""
     for sequence, item_number in path:

@@ -26,12 +26,15 @@ _ABANDONED_SECONDS = 3600
 _SWEEPS_PER_BUDGET = 16
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.05
 """Seconds between looks at a lock; hundreds of threads may wait for locks at once."""
+_MOST_VERIFIED = 4096
+_SETTLED = 100_000_000
+"""Nanoseconds after a change from which on the next one surely gets another time."""
 _PART = ".part"
 _NUMBERS = itertools.count()
 
 
 class KeptFile(NamedTuple):
-    """An open file whose payload passed its CRC-32: `length` bytes from `HEADER.size` on.
+    """An open file whose payload, `length` bytes from `HEADER.size` on, passed its CRC-32 as it is.
 
     Whoever gets it closes the descriptor. `written_at` is in seconds since 1970.
     """
@@ -52,6 +55,7 @@ class KeptFiles:
         self._root = root
         self._budget = budget
         self._suffix = suffix
+        self._verified: dict[tuple[str, int, int], None] = {}
         # the first file that is written finds out what lies here already
         self._unswept = budget
 
@@ -69,7 +73,7 @@ class KeptFiles:
             return None
         try:
             status = os.fstat(descriptor)
-            length = _checked_length(descriptor, path.name, status.st_size)
+            length = self._checked_length(descriptor, path.name, status)
             if touch and length is not None and time.time() - status.st_mtime > _TOUCH_SECONDS:
                 os.utime(descriptor)
         except OSError:
@@ -134,6 +138,24 @@ class KeptFiles:
             yield _flock(handle, patience)
         finally:
             os.close(handle)
+
+    def _checked_length(self, descriptor: int, name: str, status: os.stat_result) -> int | None:
+        """The payload's length, None unless it is whole and right; it is read anew after each change."""
+        raw = os.pread(descriptor, HEADER.size, 0)
+        if len(raw) < HEADER.size:
+            return None
+        magic, stated, length = HEADER.unpack(raw)
+        if magic != _MAGIC or status.st_size != HEADER.size + length:
+            return None
+        identity = (name, status.st_ino, status.st_ctime_ns)
+        if identity not in self._verified:
+            if not _is_right(descriptor, name, stated):
+                return None
+            if time.time_ns() - status.st_ctime_ns > _SETTLED:
+                if len(self._verified) >= _MOST_VERIFIED:
+                    self._verified = {}
+                self._verified[identity] = None
+        return int(length)
 
     def _entries(self) -> Iterator[os.DirEntry[str]]:
         with suppress(OSError), os.scandir(self._root) as folders:
@@ -202,19 +224,13 @@ def remove(path: Path) -> None:
         path.unlink()
 
 
-def _checked_length(descriptor: int, name: str, size: int) -> int | None:
-    raw = os.pread(descriptor, HEADER.size, 0)
-    if len(raw) < HEADER.size:
-        return None
-    magic, stated, length = HEADER.unpack(raw)
-    if magic != _MAGIC or size != HEADER.size + length:
-        return None
+def _is_right(descriptor: int, name: str, stated: int) -> bool:
     checksum = crc32(name.encode())
     offset = HEADER.size
     while chunk := os.pread(descriptor, _CHUNK, offset):
         checksum = crc32(chunk, checksum)
         offset += len(chunk)
-    return int(length) if checksum == stated else None
+    return bool(checksum == stated)
 
 
 def _flock(handle: int, patience: float | None) -> bool:

@@ -7,12 +7,12 @@ elements whose values differ are made anew.
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping
 from itertools import compress
-from operator import ne
+from operator import is_not, ne
 from typing import Any, NamedTuple
 
 import orjson
 
-from dicomweb_gateway.dicom.json_model import UTF8, converter_of, dumps, element
+from dicomweb_gateway.dicom.json_model import PADDING, UTF8, converter_of, dumps, element
 from dicomweb_gateway.imagesets.elements import (
     CHARACTER_SET,
     SINGLE_TEXT,
@@ -21,7 +21,9 @@ from dicomweb_gateway.imagesets.elements import (
     element_json,
     plain_vr,
     read_element,
+    sequence_tag,
     shown_tag,
+    tag_of,
 )
 from dicomweb_gateway.imagesets.values import Tags
 
@@ -31,6 +33,14 @@ _CHARACTER_SET = f"{CHARACTER_SET:08X}"
 _LABEL = f'"{_CHARACTER_SET}":'.encode() + dumps(element("CS", [UTF8]))
 _NUMBERS = frozenset({"FL", "FD", "SL", "SS", "UL", "US"})
 """Their text may be NaN, whose null is a value."""
+_TEXT = converter_of("UI")
+_UNMIXED = frozenset({str, int, bool, type(None)})
+"""Types whose values are the same where they are equal."""
+
+_Maker = Callable[[Any], bytes | None]
+"""Makes a whole element of a value; None where it cannot."""
+_Layout = list[tuple[str, _Maker]]
+"""The keys of an item with what makes their elements, tags ascending."""
 
 
 class SharedJson:
@@ -42,6 +52,7 @@ class SharedJson:
 
     def __init__(self) -> None:
         self._families: dict[tuple[int, bytes, bool], _Family] = {}
+        self._last: _Family | None = None
 
     def make(
         self, above: tuple[Tags, ...], tags: Tags, vrs: Mapping[str, str], signed: bool, own: "Own"
@@ -51,13 +62,19 @@ class SharedJson:
         A later level wins where a key stands twice; `own.elements` win over all. SpecificCharacterSet is
         ISO_IR 192 where it is there or any text is not ASCII.
         """
+        last = self._last
+        if last is None or last.above[-1] is not above[-1] or last.signed != signed or last.vrs != vrs:
+            last = self._last = self._family(above, vrs, signed)
+        return last.plan_of(tags, own).make(tags, own)
+
+    def _family(self, above: tuple[Tags, ...], vrs: Mapping[str, str], signed: bool) -> "_Family":
         key = (id(above[-1]), orjson.dumps(vrs), signed)
         family = self._families.get(key)
         if family is None:
             if len(self._families) >= _MOST_FAMILIES:
                 self._families.clear()
             family = self._families[key] = _Family(above, vrs, signed)
-        return family.plan_of(tags, own).make(tags, own)
+        return family
 
 
 class Own(NamedTuple):
@@ -98,14 +115,6 @@ class _Family:
         return dumps(made), not bulk.used and found.tag != WAVEFORM_DATA
 
 
-class _Place(NamedTuple):
-    """Where an attribute stands among the elements; `text` makes it of plain text, where that can be."""
-
-    number: int
-    head: bytes
-    text: Callable[[Any], bytes | None] | None
-
-
 class _Plan:
     """The elements of instances with the same keys in the same order, as they were made last."""
 
@@ -118,77 +127,85 @@ class _Plan:
         numbers = {tag: number for number, tag in enumerate(tags)}
         self._pieces: list[bytes] = [b""] * len(tags)
         self._own = [(numbers[tag], _head(tag), tag) for tag in sorted(owned)]
-        self._above: list[tuple[_Place, Tags, str]] = []
-        self._places: list[_Place | None] = [None] * len(keys)
+        self._above: list[tuple[int, bytes, Tags, str]] = []
+        # of each key: the place of its element among the pieces, None for none, and what makes it if it can
+        self._places: list[int | None] = [None] * len(keys)
+        self._makers: list[_Maker | None] = [None] * len(keys)
         positions = {key: position for position, key in enumerate(keys)}
         for tag, (level, key) in sources.items():
-            place = _Place(numbers[tag], _head(tag), _text_maker(key, family.vrs))
             if tag == _CHARACTER_SET:
-                self._pieces[place.number] = _LABEL
+                self._pieces[numbers[tag]] = _LABEL
             elif level is None:
-                self._places[positions[key]] = place
+                self._places[positions[key]] = numbers[tag]
+                self._makers[positions[key]] = _text_maker(key, family.vrs)
             else:
-                self._put_above(place, level, key)
+                self._put_above(numbers[tag], _head(tag), level, key)
+        self._heads = [_head(tag) for tag in tags]
         self._label_at = None if _CHARACTER_SET in numbers else bisect_left(tags, _CHARACTER_SET)
         self._values: list[Any] = []
         """Those of the instance whose elements stand in `pieces`; empty for none."""
-        # what is compared with more than ==, and what is made anew each time
-        self._mixed: dict[int, Any] = {}
+        self._kinds: list[type] = []
+        # what is compared with more than == and its type, and what is made anew each time
+        self._mixed: dict[int, bytes] = {}
         self._unshared: set[int] = set()
 
     def make(self, tags: Tags, own: Own) -> bytes:
         """The JSON object of an instance with the keys of this plan."""
         values = list(tags.values())
-        changed = self._changed(values)
+        kinds = list(map(type, values))
+        changed = self._changed(values, kinds)
         # until all elements are made they belong to no instance
         self._values = []
+        pieces, places, makers = self._pieces, self._places, self._makers
         for position in changed:
-            self._put(position, values[position], tags, own.bulk_uri)
-        pieces = self._pieces
+            place = places[position]
+            if place is None:
+                continue
+            maker, value = makers[position], values[position]
+            piece = None if maker is None else maker(value)
+            if piece is None:
+                piece = self._made(position, place, tags, own.bulk_uri)
+            pieces[place] = piece
+            if kinds[position] not in _UNMIXED and _is_mixed(value):
+                self._mixed[position] = orjson.dumps(value)
+            elif self._mixed:
+                self._mixed.pop(position, None)
         for number, head, tag in self._own:
             pieces[number] = head + own.elements[tag]
-        for place, level, key in self._above:
-            pieces[place.number] = place.head + self._family.made(level, key, own.bulk_uri)[0]
-        self._values = values
+        for place, head, level, key in self._above:
+            pieces[place] = head + self._family.made(level, key, own.bulk_uri)[0]
+        self._values, self._kinds = values, kinds
         body = b",".join(pieces)
         if self._label_at is not None and not body.isascii():
             at = self._label_at
             body = b",".join([*pieces[:at], _LABEL, *pieces[at:]])
         return b"{%b}" % body
 
-    def _changed(self, values: list[Any]) -> Iterable[int]:
+    def _changed(self, values: list[Any], kinds: list[type]) -> Iterable[int]:
         """Positions of values that differ from the last instance's, or whose elements are not shared."""
         positions = range(len(values))
         if not self._values:
             return positions
         changed = set(compress(positions, map(ne, values, self._values)))
-        for position, kind in self._mixed.items():
-            # 1 equals 1.0 and True, 0.0 equals -0.0
-            if _kind(values[position]) != kind:
+        # 1 equals 1.0 and True
+        if kinds != self._kinds:
+            changed.update(compress(positions, map(is_not, kinds, self._kinds)))
+        for position, written in self._mixed.items():
+            if position not in changed and orjson.dumps(values[position]) != written:
                 changed.add(position)
         return changed | self._unshared if self._unshared else changed
 
-    def _put(self, position: int, value: Any, tags: Tags, bulk_uri: BulkUri) -> None:
-        place = self._places[position]
-        if place is None:
-            return
-        piece = None if place.text is None else place.text(value)
-        if piece is None:
-            made, is_shared = self._family.made(tags, self._keys[position], bulk_uri)
-            piece = place.head + made
-            (self._unshared.discard if is_shared else self._unshared.add)(position)
-        self._pieces[place.number] = piece
-        kind = _kind(value)
-        if kind is not str:
-            self._mixed[position] = kind
-        else:
-            self._mixed.pop(position, None)
+    def _made(self, position: int, place: int, tags: Tags, bulk_uri: BulkUri) -> bytes:
+        """The element of a key by the general way."""
+        made, is_shared = self._family.made(tags, self._keys[position], bulk_uri)
+        (self._unshared.discard if is_shared else self._unshared.add)(position)
+        return self._heads[place] + made
 
-    def _put_above(self, place: _Place, level: Tags, key: str) -> None:
+    def _put_above(self, place: int, head: bytes, level: Tags, key: str) -> None:
         made, is_shared = self._family.made(level, key, str)
-        self._pieces[place.number] = place.head + made
+        self._pieces[place] = head + made
         if not is_shared:
-            self._above.append((place, level, key))
+            self._above.append((place, head, level, key))
 
     def _sources(self, owned: frozenset[str]) -> dict[str, tuple[Tags | None, str]]:
         """Where each element comes from: a level (None for the instance's own) and a key in it."""
@@ -218,25 +235,22 @@ def _head(tag: str) -> bytes:
     return f'"{tag}":'.encode()
 
 
-def _kind(value: Any) -> Any:
-    """What tells two equal values apart; `str` where equal values are the same."""
-    if value is None or value.__class__ is str:
-        return str
-    if value.__class__ is int or value.__class__ is bool:
-        return value.__class__
-    if value.__class__ is list and all(one.__class__ is str for one in value):
-        return str
-    return orjson.dumps(value)
+def _is_mixed(value: Any) -> bool:
+    """Whether an equal value of the same type may be another: 0.0 equals -0.0, [1] equals [True]."""
+    kind = value.__class__
+    if kind is list:
+        return not all(one.__class__ is str for one in value)
+    return kind is dict or (kind is float and value == 0)
 
 
-def _text_maker(key: str, vrs: Mapping[str, str]) -> Callable[[Any], bytes | None] | None:
-    """Makes the whole element of a text, a list of texts or an integer; None where the VR may vary.
+def _text_maker(key: str, vrs: Mapping[str, str]) -> _Maker | None:
+    """Makes the whole element of a value that needs nothing of its neighbours; None where the VR may vary.
 
     What it makes nothing of, it gives None for.
     """
     plain = plain_vr(key, vrs)
     if plain is None:
-        return None
+        return _items_maker(key, vrs)
     tag, vr = plain
     convert = converter_of(vr)
     is_number, is_whole = vr in _NUMBERS, vr in SINGLE_TEXT
@@ -245,13 +259,73 @@ def _text_maker(key: str, vrs: Mapping[str, str]) -> Callable[[Any], bytes | Non
 
     def made(value: Any) -> bytes | None:
         kind = value.__class__
-        is_one = kind is str and not is_number and (is_whole or "\\" not in value)
-        if is_one or kind is int:
+        if kind is str:
+            if is_number or ("\\" in value and not is_whole):
+                return None
             single = convert(value)
-        elif kind is list and not is_number and len(value) > 1 and all(one.__class__ is str for one in value):
-            return b"%b%b}" % (head, orjson.dumps([convert(one) for one in value]))
+        elif kind is int or kind is float:
+            single = convert(value)
+        elif kind is list and not is_number and value and all(one.__class__ is str for one in value):
+            if len(value) > 1:
+                return b"%b%b}" % (head, orjson.dumps([convert(one) for one in value]))
+            single = convert(value[0])
         else:
             return None
         return empty if single is None else b"%b[%b]}" % (head, orjson.dumps(single))
 
+    if convert is not _TEXT or is_whole:
+        return made
+    begun, dumped = head + b"[", orjson.dumps
+
+    def made_text(value: Any) -> bytes | None:
+        if value.__class__ is not str or "\\" in value:
+            return made(value)
+        stripped = value.strip(PADDING)
+        return begun + dumped(stripped) + b"]}" if stripped else empty
+
+    return made_text
+
+
+def _items_maker(key: str, vrs: Mapping[str, str]) -> _Maker | None:
+    """The same for sequences of items that hold nothing but plain values and such sequences."""
+    tag = sequence_tag(key, vrs)
+    if tag is None:
+        return None
+    layouts: dict[tuple[str, ...], _Layout | None] = {}
+
+    def made(value: Any) -> bytes | None:
+        if value.__class__ is not list or not value:
+            return None
+        items = []
+        for item in value:
+            if item.__class__ is not dict:
+                return None
+            keys = tuple(item)
+            if keys not in layouts:
+                if len(layouts) >= _MOST_PLANS:
+                    layouts.clear()
+                layouts[keys] = _layout(keys, vrs)
+            layout = layouts[keys]
+            if layout is None:
+                return None
+            pieces = [make(item[name]) for name, make in layout]
+            if None in pieces:
+                return None
+            items.append(b"{%b}" % b",".join(pieces))  # type: ignore[arg-type]
+        return b'"%08X":{"vr":"SQ","Value":[%b]}' % (tag, b",".join(items))
+
     return made
+
+
+def _layout(keys: tuple[str, ...], vrs: Mapping[str, str]) -> "_Layout | None":
+    """The keys of an item with what makes their elements, tags ascending; None where one is not so plain."""
+    layout: dict[int, tuple[str, _Maker]] = {}
+    for key in keys:
+        tag = tag_of(key)
+        if tag is None:
+            continue
+        make = _text_maker(key, vrs)
+        if make is None or tag in layout:
+            return None
+        layout[tag] = key, make
+    return [layout[tag] for tag in sorted(layout)]

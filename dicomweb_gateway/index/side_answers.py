@@ -1,18 +1,20 @@
 """Rows of our side tables as answers of a search."""
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, FromClause, and_, bindparam, func, select
+from sqlalchemy import Connection, FromClause, Select, String, and_, bindparam, func, select
 
+from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
-from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.chunks import PORTION, portions
 from dicomweb_gateway.index.parsed import ParsedTexts
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.unknown_below import Below
-from dicomweb_gateway.qido.answers import Found
+from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.expression import QidoQuery
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
@@ -36,12 +38,11 @@ _INSTANCE_COLUMNS = (
     _INSTANCE.c.attributes.label("instance_attributes"),
 )
 
-_MODALITIES = (
-    select(_SERIES.c.study_uid, _SERIES.c.modality)
-    .distinct()
-    .where(_SERIES.c.study_uid.in_(bindparam("uids", expanding=True)), _SERIES.c.modality.is_not(None))
-)
-"""Made once, as making it takes longer than answering it."""
+_SIZES = (1, 10, 25, 50, 100, 200, PORTION)
+"""UIDs of one statement; lists are filled up to the next of these by repeating the last."""
+_LARGEST = 4096
+"""Characters of attributes whose answers are kept: 512 of such, some eight times as large in memory."""
+_STUDIES = QidoQuery("study")
 
 _PARSED = ParsedTexts()
 """Of this process."""
@@ -62,6 +63,36 @@ def found_rows(connection: Connection, query: QidoQuery, rows: Sequence[Any]) ->
     uids = {row.study_uid for row in rows}
     modalities = _modalities(connection, uids) if query.shows_study else {}
     return [_found(query, row, modalities) for row in rows]
+
+
+def study_answers(connection: Connection, rows: Sequence[Any]) -> list[JsonObject]:
+    """Rows of `columns` as answers of a search of studies that asks for no more than is always there.
+
+    Lists of studies are asked for again and again; who gets an answer may put elements in and out.
+    """
+    modalities = _modalities(connection, {row.study_uid for row in rows})
+    answers = []
+    for row in rows:
+        text = row.study_attributes
+        make = _study_answer if len(text) <= _LARGEST else _study_answer.__wrapped__
+        below = tuple(sorted(modalities.get(row.study_uid, ())))
+        answers.append(make(row.study_uid, row.series_count, row.study_instances, text, below).copy())
+    return answers
+
+
+@lru_cache(maxsize=512)
+def _study_answer(
+    study_uid: str, series: int, instances: int, attributes: str, modalities: tuple[str, ...]
+) -> JsonObject:
+    """The answer; all that it depends on is the key, so a row that changed is never answered as it was."""
+    found = Found(
+        study_uid=study_uid,
+        study=_PARSED(attributes),
+        modalities=modalities,
+        series_of_study=series,
+        instances_of_study=instances,
+    )
+    return answer(_STUDIES, found)
 
 
 def count_visible(
@@ -131,6 +162,20 @@ def add_unknown(below: dict[str, Below], answers: list[Found]) -> None:
 def _modalities(connection: Connection, study_uids: Iterable[str]) -> dict[str, set[str]]:
     modalities: dict[str, set[str]] = {}
     for uids in portions(study_uids):
-        for study_uid, modality in connection.execute(_MODALITIES, {"uids": uids}):
+        size = next(one for one in _SIZES if one >= len(uids))
+        uids += uids[-1:] * (size - len(uids))
+        values = {f"uid{number}": uid for number, uid in enumerate(uids)}
+        for study_uid, modality in connection.execute(_modalities_of(size), values).all():
             modalities.setdefault(study_uid, set()).add(modality)
     return modalities
+
+
+@lru_cache(maxsize=len(_SIZES))
+def _modalities_of(size: int) -> Select[Any]:
+    """Made once, as making it takes longer than answering it; so does a list that is put in each time."""
+    uids = [bindparam(f"uid{number}", type_=String) for number in range(size)]
+    return (
+        select(_SERIES.c.study_uid, _SERIES.c.modality)
+        .distinct()
+        .where(_SERIES.c.study_uid.in_(uids), _SERIES.c.modality.is_not(None))
+    )

@@ -13,7 +13,7 @@ from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.patterns import Expression, any_of, like_any, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
-from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows
+from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows, study_answers
 from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
 from dicomweb_gateway.qido.answers import answer
 from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
@@ -223,6 +223,9 @@ class SideSearch(SearchTables):
 
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
         """Rows of `columns` as DICOM JSON, in their order."""
+        is_plain = query.level == "study" and not query.include and not query.include_all
+        if is_plain and self.stores is None and not self.beside:
+            return study_answers(connection, rows)
         uids = {row.study_uid for row in rows}
         found = found_rows(connection, query, rows)
         if self.stores is not None:

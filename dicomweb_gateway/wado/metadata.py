@@ -26,13 +26,16 @@ def metadata_objects(archive: Archive, outlines: Iterable[InstanceOutline], base
     """
     shared = SharedJson()
     held: dict[tuple[ImageSetRef, str], SeriesDocument] = {}
+    last: InstanceOutline | None = None
     for outline in outlines:
-        key = outline.image_set, outline.series_uid
-        series = held.get(key)
-        if series is None:
-            if len(held) >= _MOST_SERIES:
-                held.clear()
-            series = held[key] = series_of(archive, outline)
+        # most are of the series of the one before, and comparing is cheaper than hashing
+        if last is None or last.series_uid != outline.series_uid or last.image_set != outline.image_set:
+            key = outline.image_set, outline.series_uid
+            if key not in held:
+                if len(held) >= _MOST_SERIES:
+                    held.clear()
+                held[key] = series_of(archive, outline)
+            series, last = held[key], outline
         yield instance_json(series, outline, base_url, shared)
 
 
@@ -60,7 +63,7 @@ def instance_json(
         wide = pixels is None or pixels.bits_allocated != 8
         vr = _PIXEL_VRS.get(keyword, "OW" if wide else "OB")
         tag = _PIXEL_TAGS[keyword]
-        own[tag] = dumps({"vr": vr, "BulkDataURI": bulk_base + tag})
+        own[tag] = b'{"vr":"%b","BulkDataURI":%b}' % (vr.encode(), dumps(bulk_base + tag))
     tags, vrs = attributes_of(series, outline.instance_uid)
     above = series.image_set.patient, series.image_set.study, series.tags
     signed = bool(pixels and pixels.pixel_representation)

@@ -11,7 +11,10 @@ MINIMUM = 1024
 """Bytes below which compressing does not pay (J-8)."""
 
 _LEVEL, _MEMORY = 2, 9
-"""Of ISA-L: metadata as small as of zlib's level 3 in a tenth of its time; level 3 is slower, not smaller."""
+"""Of ISA-L. Metadata of 1,000 real CT instances: 72 KB in 0.9 ms; of zlib's level 5 about 65 KB in 20 ms.
+
+ISA-L's own level 3 makes them 5 to 12 % smaller for ten times the CPU, which is half of all else.
+"""
 _GATHERED = 1 << 14
 _GZIP = 31
 _UNPACKED = 1 << 18

@@ -209,18 +209,61 @@ def test_disk_budget_removes_the_least_recently_used(store, tmp_path):
     assert store.asked.count("39") == 1
 
 
-def test_a_document_without_known_version_is_renewed_before_it_is_too_old(store, tmp_path):
+def grow_old(tmp_path, seconds, *caches):
+    """As if all that is kept had been written `seconds` ago."""
+    for path in files(tmp_path):
+        os.utime(path, (time.time() - seconds,) * 2)
+    for cache in caches:
+        for held in cache._held.values():
+            held.written_at -= seconds
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 5
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert condition()
+
+
+@pytest.mark.parametrize("seconds", [40, 3600, 23 * 3600])
+def test_a_document_without_known_version_is_renewed_while_it_is_served(store, tmp_path, seconds):
     cache = DocumentCache(store, tmp_path / "disk", ttl=60)
     before = cache.version(LATEST)
     store.answers[None] = blob(patient={"PatientID": "newer"})
-    cache._held[LATEST].written_at -= 40
+    grow_old(tmp_path, seconds, cache)
     assert patient(cache.get(LATEST)) == "PNone"
-    deadline = time.monotonic() + 5
-    while patient(cache.get(LATEST)) == "PNone" and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert patient(cache.get(LATEST)) == "newer"
+    wait_for(lambda: patient(cache.get(LATEST)) == "newer")
     assert store.asked == ["None", "None"]
     assert cache.version(LATEST) != before
+
+
+def test_after_an_idle_day_a_request_waits_for_what_is_new(store, tmp_path):
+    cache = DocumentCache(store, tmp_path / "disk", ttl=60)
+    cache.get(LATEST)
+    store.answers[None] = blob(patient={"PatientID": "newer"})
+    grow_old(tmp_path, 25 * 3600, cache)
+    assert patient(cache.get(LATEST)) == "newer"
+
+
+def test_a_new_process_serves_what_lies_on_disk_and_renews_it(cache, store, tmp_path):
+    cache.get(LATEST)
+    store.answers[None] = blob(patient={"PatientID": "newer"})
+    grow_old(tmp_path, 3600)
+    other = DocumentCache(store, tmp_path / "disk")
+    assert patient(other.get(LATEST)) == "PNone"
+    wait_for(lambda: patient(other.get(LATEST)) == "newer")
+
+
+def test_all_processes_renew_a_document_once(store, tmp_path):
+    caches = [DocumentCache(store, tmp_path / "disk") for _ in range(4)]
+    for cache in caches:
+        cache.get(LATEST)
+    store.answers[None] = blob(patient={"PatientID": "newer"})
+    grow_old(tmp_path, 3600, *caches)
+    for cache in caches:
+        assert patient(cache.get(LATEST)) == "PNone"
+    wait_for(lambda: all(patient(cache.get(LATEST)) == "newer" for cache in caches))
+    assert store.asked == ["None", "None"]
 
 
 def test_the_version_of_a_document_is_its_own_where_none_is_known(cache, store, tmp_path):
@@ -267,8 +310,7 @@ def break_store(monkeypatch, store, error):
 @pytest.mark.parametrize("error", [UpstreamFailed, UpstreamTimeout, UpstreamThrottled, UpstreamBusy])
 def test_while_the_upstream_is_down_what_is_too_old_is_served(store, tmp_path, monkeypatch, error):
     DocumentCache(store, tmp_path / "disk").get(LATEST)
-    (path,) = files(tmp_path)
-    os.utime(path, (time.time() - 3600,) * 2)
+    grow_old(tmp_path, 25 * 3600)
     cache = DocumentCache(store, tmp_path / "disk")
     with monkeypatch.context() as broken:
         tries = break_store(broken, store, error)
@@ -279,10 +321,17 @@ def test_while_the_upstream_is_down_what_is_too_old_is_served(store, tmp_path, m
             cache.get(ONE)
         cache._held[LATEST].trusted_until = 0
     store.answers[None] = blob(patient={"PatientID": "newer"})
-    deadline = time.monotonic() + 5
-    while patient(cache.get(LATEST)) == "PNone" and time.monotonic() < deadline:
-        time.sleep(0.01)
-    assert patient(cache.get(LATEST)) == "newer"
+    wait_for(lambda: patient(cache.get(LATEST)) == "newer")
+
+
+def test_a_renewal_that_fails_is_not_tried_again_at_once(cache, store, tmp_path, monkeypatch):
+    cache.get(LATEST)
+    grow_old(tmp_path, 3600, cache)
+    tries = break_store(monkeypatch, store, UpstreamFailed)
+    for _ in range(3):
+        assert patient(cache.get(LATEST)) == "PNone"
+        wait_for(lambda: not cache._renewing)
+    assert len(tries) == 1
 
 
 @pytest.mark.parametrize("error", [UpstreamNotFound, UpstreamDenied])
@@ -293,15 +342,14 @@ def test_what_is_gone_or_refused_is_not_served_on(store, tmp_path, monkeypatch, 
         DocumentCache(store, tmp_path / "disk", ttl=-1).get(LATEST)
 
 
-def test_a_renewal_that_finds_nothing_drops_the_document(cache, store):
+@pytest.mark.parametrize("error", [UpstreamNotFound, UpstreamDenied])
+def test_a_renewal_that_finds_nothing_drops_the_document(cache, store, tmp_path, monkeypatch, error):
     cache.get(LATEST)
-    del store.answers[None]
-    cache._held[LATEST].written_at -= 40
+    grow_old(tmp_path, 40, cache)
+    break_store(monkeypatch, store, error)
     cache.get(LATEST)
-    deadline = time.monotonic() + 5
-    while cache._held and time.monotonic() < deadline:
-        time.sleep(0.01)
-    with pytest.raises(UpstreamNotFound):
+    wait_for(lambda: not cache._held)
+    with pytest.raises(error):
         cache.get(LATEST)
 
 

@@ -2,6 +2,7 @@
 
 import os
 
+from dicomweb_gateway.imagesets import kept_files
 from dicomweb_gateway.imagesets.kept_files import HEADER, KeptFiles
 
 
@@ -46,6 +47,26 @@ def test_a_file_larger_than_the_budget_stays_until_the_next(tmp_path):
     files = KeptFiles(tmp_path, 10, ".x")
     keep(files, "a", b"1" * 1000)
     assert read(files, "a") == b"1" * 1000
+
+
+def test_a_file_is_checked_once_and_again_after_each_change(tmp_path, monkeypatch):
+    files = KeptFiles(tmp_path, 1 << 20, ".x")
+    keep(files, "a", b"1" * 1000)
+    checked = []
+    right = kept_files._is_right
+    monkeypatch.setattr(kept_files, "_is_right", lambda *given: checked.append(1) or right(*given))
+    assert [read(files, "a") is not None for _ in range(2)] == [True, True]
+    # so soon after a change the next one might get the same time
+    assert len(checked) == 2
+    monkeypatch.setattr(kept_files, "_SETTLED", 0)
+    assert [read(files, "a") is not None for _ in range(3)] == [True] * 3
+    assert len(checked) == 3
+    data = bytearray(files.path("a").read_bytes())
+    data[-1] ^= 1
+    files.path("a").write_bytes(data)
+    os.utime(files.path("a"), (1, 1))
+    assert read(files, "a") is None
+    assert len(checked) == 4
 
 
 def test_what_a_dead_writer_left_is_removed(tmp_path):

@@ -93,6 +93,11 @@ PLAIN = [
     *("A\\B", "9" * 20, "9" * 5000, '"quoted\\"', "NaN", "12345", "line\nline", "FFFF0010", "QUJD"),
     *(0, 5, -5, 70000, 2**53 + 1, 1.5, -0.0, True, [], [""], ["A", "B"], ["1", "", "2.50"], ["A", None]),
     *([1, 2], [1.0, 2], [{"Rows": 1}], {"Rows": 1}, {}, [[]], ["A\\B"], ["é"], [True], ["NaN", "1"], [None]),
+    [{"Modality": "CT", "PatientName": "A^B"}, {"00200013": "5", "Modality": " x "}],
+    [{"Modality": "MR", "PatientName": "Ä^B"}, {"00200013": "6", "Modality": None}],
+    [{"ReferencedImageSequence": [{"Modality": "A\\B"}, {}], "00091001": "QUJD"}, {"KVP": 1.5, "Rows": -0.0}],
+    [{"InstanceNumber": "1", "00200013": "2"}, {"00020010": "1.2", "GroupLength": 5, "PixelData": "AAEC"}],
+    [{"SpecificCharacterSet": "ISO_IR 100", "KVP": ["1"]}, {"KVP": ["1", "nan"], "no": 1}],
 ]
 KEYS = ["Modality", "PatientName", "SliceLocation", "InstanceNumber", "WindowCenter", "ImageComments", "Rows"]
 KEYS += ["RescaleSlope", "DistanceSourceToDetector", "FrameIncrementPointer", "SmallestImagePixelValue"]
