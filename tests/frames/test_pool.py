@@ -227,7 +227,6 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
     upstream.delay = 0.05
     fetchers = start(2)
     pool = fetchers.pool()
-    pool.ping()
     watching = fetchers.pool()
     stop = threading.Event()
 
@@ -236,6 +235,8 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
             watching.ping()
             return True
         return False
+
+    wait_until(is_up)
 
     def master() -> None:
         number = 0
