@@ -154,7 +154,6 @@ class Channel(HTTPChannel):
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         self.refused = ""
         """Why the next request is not to be begun."""
-        self._task: Task | None = None
         self._waits = False
         self._filling = False
         self._deaf = False
@@ -189,24 +188,31 @@ class Channel(HTTPChannel):
         self.refused = reason
 
     def task_class(self, channel: "Channel", request: Any) -> Task:  # type: ignore[override]
-        """The task of `request`, the same after a pause."""
-        if self._task is None:
-            self._task = Task(channel, request)
-        return self._task
+        """The task of `request`, the same after a pause.
+
+        It hangs on its request: before `service` has returned for one request, another worker may serve the
+        next.
+        """
+        if request.task is None:
+            request.task = Task(channel, request)
+        task: Task = request.task
+        return task
 
     def service(self) -> None:
         """Answer a request, or go on with it; what cannot go on now waits until `settle`."""
+        request: Any = self.requests[0]
         try:
-            if self._task is None and self.is_full:
+            if request.task is None and self.is_full:
                 raise Paused
-            if self._task is not None and not self.connected and self._task.body is not None:
-                self._task.body.end()
+            if request.task is not None and not self.connected and request.task.body is not None:
+                request.task.body.end()
             super().service()
         except Paused:
             with self.outbuf_lock:
                 self._waits = True
         else:
-            self._task = None
+            # they name each other
+            request.task = None
         if self._deaf or self._is_unsettled:
             self.server.wake(self)
 

@@ -48,10 +48,13 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
     query: Any
     request_uri: Any
     head: Head | None
+    task: Any
+    """What answers the request, once it has been begun."""
 
     def __init__(self, adj: Any, before: Head | None) -> None:
         super().__init__(adj)
         self.head = before
+        self.task = None
 
     def parse_header(self, header_plus: bytes) -> None:
         """See HTTPRequestParser."""

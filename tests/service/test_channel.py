@@ -43,8 +43,9 @@ class House:
             return self.pieces()
         if environ["PATH_INFO"] == "/frames":
             return self.frames(environ, start_response)
-        start_response("200 OK", [("Content-Type", "a/b"), ("Content-Length", "2")])
-        return [b"ok"]
+        body = (environ["QUERY_STRING"] or "ok").encode()
+        start_response("200 OK", [("Content-Type", "a/b"), ("Content-Length", str(len(body)))])
+        return [body]
 
     def pieces(self):
         try:
@@ -245,3 +246,29 @@ def test_hundreds_of_idle_connections_keep_nobody_out(start):
     assert body_of(running.ask("/short")) == b"ok"
     for one in idle:
         one.close()
+
+
+def test_requests_close_upon_each_other_get_their_own_answers(start, monkeypatch):
+    """The next request is begun by another worker before the last one's has quite ended."""
+    monkeypatch.setattr(Server, "pull_trigger", slowly(Server.pull_trigger))
+    door = start()._door.getsockname()
+    client = socket.create_connection(door)
+    client.settimeout(10)
+    for number in range(0, 400, 2):
+        asked = [b"%06d" % number, b"%06d" % (number + 1)]
+        client.sendall(b"".join(b"GET /?%s HTTP/1.1\r\nHost: a\r\n\r\n" % one for one in asked))
+        data = b""
+        while data.count(HEAD_END) < 2 or not data.endswith(asked[1]):
+            piece = client.recv(1 << 16)
+            assert piece, "the connection ended"
+            data += piece
+        assert [one[:6] for one in data.split(HEAD_END)[1:]] == asked
+    client.close()
+
+
+def slowly(function):
+    def delayed(*arguments):
+        time.sleep(0.002)
+        return function(*arguments)
+
+    return delayed
