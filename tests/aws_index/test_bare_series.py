@@ -235,17 +235,18 @@ def test_over_http(mixed, image_sets, monkeypatch):
     config = WebConfig(ae_paths=("/dicomweb",), public_url="http://gw", port=80, boundary_key=b"key")
     unused: Any = None
     client = create_app(Services(config, unused, mixed, HealthReport)).test_client()
+
+    def fail(_ref):
+        raise UpstreamTimeout("no answer")
+
+    with monkeypatch.context() as outage:
+        outage.setattr(image_sets, "properties", fail)
+        assert client.get("/dicomweb/studies/1.2/instances").status_code == 504
     response = client.get("/dicomweb/studies/1.2/instances?limit=1&offset=1&totalcount=true")
     (row,) = response.json
     assert row["00081190"]["Value"] == ["http://gw/dicomweb/studies/1.2/series/1.2.1/instances/1.2.1.2"]
     assert response.headers["X-Total-Count"] == "7"
     assert client.get("/dicomweb/studies/1.2/instances?SliceThickness=3").status_code == 400
-
-    def fail(_ref):
-        raise UpstreamTimeout("no answer")
-
-    monkeypatch.setattr(image_sets, "properties", fail)
-    assert client.get("/dicomweb/studies/1.2/instances").status_code == 504
     assert client.get("/dicomweb/studies/1.2/series").status_code == 504
 
 
