@@ -50,6 +50,7 @@ class PausingBody:
         self._long = long
         self._begun = False
         self._paused = False
+        self._ended = False
         self._resumed_at = 0.0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -73,7 +74,10 @@ class PausingBody:
             self.end()
 
     def end(self) -> None:
-        """End the answer."""
+        """End the answer, if that has not been done."""
+        if self._ended:
+            return
+        self._ended = True
         with suppress(AttributeError):
             self._body.close()
 
@@ -204,17 +208,21 @@ class Channel(HTTPChannel):
         try:
             if request.task is None and self.is_full:
                 raise Paused
-            if request.task is not None and not self.connected and request.task.body is not None:
-                request.task.body.end()
-            super().service()
+            self._serve(request)
         except Paused:
             with self.outbuf_lock:
                 self._waits = True
-        else:
-            # they name each other
-            request.task = None
-        if self._deaf or self._is_unsettled:
-            self.server.wake(self)
+        finally:
+            if self._deaf or self._is_unsettled:
+                self.server.wake(self)
+
+    def _serve(self, request: Any) -> None:
+        super().service()
+        # they name each other
+        task, request.task = request.task, None
+        # waitress does not go on with an answer whose client has left meanwhile
+        if task is not None and task.body is not None:
+            task.body.end()
 
     @property
     def _is_unsettled(self) -> bool:

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from waitress.channel import HTTPChannel
 
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
@@ -183,6 +184,42 @@ def test_a_client_that_leaves_ends_the_making(house, start):
     reader.close()
     until(lambda: house.ended == 1)
     assert house.made < PIECES
+
+
+class Counted:
+    """A body whose end is told by nothing but `close`."""
+
+    def __init__(self):
+        self.begun = False
+        self.ended = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.begun = True
+        return PIECE
+
+    def close(self):
+        self.ended += 1
+
+
+def test_a_client_that_leaves_as_its_answer_goes_on_ends_it(house, start, monkeypatch):
+    """A slot of `Streams` would never come back."""
+    counted, serve = Counted(), HTTPChannel.service
+
+    def leave_and_serve(channel):
+        if counted.begun:
+            channel.connected = False
+        serve(channel)
+
+    monkeypatch.setattr(house, "pieces", lambda: counted)
+    monkeypatch.setattr(HTTPChannel, "service", leave_and_serve)
+    reader = start().ask("/long", 4096)
+    until(lambda: counted.begun)
+    body_of(reader)
+    until(lambda: counted.ended)
+    assert counted.ended == 1
 
 
 def test_an_answer_that_nobody_reads_is_ended(house, start):
