@@ -277,6 +277,24 @@ def body_with_head(client):
     return data
 
 
+def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
+    running = start()
+    client = socket.create_connection(running._door.getsockname())
+    client.send(b"!", socket.MSG_OOB)
+    time.sleep(0.3)
+    assert len(caplog.records) < 10
+    client.close()
+
+
+def test_a_fault_in_the_loop_costs_one_connection(house, start, monkeypatch):
+    running = start()
+    faulty = running.ask("/frames", 4096)
+    assert faulty.recv(10)
+    monkeypatch.setattr(SegmentFile, "send", lambda *_: 1 // 0)
+    body_with_head(faulty)
+    assert body_of(running.ask("/short")) == b"ok"
+
+
 def test_hundreds_of_idle_connections_keep_nobody_out(start):
     running = start()
     idle = [socket.create_connection(running._door.getsockname()) for _ in range(300)]
