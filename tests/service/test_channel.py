@@ -295,6 +295,17 @@ def test_a_fault_in_the_loop_costs_one_connection(house, start, monkeypatch):
     assert body_of(running.ask("/short")) == b"ok"
 
 
+def test_a_server_that_cannot_accept_does_not_go_on_in_silence(house, monkeypatch):
+    door = socket.create_server(("127.0.0.1", 0))
+    server = Server(house.app, door, THREADS, 60)
+    monkeypatch.setattr(server, "channel_class", lambda _, sock, *__, **___: sock.close() or 1 // 0)
+    with socket.create_connection(door.getsockname()), pytest.raises(ZeroDivisionError):
+        server.turn(5)
+    for dispatcher in list(server.watched.values()):
+        dispatcher.close()
+    server.watched.close()
+
+
 def test_hundreds_of_idle_connections_keep_nobody_out(start):
     running = start()
     idle = [socket.create_connection(running._door.getsockname()) for _ in range(300)]
