@@ -331,11 +331,12 @@ class Channel(HTTPChannel):
             self._filling = False
 
     def send_continue(self) -> None:
-        """Tell the client to send the body that it has announced."""
+        """Tell the client to send the body that it has announced, unless there is none or it is refused."""
         self.request.expect_continue = False
+        if self.request.completed:
+            return
         self.sent_continue = True
         self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.request.completed = False
 
     def _send_open(self, may_fill: bool = False) -> None:
         """Send while the socket takes and files are open; the lock is held, and connected."""

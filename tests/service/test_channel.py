@@ -277,6 +277,32 @@ def body_with_head(client):
     return data
 
 
+@pytest.mark.parametrize(
+    ("request_lines", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n", b"200"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\n", b"100"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", b"100"),
+    ],
+)
+def test_a_client_is_told_to_go_on_only_where_something_is_to_come(start, request_lines, status):
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        client.sendall(request_lines + b"Host: x\r\nExpect: 100-continue\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 " + status
+
+
+def test_a_body_that_was_asked_for_is_taken(start):
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"ab")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
 def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
     running = start()
     client = socket.create_connection(running._door.getsockname())
