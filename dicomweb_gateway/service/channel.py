@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
@@ -130,7 +132,10 @@ class Task(WSGITask):
             head = response_head(self.status, self.response_headers)
             if head is not None:
                 return head
-        return super().build_response_header()  # type: ignore[no-any-return, unused-ignore]
+        head = super().build_response_header()
+        if self.version == "1.0" and self.content_length is None:
+            self.channel.ends_open, self.channel.is_made = True, False
+        return head
 
     @property
     def _is_last(self) -> bool:
@@ -140,6 +145,7 @@ class Task(WSGITask):
     def finish(self) -> None:
         """All of the answer is at hand: send what the socket takes at once, headers and body together."""
         super().finish()
+        self.channel.is_made = True
         self.channel.send_now()
 
 
@@ -158,6 +164,10 @@ class Channel(HTTPChannel):
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         self.refused = ""
         """Why the next request is not to be begun."""
+        self.ends_open = False
+        """Whether nothing but the end of the connection tells the client the end of the answer (HTTP/1.0)."""
+        self.is_made = False
+        """Whether all of the last answer is at hand."""
         self._waits = False
         self._filling = False
         self._deaf = False
@@ -279,6 +289,9 @@ class Channel(HTTPChannel):
 
     def handle_close(self) -> None:
         """The connection is over; who stands still is woken to end its work."""
+        if self.socket is not None and self.ends_open and (self.total_outbufs_len or not self.is_made):
+            # what was cut off must not end as what is whole does: reset
+            self.socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
         super().handle_close()
         self._go_on()
 

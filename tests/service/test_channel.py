@@ -303,6 +303,36 @@ def test_a_body_that_was_asked_for_is_taken(start):
         assert client.recv(100).startswith(b"HTTP/1.1 200 ")
 
 
+def breaking():
+    yield PIECE
+    raise RuntimeError("the rest cannot be had")
+
+
+def test_http_1_0_is_told_that_an_answer_was_cut_off(house, start, monkeypatch):
+    """Proxies ask so by default; the end of a connection is the end of such an answer."""
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(10)
+        client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        assert b"".join(_all(client)).partition(HEAD_END)[2] == PIECE * PIECES
+    monkeypatch.setattr(house, "pieces", breaking)
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(10)
+        client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            assert list(_all(client))
+
+
+def test_http_1_0_is_told_that_an_answer_was_not_read_in_time(house, start):
+    with socket.socket() as client:
+        client.settimeout(10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(start(idle_seconds=1)._door.getsockname())
+        client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        until(lambda: house.ended == 1)
+        with pytest.raises(ConnectionResetError):
+            assert list(_all(client))
+
+
 def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
     running = start()
     client = socket.create_connection(running._door.getsockname())
