@@ -9,6 +9,8 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from socket import SO_LINGER, SOL_SOCKET
+from struct import pack
 from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
@@ -50,6 +52,7 @@ class PausingBody:
         self._long = long
         self._begun = False
         self._paused = False
+        self._ended = False
         self._resumed_at = 0.0
 
     def __iter__(self) -> Iterator[bytes]:
@@ -73,7 +76,10 @@ class PausingBody:
             self.end()
 
     def end(self) -> None:
-        """End the answer."""
+        """End the answer, if that has not been done."""
+        if self._ended:
+            return
+        self._ended = True
         with suppress(AttributeError):
             self._body.close()
 
@@ -126,7 +132,10 @@ class Task(WSGITask):
             head = response_head(self.status, self.response_headers)
             if head is not None:
                 return head
-        return super().build_response_header()  # type: ignore[no-any-return, unused-ignore]
+        head = super().build_response_header()
+        if self.version == "1.0" and self.content_length is None:
+            self.channel.ends_open, self.channel.is_made = True, False
+        return head
 
     @property
     def _is_last(self) -> bool:
@@ -136,6 +145,7 @@ class Task(WSGITask):
     def finish(self) -> None:
         """All of the answer is at hand: send what the socket takes at once, headers and body together."""
         super().finish()
+        self.channel.is_made = True
         self.channel.send_now()
 
 
@@ -154,6 +164,10 @@ class Channel(HTTPChannel):
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         self.refused = ""
         """Why the next request is not to be begun."""
+        self.ends_open = False
+        """Whether nothing but the end of the connection tells the client the end of the answer (HTTP/1.0)."""
+        self.is_made = False
+        """Whether all of the last answer is at hand."""
         self._waits = False
         self._filling = False
         self._deaf = False
@@ -204,17 +218,21 @@ class Channel(HTTPChannel):
         try:
             if request.task is None and self.is_full:
                 raise Paused
-            if request.task is not None and not self.connected and request.task.body is not None:
-                request.task.body.end()
-            super().service()
+            self._serve(request)
         except Paused:
             with self.outbuf_lock:
                 self._waits = True
-        else:
-            # they name each other
-            request.task = None
-        if self._deaf or self._is_unsettled:
-            self.server.wake(self)
+        finally:
+            if self._deaf or self._is_unsettled:
+                self.server.wake(self)
+
+    def _serve(self, request: Any) -> None:
+        super().service()
+        # they name each other
+        task, request.task = request.task, None
+        # waitress does not go on with an answer whose client has left meanwhile
+        if task is not None and task.body is not None:
+            task.body.end()
 
     @property
     def _is_unsettled(self) -> bool:
@@ -271,6 +289,9 @@ class Channel(HTTPChannel):
 
     def handle_close(self) -> None:
         """The connection is over; who stands still is woken to end its work."""
+        if self.socket is not None and self.ends_open and (self.total_outbufs_len or not self.is_made):
+            # what was cut off must not end as what is whole does: reset
+            self.socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
         super().handle_close()
         self._go_on()
 
@@ -323,11 +344,12 @@ class Channel(HTTPChannel):
             self._filling = False
 
     def send_continue(self) -> None:
-        """Tell the client to send the body that it has announced."""
+        """Tell the client to send the body that it has announced, unless there is none or it is refused."""
         self.request.expect_continue = False
+        if self.request.completed:
+            return
         self.sent_continue = True
         self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.request.completed = False
 
     def _send_open(self, may_fill: bool = False) -> None:
         """Send while the socket takes and files are open; the lock is held, and connected."""

@@ -7,6 +7,7 @@ hundreds of idle viewers it does little else. Here a turn costs what happens in 
 import select
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from waitress import wasyncore
@@ -64,7 +65,7 @@ class Watched(dict[int, Any]):
             dispatcher = self.get(descriptor)
             if dispatcher is not None:
                 wasyncore.readwrite(dispatcher, events)
-                self.ask(dispatcher)
+                self._guarded(self.ask, dispatcher)
         self._ask_woken()
 
     def ask(self, dispatcher: Any) -> None:
@@ -72,7 +73,8 @@ class Watched(dict[int, Any]):
         descriptor: int = dispatcher._fileno or -1
         if descriptor not in self or self[descriptor] is not dispatcher:
             return
-        interest = select.EPOLLIN | select.EPOLLPRI if dispatcher.readable() else 0
+        # not EPOLLPRI: nobody reads urgent data, which would end every turn at once
+        interest = select.EPOLLIN if dispatcher.readable() else 0
         if not dispatcher.accepting and dispatcher.writable():
             interest |= select.EPOLLOUT
         if interest != self._interests[descriptor]:
@@ -83,8 +85,17 @@ class Watched(dict[int, Any]):
         with self._lock:
             self._signalled = False
         for _ in range(len(self._woken)):
-            dispatcher = self._woken.popleft()
-            settle = getattr(dispatcher, "settle", None)
-            if settle is not None:
-                settle()
-            self.ask(dispatcher)
+            self._guarded(self._settle, self._woken.popleft())
+
+    def _settle(self, dispatcher: Any) -> None:
+        settle = getattr(dispatcher, "settle", None)
+        if settle is not None:
+            settle()
+        self.ask(dispatcher)
+
+    def _guarded(self, deal_with: Callable[[Any], None], dispatcher: Any) -> None:
+        """As `wasyncore.readwrite`: what fails costs its own connection, not the loop and all others."""
+        try:
+            deal_with(dispatcher)
+        except Exception:
+            dispatcher.handle_error()

@@ -86,6 +86,10 @@ class Server(TcpWSGIServer):
                 self.wake(channel)
         give_back()
 
+    def handle_error(self) -> None:
+        """End this process, which the master replaces; waitress would go on without listening."""
+        raise
+
     @property
     def is_busy(self) -> bool:
         """Whether a request is being answered or an answer still waits to be sent."""

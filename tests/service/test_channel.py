@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 import pytest
+from waitress.channel import HTTPChannel
 
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
@@ -185,6 +186,42 @@ def test_a_client_that_leaves_ends_the_making(house, start):
     assert house.made < PIECES
 
 
+class Counted:
+    """A body whose end is told by nothing but `close`."""
+
+    def __init__(self):
+        self.begun = False
+        self.ended = 0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        self.begun = True
+        return PIECE
+
+    def close(self):
+        self.ended += 1
+
+
+def test_a_client_that_leaves_as_its_answer_goes_on_ends_it(house, start, monkeypatch):
+    """A slot of `Streams` would never come back."""
+    counted, serve = Counted(), HTTPChannel.service
+
+    def leave_and_serve(channel):
+        if counted.begun:
+            channel.connected = False
+        serve(channel)
+
+    monkeypatch.setattr(house, "pieces", lambda: counted)
+    monkeypatch.setattr(HTTPChannel, "service", leave_and_serve)
+    reader = start().ask("/long", 4096)
+    until(lambda: counted.begun)
+    body_of(reader)
+    until(lambda: counted.ended)
+    assert counted.ended == 1
+
+
 def test_an_answer_that_nobody_reads_is_ended(house, start):
     reader = start(idle_seconds=1).ask("/long", 4096)
     assert reader.recv(100)
@@ -238,6 +275,91 @@ def body_with_head(client):
         while piece := client.recv(1 << 20):
             data += piece
     return data
+
+
+@pytest.mark.parametrize(
+    ("request_lines", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n", b"200"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 99999999\r\n", b"413"),
+        (b"POST / HTTP/1.1\r\nContent-Length: x\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 2\r\n", b"100"),
+        (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n", b"100"),
+    ],
+)
+def test_a_client_is_told_to_go_on_only_where_something_is_to_come(start, request_lines, status):
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        client.sendall(request_lines + b"Host: x\r\nExpect: 100-continue\r\n\r\n")
+        assert client.recv(12) == b"HTTP/1.1 " + status
+
+
+def test_a_body_that_was_asked_for_is_taken(start):
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        client.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+        assert client.recv(100).startswith(b"HTTP/1.1 100 ")
+        client.sendall(b"ab")
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def breaking():
+    yield PIECE
+    raise RuntimeError("the rest cannot be had")
+
+
+def test_http_1_0_is_told_that_an_answer_was_cut_off(house, start, monkeypatch):
+    """Proxies ask so by default; the end of a connection is the end of such an answer."""
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(10)
+        client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        assert b"".join(_all(client)).partition(HEAD_END)[2] == PIECE * PIECES
+    monkeypatch.setattr(house, "pieces", breaking)
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(10)
+        client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        with pytest.raises(ConnectionResetError):
+            assert list(_all(client))
+
+
+def test_http_1_0_is_told_that_an_answer_was_not_read_in_time(house, start):
+    with socket.socket() as client:
+        client.settimeout(10)
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(start(idle_seconds=1)._door.getsockname())
+        client.sendall(b"GET /long HTTP/1.0\r\n\r\n")
+        until(lambda: house.ended == 1)
+        with pytest.raises(ConnectionResetError):
+            assert list(_all(client))
+
+
+def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
+    running = start()
+    client = socket.create_connection(running._door.getsockname())
+    client.send(b"!", socket.MSG_OOB)
+    time.sleep(0.3)
+    assert len(caplog.records) < 10
+    client.close()
+
+
+def test_a_fault_in_the_loop_costs_one_connection(house, start, monkeypatch):
+    running = start()
+    faulty = running.ask("/frames", 4096)
+    assert faulty.recv(10)
+    monkeypatch.setattr(SegmentFile, "send", lambda *_: 1 // 0)
+    body_with_head(faulty)
+    assert body_of(running.ask("/short")) == b"ok"
+
+
+def test_a_server_that_cannot_accept_does_not_go_on_in_silence(house, monkeypatch):
+    door = socket.create_server(("127.0.0.1", 0))
+    server = Server(house.app, door, THREADS, 60)
+    monkeypatch.setattr(server, "channel_class", lambda _, sock, *__, **___: sock.close() or 1 // 0)
+    with socket.create_connection(door.getsockname()), pytest.raises(ZeroDivisionError):
+        server.turn(5)
+    for dispatcher in list(server.watched.values()):
+        dispatcher.close()
+    server.watched.close()
 
 
 def test_hundreds_of_idle_connections_keep_nobody_out(start):
