@@ -80,6 +80,9 @@ def translated(operation: str) -> Iterator[None]:
     except ParamValidationError as error:
         # an id that cannot even be written into a request names nothing that exists
         raise UpstreamNotFound(f"HealthImaging knows no such id ({operation})") from error
+    except RuntimeError as error:
+        # so the SDK says that credentials have come which had expired already
+        raise UpstreamDenied(f"no usable AWS credentials for {operation}") from error
     except (BotoCoreError, OSError) as error:
         raise UpstreamFailed(f"{operation} failed: {type(error).__name__}") from error
 
