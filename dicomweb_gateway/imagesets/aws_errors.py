@@ -96,7 +96,7 @@ def of_answer(operation: str, status: int, code: str, retry_after: float | None 
 
 def seconds(text: str | None) -> float | None:
     """Retry-After in its number form; dates are not sent by AWS and count as unknown."""
-    return float(text) if text and text.isascii() and text.isdigit() else None
+    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _of_client_error(operation: str, error: ClientError) -> UpstreamError:
