@@ -185,7 +185,8 @@ class Channel:
             while data := connection.recv(_RECEIVE):
                 for header, payload in reader.feed(data):
                     self._resolve(parse_answer(header, payload))
-        except (OSError, ProtocolError):
+        except (OSError, ProtocolError, MemoryError):
+            # an answer may be a frame of any size, and without this thread no other would ever come
             sockets.hang_up(connection)
         finally:
             with self._state:

@@ -40,7 +40,7 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
-from dicomweb_gateway.imagesets.pacing import RateLimits
+from dicomweb_gateway.imagesets.pacing import RateLimits, Urgency
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.pixels.guarded import configure_decoders
 
@@ -62,7 +62,7 @@ log = logging.getLogger(__name__)
 class FrameSource(Protocol):
     """The part of `HealthImaging` that a fetcher uses."""
 
-    def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
+    def frame(self, key: FrameKey, deadline: float | None = None, urgent: Urgency = True) -> bytes:
         """See `ImageSetStore.frame`."""
         ...
 
@@ -319,7 +319,7 @@ class Fetcher:
                 raise UpstreamTimeout("the frame did not come in time")
             job.due_at = deadline
             try:
-                return self._image_sets.frame(job.wanted.key, deadline, urgent)
+                return self._image_sets.frame(job.wanted.key, deadline, urgent or (lambda: job.demanded))
             except (UpstreamThrottled, UpstreamTimeout):
                 # meanwhile somebody may have come who waits for what was a prefetch, or waits longer
                 if (job.demanded and not urgent) or self._ends_at(job) > max(deadline, time.monotonic()):

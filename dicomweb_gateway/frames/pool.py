@@ -118,7 +118,7 @@ class FramePool:
         until = patience.until(self._timeout)
         if deadline is not None:
             until = min(deadline, until)
-        return _Asked(self._channel(wanted.key).ask(wanted, until, inline=inline), until)
+        return _Asked(self._channel(wanted.key).ask(wanted, until, inline=inline), until, deadline)
 
     def _result(self, wanted: WantedFrame, asked: "_Asked") -> StoredFrame:
         answer = self._wait(wanted.key, asked)
@@ -126,7 +126,8 @@ class FramePool:
             return FrameInMemory(answer.payload)
         found = self._store.find(wanted.key)
         if found is None:
-            return self._fetch_inline(wanted, asked.deadline)
+            # a slow reader comes to it long after it was fetched: time to fetch it once more is its own
+            return self._fetch_inline(wanted, asked.latest)
         return found.recovering(partial(self._fetch_inline, wanted))
 
     def _fetch_inline(self, wanted: WantedFrame, deadline: float | None = None) -> StoredFrame:
@@ -163,10 +164,14 @@ class FramePool:
 
 
 class _Asked(NamedTuple):
-    """A request that may be shared, and until when this asker waits for it (time.monotonic)."""
+    """A request that may be shared, and until when this asker waits for it (time.monotonic).
+
+    `latest` is until when the asker waits in all, None for as long as his request does.
+    """
 
     pending: Pending
     deadline: float
+    latest: float | None
 
 
 def _stats_of(future: "Future[Answer]", seconds: float) -> dict[str, Any] | None:

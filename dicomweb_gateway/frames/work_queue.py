@@ -127,7 +127,9 @@ class WorkQueue:
                     continue
                 job.batch = batch
                 batch.jobs.append(job)
-            self._batches.appendleft(batch)
+            self._expire()
+            if batch.jobs:
+                self._batches.appendleft(batch)
             self._shorten()
             self._changed.notify(min(len(batch.jobs), self._prefetch_slots))
 
@@ -248,6 +250,11 @@ class WorkQueue:
             if self._batches:
                 self._changed.notify()
 
+    def _expire(self) -> None:
+        """Drop what is stale: while there is no slot, or always a demand, no worker looks at it."""
+        while self._batches and self._batches[-1].expires_at < self._clock():
+            self._drop_batch(self._batches.pop())
+
     def _shorten(self) -> None:
         """Drop what is too much: of the batch named longest ago the last frames first."""
         while self._prefetches > self._prefetch_limit:
@@ -259,9 +266,12 @@ class WorkQueue:
 
     def _drop_batches(self) -> None:
         for batch in self._batches:
-            for job in batch.jobs:
-                self._drop(job, batch)
+            self._drop_batch(batch)
         self._batches.clear()
+
+    def _drop_batch(self, batch: _Batch) -> None:
+        for job in batch.jobs:
+            self._drop(job, batch)
 
     def _drop(self, job: Job, batch: _Batch) -> None:
         if job.batch is batch and self._is_waiting(job):

@@ -80,6 +80,9 @@ def translated(operation: str) -> Iterator[None]:
     except ParamValidationError as error:
         # an id that cannot even be written into a request names nothing that exists
         raise UpstreamNotFound(f"HealthImaging knows no such id ({operation})") from error
+    except RuntimeError as error:
+        # so the SDK says that credentials have come which had expired already
+        raise UpstreamDenied(f"no usable AWS credentials for {operation}") from error
     except (BotoCoreError, OSError) as error:
         raise UpstreamFailed(f"{operation} failed: {type(error).__name__}") from error
 
@@ -93,7 +96,7 @@ def of_answer(operation: str, status: int, code: str, retry_after: float | None 
 
 def seconds(text: str | None) -> float | None:
     """Retry-After in its number form; dates are not sent by AWS and count as unknown."""
-    return float(text) if text and text.isascii() and text.isdigit() else None
+    return float(text) if text and text.isascii() and text.isdigit() and len(text) < 10 else None
 
 
 def _of_client_error(operation: str, error: ClientError) -> UpstreamError:

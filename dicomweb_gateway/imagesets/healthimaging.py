@@ -15,7 +15,7 @@ from dicomweb_gateway.imagesets.aws_client import ClientSettings, credentials_so
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
 from dicomweb_gateway.imagesets.hedging import Hedging
-from dicomweb_gateway.imagesets.pacing import RateLimits, Rates
+from dicomweb_gateway.imagesets.pacing import RateLimits, Rates, Urgency, is_urgent
 from dicomweb_gateway.imagesets.retries import Persistence
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetProperties, ImageSetRef, ImageSetSummary
 from dicomweb_gateway.imagesets.tally import Tally
@@ -116,7 +116,7 @@ class HealthImaging:
 
         return self._documents.run(once, ref.datastore_id, ref.image_set_id, deadline)
 
-    def frame(self, key: FrameKey, deadline: float | None = None, urgent: bool = True) -> bytes:
+    def frame(self, key: FrameKey, deadline: float | None = None, urgent: Urgency = True) -> bytes:
         """One frame, byte for byte as HealthImaging sent it; never empty.
 
         No try starts after `deadline` (time.monotonic); UpstreamTimeout then. A frame that nobody waits for
@@ -129,7 +129,8 @@ class HealthImaging:
         rate = self._rates.frames(key.datastore_id)
 
         def once() -> bytes:
-            hedge = self._hedging.plan(_always if rate is None else rate.try_take) if urgent else None
+            may_ask = _always if rate is None else rate.try_take
+            hedge = self._hedging.plan(may_ask) if is_urgent(urgent) else None
             reply = self._direct.send(call, deadline, hedge)
             self._hedging.learn(reply.begun)
             if not reply.body:

@@ -14,6 +14,7 @@ import os
 import struct
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +24,9 @@ from dicomweb_gateway.imagesets.tally import Tally
 
 URGENT_ONLY = 0.3
 """Share of a rate that calls nobody waits for must leave alone."""
+
+Urgency = bool | Callable[[], bool]
+"""Whether somebody waits for a call; a function where that may change while the call waits for its turn."""
 
 _RECORD = struct.Struct("<8s16s7d")
 _MAGIC = b"DGRATE1\0"
@@ -139,13 +143,13 @@ class SharedRate:
         self._tally = tally or Tally()
         self._lease = _NO_LEASE
 
-    def take(self, patience: float, urgent: bool = True) -> None:
+    def take(self, patience: float, urgent: Urgency = True) -> None:
         """Return when one more call may be made.
 
         UpstreamThrottled at once when that is further away than `patience` seconds. A call that is not
         urgent leaves `URGENT_ONLY` of the rate to those that are, and never books ahead.
         """
-        wait = self._book(patience) if urgent else self._wait_for_leisure(patience)
+        wait = self._book(patience) if is_urgent(urgent) else self._wait_for_leisure(patience, urgent)
         if wait > 0:
             self._tally.add("rate_waits")
             self._tally.add("rate_wait_seconds", wait)
@@ -203,12 +207,17 @@ class SharedRate:
             bucket.seen += spare
             self._lease = _Lease(spare, bucket.at + _LEASE_SECONDS, os.getpid())
 
-    def _wait_for_leisure(self, patience: float) -> float:
-        """Wait until there is a token that the urgent calls can spare; 0 seconds are left to wait then."""
+    def _wait_for_leisure(self, patience: float, urgent: Urgency) -> float:
+        """Wait until there is a token that the urgent calls can spare; the seconds that are left to wait.
+
+        That is 0, unless the call has become urgent: then it has booked like the others of its kind.
+        """
         begun = time.monotonic()
         while (wait := self._leisure()) > 0:
-            waited = time.monotonic() - begun
-            if waited + wait > patience:
+            left = patience - (time.monotonic() - begun)
+            if is_urgent(urgent):
+                return self._book(left)
+            if wait > left:
                 raise _too_far(wait)
             self._tally.add("rate_wait_seconds", min(wait, _POLL_SECONDS))
             time.sleep(min(wait, _POLL_SECONDS))
@@ -336,6 +345,11 @@ class _RateFile:
     def __del__(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
+
+
+def is_urgent(urgent: Urgency) -> bool:
+    """Whether somebody waits at this moment."""
+    return urgent() if callable(urgent) else urgent
 
 
 def _burst(limit: float) -> float:

@@ -10,7 +10,7 @@ from dicomweb_gateway.errors import UpstreamBusy, UpstreamError, UpstreamThrottl
 from dicomweb_gateway.imagesets.aws_client import ATTEMPTS
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, NoConnection, ServerFault
 from dicomweb_gateway.imagesets.breaker import Breaker
-from dicomweb_gateway.imagesets.pacing import SharedRate
+from dicomweb_gateway.imagesets.pacing import SharedRate, Urgency
 from dicomweb_gateway.imagesets.tally import Tally
 
 _OUTAGE = (BodyCut, NoConnection, ServerFault, UpstreamTimeout)
@@ -81,7 +81,7 @@ class Persistence:
         datastore_id: str,
         thing: str,
         deadline: float | None = None,
-        urgent: bool = True,
+        urgent: Urgency = True,
     ) -> _T:
         """What `once` gives; the last UpstreamError when it does not.
 
@@ -107,7 +107,7 @@ class Persistence:
             self._tally.add("retries")
             time.sleep(wait)
 
-    def _take_turn(self, rate: SharedRate | None, deadline: float | None, urgent: bool) -> None:
+    def _take_turn(self, rate: SharedRate | None, deadline: float | None, urgent: Urgency) -> None:
         left = self._patience if deadline is None else deadline - time.monotonic()
         if left <= 0:
             raise UpstreamTimeout(f"HealthImaging did not answer {self._operation} in time")

@@ -24,6 +24,7 @@ _LOOK_SECONDS = 0.02
 _DNS_SECONDS = 5
 _KEEPALIVE_SECONDS = 30
 _READ_BYTES = 256 << 10
+_NO_TYPE = "Content-Type:"
 _EASY_OPTIONS = {
     pycurl.NOSIGNAL: 1,
     pycurl.POST: 1,
@@ -265,7 +266,7 @@ class _Loop:
             elif descriptor in self._watched:
                 self._multi.socket_action(descriptor, _curl_events(event))
         while self._inbox:
-            self._start(self._inbox.popleft())
+            self._begin(self._inbox.popleft())
         now = time.monotonic()
         if self._timer_at is not None and self._timer_at <= now:
             self._timer_at = None
@@ -300,19 +301,28 @@ class _Loop:
     def _on_timer(self, milliseconds: int) -> None:
         self._timer_at = None if milliseconds < 0 else time.monotonic() + milliseconds / 1000
 
+    def _begin(self, exchange: _Exchange) -> None:
+        try:
+            self._start(exchange)
+        except (pycurl.error, UnicodeError) as error:
+            # libcurl does not take an option, as a credential with letters that no header may hold
+            log.error("a request cannot be written (%s)", type(error).__name__)
+            self._missed(exchange, Unreachable("the request cannot be written"))
+
     def _start(self, exchange: _Exchange) -> None:
         easy = self._spare.pop() if self._spare else self._new_easy()
         transfer = _Transfer(exchange, easy)
         request = exchange.request
         easy.setopt(pycurl.URL, request.url)
-        easy.setopt(pycurl.HTTPHEADER, request.headers)
+        # libcurl would call an empty body a form
+        easy.setopt(pycurl.HTTPHEADER, request.headers if request.body else [*request.headers, _NO_TYPE])
         easy.setopt(pycurl.POSTFIELDS, request.body)
         easy.setopt(pycurl.MAXFILESIZE_LARGE, request.limit)
         easy.setopt(pycurl.HEADERFUNCTION, transfer.lines.append)
         easy.setopt(pycurl.WRITEFUNCTION, transfer.body.write)
+        self._multi.add_handle(easy)
         exchange.running.append(transfer)
         self._transfers[easy] = transfer
-        self._multi.add_handle(easy)
 
     def _new_easy(self) -> Any:
         settings = self._settings
@@ -331,13 +341,18 @@ class _Loop:
         """Hand over what has ended."""
         _, whole, broken = self._multi.info_read()
         for easy in whole:
-            transfer = self._transfers[easy]
+            transfer = self._transfers.get(easy)
+            if transfer is None:
+                # both requests of an exchange ended in one turn, and the first of them has won
+                continue
             status = easy.getinfo(pycurl.RESPONSE_CODE)
             begun = easy.getinfo(pycurl.STARTTRANSFER_TIME)
             self._drop(transfer)
             self._came(transfer.exchange, status, begun, transfer)
         for easy, code, _ in broken:
-            transfer = self._transfers[easy]
+            transfer = self._transfers.get(easy)
+            if transfer is None:
+                continue
             self._drop(transfer)
             self._missed(transfer.exchange, _error_of(code))
 

@@ -33,9 +33,12 @@ def frame_weight(record: InstanceRecord) -> int:
 
 @dataclass(slots=True)
 class _OpenSeries:
+    """`whole`: its frames are those of all of its instances, not of the one that was asked last alone."""
+
     frames: list[WantedFrame]
     places: dict[FrameKey, int]
     window: ViewingWindow
+    whole: bool
 
 
 class Prefetcher:
@@ -74,6 +77,12 @@ class Prefetcher:
         with self._lock:
             series = self._open.get(record.series_uid)
             place = None if series is None else series.places.get(wanted.key)
+            if series is not None and place is None and not series.whole:
+                # reading so long a series once more for every instance would take a core
+                series = self._remember(record, [record], whole=False)
+                place = series.places.get(wanted.key)
+                if place is None:
+                    return
             if series is None or place is None:
                 is_looked_up = record.series_uid in self._looked_at
                 self._looked_at[record.series_uid] = wanted
@@ -136,13 +145,15 @@ class Prefetcher:
             _LOG.exception("a series could not be looked up to prefetch from it")
             return []
 
-    def _remember(self, record: InstanceRecord, records: Sequence[InstanceRecord]) -> _OpenSeries:
+    def _remember(
+        self, record: InstanceRecord, records: Sequence[InstanceRecord], whole: bool = True
+    ) -> _OpenSeries:
         frames = [frame for one in records for frame in one.frames]
         if len(frames) > _LARGEST_SERIES:
-            frames = list(record.frames[:_LARGEST_SERIES])
+            frames, whole = list(record.frames[:_LARGEST_SERIES]), False
         places = {frame.key: place for place, frame in enumerate(frames)}
         most = max(1, min(self._ahead, self._ahead_bytes // frame_weight(record)))
-        series = _OpenSeries(frames, places, ViewingWindow(len(frames), most))
+        series = _OpenSeries(frames, places, ViewingWindow(len(frames), most), whole)
         self._forget(record.series_uid)
         self._open[record.series_uid] = series
         self._frames += len(frames)

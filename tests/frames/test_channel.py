@@ -6,7 +6,7 @@ import pytest
 
 from dicomweb_gateway.errors import FetchersUnavailable
 from dicomweb_gateway.frames.channel import Channel
-from dicomweb_gateway.frames.protocol import Answer, MessageReader, encode_answer, parse_request
+from dicomweb_gateway.frames.protocol import Answer, MessageReader, encode_answer, parse_answer, parse_request
 from dicomweb_gateway.frames.sockets import listen
 from tests.frames.conftest import raw_wanted
 
@@ -82,6 +82,26 @@ def test_what_is_pending_is_sent_again_but_not_for_ever(address, channel, farewe
         thread.join(10)
     assert not thread.is_alive()
     assert [request.frames for requests in deaths for request in requests] == [(raw_wanted(1),)] * 5
+
+
+def test_an_answer_for_which_there_is_no_memory_ends_its_connection_only(address, channel, monkeypatch):
+    parse, answers = parse_answer, []
+
+    def parse_second(*message):
+        answers.append(message)
+        if len(answers) == 1:
+            raise MemoryError
+        return parse(*message)
+
+    monkeypatch.setattr("dicomweb_gateway.frames.channel.parse_answer", parse_second)
+    with listen(address) as listening:
+        listening.settimeout(5)
+        pending = channel.ask(raw_wanted(1))
+        for _ in range(2):
+            with listening.accept()[0] as connection:
+                (request,) = receive(connection, 1)
+                connection.sendall(b"".join(encode_answer(Answer(request.id, length=7))))
+        assert pending.future.result(5).length == 7
 
 
 def test_prefetch_waits_for_the_first_connection(address, channel):

@@ -29,6 +29,7 @@ from dicomweb_gateway.frames.fetcher import Fetcher
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.frames.store import FrameStore
+from dicomweb_gateway.imagesets.pacing import is_urgent
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from tests.frames.conftest import htj2k_frame, key_of, raw_frame, raw_wanted
 
@@ -182,7 +183,7 @@ class Scripted(Answers):
         self.asked: list[tuple[float, bool]] = []
 
     def frame(self, key, deadline=None, urgent=True):
-        self.asked.append((deadline - time.monotonic(), urgent))
+        self.asked.append((deadline - time.monotonic(), is_urgent(urgent)))
         self.calls += 1
         return self.answer(key)
 

@@ -113,6 +113,20 @@ def test_a_window_bounds_what_is_under_way(start, upstream):
     assert upstream.frame_calls.total() == 4
 
 
+def test_a_slow_reader_gets_what_left_the_store_meanwhile(start, upstream):
+    upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(2))
+    fetchers = start()
+    pool = fetchers.pool(timeout=1.5)
+    pool.ping()
+    many = pool.get_many([raw_wanted(n) for n in range(2)], window=2)
+    assert next(many).read() == raw_frame(0)
+    path = FrameStore(fetchers.root).path(raw_wanted(1).key)
+    wait_until(lambda: os.path.exists(path))
+    time.sleep(1.6)
+    os.unlink(path)
+    assert next(many).read() == raw_frame(1)
+
+
 def test_many_frames_of_a_request_wait_no_longer_than_it(start, upstream):
     """Each of them comes in time for itself, all of them do not."""
     upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(20))

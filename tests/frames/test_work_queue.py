@@ -109,6 +109,21 @@ def test_what_nobody_names_for_long_is_dropped():
     assert queue.depths()["prefetch_dropped"] == 1
 
 
+@pytest.mark.parametrize("slots", [0, 9])
+def test_what_no_worker_looks_at_does_not_pile_up(slots):
+    now = 0.0
+    queue = WorkQueue(prefetch_slots=slots, prefetch_limit=9, clock=lambda: now)
+    for number in range(100):
+        # each is named, then asked for: so many demands that no worker comes to the prefetches
+        queue.prefetch([raw_wanted(number)])
+        queue.prefetch([raw_wanted(number)])
+        queue.demand(raw_wanted(number), Waiter(A, number))
+        queue.prefetch([raw_wanted(number)])
+        now += 1.0
+    assert len(queue._batches) <= 2 * 16
+    assert queue.depths()["prefetches"] == 0
+
+
 def test_a_job_is_due_when_its_last_waiter_gives_up():
     queue = make()
     queue.demand(raw_wanted(1), Waiter(A, 1, deadline=10))

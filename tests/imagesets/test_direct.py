@@ -11,6 +11,7 @@ from email.utils import format_datetime
 from ipaddress import ip_address
 
 import pytest
+from botocore.credentials import Credentials
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -100,6 +101,15 @@ def test_expired_credentials_without_others_are_denied(store, upstream):
     with pytest.raises(UpstreamDenied):
         store.frame(KEY)
     assert upstream.frame_calls[FRAME] == 1
+
+
+def test_credentials_that_expired_before_they_came_are_denied(store, monkeypatch):
+    def still_expired(_self: Credentials) -> None:
+        raise RuntimeError("Credentials were refreshed, but the refreshed credentials are still expired.")
+
+    monkeypatch.setattr(Credentials, "get_frozen_credentials", still_expired)
+    with pytest.raises(UpstreamDenied, match="no usable AWS credentials"):
+        store.frame(KEY)
 
 
 @pytest.mark.parametrize("ask", ["frame", "metadata"])

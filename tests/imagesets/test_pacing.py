@@ -106,6 +106,22 @@ def test_calls_that_nobody_waits_for_leave_a_share(tmp_path, monkeypatch):
     assert rate.try_take()
 
 
+def test_a_call_that_becomes_urgent_waits_no_longer_with_those_that_are_not(tmp_path):
+    rate = SharedRate(20, "one", tmp_path)
+    drain(rate)
+    for _ in range(10):
+        # others have booked all of the next half second
+        rate._book(5)
+    looks: list[bool] = []
+
+    def is_urgent() -> bool:
+        looks.append(len(looks) > 2)
+        return looks[-1]
+
+    rate.take(2, is_urgent)
+    assert looks == [False, False, False, True]
+
+
 def test_a_refusal_cuts_the_rate_once_and_time_heals_it(tmp_path, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])

@@ -175,3 +175,13 @@ def test_what_is_remembered_is_bounded(pool):
         prefetcher.asked(one, one.frames[0])
     assert sum(len(one.frames) for one in prefetcher._open.values()) <= 50_000
     assert len(prefetcher._open) == 3
+
+
+def test_a_series_that_is_too_long_is_read_once(pool, monkeypatch):
+    monkeypatch.setattr("dicomweb_gateway.wado.prefetch._LARGEST_SERIES", 5)
+    series, prefetcher = opened(8, pool)
+    series.records[7] = record(7, frames=3)
+    for number in range(8):
+        ask(prefetcher, series, number)
+    assert series.reads == 1
+    assert pool.batches == [["7-1", "7-2"]]
