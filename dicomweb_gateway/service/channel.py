@@ -23,7 +23,6 @@ from dicomweb_gateway.service.heads import RequestParser, environ_of, remember_e
 from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
 from dicomweb_gateway.web.files import SegmentFile
 from dicomweb_gateway.web.streams import REFUSED
-from dicomweb_gateway.web.stretches import CutShort
 
 _LOG = logging.getLogger(__name__)
 
@@ -245,6 +244,9 @@ class Channel(HTTPChannel):
         self._go_on()
 
     def _go_on(self) -> None:
+        # without the lock, which a worker holds while it sends: who sets this wakes the loop afterwards
+        if not self._waits:
+            return
         with self.outbuf_lock:
             if not self._waits or (self.is_full and self.connected):
                 return
@@ -297,7 +299,8 @@ class Channel(HTTPChannel):
 
     def is_stuck(self, now: float, seconds: float) -> bool:
         """Whether nothing has moved for `seconds`, or a request has not come to its end for so long."""
-        half = self.request
+        # nothing is read while requests or answers wait, so what has not come may not be the client's fault
+        half = None if self.requests or self.total_outbufs_len else self.request
         if half is None:
             self._half = None
         elif self._half is None or self._half[0] is not half:
@@ -316,6 +319,8 @@ class Channel(HTTPChannel):
         outgoing = _outgoing(data)
         length = len(outgoing)
         with self.outbuf_lock:
+            if not self.connected:
+                raise ClientDisconnected
             self.outbufs.append(outgoing)
             self.total_outbufs_len += length
         if self.total_outbufs_len >= _AT_ONCE:
@@ -370,7 +375,8 @@ class Channel(HTTPChannel):
                     sent += count
         except BlockingIOError:
             pass
-        except (OSError, CutShort) as error:
+        except Exception as error:
+            # whatever it is: it must not reach waitress, which would end what is counted here
             self._cut(error)
         if sent:
             self.last_activity = time.time()

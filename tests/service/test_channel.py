@@ -5,6 +5,8 @@ import socket
 import threading
 import time
 from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from waitress.channel import HTTPChannel
@@ -12,6 +14,7 @@ from waitress.channel import HTTPChannel
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
 from dicomweb_gateway.imagesets.store import FrameKey
+from dicomweb_gateway.service.channel import Channel
 from dicomweb_gateway.service.server import Server
 from dicomweb_gateway.wado.body import FrameSlice
 from dicomweb_gateway.web.files import PINNED, SegmentFile
@@ -246,6 +249,20 @@ def test_a_request_that_does_not_come_to_its_end_is_ended(start):
     assert ended
 
 
+def test_half_a_request_behind_a_long_answer_does_not_end_that():
+    """It is not read to its end as long as the answer is not."""
+    channel: Any = SimpleNamespace(
+        request=object(), requests=[], total_outbufs_len=1, last_activity=0, _half=None
+    )
+    assert not Channel.is_stuck(channel, 0, 2)
+    channel.last_activity = 4
+    assert not Channel.is_stuck(channel, 5, 2)
+    channel.total_outbufs_len, channel.last_activity = 0, 5
+    assert not Channel.is_stuck(channel, 6, 2)
+    channel.last_activity = 8
+    assert Channel.is_stuck(channel, 9, 2)
+
+
 def test_frames_that_leave_the_store_meanwhile_are_fetched_by_workers(house, start):
     reader = start().ask("/frames", 4096)
     began = reader.recv(100)
@@ -342,12 +359,20 @@ def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
     client.close()
 
 
-def test_a_fault_in_the_loop_costs_one_connection(house, start, monkeypatch):
+def test_a_fault_while_sending_costs_one_connection(start, monkeypatch):
     running = start()
     faulty = running.ask("/frames", 4096)
     assert faulty.recv(10)
     monkeypatch.setattr(SegmentFile, "send", lambda *_: 1 // 0)
     body_with_head(faulty)
+    assert body_of(running.ask("/short")) == b"ok"
+
+
+def test_a_fault_in_the_loop_costs_one_connection(start, monkeypatch):
+    running = start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Channel, "settle", lambda _: 1 // 0)
+        body_with_head(running.ask("/long"))
     assert body_of(running.ask("/short")) == b"ok"
 
 
