@@ -83,7 +83,8 @@ class Channel:
                 request = Request(next(self._ids), "get", (wanted,), inline)
                 pending = self._register(request, deadline)
                 self._by_frame[wanted.key, inline] = pending
-        self._post(_timed(request, deadline))
+        # whoever joined meanwhile may wait longer, and what he sent may be there before this
+        self._post(_timed(request, pending.deadline))
         return pending
 
     def ask_stats(self) -> Pending:

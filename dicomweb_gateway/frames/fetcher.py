@@ -222,7 +222,11 @@ class Fetcher:
 
     def _work(self) -> None:
         while (job := self._queue.take()) is not None:
-            self._carry_out(job)
+            try:
+                self._carry_out(job)
+            except Exception:
+                # whoever waits gives up; the thread goes on for all others
+                log.exception("an answer could not be given")
 
     def _carry_out(self, job: Job) -> None:
         """A call of its own: a thread that waits for work must not hold on to the frame it brought last."""

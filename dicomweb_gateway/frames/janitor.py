@@ -144,7 +144,7 @@ class Janitor:
         while not self._stopped:
             began = time.monotonic()
             self._due.clear()
-            with suppress(OSError):
+            with suppress(OSError, StoreUnwritable):
                 self.sweep()
             self._sleep(max(_REST_SECONDS, (time.monotonic() - began) * _REST_FACTOR))
             self._due.wait(_PAUSE_SECONDS)

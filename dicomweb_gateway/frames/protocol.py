@@ -108,7 +108,8 @@ def encode_answer(answer: Answer) -> list[bytes]:
     header: dict[str, Any] = {"id": answer.id, "ok": answer.error is None}
     if answer.error is not None:
         header["error"] = _error_name(answer.error)
-        header["message"] = str(answer.error)
+        # what a codec says may hold anything
+        header["message"] = str(answer.error).encode("utf-8", "replace").decode()
         header["retry_after"] = getattr(answer.error, "retry_after", None)
     if answer.stats is not None:
         header["stats"] = answer.stats

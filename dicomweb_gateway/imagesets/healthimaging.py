@@ -2,15 +2,17 @@
 
 import os
 import threading
+import time
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
-from dicomweb_gateway.errors import UpstreamFailed, UpstreamNotFound
+from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamNotFound
 from dicomweb_gateway.imagesets.aws_client import ClientSettings, credentials_source, make_client
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
@@ -26,6 +28,8 @@ MAX_METADATA_BYTES = 512 << 20
 _GZIP = b"\x1f\x8b"
 _FRAME_PATIENCE = 20.0
 _METADATA_PATIENCE = 60.0
+_CLIENT_SECONDS = 30.0
+"""How long a client of the SDK is kept at least."""
 
 
 class HealthImaging:
@@ -58,6 +62,7 @@ class HealthImaging:
         self._hedging = Hedging()
         self._lock = threading.Lock()
         self._client: Any = None
+        self._made_at = 0.0
         self._owner = 0
 
     def credentials_source(self) -> str:
@@ -66,13 +71,13 @@ class HealthImaging:
 
     def ping(self) -> None:
         """Return when HealthImaging answers; the UpstreamError that fits else."""
-        with translated("ListDatastores"):
-            self._api().list_datastores(maxResults=1)
+        with self._asking("ListDatastores") as api:
+            api.list_datastores(maxResults=1)
 
     def data_store_ids(self) -> list[str]:
         """Ids of the ACTIVE data stores."""
-        with translated("ListDatastores"):
-            pages = self._api().get_paginator("list_datastores").paginate(datastoreStatus="ACTIVE")
+        with self._asking("ListDatastores") as api:
+            pages = api.get_paginator("list_datastores").paginate(datastoreStatus="ACTIVE")
             return [row["datastoreId"] for page in pages for row in page.get("datastoreSummaries") or ()]
 
     def search(self, datastore_id: str, updated_since: datetime | None = None) -> Iterator[ImageSetSummary]:
@@ -83,16 +88,16 @@ class HealthImaging:
             until = datetime.now(UTC) + timedelta(days=1)
             values = [{"updatedAt": updated_since}, {"updatedAt": until}]
             criteria["filters"] = [{"operator": "BETWEEN", "values": values}]
-        with translated("SearchImageSets"):
-            pages = self._api().get_paginator("search_image_sets")
+        with self._asking("SearchImageSets") as api:
+            pages = api.get_paginator("search_image_sets")
             for page in pages.paginate(datastoreId=datastore_id, searchCriteria=criteria):
                 for row in page.get("imageSetsMetadataSummaries") or ():
                     yield _summary(datastore_id, row)
 
     def image_set(self, ref: ImageSetRef) -> ImageSetProperties:
         """Properties of one image set."""
-        with translated("GetImageSet"):
-            found = self._api().get_image_set(**_names(ref))
+        with self._asking("GetImageSet") as api:
+            found = api.get_image_set(**_names(ref))
         version = found.get("versionId") or ref.version_id
         return ImageSetProperties(
             ref=ImageSetRef(ref.datastore_id, ref.image_set_id, version),
@@ -151,9 +156,28 @@ class HealthImaging:
         if client is not None and self._owner == os.getpid():
             client.close()
 
+    @contextmanager
+    def _asking(self, operation: str) -> Iterator[Any]:
+        """The SDK's client, its errors as ours.
+
+        It keeps the credentials that it was made with: when they are refused the next call has it made anew.
+        """
+        with translated(operation):
+            client = self._api()
+        try:
+            with translated(operation):
+                yield client
+        except UpstreamDenied:
+            with self._lock:
+                # a right that is missing would have each call cost a new one
+                if self._client is client and time.monotonic() - self._made_at > _CLIENT_SECONDS:
+                    self._client = None
+            raise
+
     def _api(self) -> Any:
         with self._lock:
             if self._client is None or self._owner != os.getpid():
+                self._made_at = time.monotonic()
                 self._client = make_client(self._settings)
                 self._owner = os.getpid()
             return self._client

@@ -80,7 +80,9 @@ def undecodable(payload: bytes) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "trouble", [RuntimeError("a bug"), MemoryError(), KeyError("imageFrameBlob")], ids=repr
+    "trouble",
+    [RuntimeError("a bug"), MemoryError(), KeyError("imageFrameBlob"), UpstreamFailed("a half \ud800")],
+    ids=repr,
 )
 def test_no_exception_of_one_request_ends_the_fetcher(tmp_path, trouble):
     with fetching(tmp_path, Answers(trouble, trouble, trouble, raw_frame(2))) as pool:

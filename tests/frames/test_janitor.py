@@ -3,6 +3,7 @@ import shutil
 import threading
 import time
 from contextlib import suppress
+from errno import EIO
 from pathlib import Path
 
 import pytest
@@ -199,3 +200,25 @@ def test_a_file_in_place_of_the_store_is_no_store(store):
     assert store.find(key_of(1)) is None
     with pytest.raises(StoreUnwritable):
         store.publish(key_of(1), PAYLOAD)
+
+
+def test_a_disk_that_does_not_answer_once_ends_no_counting(store, monkeypatch):
+    asked = []
+
+    def failing(folder: str) -> int:
+        asked.append(folder)
+        if len(asked) == 1:
+            raise OSError(EIO, "the disk is away")
+        return free_bytes(folder)
+
+    monkeypatch.setattr("dicomweb_gateway.frames.janitor.free_bytes", failing)
+    janitor = Janitor(store.root, 1 << 20, 0)
+    counting = threading.Thread(target=janitor.run)
+    counting.start()
+    deadline = time.monotonic() + 10
+    while len(asked) < 2 and counting.is_alive() and time.monotonic() < deadline:
+        janitor._due.set()
+        time.sleep(0.01)
+    janitor.stop()
+    counting.join(10)
+    assert len(asked) == 2

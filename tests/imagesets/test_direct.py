@@ -20,7 +20,7 @@ from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamTime
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef
-from tests.frames.upstream import Reply, Upstream, error
+from tests.frames.upstream import Reply, Upstream, error, json
 
 STORE, IMAGE_SET, FRAME = "d" * 32, "1" * 32, "f" * 32
 KEY = FrameKey(STORE, IMAGE_SET, FRAME)
@@ -101,6 +101,18 @@ def test_expired_credentials_without_others_are_denied(store, upstream):
     with pytest.raises(UpstreamDenied):
         store.frame(KEY)
     assert upstream.frame_calls[FRAME] == 1
+
+
+def test_the_sdk_takes_new_credentials_after_a_refusal_too(store, upstream, monkeypatch):
+    monkeypatch.setattr("dicomweb_gateway.imagesets.healthimaging._CLIENT_SECONDS", 0)
+    found = {"imageSetId": IMAGE_SET, "datastoreId": STORE, "versionId": "1", "imageSetState": "ACTIVE"}
+    upstream.then("getImageSet", error(403, "ExpiredTokenException"), json(found))
+    write_credentials("OLD")
+    with pytest.raises(UpstreamDenied):
+        store.image_set(ImageSetRef(STORE, IMAGE_SET))
+    write_credentials("NEW")
+    assert store.image_set(ImageSetRef(STORE, IMAGE_SET)).ref.version_id == "1"
+    assert "Credential=NEW" in upstream.calls[-1].headers["Authorization"]
 
 
 def test_credentials_that_expired_before_they_came_are_denied(store, monkeypatch):

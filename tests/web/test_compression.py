@@ -25,6 +25,8 @@ from dicomweb_gateway.web.compression import accepts_gzip, gunzip_pieces, gzip_p
         ("*;q=0, gzip", True),
         ("identity", False),
         ("gzip;q=1.2.3", True),
+        ("gzip;q=.", True),
+        ("gzip;q=0.", False),
     ],
 )
 def test_accept_encoding(header, expected):
