@@ -127,8 +127,8 @@ class Task(WSGITask):
 
     def build_response_header(self) -> bytes:
         """The head of the answer; waitress's where it must say how the connection goes on."""
-        if self.version == "1.1" and self.has_body and not self._is_last:
-            head = response_head(self.status, self.response_headers)
+        if self.version == "1.1" and not self._is_last:
+            head = response_head(self.status, self.response_headers, self.has_body)
             if head is not None:
                 return head
         head = super().build_response_header()

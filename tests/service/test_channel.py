@@ -47,6 +47,9 @@ class House:
             return self.pieces()
         if environ["PATH_INFO"] == "/frames":
             return self.frames(environ, start_response)
+        if environ["PATH_INFO"] == "/known":
+            start_response("304 Not Modified", [("ETag", '"x"')])
+            return []
         body = (environ["QUERY_STRING"] or "ok").encode()
         start_response("200 OK", [("Content-Type", "a/b"), ("Content-Length", str(len(body)))])
         return [body]
@@ -348,6 +351,21 @@ def test_http_1_0_is_told_that_an_answer_was_not_read_in_time(house, start):
         until(lambda: house.ended == 1)
         with pytest.raises(ConnectionResetError):
             assert list(_all(client))
+
+
+def test_a_client_that_knows_the_answer_keeps_its_connection(start):
+    """Viewers ask again for all they hold; waitress would have them connect anew for each."""
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        for _ in range(2):
+            client.sendall(b"GET /known HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = client.recv(1000)
+            assert head.startswith(b"HTTP/1.1 304 Not Modified\r\n")
+            assert head.endswith(HEAD_END)
+            assert b"Connection" not in head
+            assert b"Content-Length" not in head
+        client.sendall(b"GET /?after HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1000).endswith(HEAD_END + b"after")
 
 
 def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
