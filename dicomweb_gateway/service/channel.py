@@ -143,6 +143,11 @@ class Task(WSGITask):
 
     def finish(self) -> None:
         """All of the answer is at hand: send what the socket takes at once, headers and body together."""
+        if not self.wrote_header:
+            self.write(b"")
+        if self.request.command == "HEAD":
+            # waitress would send the end of a body that does not come
+            self.chunked_response = False
         super().finish()
         self.channel.is_made = True
         self.channel.send_now()

@@ -44,7 +44,7 @@ class House:
     def app(self, environ, start_response):
         if environ["PATH_INFO"] == "/long":
             start_response("200 OK", [("Content-Type", "a/b")])
-            return self.pieces()
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else self.pieces()
         if environ["PATH_INFO"] == "/frames":
             return self.frames(environ, start_response)
         if environ["PATH_INFO"] == "/known":
@@ -366,6 +366,13 @@ def test_a_client_that_knows_the_answer_keeps_its_connection(start):
             assert b"Content-Length" not in head
         client.sendall(b"GET /?after HTTP/1.1\r\nHost: x\r\n\r\n")
         assert client.recv(1000).endswith(HEAD_END + b"after")
+
+
+def test_the_head_of_a_long_answer_has_no_body(start):
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        client.sendall(b"HEAD /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"".join(_all(client)).partition(HEAD_END)[1:] == (HEAD_END, b"")
 
 
 def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
