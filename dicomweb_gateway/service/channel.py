@@ -234,8 +234,11 @@ class Channel(HTTPChannel):
         super().service()
         # they name each other
         task, request.task = request.task, None
+        if task is None:
+            return
+        task.environ = None
         # waitress does not go on with an answer whose client has left meanwhile
-        if task is not None and task.body is not None:
+        if task.body is not None:
             task.body.end()
 
     @property
@@ -300,6 +303,8 @@ class Channel(HTTPChannel):
             # what was cut off must not end as what is whole does: reset
             self.socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
         super().handle_close()
+        # its head names this connection by way of the environ, and the collector comes seldom
+        self._parser = None
         self._go_on()
 
     def is_stuck(self, now: float, seconds: float) -> bool:

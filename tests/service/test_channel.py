@@ -1,9 +1,11 @@
 """Connections of a web process: slow readers, stuck ones, lost frames, clients that leave (M-8, M-9, H-9)."""
 
+import gc
 import os
 import socket
 import threading
 import time
+import weakref
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -373,6 +375,23 @@ def test_the_head_of_a_long_answer_has_no_body(start):
         client.settimeout(5)
         client.sendall(b"HEAD /long HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"".join(_all(client)).partition(HEAD_END)[1:] == (HEAD_END, b"")
+
+
+def test_closed_connections_do_not_wait_for_the_collector(start):
+    """That comes seldom: what is frozen at the start counts as long-lived."""
+    running, known = start(), []
+    gc.disable()
+    try:
+        for _ in range(20):
+            with socket.create_connection(running._door.getsockname()) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(1000)
+                known += [weakref.ref(one) for one in running.server.active_channels.values()]
+            until(lambda: not running.server.active_channels)
+        # each worker remembers the last one that it served
+        until(lambda: sum(one() is not None for one in known) <= THREADS + 1)
+    finally:
+        gc.enable()
 
 
 def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
