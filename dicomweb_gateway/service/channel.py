@@ -127,8 +127,8 @@ class Task(WSGITask):
 
     def build_response_header(self) -> bytes:
         """The head of the answer; waitress's where it must say how the connection goes on."""
-        if self.version == "1.1" and self.has_body and not self._is_last:
-            head = response_head(self.status, self.response_headers)
+        if self.version == "1.1" and not self._is_last:
+            head = response_head(self.status, self.response_headers, self.has_body)
             if head is not None:
                 return head
         head = super().build_response_header()
@@ -143,6 +143,11 @@ class Task(WSGITask):
 
     def finish(self) -> None:
         """All of the answer is at hand: send what the socket takes at once, headers and body together."""
+        if not self.wrote_header:
+            self.write(b"")
+        if self.request.command == "HEAD":
+            # waitress would send the end of a body that does not come
+            self.chunked_response = False
         super().finish()
         self.channel.is_made = True
         self.channel.send_now()
@@ -229,8 +234,11 @@ class Channel(HTTPChannel):
         super().service()
         # they name each other
         task, request.task = request.task, None
+        if task is None:
+            return
+        task.environ = None
         # waitress does not go on with an answer whose client has left meanwhile
-        if task is not None and task.body is not None:
+        if task.body is not None:
             task.body.end()
 
     @property
@@ -295,6 +303,8 @@ class Channel(HTTPChannel):
             # what was cut off must not end as what is whole does: reset
             self.socket.setsockopt(SOL_SOCKET, SO_LINGER, pack("ii", 1, 0))
         super().handle_close()
+        # its head names this connection by way of the environ, and the collector comes seldom
+        self._parser = None
         self._go_on()
 
     def is_stuck(self, now: float, seconds: float) -> bool:

@@ -103,9 +103,10 @@ def environ_of(request: RequestParser) -> dict[str, Any] | None:
     }
 
 
-def response_head(status: str, headers: Iterable[tuple[str, str]]) -> bytes | None:
+def response_head(status: str, headers: Iterable[tuple[str, str]], has_body: bool = True) -> bytes | None:
     """The head of an answer whose length is stated and whose connection stays; None where waitress must look.
 
+    One that has no body, 204 or 304, needs no length; waitress would end the connection after each.
     `headers` are without line ends, as `start_response` has checked.
     """
     lines = [f"HTTP/1.1 {status}"]
@@ -115,9 +116,12 @@ def response_head(status: str, headers: Iterable[tuple[str, str]]) -> bytes | No
         if written in ("Server", "Connection"):
             return None
         is_dated = is_dated or written == "Date"
-        has_length = has_length or written == "Content-Length"
+        if written == "Content-Length":
+            if not has_body:
+                continue
+            has_length = True
         lines.append(f"{written}: {value}")
-    if not has_length:
+    if has_body and not has_length:
         return None
     if not is_dated:
         lines.append(f"Date: {_date(int(time.time()))}")

@@ -1,9 +1,11 @@
 """Connections of a web process: slow readers, stuck ones, lost frames, clients that leave (M-8, M-9, H-9)."""
 
+import gc
 import os
 import socket
 import threading
 import time
+import weakref
 from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
@@ -44,9 +46,12 @@ class House:
     def app(self, environ, start_response):
         if environ["PATH_INFO"] == "/long":
             start_response("200 OK", [("Content-Type", "a/b")])
-            return self.pieces()
+            return [] if environ["REQUEST_METHOD"] == "HEAD" else self.pieces()
         if environ["PATH_INFO"] == "/frames":
             return self.frames(environ, start_response)
+        if environ["PATH_INFO"] == "/known":
+            start_response("304 Not Modified", [("ETag", '"x"')])
+            return []
         body = (environ["QUERY_STRING"] or "ok").encode()
         start_response("200 OK", [("Content-Type", "a/b"), ("Content-Length", str(len(body)))])
         return [body]
@@ -348,6 +353,45 @@ def test_http_1_0_is_told_that_an_answer_was_not_read_in_time(house, start):
         until(lambda: house.ended == 1)
         with pytest.raises(ConnectionResetError):
             assert list(_all(client))
+
+
+def test_a_client_that_knows_the_answer_keeps_its_connection(start):
+    """Viewers ask again for all they hold; waitress would have them connect anew for each."""
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        for _ in range(2):
+            client.sendall(b"GET /known HTTP/1.1\r\nHost: x\r\n\r\n")
+            head = client.recv(1000)
+            assert head.startswith(b"HTTP/1.1 304 Not Modified\r\n")
+            assert head.endswith(HEAD_END)
+            assert b"Connection" not in head
+            assert b"Content-Length" not in head
+        client.sendall(b"GET /?after HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert client.recv(1000).endswith(HEAD_END + b"after")
+
+
+def test_the_head_of_a_long_answer_has_no_body(start):
+    with socket.create_connection(start()._door.getsockname()) as client:
+        client.settimeout(5)
+        client.sendall(b"HEAD /long HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"".join(_all(client)).partition(HEAD_END)[1:] == (HEAD_END, b"")
+
+
+def test_closed_connections_do_not_wait_for_the_collector(start):
+    """That comes seldom: what is frozen at the start counts as long-lived."""
+    running, known = start(), []
+    gc.disable()
+    try:
+        for _ in range(20):
+            with socket.create_connection(running._door.getsockname()) as client:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                assert client.recv(1000)
+                known += [weakref.ref(one) for one in running.server.active_channels.values()]
+            until(lambda: not running.server.active_channels)
+        # each worker remembers the last one that it served
+        until(lambda: sum(one() is not None for one in known) <= THREADS + 1)
+    finally:
+        gc.enable()
 
 
 def test_urgent_data_do_not_keep_the_loop_awake(start, caplog):
