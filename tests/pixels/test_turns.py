@@ -19,6 +19,22 @@ def test_who_begins_is_refused_where_enough_are_waiting_and_who_goes_on_is_not()
         pass
 
 
+def test_who_begins_waits_a_moment_for_a_place():
+    turns, done = DecodeTurns(at_once=1, most=1, patience=5), []
+
+    def work():
+        for _ in range(20):
+            with turns.turn():
+                done.append(1)
+
+    threads = [Thread(target=work) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(done) == 160
+
+
 def test_nobody_waits_longer_than_is_due():
     turns = DecodeTurns(at_once=1, most=9, patience=0.01)
     with turns.turn(), pytest.raises(DecodersUnavailable), turns.turn():
