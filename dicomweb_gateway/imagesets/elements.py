@@ -104,27 +104,31 @@ def plain_vr(key: str, vrs: Mapping[str, str]) -> tuple[int, str] | None:
     None for pixels, for the character set, and for all that can hold items or bytes: `read_element` sees to
     those.
     """
-    row = _resolve(key)
-    if row is None:
+    told = _told(key, vrs)
+    if told is None:
         return None
-    tag, vr, name = row
-    told = (vrs.get(key) or vrs.get(name)) if vrs else None
-    if isinstance(told, str) and told in _VRS:
-        vr = told
+    tag, vr = told
     is_plain = len(vr) == 2 and vr not in _MAY_HOLD_ITEMS and vr not in BINARY_VRS
     return (tag, vr) if is_plain and tag not in _ABOUT_PIXELS and tag != CHARACTER_SET else None
 
 
 def sequence_tag(key: str, vrs: Mapping[str, str]) -> int | None:
     """The tag of a sequence, where `key` names one; None for anything that is or may be something else."""
+    told = _told(key, vrs)
+    if told is None:
+        return None
+    tag, vr = told
+    return tag if vr == "SQ" and tag not in _ABOUT_PIXELS else None
+
+
+def _told(key: str, vrs: Mapping[str, str]) -> tuple[int, str] | None:
+    """(tag, VR) that `key` names, the VR as the document tells it where it does; None for no attribute."""
     row = _resolve(key)
     if row is None:
         return None
     tag, vr, name = row
     told = (vrs.get(key) or vrs.get(name)) if vrs else None
-    if isinstance(told, str) and told in _VRS:
-        vr = told
-    return tag if vr == "SQ" and tag not in _ABOUT_PIXELS else None
+    return (tag, told) if isinstance(told, str) and told in _VRS else (tag, vr)
 
 
 def find_element(tags: Tags, vrs: Mapping[str, str], path: list[tuple[int, int]], tag: int) -> Element | None:
