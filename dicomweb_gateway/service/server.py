@@ -12,9 +12,10 @@ from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
 from dicomweb_gateway.app import create_app
-from dicomweb_gateway.service.channel import TASK, Channel
+from dicomweb_gateway.service.channel import Channel
 from dicomweb_gateway.service.loop import Watched
 from dicomweb_gateway.service.memory import give_back
+from dicomweb_gateway.service.task import TASK
 from dicomweb_gateway.service.workers import Workers
 from dicomweb_gateway.web.files import PINNED
 from dicomweb_gateway.web.services import Services
