@@ -21,14 +21,14 @@ FLOORS = [
     },
     {"routes"},
     {"web"},
-    {"workflow"},
+    {"workflow", "access"},
     {"wado", "stow"},
     {"index", "frames"},
     {"imagesets"},
     {"qido", "pixels", "tlm"},
     {"dicom"},
     {"patience"},
-    {"errors"},
+    {"errors", "sight"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "errors"}

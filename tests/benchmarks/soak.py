@@ -180,6 +180,7 @@ class Run:
         self.began = time.monotonic()
         self.seconds = options.minutes * 60
         self.memory: list[tuple[float, float]] = []
+        self.memory_by_role: dict[str, list[tuple[float, float]]] = {}
         self.events: list[str] = []
         self.lost_in_kills = 0
 
@@ -192,7 +193,8 @@ class Run:
 
     def choose(self, dice: random.Random) -> Series:
         """One of the series known by now; every other time one of the newest four."""
-        known = max(1, min(len(self.series), int(len(self.series) * self.elapsed / self.seconds) + 1))
+        share = self.elapsed / (self.seconds * self.options.known_by)
+        known = max(1, min(len(self.series), int(len(self.series) * share) + 1))
         return self.series[dice.randrange(max(0, known - 4) if dice.random() < 0.5 else 0, known)]
 
     def go(self) -> Tally:
@@ -206,7 +208,10 @@ class Run:
                 _, name = due.pop(0)
                 self.events.append(f"{self.elapsed:.0f} s: {name}")
                 getattr(self, f"_{name}")()
-            self.memory.append((self.elapsed, pss_of(self.house.processes()) / 1024))
+            by_role = {role: pss_of(pids) / 1024 for role, pids in self._roles().items()}
+            self.memory.append((self.elapsed, sum(by_role.values())))
+            for role, megabytes in by_role.items():
+                self.memory_by_role.setdefault(role, []).append((self.elapsed, megabytes))
             time.sleep(0.5)
         total = Tally()
         for viewer in viewers:
@@ -226,6 +231,12 @@ class Run:
             if every:
                 due += [(every * n, name) for n in range(1, int(self.seconds / every) + 1)]
         return sorted(due)
+
+    def _roles(self) -> dict[str, list[int]]:
+        """Process ids of all the gateway's processes by what they are."""
+        roles = {name: self.house.children(name) for name in ("web process", "frame fetcher")}
+        told = {pid for pids in roles.values() for pid in pids}
+        return {**roles, "master and others": [pid for pid in self.house.processes() if pid not in told]}
 
     def _kill_fetcher(self) -> None:
         frames = self.house.counters()["operations"].get("GetImageFrame", {})
@@ -282,6 +293,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--kill-all-at", type=float, default=0, help="seconds; kill -9 and start; 0: never")
     parser.add_argument("--most-growth", type=float, default=3, help="MB of memory a minute")
     parser.add_argument("--frame-timeout", type=float, default=30)
+    parser.add_argument(
+        "--known-by", type=float, default=1, help="share of the time after which all series are known"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(
         "--set", action="append", default=[], metavar="NAME=VALUE", help="a setting of the gateway"
@@ -480,6 +494,8 @@ def report_of(
             "mb_peak": round(max(mb for _, mb in run.memory), 1),
             "mb_a_minute": round(slope, 3),
             "mb_a_minute_standard_error": round(spread, 3),
+            "mb_by_tenth_of_the_time": tenths(run.memory),
+            "by_role": {role: tenths(samples) for role, samples in run.memory_by_role.items()},
         },
         "store": {"frames_mb": round(stored_bytes / 1e6, 1), "budget_mb": round(store / 1e6, 1)},
         "not_back": not_back[:20],
@@ -498,6 +514,11 @@ def growth(samples: Sequence[tuple[float, float]]) -> tuple[float, float]:
     left = megabytes - megabytes.mean() - slope * centred
     error = float(np.sqrt((left**2).sum() / (len(kept) - 2) / (centred**2).sum()))
     return slope, error
+
+
+def tenths(samples: Sequence[tuple[float, float]]) -> list[float]:
+    """Mean MB of each tenth of the samples, in order."""
+    return [round(float(part.mean()), 1) for part in np.array_split(np.array(samples)[:, 1], 10) if part.size]
 
 
 def percentiles(seconds: Sequence[float]) -> dict[str, float]:
