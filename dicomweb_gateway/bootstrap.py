@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
@@ -105,6 +106,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
+        rules=RulesFile(settings.access_rules, settings.ae_path),
     )
 
 

@@ -112,6 +112,8 @@ class Settings(BaseSettings):
     """Addresses or networks whose Forwarded and X-Forwarded-* headers are believed."""
     auth_mode: Literal["none"] = "none"
     """Login; this version has none (`null` means the same)."""
+    access_rules: Path | None = None
+    """TOML file that says which callers see what; unset: all who are known may read everything."""
     max_results: int = Field(default=5000, ge=1)
     """Rows of one search answer at most (Q-34)."""
     hard_max_results: int | None = Field(default=None, ge=1)

@@ -3,14 +3,21 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, tzinfo
+from typing import Protocol
 
-from flask import current_app
+from flask import Request, current_app, request
+
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.access.rules import AccessRules
 
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
+from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
 
 EXTENSION = "dicomweb_gateway"
@@ -48,6 +55,13 @@ class WebConfig:
     request_seconds: float = 60
 
 
+class Rules(Protocol):
+    """Who may see what; see AccessRules."""
+
+    def sight_of(self, caller: Caller, path: str | None, operation: Operation) -> Sight:
+        """What `caller` may see when it does `operation` below the base path `path`."""
+
+
 @dataclass(frozen=True, slots=True)
 class HealthReport:
     """Why the gateway is not well, None when it is; `notes` tell what is wrong beyond it (upstream)."""
@@ -70,9 +84,14 @@ class Services:
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
+    rules: Rules = field(default_factory=lambda: AccessRules(()))
 
 
 def services() -> Services:
-    """The services of the app that handles the current request."""
-    found: Services = current_app.extensions[EXTENSION]
-    return found
+    """The services of the app that handles the current request, as far as its caller may see."""
+    return seen_by_caller(current_app.extensions[EXTENSION], request)
+
+
+def seen_by_caller(gateway: Services, request: Request) -> Services:
+    """`gateway` as far as the caller of `request` may see."""
+    return gateway.seen_by(sight_of(request))
