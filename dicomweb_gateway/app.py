@@ -155,7 +155,12 @@ def _short_cuts(services: Services) -> list[ShortCut]:
             ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", Place(path, Operation.RETRIEVE), listed)
             for path in services.config.ae_paths
         ),
-        ShortCut(re.compile("/healthcheck"), "/healthcheck", Place(None, Operation.PUBLIC), lambda _: ops.healthcheck()),
+        ShortCut(
+            re.compile("/healthcheck"),
+            "/healthcheck",
+            Place(None, Operation.PUBLIC),
+            lambda _: ops.healthcheck(),
+        ),
     ]
 
 

@@ -21,6 +21,7 @@ from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -54,12 +55,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         timeout=settings.frame_timeout,
     )
     source = CachedImageSets(image_sets, documents)
+    sight = EVERYTHING.within(settings.allowed_datastores)
     index = IndexReader(
         engine,
         settings.index_cache_seconds,
         source,
         settings.metadata_ttl,
-        settings.allowed_datastores,
+        sight,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
@@ -97,7 +99,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         ),
         search=IndexSearch(
             engine,
-            settings.allowed_datastores,
+            sight,
             settings.index_cache_seconds,
             source,
             settings.metadata_ttl,
