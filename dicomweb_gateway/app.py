@@ -26,6 +26,7 @@ from dicomweb_gateway.routes import (
 )
 from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
+from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
@@ -63,7 +64,7 @@ def create_app(services: Services) -> Flask:
     _add_guards(app, guards)
     short = with_short_cuts(app, _short_cuts(services), guards)
     app.wsgi_app = _patient(  # type: ignore[method-assign]
-        _single_slashes(short), services.config.request_seconds
+        without_query_tokens(_single_slashes(short)), services.config.request_seconds
     )
     return app
 
@@ -94,17 +95,19 @@ def _patient(inner: Any, seconds: float) -> Any:
 
 
 def _guards(services: Services) -> Guards:
-    """What every request goes through, whichever way: an access check of later days belongs in here too."""
+    """What every request goes through, whichever way."""
 
     def before(request: Request) -> None:
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
+        identify(request, services)
         _check_query_text(request)
 
     def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
         response = services.streams.admitted(request, response)
         add_cors(request, response, services.config)
+        keep_private(request, response, services)
         _log_access(request, response, rule, began)
         return response
 

@@ -6,6 +6,7 @@ from datetime import UTC, tzinfo
 
 from flask import current_app
 
+from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.wado.archive import Archive
@@ -25,7 +26,8 @@ class WebConfig:
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
-    `host_rule_on` refuses foreign Host names while no login is asked (H-1).
+    `host_rule_on` refuses foreign Host names while no login is asked (H-1). `query_token` lets tokens stand
+    in the query; `proxy_headers` name the user and the groups that a proxy has logged in, () without such.
     """
 
     ae_paths: tuple[str, ...]
@@ -46,6 +48,8 @@ class WebConfig:
     max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
     request_seconds: float = 60
+    query_token: bool = True
+    proxy_headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,7 @@ class Services:
     """Everything that a request may use, made once per web process.
 
     `ready` is there only where links start with a configured URL: no Host header may fill a cache.
+    `authenticator` knows who asks.
     """
 
     config: WebConfig
@@ -70,6 +75,7 @@ class Services:
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
+    authenticator: Authenticator = field(default_factory=Authenticator)
 
 
 def services() -> Services:
