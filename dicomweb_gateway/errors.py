@@ -91,7 +91,7 @@ class PayloadTooLarge(RequestError):
 class TooManyRequests(RequestError):
     """The client must wait for `retry_after` seconds."""
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float = 5.0) -> None:
         self.retry_after = retry_after
         super().__init__(message)
 

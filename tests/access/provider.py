@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from contextlib import suppress
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -77,10 +78,8 @@ class Provider:
         handler.send_response(self.fail or 200)
         handler.send_header("Content-Length", str(len(body)))
         handler.end_headers()
-        try:
+        with suppress(OSError):
             handler.wfile.write(body)
-        except OSError:
-            pass
 
     def close(self):
         self.server.shutdown()
