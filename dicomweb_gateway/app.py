@@ -10,7 +10,6 @@ from urllib.parse import unquote_to_bytes
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
-from dicomweb_gateway.access.caller import ANYBODY
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.errors import GatewayBusy, GatewayError, InvalidRequest
 from dicomweb_gateway.patience import request_scope
@@ -28,8 +27,9 @@ from dicomweb_gateway.routes import (
 )
 from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
+from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import CALLER, NOWHERE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import NOWHERE, SIGHT, Place, places
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
@@ -67,7 +67,7 @@ def create_app(services: Services) -> Flask:
     _add_guards(app, guards, known)
     short = with_short_cuts(app, _short_cuts(services), guards)
     app.wsgi_app = _patient(  # type: ignore[method-assign]
-        _single_slashes(short), services.config.request_seconds
+        without_query_tokens(_single_slashes(short)), services.config.request_seconds
     )
     return app
 
@@ -104,13 +104,14 @@ def _guards(services: Services) -> Guards:
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
-        _check_query_text(request)
-        if place.operation is not Operation.PUBLIC and request.method != "OPTIONS":
+        if not place.is_open(request.method):
             _let_in(request, place, services)
+        _check_query_text(request)
 
     def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
         response = services.streams.admitted(request, response)
         add_cors(request, response, services.config)
+        keep_private(request, response, services)
         _log_access(request, response, rule, began)
         return response
 
@@ -119,8 +120,7 @@ def _guards(services: Services) -> Guards:
 
 def _let_in(request: Request, place: Place, services: Services) -> None:
     """Note who asks and what they may see."""
-    caller = ANYBODY
-    request.environ[CALLER] = caller
+    caller = identify(request, services)
     if place.operation is not Operation.ENTER:
         request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
 

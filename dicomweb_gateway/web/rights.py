@@ -7,8 +7,6 @@ from flask import Flask, Request
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.sight import NOTHING, Sight
 
-CALLER = "dicomweb_gateway.caller"
-"""In the WSGI environment: the Caller, once they are known."""
 SIGHT = "dicomweb_gateway.sight"
 """In the WSGI environment: what the caller may see, once that is decided."""
 
@@ -41,6 +39,10 @@ class Place:
 
     ae_path: str | None
     operation: Operation
+
+    def is_open(self, method: str) -> bool:
+        """Whether a request of `method` needs no login: for what shows nothing, and for preflights."""
+        return self.operation is Operation.PUBLIC or method == "OPTIONS"
 
 
 NOWHERE = Place(None, Operation.ENTER)

@@ -8,10 +8,10 @@ from typing import Protocol
 
 from flask import Request, current_app, request
 
+from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.access.rules import AccessRules
-
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import Sight
@@ -36,7 +36,8 @@ class WebConfig:
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
-    `host_rule_on` refuses foreign Host names while no login is asked (H-1).
+    `host_rule_on` refuses foreign Host names while no login is asked (H-1). `query_token` lets tokens stand
+    in the query; `proxy_headers` name the user and the groups that a proxy has logged in, () without such.
     """
 
     ae_paths: tuple[str, ...]
@@ -57,6 +58,8 @@ class WebConfig:
     max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
     request_seconds: float = 60
+    query_token: bool = True
+    proxy_headers: tuple[str, ...] = ()
 
 
 class Rules(Protocol):
@@ -101,6 +104,7 @@ class Services:
     `ready` is there only where links start with a configured URL: no Host header may fill a cache. Routes
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
+    `authenticator` knows who asks, `rules` what they may see.
     """
 
     config: WebConfig
@@ -110,6 +114,7 @@ class Services:
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
+    authenticator: Authenticator = field(default_factory=Authenticator)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     _bound: _Bound = field(default_factory=_Bound, compare=False, repr=False)
 

@@ -21,7 +21,7 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class ShortCut:
-    """An address of GET requests: `pattern` of the whole path, `rule` as the access log names it, its `place`.
+    """An address of GET requests: `pattern` of the whole path, `rule` as the access log names it, `place`.
 
     `pattern` matches nothing that Flask would give to another view.
     """
@@ -36,9 +36,9 @@ class ShortCut:
 class Guards:
     """What every request goes through.
 
-    `before` refuses by raising (request, where it goes); `failed` makes the answer to what was raised (request, rule, error); `after`
-    completes an answer, or puts another in its place, and logs it (request, answer, rule, when it began by
-    time.perf_counter).
+    `before` refuses by raising (request, where it goes); `failed` makes the answer to what was raised (rule,
+    error); `after` completes an answer, or puts another in its place, and logs it (request, answer, rule,
+    when it began by time.perf_counter).
     """
 
     before: Callable[[Request, Place], None]
