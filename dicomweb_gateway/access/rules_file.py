@@ -31,7 +31,7 @@ class RulesFile:
         self._ae_paths = ae_paths
         self._lock = threading.Lock()
         self._state = _state_of(path)
-        self._rules = read_rules(path, ae_paths)
+        self._rules: AccessRules = read_rules(path, ae_paths)
         self._looked_at = time.monotonic()
         self._sights: OrderedDict[_Asked, Sight] = OrderedDict()
 
@@ -57,7 +57,7 @@ class RulesFile:
             return
         self._state = state
         try:
-            self._rules: AccessRules = read_rules(self._path, self._ae_paths)
+            self._rules = read_rules(self._path, self._ae_paths)
         except SettingsError as error:
             _LOG.error("the access rules did not change: %s", error)
             return

@@ -116,7 +116,7 @@ class Services:
     streams: Streams = field(default_factory=Streams)
     authenticator: Authenticator = field(default_factory=Authenticator)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
-    _bound: _Bound = field(default_factory=_Bound, compare=False, repr=False)
+    _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":
         """These services for a caller who may see no more than `sight`; cheap when asked again."""
@@ -124,7 +124,7 @@ class Services:
         if kept is not None:
             return kept
         archive = replace(self.archive, index=self.archive.index.seen_by(sight))
-        made = replace(self, archive=archive, search=self.search.seen_by(sight), _bound=_Bound())
+        made = replace(self, archive=archive, search=self.search.seen_by(sight))
         with self._bound.lock:
             made = self._bound.by_sight.setdefault(sight, made)
             if len(self._bound.by_sight) > MOST_SIGHTS:

@@ -219,6 +219,7 @@ def test_password_hashes():
         str(hash_password("password", CHEAP)).replace("$2$1$1$", "$-2$1$1$"),
         str(hash_password("password", CHEAP)) + "=",
     ],
+    ids=lambda text: text.split("$")[0],
 )
 def test_hashes_that_are_none(text):
     with pytest.raises(ValueError, match="scrypt"):
