@@ -258,8 +258,7 @@ class IndexReader:
 
     def _load_frames(self, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
         path = (datastore_id, image_set_id, frame_id)
-        with_traits = self._bindings.need_traits
-        found = self._side(lambda connection: side_reader.frames(connection, *path, with_traits)) or []
+        found = self._side(lambda connection: side_reader.frames(connection, *path)) or []
         if not found and self._aws is not None:
             one = self._aws.frame(*path)
             found = [] if one is None else [one]

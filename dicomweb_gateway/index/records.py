@@ -61,7 +61,7 @@ class SeenFrame(NamedTuple):
     """A frame as HealthImaging's own address names it, and the traits of the series that holds it."""
 
     wanted: WantedFrame
-    traits: Traits | None
+    traits: Traits
 
 
 def is_seen(sight: Sight, datastore_id: str, traits: Traits | None) -> bool:

@@ -9,12 +9,13 @@ from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.records import SeenFrame
-from dicomweb_gateway.index.series_traits import traits_of
+from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS
 from dicomweb_gateway.index.shown import rows_shown
+from dicomweb_gateway.index.traits import traits_of_columns
 from dicomweb_gateway.sight import Sight
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
-_FRAME, _SET = side.gateway_frame, side.gateway_imageset
+_FRAME, _SET, _STUDY = side.gateway_frame, side.gateway_imageset, side.gateway_study
 
 
 class OrderedSeries(NamedTuple):
@@ -76,26 +77,24 @@ def modalities_with_pixels(connection: Connection, study_uid: str, sight: Sight)
     return {row.series_uid: row.modality for row in connection.execute(query)}
 
 
-def frames(
-    connection: Connection, datastore_id: str, image_set_id: str, frame_id: str, with_traits: bool
-) -> list[SeenFrame]:
+def frames(connection: Connection, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
     """A frame of an image set, whoever may see it, once for each instance that has it; none if unknown."""
     query = (
         select(
-            _INSTANCE.c.series_key,
-            _INSTANCE.c.transfer_syntax_uid,
-            _FRAME.c.checksum,
-            _INSTANCE.c.bytes_per_sample,
+            _INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample, *TRAIT_COLUMNS
         )
         .select_from(_FRAME)
         .join(_INSTANCE)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
+        .join(_SERIES, _SERIES.c.series_key == _INSTANCE.c.series_key)
+        .join(_STUDY, _STUDY.c.study_key == _SERIES.c.study_key)
         .where(_FRAME.c.frameid == frame_id, is_set(datastore_id, image_set_id))
     )
-    rows = connection.execute(query).all()
-    traits = traits_of(connection, {row.series_key for row in rows}) if with_traits else {}
     key = FrameKey(datastore_id, image_set_id, frame_id)
-    return [SeenFrame(WantedFrame(key, *row[1:]), traits.get(row.series_key)) for row in rows]
+    return [
+        SeenFrame(WantedFrame(key, syntax, checksum, size), traits_of_columns(values))
+        for syntax, checksum, size, *values in connection.execute(query)
+    ]
 
 
 def _has_instance(sight: Sight) -> Exists:

@@ -11,6 +11,7 @@ from dicomweb_gateway.index.shapes import page_of_rows
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 
 
 def study_query(**keys: str) -> QidoQuery:
@@ -27,7 +28,6 @@ def study_query(**keys: str) -> QidoQuery:
         ({"ModalitiesInStudy": "CT"}, {"ModalitiesInStudy": "MR"}),
     ],
 )
-from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 def test_searches_of_one_shape_share_a_statement(one, other):
     first, _ = page_of_rows(SideSearch(), study_query(**one), 5, {})
     second, _ = page_of_rows(SideSearch(), study_query(**other), 6, {})
@@ -73,7 +73,8 @@ def test_what_was_found_belongs_to_the_shape():
 
 def test_sights_are_told_apart():
     query = study_query()
-    one, other = (page_of_rows(SideSearch(EVERYTHING.within(frozenset({name}))), query, 5, {})[0] for name in "ab")
+    sights = [EVERYTHING.within(frozenset({name})) for name in "ab"]
+    one, other = (page_of_rows(SideSearch(sight), query, 5, {})[0] for sight in sights)
     assert one is not other
 
 
@@ -89,7 +90,11 @@ KEYS = [
 ]
 """Keys of every kind; the last are of no shape."""
 WANTED = (("Modality", ("CT", "M*")), ("IssuerOfPatientID", ("A",)))
-SIGHTS = [EVERYTHING, EVERYTHING.within(frozenset({"x"})), Sight((Grant(frozenset({"x"}), WANTED), Grant(None, WANTED)))]
+SIGHTS = [
+    EVERYTHING,
+    EVERYTHING.within(frozenset({"x"})),
+    Sight((Grant(frozenset({"x"}), WANTED), Grant(None, WANTED))),
+]
 
 
 @pytest.mark.parametrize("keys", KEYS, ids=str)
