@@ -3,6 +3,9 @@
 import os
 import subprocess
 import sys
+import threading
+import time
+from collections import Counter
 
 import pytest
 import requests
@@ -59,12 +62,48 @@ def test_a_service_with_logins(demo, provider):
     until_known(running, static)
     assert status(running, auth=HTTPBasicAuth("anna", "correct horse")) == 200
     assert status(running, auth=HTTPBasicAuth("anna", "wrong horse")) == 401
-    provider.keys = [jwk("two")]
-    assert status(running, headers={"token": provider.token("two")}) == 200
     log = running.text()
     assert "logins: oidc, token, basic" in log
     for secret in (token, static, "correct horse", "scrypt$", "token="):
         assert secret not in log
+
+
+def test_keys_rotate_under_load_and_the_provider_goes_away(demo, provider):
+    running, _ = demo
+    old, new = provider.token(), [provider.token("two", sub=f"user {n}") for n in range(8)]
+    assert status(running, headers={"token": old}) == 200
+    tokens, statuses, done = [old], Counter(), threading.Event()
+
+    def work():
+        with requests.Session() as session:
+            while not done.is_set():
+                for token in list(tokens):
+                    url = f"{running.root}/aetitle/studies"
+                    statuses[session.get(url, headers={"token": token}, timeout=30).status_code] += 1
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    # the provider publishes the new key, signs with it, and then is away
+    provider.keys = [jwk("one"), jwk("two")]
+    wait_for_more(statuses, 50)
+    tokens += new
+    wait_for_more(statuses, 300)
+    provider.fail = 503
+    wait_for_more(statuses, 100)
+    done.set()
+    for worker in workers:
+        worker.join()
+    assert set(statuses) == {200}
+    assert status(running, headers={"token": provider.token("three")}) == 401
+
+
+def wait_for_more(statuses, count):
+    goal = statuses.total() + count
+    until = time.monotonic() + 60
+    while statuses.total() < goal:
+        assert time.monotonic() < until
+        time.sleep(0.01)
 
 
 def until_known(running, static):
