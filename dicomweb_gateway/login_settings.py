@@ -45,7 +45,7 @@ class LoginSettings(BaseSettings):
     oidc_audience: CommaList = ()
     """Audiences (`aud`), one of which a token must be for; `*` for any."""
     oidc_client_ids: CommaList = ()
-    """Applications (`client_id` or `azp`) whose tokens are taken; `*` for any."""
+    """Applications (`client_id`, `azp`, `cid` or `appid`) whose tokens are taken; `*` for any."""
     oidc_algorithms: CommaList = ALGORITHMS
     """Signature algorithms that are taken, of RS, PS and ES with 256, 384 and 512."""
     oidc_scopes: CommaList = ()

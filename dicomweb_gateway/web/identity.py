@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.web.headers import add_vary
@@ -68,8 +68,10 @@ def identify(request: Request, services: Services) -> None:
     """Note in the request's environment who asks; raises what `Authenticator.caller_of` does."""
     if is_public(request, services.config):
         return
-    presented = presented_by(request, services.config)
-    request.environ[CALLER] = services.authenticator.caller_of(presented)
+    login = services.authenticator
+    request.environ[CALLER] = (
+        ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
+    )
 
 
 def caller_of(request: Request) -> Caller | None:
