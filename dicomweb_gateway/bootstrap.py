@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
@@ -21,6 +22,7 @@ from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.logins import make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -54,12 +56,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         timeout=settings.frame_timeout,
     )
     source = CachedImageSets(image_sets, documents)
+    sight = EVERYTHING.within(settings.allowed_datastores)
     index = IndexReader(
         engine,
         settings.index_cache_seconds,
         source,
         settings.metadata_ttl,
-        settings.allowed_datastores,
+        sight,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
@@ -100,7 +103,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         ),
         search=IndexSearch(
             engine,
-            settings.allowed_datastores,
+            sight,
             settings.index_cache_seconds,
             source,
             settings.metadata_ttl,
@@ -109,6 +112,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
+        rules=RulesFile(settings.access_rules, settings.ae_path),
         authenticator=make_authenticator(settings),
     )
 

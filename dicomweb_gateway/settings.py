@@ -106,6 +106,8 @@ class Settings(LoginSettings):
     allowed_hosts: CommaList = ()
     """Further host names that a gateway without login answers to: beside loopback names, addresses, and the
     names in HOST and PUBLIC_URL."""
+    access_rules: Path | None = None
+    """TOML file that says which callers see what; unset: all who are known may read everything."""
     max_results: int = Field(default=5000, ge=1)
     """Rows of one search answer at most (Q-34)."""
     hard_max_results: int | None = Field(default=None, ge=1)

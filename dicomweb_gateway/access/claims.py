@@ -23,7 +23,7 @@ _OTHER_KINDS = {"ID": "id", "REFRESH": "refresh", "OFFLINE": "refresh", "LOGOUT"
 class ClaimRules:
     """What must hold of a token.
 
-    `audiences` and `clients`: one of them must be named by `aud`, and by a claim of CLIENT_CLAIMS; empty: any.
+    `audiences` and `clients`: one of them must be named by `aud`, and by one of CLIENT_CLAIMS; empty: any.
     `scopes` must all be there. `uses` are the kinds that `token_use` may tell. `names` and `groups` are the
     claims that name the caller, the first that is there, and their groups, all of them; dots lead inside.
     `leeway` is in seconds.

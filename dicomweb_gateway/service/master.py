@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from dicomweb_gateway.access.rules import read_rules
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.service.logins import check_logins, log_logins
@@ -123,6 +124,8 @@ def _refuse_taken(family: int, kind: int, protocol: int, address: tuple[Any, ...
 
 
 def _prepare(settings: Settings) -> None:
+    # every web process reads them too: what is wrong with them is said once, before any is started
+    read_rules(settings.access_rules, settings.ae_path)
     # one BLAS thread: nothing here multiplies matrices, and idle pools cost memory in every process
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     bound_allocator()

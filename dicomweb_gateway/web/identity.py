@@ -21,8 +21,6 @@ CALLER = "dicomweb_gateway.caller"
 REPEATED = "dicomweb_gateway.repeated_headers"
 """Key of the WSGI environment: the names (as in it) of headers that came in several lines."""
 _QUERY_TOKENS = "dicomweb_gateway.query_tokens"
-_PUBLIC = ("", "/health", "/healthcheck")
-"""Paths that show nothing of patients: the page at the root, and what load balancers ask."""
 
 
 def without_query_tokens(inner: Any) -> Any:
@@ -55,23 +53,12 @@ def _take_tokens(environ: dict[str, Any]) -> None:
             environ[name] = f"{path}?{query}" if query else path
 
 
-def is_public(request: Request, config: WebConfig) -> bool:
-    """Whether the request needs no login: preflights, which carry none, and what shows nothing."""
-    if request.method == "OPTIONS":
-        return True
-    path = request.path.rstrip("/")
-    public = path in _PUBLIC or (path.endswith("/health") and path.removesuffix("/health") in config.ae_paths)
-    return public and request.method in ("GET", "HEAD")
-
-
-def identify(request: Request, services: Services) -> None:
-    """Note in the request's environment who asks; raises what `Authenticator.caller_of` does."""
-    if is_public(request, services.config):
-        return
+def identify(request: Request, services: Services) -> Caller:
+    """Who asks, noted in the request's environment too; raises what `Authenticator.caller_of` does."""
     login = services.authenticator
-    request.environ[CALLER] = (
-        ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
-    )
+    caller = ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
+    request.environ[CALLER] = caller
+    return caller
 
 
 def caller_of(request: Request) -> Caller | None:

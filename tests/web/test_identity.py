@@ -14,7 +14,6 @@ from dicomweb_gateway.web.identity import (
     caller_of,
     client_address,
     identify,
-    is_public,
     keep_private,
     presented_by,
     without_query_tokens,
@@ -73,33 +72,6 @@ def test_tokens_are_taken_out_of_the_query(query, tokens, rest):
 
 def test_where_query_tokens_are_switched_off_they_are_taken_out_all_the_same():
     assert stripped("limit=3&token=abc", query_token=False) == ((), "limit=3", "/aetitle/studies?limit=3")
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "public"),
-    [
-        ("GET", "/health", True),
-        ("HEAD", "/health/", True),
-        ("GET", "/healthcheck", True),
-        ("GET", "/", True),
-        ("GET", "/rs/health", True),
-        ("OPTIONS", "/aetitle/studies", True),
-        ("OPTIONS", "/nowhere", True),
-        ("POST", "/health", False),
-        ("DELETE", "/healthcheck", False),
-        ("GET", "/aetitle/studies", False),
-        ("GET", "/aetitle/studies/health", False),
-        ("GET", "/other/health", False),
-        ("GET", "/Health", False),
-        ("GET", "/health/../aetitle/studies", False),
-        ("GET", "/healthcheck/x", False),
-        ("GET", "/aetitle", False),
-        ("GET", "/metrics", False),
-        ("GET", "/favicon.ico", False),
-    ],
-)
-def test_what_is_public(method, path, public):
-    assert is_public(request(path, method), config()) is public
 
 
 def test_what_a_request_presents():
@@ -166,9 +138,7 @@ def test_who_asks_is_noted(tmp_path):
     identify(asked, services(Authenticator()))
     assert caller_of(asked) is ANYBODY
     locked = services(Authenticator(tokens=StaticTokens(tmp_path / "none")))
-    public = request("/health")
-    identify(public, locked)
-    assert caller_of(public) is None
+    assert caller_of(request()) is None
     with pytest.raises(Unauthenticated):
         identify(request(), locked)
 
