@@ -3,6 +3,7 @@
 import logging
 import re
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
@@ -27,6 +28,7 @@ from dicomweb_gateway.routes import (
 from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
+from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
@@ -131,10 +133,17 @@ def _rule() -> str | None:
 
 
 def _short_cuts(services: Services) -> list[ShortCut]:
-    """Stored frames, and the answer to load balancers."""
+    """Stored frames, their levels, and the answer to load balancers."""
     view = partial(frames.listed_frames, services)
     return [
         *(ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", view) for path in services.config.ae_paths),
+        ShortCut(
+            tlm.FRAME_PATH,
+            tlm.FRAME_RULE,
+            partial(tlm.levels_of_frame, services),
+            methods=frozenset(("GET", "POST")),
+            takes_query=True,
+        ),
         ShortCut(re.compile("/healthcheck"), "/healthcheck", lambda _: ops.healthcheck()),
     ]
 
@@ -164,10 +173,18 @@ def _log_access(request: Request, response: Response, rule: str | None, began: f
 
 def _error_answer(rule: str | None, error: Exception) -> Response:
     """The answer to whatever a request raised."""
+    of_service = is_of_service(rule)
+    response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
+    return name_error(response) if of_service else response
+
+
+def _answer_to(
+    rule: str | None, error: Exception, of_gateway: Callable[[GatewayError], Response]
+) -> Response:
     if isinstance(error, GatewayError):
         if status_of(error) >= 500:
             _LOG.warning("%s: %s (%s)", type(error).__name__, error, error.__cause__.__class__.__name__)
-        return gateway_error_response(error)
+        return of_gateway(error)
     if isinstance(error, HTTPException):
         response = error_response(error.code or 500, error.description or error.name)
         allow = error.get_response().headers.get("Allow")

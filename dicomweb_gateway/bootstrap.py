@@ -7,6 +7,7 @@ from threading import Lock, Thread
 from time import monotonic
 
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
+from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
@@ -81,6 +82,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         max_retrieve_bytes=settings.max_retrieve_bytes,
         max_rendered_instances=settings.max_rendered_instances,
         request_seconds=settings.frame_timeout,
+        cdn_caching=settings.who_may_cache,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
     return Services(
@@ -91,6 +93,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
+            first_levels=FirstLevels(settings.level_bytes),
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),

@@ -4,6 +4,7 @@ GatewayError
  ├ SettingsError              contradictory or unusable settings; refused at start
  ├ RequestError               the client's fault, answered 4xx
  │  ├ InvalidRequest          400, names the parameter
+ │  │  └ MissingArgument      400, without an id that HealthImaging's own address needs
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
@@ -24,6 +25,7 @@ GatewayError
     ├ UpstreamThrottled       429 after all tries
     ├ UpstreamBusy            409 still processing, after all tries
     ├ UpstreamFailed          5xx or nonsense after all tries
+    │  ├ UpstreamInvalid      it finds what was asked malformed
     │  └ CorruptMetadata      one instance's attributes are nonsense; the others' are not touched
     ├ UpstreamTimeout         no answer in time
     └ UpstreamUnavailable     it has failed again and again, so it is not even asked for a while
@@ -48,6 +50,10 @@ class RequestError(GatewayError):
 
 class InvalidRequest(RequestError):
     """A malformed UID, key or parameter; the message names it."""
+
+
+class MissingArgument(InvalidRequest):
+    """An id is not given on HealthImaging's own address (healthimaging.md 7.1)."""
 
 
 class ResourceNotFound(RequestError):
@@ -145,6 +151,10 @@ class UpstreamBusy(UpstreamError):
 
 class UpstreamFailed(UpstreamError):
     """HealthImaging failed, or answered something that makes no sense, through all tries."""
+
+
+class UpstreamInvalid(UpstreamFailed):
+    """HealthImaging finds what was asked malformed: a client's fault where its request was passed on."""
 
 
 class CorruptMetadata(UpstreamFailed):

@@ -79,6 +79,14 @@ class Settings(BaseSettings):
     """Frame store and metadata cache; unset: `cache` in DATA_DIR."""
     cache_max_bytes: int | None = Field(default=None, ge=1 << 20)
     """Bytes of the frame store; unset: 20 GB or half of the free disk, whichever is less."""
+    level_cache_bytes: int = Field(default=32 << 20, ge=0)
+    """Bytes of memory of each web process for the smallest levels of frames that were asked; 0: none."""
+    enable_local_nodecache: bool = True
+    """The AWS sample's name: `false` keeps no levels of frames in memory."""
+    cdn_caching: Literal["private", "per-caller", "shared"] | None = None
+    """Who may keep answers of HealthImaging's own addresses: `private` the client, `per-caller` also a cache
+    that keeps callers apart, `shared` also one that does not; unset: `per-caller` while no login is asked,
+    else `private`."""
     rendered_cache_bytes: int = Field(default=512 << 20, ge=0)
     """Bytes on disk of rendered images that were asked twice, to be sent again; 0: none are kept."""
     web_processes: int | None = Field(default=None, ge=1, le=256)
@@ -282,6 +290,16 @@ class Settings(BaseSettings):
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
         return max(GIB // 4, min(20 * GIB, shutil.disk_usage(folder).free // 2))
+
+    @property
+    def level_bytes(self) -> int:
+        """Memory of one web process for levels of frames."""
+        return self.level_cache_bytes if self.enable_local_nodecache else 0
+
+    @property
+    def who_may_cache(self) -> Literal["private", "per-caller", "shared"]:
+        """CDN_CACHING, or what stands for it: with a login nothing is shared unasked."""
+        return self.cdn_caching or ("per-caller" if self.auth_mode == "none" else "private")
 
     @property
     def web_process_count(self) -> int:

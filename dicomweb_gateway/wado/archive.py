@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
@@ -39,6 +40,7 @@ class Archive:
     window_bytes: int = 64 << 20
     spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
+    first_levels: FirstLevels = field(default_factory=FirstLevels)
     turns: DecodeTurns = field(default_factory=DecodeTurns)
     presentations: Presentations = field(default_factory=Presentations)
     pictures: KeptPictures | None = None
