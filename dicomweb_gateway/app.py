@@ -17,6 +17,7 @@ from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
     frames,
+    image_sets,
     instances,
     metadata,
     ops,
@@ -61,6 +62,7 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(tlm.blueprint)
+    app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
     _add_guards(app, guards)
     short = with_short_cuts(app, _short_cuts(services), guards)

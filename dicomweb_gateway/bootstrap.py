@@ -94,6 +94,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
             first_levels=FirstLevels(settings.level_bytes),
+            passed_on=image_sets.passed_on,
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),

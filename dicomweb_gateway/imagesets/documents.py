@@ -9,6 +9,7 @@ passed. While HealthImaging is down it is served on.
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Thread
 
@@ -87,6 +88,10 @@ class DocumentCache:
         ClientLeft.
         """
         return self._get(ref).document
+
+    def text(self, ref: ImageSetRef) -> Iterator[bytes]:
+        """The JSON of the document of `ref` in pieces; raises as `get` does, at once."""
+        return self._get(ref).pieces()
 
     def version(self, ref: ImageSetRef) -> str:
         """What changes when the document does: its version where that is known, else a digest of it (H-5).

@@ -1,6 +1,6 @@
 """Lookups for retrieval: UIDs to image sets, frames and pixel layout, the whole path checked (C-6)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -9,9 +9,9 @@ from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
-from dicomweb_gateway.index import mains, side_reader
+from dicomweb_gateway.index import known_sets, mains, side_reader
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores
+from dicomweb_gateway.index.allowed import AllowedStores, is_allowed
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource, aws_totals
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
@@ -166,6 +166,35 @@ class IndexReader:
         path = (datastore_id, image_set_id, frame_id)
         found = self._side(lambda connection: side_reader.frame(connection, *path, self._allowed))
         return self._aws.frame(*path) if found is None and self._aws is not None else found
+
+    def image_set_shown(self, datastore_id: str, image_set_id: str) -> ImageSetRef:
+        """The image set at its indexed version, None where only AWS tables know it; or ResourceNotFound."""
+        found = self.image_sets_shown(datastore_id, [image_set_id]).get(image_set_id)
+        if found is None:
+            raise ResourceNotFound("the index knows no such image set in this data store")
+        return found
+
+    def image_sets_shown(
+        self, datastore_id: str, image_set_ids: Collection[str]
+    ) -> Mapping[str, ImageSetRef]:
+        """Those of the image sets of a data store that may be seen, by their ids."""
+        path = (datastore_id, image_set_ids, self._allowed)
+        found = self._side(lambda connection: known_sets.side_sets(connection, *path)) or {}
+        if self._aws is not None and len(found) < len(image_set_ids):
+            with reading(self._engine) as connection:
+                found = {**known_sets.lambda_sets(connection, *path), **found}
+        return {name: ref for name, ref in found.items() if ref not in self._gone}
+
+    def has_store(self, datastore_id: str) -> bool:
+        """Whether the data store is allowed and the index holds something of it."""
+        if not is_allowed(datastore_id, self._allowed):
+            return False
+        if self._side(lambda connection: known_sets.side_has_store(connection, datastore_id)):
+            return True
+        if self._aws is None:
+            return False
+        with reading(self._engine) as connection:
+            return known_sets.lambda_has_store(connection, datastore_id)
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.

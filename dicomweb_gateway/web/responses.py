@@ -70,15 +70,13 @@ def json_stream(
         pieces = pieces if packed else gunzip_pieces(pieces)
     elif packed:
         pieces = gzip_pieces(pieces)
-    gathered = bytearray()
-    for piece in pieces:
-        gathered += piece
-        if len(gathered) > _GATHERED:
-            response.response = _joined(bytes(gathered), pieces)
-            response.direct_passthrough = True
-            return response
-    response.set_data(bytes(gathered))
-    return response
+    return _gathered(response, pieces)
+
+
+def packed_stream(pieces: Iterator[bytes], media_type: str, etag: str, caching: Caching) -> Response:
+    """Pieces in gzip whatever the client takes, as HealthImaging sends metadata (1.2); gathered as above."""
+    headers = [("Content-Type", media_type), ("Content-Encoding", "gzip"), ("ETag", etag), *caching.headers]
+    return _gathered(Response(status=200, headers=headers), gzip_pieces(pieces))
 
 
 def ready_response(
@@ -185,6 +183,19 @@ def gateway_error_response(error: GatewayError, pass_through: bool = False) -> R
         add_vary(response, "Accept")
     if isinstance(error, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.total}"
+    return response
+
+
+def _gathered(response: Response, pieces: Iterator[bytes]) -> Response:
+    """`response` with the pieces: at once up to 4 MB, else as they come."""
+    gathered = bytearray()
+    for piece in pieces:
+        gathered += piece
+        if len(gathered) > _GATHERED:
+            response.response = _joined(bytes(gathered), pieces)
+            response.direct_passthrough = True
+            return response
+    response.set_data(bytes(gathered))
     return response
 
 

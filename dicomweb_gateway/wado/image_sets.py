@@ -1,0 +1,74 @@
+"""Image sets as HealthImaging's own operations give them, as far as the caller may see (7.2).
+
+Only what the index knows is asked of HealthImaging, so nothing else is reached with our credentials.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dicomweb_gateway import patience
+from dicomweb_gateway.errors import ResourceNotFound
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument
+from dicomweb_gateway.imagesets.passed_on import PassedOn
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from dicomweb_gateway.imagesets.values import text
+from dicomweb_gateway.sight import TRAITS
+from dicomweb_gateway.wado.archive import Archive, version_of
+
+_SECONDS = 30.0
+_UNKNOWN = "the index knows no such image set in this data store"
+
+
+class Document(NamedTuple):
+    """The JSON of a metadata document in pieces; `version` changes when it does."""
+
+    version: str
+    pieces: Iterator[bytes]
+
+
+def image_set_document(
+    archive: Archive, datastore_id: str, image_set_id: str, version_id: str | None
+) -> Document:
+    """The metadata document of an image set at a version, None for the latest.
+
+    A caller whose rights follow from attributes gets, without a version, the one that the index knows, and
+    another only if it shows nothing that those rights hide. Raises ResourceNotFound and what `DocumentCache`
+    raises.
+    """
+    shown = archive.index.image_set_shown(datastore_id, image_set_id)
+    ref = ImageSetRef(datastore_id, image_set_id, version_id)
+    if archive.sight.has_wanted and version_id is None:
+        ref = shown
+    if ref.version_id is None or ref == shown:
+        version = version_of(archive, ref)
+    else:
+        # a version that does not exist says nothing of the others: the rows are not stale
+        version = archive.documents.version(ref)
+    if archive.sight.has_wanted and (ref != shown or ref.version_id is None):
+        _check(archive, archive.documents.get(ref))
+    return Document(version, archive.documents.text(ref))
+
+
+def image_set_properties(
+    archive: Archive, datastore_id: str, image_set_id: str, version_id: str | None
+) -> bytes:
+    """GetImageSet's answer as HealthImaging wrote it; ResourceNotFound and UpstreamError."""
+    archive.index.image_set_shown(datastore_id, image_set_id)
+    ref = ImageSetRef(datastore_id, image_set_id, version_id)
+    return asking(archive).image_set(ref, patience.until(_SECONDS))
+
+
+def asking(archive: Archive) -> PassedOn:
+    """The way to HealthImaging; ResourceNotFound where there is none."""
+    if archive.passed_on is None:
+        raise ResourceNotFound(_UNKNOWN)
+    return archive.passed_on
+
+
+def _check(archive: Archive, document: ImageSetDocument) -> None:
+    """ResourceNotFound unless every series of the document may be seen."""
+    for series in document.series():
+        levels = {**document.patient, **document.study, **series.tags}
+        traits = {keyword: text(levels, keyword) for keyword in TRAITS}
+        if not archive.sight.shows(document.datastore_id, traits):
+            raise ResourceNotFound(_UNKNOWN)
