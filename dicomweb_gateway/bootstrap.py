@@ -1,7 +1,8 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
@@ -12,6 +13,7 @@ from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
@@ -21,6 +23,7 @@ from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -46,12 +49,14 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
     image_sets = make_image_set_store(settings)
+    shared = _shared_cache(settings, partial(shared_secret, engine, "shared-cache"))
     documents = DocumentCache(
         image_sets,
         settings.cache_folder / "metadata",
         ttl=settings.metadata_ttl,
         waiting=settings.web_threads * 3 // 4,
         timeout=settings.frame_timeout,
+        tier=SharedDocuments(shared) if shared is not None else None,
     )
     source = CachedImageSets(image_sets, documents)
     index = IndexReader(
@@ -95,6 +100,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
             first_levels=FirstLevels(settings.level_bytes),
             passed_on=image_sets.passed_on,
+            shared=shared,
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
@@ -110,6 +116,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
     )
+
+
+def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:
+    """The cache tier of all hosts; its secret is theirs alone, as whoever has it could make up values."""
+    if settings.shared_cache is None:
+        return None
+    return SharedCache(settings.shared_cache, secret().encode())
 
 
 def _ahead_bytes(settings: Settings) -> int:

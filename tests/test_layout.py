@@ -23,7 +23,7 @@ FLOORS = [
     {"web"},
     {"workflow", "access"},
     {"wado", "stow"},
-    {"index", "frames"},
+    {"index", "frames", "shared"},
     {"imagesets"},
     {"qido", "pixels", "tlm"},
     {"dicom"},
@@ -44,6 +44,8 @@ ONLY_IN = {
     "imagecodecs": {"pixels"},
     "PIL": {"pixels"},
     "jellyfish": {"qido"},
+    "pymemcache": {"shared"},
+    "redis": {"shared"},
 }
 
 

@@ -11,6 +11,7 @@ from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.passed_on import PassedOn
+from dicomweb_gateway.imagesets.shared_documents import SharedBytes
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
@@ -33,6 +34,7 @@ class Archive:
     than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
     Decoding waits for its turn in `turns`. `pictures` None means that rendered images are not kept.
     `passed_on` asks HealthImaging what is answered as it stands. `sight` is what `index` shows.
+    `shared` is the cache tier of all hosts, None for none.
     """
 
     index: IndexReader
@@ -49,6 +51,7 @@ class Archive:
     pictures: KeptPictures | None = None
     spans: CodestreamSpans = field(default_factory=CodestreamSpans)
     passed_on: PassedOn | None = None
+    shared: SharedBytes | None = None
     sight: Sight = EVERYTHING
 
     def window_of(self, record: InstanceRecord) -> int:

@@ -9,6 +9,7 @@ from dicomweb_gateway.tlm.levels import levels_between
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import FrameSlice, read_segment
 
+_NAMESPACE = "level0"
 MAX_FIRST_LEVEL = 1 << 20
 """Bytes of a level 0 that is worth holding in memory; a frame without levels is its own level 0."""
 
@@ -63,17 +64,26 @@ def frame_levels(
 
 
 def _first_level(archive: Archive, wanted: WantedFrame) -> FrameSlice | bytes:
-    """Level 0, from memory where it was asked before."""
+    """Level 0: from memory where it was asked before, from another host where that has it and this not."""
     known = archive.first_levels.get(wanted.key)
     if known is not None:
         return known
-    stored = _stored(archive, wanted)
+    stored = None
+    if archive.shared is not None:
+        stored = archive.frames.at_hand(wanted)
+        told = archive.shared.get((_NAMESPACE, *wanted.key)) if stored is None else None
+        if told is not None:
+            archive.first_levels.keep(wanted.key, told)
+            return told
+    stored = stored or _stored(archive, wanted)
     first, last = levels_between(archive.levels.of(wanted.key, stored), 0, 0)
     level = FrameSlice(stored, first, last - first)
     if level.length > MAX_FIRST_LEVEL:
         return level
     data = read_segment(level)
     archive.first_levels.keep(wanted.key, data)
+    if archive.shared is not None:
+        archive.shared.put((_NAMESPACE, *wanted.key), data)
     return data
 
 
