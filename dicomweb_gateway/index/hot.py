@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable, Mapping
 from concurrent.futures import Future
 from typing import Generic, NamedTuple, TypeVar
 
-from dicomweb_gateway.patience import for_others_too
+from dicomweb_gateway.errors import GatewayBusy
+from dicomweb_gateway.patience import for_others_too, result, until
 
 Value = TypeVar("Value")
 
@@ -35,7 +36,10 @@ class HotMap(Generic[Value]):
         self._weight = 0
 
     def get(self, key: Hashable, load: Callable[[], Value]) -> Value:
-        """The value of `key`, from here or from `load`, whose exceptions come through."""
+        """The value of `key`, from here or from `load`, whose exceptions come through.
+
+        Who waits for another's load waits no longer than their own request may (GatewayBusy, ClientLeft).
+        """
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None and entry.expires > time.monotonic():
@@ -44,9 +48,7 @@ class HotMap(Generic[Value]):
             if running is None:
                 own: Future[Value] = Future()
                 self._loading[key] = own
-        if running is not None:
-            return running.result()
-        return self._load(key, load, own)
+        return self._load(key, load, own) if running is None else _joined(running)
 
     def add(self, values: Mapping[Hashable, Value]) -> None:
         """Keep what was loaded otherwise; nothing when it would displace more than a quarter of the rest."""
@@ -91,3 +93,12 @@ class HotMap(Generic[Value]):
         old = self._entries.pop(key, None)
         if old is not None:
             self._weight -= old.weight
+
+
+def _joined(running: "Future[Value]") -> Value:
+    try:
+        return result(running, until(float("inf")))
+    except TimeoutError:
+        if running.done():
+            raise
+        raise GatewayBusy("what others have asked for already is still being read") from None

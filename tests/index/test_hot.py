@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from dicomweb_gateway import patience
+from dicomweb_gateway.errors import GatewayBusy
 from dicomweb_gateway.index import hot
 from dicomweb_gateway.index.hot import HotMap
 
@@ -104,3 +105,20 @@ def test_whoever_joins_a_load_does_not_suffer_from_a_client_that_leaves():
 
     with patience.request_scope(has_left=lambda: True):
         assert held.get("key", load) is False
+
+
+def test_whoever_joins_a_load_waits_no_longer_than_their_request():
+    kept, gate, begun = plain(), threading.Event(), threading.Event()
+
+    def load():
+        begun.set()
+        gate.wait(10)
+        return "value"
+
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(kept.get, "a", load)
+        assert begun.wait(10)
+        with patience.request_scope(time.monotonic() + 0.01), pytest.raises(GatewayBusy):
+            kept.get("a", lambda: "never made")
+        gate.set()
+        assert first.result() == "value"
