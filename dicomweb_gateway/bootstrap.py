@@ -24,6 +24,7 @@ from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -59,12 +60,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         tier=SharedDocuments(shared) if shared is not None else None,
     )
     source = CachedImageSets(image_sets, documents)
+    sight = EVERYTHING.within(settings.allowed_datastores)
     index = IndexReader(
         engine,
         settings.index_cache_seconds,
         source,
         settings.metadata_ttl,
-        settings.allowed_datastores,
+        sight,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
@@ -106,7 +108,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         ),
         search=IndexSearch(
             engine,
-            settings.allowed_datastores,
+            sight,
             settings.index_cache_seconds,
             source,
             settings.metadata_ttl,

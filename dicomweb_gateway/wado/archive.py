@@ -16,7 +16,6 @@ from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.pixels.turns import DecodeTurns
-from dicomweb_gateway.sight import EVERYTHING, Sight
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 from dicomweb_gateway.wado.presentations import Presentations
@@ -33,7 +32,7 @@ class Archive:
     `prefetcher` None means no prefetching. Of one answer at most `window` frames are under way, and no more
     than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
     Decoding waits for its turn in `turns`. `pictures` None means that rendered images are not kept.
-    `passed_on` asks HealthImaging what is answered as it stands. `sight` is what `index` shows.
+    `passed_on` asks HealthImaging what is answered as it stands.
     `shared` is the cache tier of all hosts, None for none.
     """
 
@@ -52,7 +51,6 @@ class Archive:
     spans: CodestreamSpans = field(default_factory=CodestreamSpans)
     passed_on: PassedOn | None = None
     shared: SharedBytes | None = None
-    sight: Sight = EVERYTHING
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""

@@ -22,7 +22,7 @@ def found_image_sets(archive: Archive, datastore_id: str, criteria: bytes, query
     `criteria` is a JSON object, `query` has maxResults and nextToken where they are given. What is hidden is
     left out, and pages that show nothing are passed over, as their number would tell what there is.
     """
-    if archive.sight.is_nothing or not archive.index.has_store(datastore_id):
+    if archive.index.sight.is_nothing or not archive.index.has_store(datastore_id):
         raise ResourceNotFound("this data store is not served")
     until = patience.until(_SECONDS)
     for _ in range(_PAGES):
@@ -49,7 +49,7 @@ def _shown(archive: Archive, datastore_id: str, summaries: list[Any]) -> list[di
     rows = [row for row in summaries if isinstance(row, dict) and isinstance(row.get("imageSetId"), str)]
     known = archive.index.image_sets_shown(datastore_id, [row["imageSetId"] for row in rows])
     found = [row for row in rows if row["imageSetId"] in known]
-    return [_uncounted(row) for row in found] if archive.sight.has_wanted else found
+    return [_uncounted(row) for row in found] if archive.index.sight.has_wanted else found
 
 
 def _uncounted(row: dict[str, Any]) -> dict[str, Any]:

@@ -8,11 +8,8 @@ from typing import NamedTuple
 
 from dicomweb_gateway import patience
 from dicomweb_gateway.errors import ResourceNotFound
-from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.passed_on import PassedOn
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from dicomweb_gateway.imagesets.values import text
-from dicomweb_gateway.sight import TRAITS
 from dicomweb_gateway.wado.archive import Archive, version_of
 
 _SECONDS = 30.0
@@ -31,21 +28,15 @@ def image_set_document(
 ) -> Document:
     """The metadata document of an image set at a version, None for the latest.
 
-    A caller whose rights follow from attributes gets, without a version, the one that the index knows, and
-    another only if it shows nothing that those rights hide. Raises ResourceNotFound and what `DocumentCache`
-    raises.
+    Another version than the indexed one may be of another patient, so what is hidden in it hides it. Raises
+    ResourceNotFound and what `DocumentCache` raises.
     """
-    shown = archive.index.image_set_shown(datastore_id, image_set_id)
+    archive.index.image_set_shown(datastore_id, image_set_id)
     ref = ImageSetRef(datastore_id, image_set_id, version_id)
-    if archive.sight.has_wanted and version_id is None:
-        ref = shown
-    if ref.version_id is None or ref == shown:
-        version = version_of(archive, ref)
-    else:
-        # a version that does not exist says nothing of the others: the rows are not stale
-        version = archive.documents.version(ref)
-    if archive.sight.has_wanted and (ref != shown or ref.version_id is None):
-        _check(archive, archive.documents.get(ref))
+    # a version that does not exist says nothing of the others: the rows are not stale then
+    version = version_of(archive, ref) if version_id is None else archive.documents.version(ref)
+    if not archive.index.sees_document(archive.documents.get(ref)):
+        raise ResourceNotFound(_UNKNOWN)
     return Document(version, archive.documents.text(ref))
 
 
@@ -63,12 +54,3 @@ def asking(archive: Archive) -> PassedOn:
     if archive.passed_on is None:
         raise ResourceNotFound(_UNKNOWN)
     return archive.passed_on
-
-
-def _check(archive: Archive, document: ImageSetDocument) -> None:
-    """ResourceNotFound unless every series of the document may be seen."""
-    for series in document.series():
-        levels = {**document.patient, **document.study, **series.tags}
-        traits = {keyword: text(levels, keyword) for keyword in TRAITS}
-        if not archive.sight.shows(document.datastore_id, traits):
-            raise ResourceNotFound(_UNKNOWN)

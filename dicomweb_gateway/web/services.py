@@ -1,13 +1,16 @@
 """What the routes work with: the archive, the search, the health probe and a few plain values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
+from threading import Lock
+from typing import Protocol
 
 from flask import current_app
 
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
@@ -15,6 +18,9 @@ from dicomweb_gateway.web.caching import CdnCaching
 from dicomweb_gateway.web.streams import Streams
 
 EXTENSION = "dicomweb_gateway"
+
+MOST_SIGHTS = 256
+"""Sights of which the services are kept; the one that was bound first goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,20 +65,56 @@ class HealthReport:
     notes: tuple[str, ...] = ()
 
 
+class Search(Protocol):
+    """Answers searches."""
+
+    def __call__(self, query: QidoQuery) -> SearchResult:
+        """All that matches, one page of it."""
+        ...
+
+    def seen_by(self, sight: Sight) -> "Search":
+        """The same, which finds no more than `sight` shows."""
+        ...
+
+
+@dataclass(slots=True)
+class _Bound:
+    """Services by the sight that they are bound to."""
+
+    by_sight: dict[Sight, "Services"] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that a request may use, made once per web process.
 
-    `ready` is there only where links start with a configured URL: no Host header may fill a cache.
+    `ready` is there only where links start with a configured URL: no Host header may fill a cache. Routes
+    get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
+    is found by them, and only that, is read from the caches and stores that all callers share.
     """
 
     config: WebConfig
     archive: Archive
-    search: Callable[[QidoQuery], SearchResult]
+    search: Search
     health: Callable[[], HealthReport]
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
+    _bound: _Bound = field(default_factory=_Bound, compare=False, repr=False)
+
+    def seen_by(self, sight: Sight) -> "Services":
+        """These services for a caller who may see no more than `sight`; cheap when asked again."""
+        kept = self._bound.by_sight.get(sight)
+        if kept is not None:
+            return kept
+        archive = replace(self.archive, index=self.archive.index.seen_by(sight))
+        made = replace(self, archive=archive, search=self.search.seen_by(sight), _bound=_Bound())
+        with self._bound.lock:
+            made = self._bound.by_sight.setdefault(sight, made)
+            if len(self._bound.by_sight) > MOST_SIGHTS:
+                del self._bound.by_sight[next(iter(self._bound.by_sight))]
+        return made
 
 
 def services() -> Services:

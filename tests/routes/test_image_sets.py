@@ -62,10 +62,8 @@ def seen_by(house, upstream):
     """`seen_by(sight)`: a client of a gateway that shows so much."""
 
     def client(sight=None):
-        archive = replace(house.services.archive, passed_on=upstream)
-        if sight is not None:
-            archive = replace(archive, sight=sight)
-        return create_app(replace(house.services, archive=archive)).test_client()
+        services = replace(house.services, archive=replace(house.services.archive, passed_on=upstream))
+        return create_app(services if sight is None else services.seen_by(sight)).test_client()
 
     return client
 
