@@ -14,25 +14,33 @@ from tests.benchmarks.processes import Family
 
 _CONNECTIONS = 16
 _FRAMES = 2500
-_TIMES = 8
+_HOT = 200
+_TIMES = 150
+_TIMES_OF_MANY = 8
 _LEVEL_0 = "startLevel=0&endLevel=0"
 _GROWTH_MB = 100
 
 
 def _levels(bench: Bench) -> Iterator[Pair]:
-    series = bench.series(bench.size(_FRAMES, 4))
+    # what is asked all the time is a part of it: of all of it the index would be asked every ten seconds
+    many, series = bench.series(bench.size(_FRAMES, 4)), bench.series(bench.size(_HOT, 2))
     length = level_bounds(bench.pool[0].payload)[1]
     times = bench.size(_TIMES, 1)
-    with bench.stand([series], latency_ms=0) as stand:
+    with bench.stand([many, series], latency_ms=0) as stand:
         constant = Constant(length)
         try:
             family = stand.gateway.family()
             before = family.memory().total()
-            asked = _posted(series)
-            ask(stand.gateway.port, [asked], {})
+            ask(stand.gateway.port, [_posted(many)], {})
             yield Pair("level-memory-cold", None, (family.memory().total() - before) / 1024)
+            ask(stand.gateway.port, [_posted(series, 2)], {})
             for _ in range(bench.rounds):
-                for name, lane in (("post", _posted(series, times)), ("get", _got(series, times))):
+                lanes = {
+                    "post": _posted(series, times),
+                    "get": _got(series, times),
+                    "many": _got(many, bench.size(_TIMES_OF_MANY, 1)),
+                }
+                for name, lane in lanes.items():
                     bare = _cost(constant.family(), constant.port, lane)
                     own = _cost(family, stand.gateway.port, lane)
                     cores = len(os.sched_getaffinity(0))
@@ -80,7 +88,7 @@ _BESIDE = "a constant answer of that size, Flask on the same server"
 SCENARIOS = (
     Scenario(
         "levels",
-        "level 0 of 2,500 frames that the gateway has, by POST and by GET",
+        "level 0 of frames that the gateway has, by POST and by GET; memory that 2,500 frames leave",
         (
             Line(
                 "level-0-post",
@@ -98,6 +106,14 @@ SCENARIOS = (
                 Budget(0.5, at_most=False),
             ),
             Line("level-0-get-cpu", "the same by CPU", _BESIDE, "answers/s", Budget(0.5, at_most=False)),
+            Line(
+                "level-0-many",
+                "level 0 of 2,500 cached frames in turn, GET, as seen",
+                _BESIDE,
+                "answers/s",
+                Budget(0.5, at_most=False),
+            ),
+            Line("level-0-many-cpu", "the same by CPU", _BESIDE, "answers/s", Budget(0.5, at_most=False)),
             Line(
                 "level-memory-cold",
                 "memory that 2,500 cold frames leave in all processes (PSS)",
