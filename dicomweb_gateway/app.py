@@ -3,14 +3,14 @@
 import logging
 import re
 import time
-from collections.abc import Callable
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.errors import GatewayBusy, GatewayError, InvalidRequest
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
@@ -28,9 +28,11 @@ from dicomweb_gateway.routes import (
 )
 from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
+from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
+from dicomweb_gateway.web.rights import NOWHERE, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
-from dicomweb_gateway.web.services import EXTENSION, Services
+from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
 
@@ -64,10 +66,11 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(tlm.blueprint)
     app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
-    _add_guards(app, guards)
+    known = places(app, services.config.ae_paths)
+    _add_guards(app, guards, known)
     short = with_short_cuts(app, _short_cuts(services), guards)
     app.wsgi_app = _patient(  # type: ignore[method-assign]
-        _single_slashes(short), services.config.request_seconds
+        without_query_tokens(_single_slashes(short)), services.config.request_seconds
     )
     return app
 
@@ -98,28 +101,38 @@ def _patient(inner: Any, seconds: float) -> Any:
 
 
 def _guards(services: Services) -> Guards:
-    """What every request goes through, whichever way: an access check of later days belongs in here too."""
+    """What every request goes through, whichever way."""
 
-    def before(request: Request) -> None:
+    def before(request: Request, place: Place) -> None:
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
+        if not place.is_open(request.method):
+            _let_in(request, place, services)
         _check_query_text(request)
 
     def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
         response = services.streams.admitted(request, response)
         add_cors(request, response, services.config)
+        keep_private(request, response, services)
         _log_access(request, response, rule, began)
         return response
 
     return Guards(before, _error_answer, after)
 
 
-def _add_guards(app: Flask, guards: Guards) -> None:
+def _let_in(request: Request, place: Place, services: Services) -> None:
+    """Note who asks and what they may see."""
+    caller = identify(request, services)
+    if place.operation is not Operation.ENTER:
+        request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
+
+
+def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:
     @app.before_request
     def before() -> None:
         g.began = time.perf_counter()
-        guards.before(request)
+        guards.before(request, known[request.endpoint] if request.endpoint else NOWHERE)
 
     @app.after_request
     def after(response: Response) -> Response:
@@ -136,17 +149,32 @@ def _rule() -> str | None:
 
 def _short_cuts(services: Services) -> list[ShortCut]:
     """Stored frames, their levels, and the answer to load balancers."""
-    view = partial(frames.listed_frames, services)
+
+    def listed(request: Request, **path: str) -> Response:
+        return frames.listed_frames(seen_by_caller(services, request), request, **path)
+
+    def levels(request: Request, **path: str) -> Response:
+        return tlm.levels_of_frame(seen_by_caller(services, request), request, **path)
+
     return [
-        *(ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", view) for path in services.config.ae_paths),
+        *(
+            ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", Place(path, Operation.RETRIEVE), listed)
+            for path in services.config.ae_paths
+        ),
         ShortCut(
             tlm.FRAME_PATH,
             tlm.FRAME_RULE,
-            partial(tlm.levels_of_frame, services),
+            Place(None, Operation.TLM),
+            levels,
             methods=frozenset(("GET", "POST")),
             takes_query=True,
         ),
-        ShortCut(re.compile("/healthcheck"), "/healthcheck", lambda _: ops.healthcheck()),
+        ShortCut(
+            re.compile("/healthcheck"),
+            "/healthcheck",
+            Place(None, Operation.PUBLIC),
+            lambda _: ops.healthcheck(),
+        ),
     ]
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
@@ -21,6 +22,7 @@ from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.logins import make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
@@ -79,6 +81,9 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.answered_hosts,
+        host_rule_on=not settings.has_login,
+        query_token=settings.query_token,
+        proxy_headers=_proxy_headers(settings),
         max_results=settings.max_results,
         hard_max_results=settings.hard_max_results,
         empty_status=settings.empty_status,
@@ -117,6 +122,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
+        rules=RulesFile(settings.access_rules, settings.ae_path),
+        authenticator=make_authenticator(settings),
     )
 
 
@@ -125,6 +132,13 @@ def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache 
     if settings.shared_cache is None:
         return None
     return SharedCache(settings.shared_cache, secret().encode())
+
+
+def _proxy_headers(settings: Settings) -> tuple[str, ...]:
+    """The headers that name whom a proxy has logged in, where that is a login."""
+    if "proxy" not in settings.login_modes:
+        return ()
+    return (settings.proxy_user_header, settings.proxy_groups_header)
 
 
 def _ahead_bytes(settings: Settings) -> int:

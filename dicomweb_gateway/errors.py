@@ -3,12 +3,15 @@
 GatewayError
  ├ SettingsError              contradictory or unusable settings; refused at start
  ├ RequestError               the client's fault, answered 4xx
+ │  ├ Unauthenticated         401, with the challenges to answer
+ │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
  │  ├ InvalidRequest          400, names the parameter
  │  │  └ MissingArgument      400, without an id that HealthImaging's own address needs
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
  │  ├ PayloadTooLarge         413
+ │  ├ TooManyRequests         429, with the time to wait
  │  └ RangeNotSatisfiable     416
  ├ UndecodablePixels          the stored frame cannot be decoded here; stored syntax and metadata still can
  ├ UnreadableDicom            a DICOM file that an import leaves out, with the reason
@@ -17,6 +20,7 @@ GatewayError
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
+ ├ LoginUnavailable           the identity provider does not answer and nothing is known of its keys
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
  └ UpstreamError              HealthImaging
@@ -48,6 +52,18 @@ class RequestError(GatewayError):
     """The request cannot be served as it was asked."""
 
 
+class Unauthenticated(RequestError):
+    """Nobody is known to ask; `challenges` are values of WWW-Authenticate."""
+
+    def __init__(self, message: str, challenges: Sequence[str] = ()) -> None:
+        self.challenges = tuple(challenges)
+        super().__init__(message)
+
+
+class InsufficientScope(Unauthenticated):
+    """The token is good, but lacks a scope that every token must have (RFC 6750 3.1)."""
+
+
 class InvalidRequest(RequestError):
     """A malformed UID, key or parameter; the message names it."""
 
@@ -76,6 +92,14 @@ class NotAcceptable(RequestError):
 
 class PayloadTooLarge(RequestError):
     """The request asks for, or carries, more than is allowed."""
+
+
+class TooManyRequests(RequestError):
+    """The client must wait for `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float = 5.0) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
 
 
 class RangeNotSatisfiable(RequestError):
@@ -112,6 +136,13 @@ class FetchersUnavailable(GatewayError):
 
 class DecodersUnavailable(GatewayError):
     """No decoder process is free in time, or none can be started."""
+
+
+class LoginUnavailable(GatewayError):
+    """Whether a login is good cannot be found out now."""
+
+    retry_after = 5.0
+    """Seconds."""
 
 
 class GatewayBusy(GatewayError):

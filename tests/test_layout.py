@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
 FLOORS = [
     {
         "cli",
+        "cli_access",
         "cli_common",
         "cli_index",
         "aws_lambda",
@@ -16,6 +17,7 @@ FLOORS = [
         "bootstrap",
         "app",
         "settings",
+        "login_settings",
         "checks",
         "service",
     },
@@ -46,6 +48,8 @@ ONLY_IN = {
     "jellyfish": {"qido"},
     "pymemcache": {"shared"},
     "redis": {"shared"},
+    "jwt": {"access"},
+    "cryptography": {"access"},
 }
 
 

@@ -12,6 +12,7 @@ from waitress.task import WSGITask
 from dicomweb_gateway.errors import ClientLeft
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.service.heads import environ_of, remember_environ, response_head
+from dicomweb_gateway.web.identity import REPEATED
 from dicomweb_gateway.web.streams import REFUSED
 
 TASK = "dicomweb_gateway.task"
@@ -108,6 +109,8 @@ class Task(WSGITask):
         environ: dict[str, Any] = super().get_environment()
         remember_environ(self.request, environ)
         environ[TASK] = self
+        if self.request.repeated:
+            environ[REPEATED] = self.request.repeated
         if self.channel.refused:
             environ[REFUSED] = self.channel.refused
             self.channel.refused = ""

@@ -6,8 +6,12 @@ from datetime import UTC, tzinfo
 from threading import Lock
 from typing import Protocol
 
-from flask import current_app
+from flask import Request, current_app, request
 
+from dicomweb_gateway.access.authentication import Authenticator
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import Sight
@@ -15,6 +19,7 @@ from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.caching import CdnCaching
+from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
 
 EXTENSION = "dicomweb_gateway"
@@ -33,7 +38,8 @@ class WebConfig:
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
     `cdn_caching` says who may keep answers of HealthImaging's own addresses.
-    `host_rule_on` refuses foreign Host names while no login is asked (H-1).
+    `host_rule_on` refuses foreign Host names while no login is asked (H-1). `query_token` lets tokens stand
+    in the query; `proxy_headers` name the user and the groups that a proxy has logged in, () without such.
     """
 
     ae_paths: tuple[str, ...]
@@ -55,6 +61,15 @@ class WebConfig:
     max_rendered_instances: int = 100
     request_seconds: float = 60
     cdn_caching: CdnCaching = "per-caller"
+    query_token: bool = True
+    proxy_headers: tuple[str, ...] = ()
+
+
+class Rules(Protocol):
+    """Who may see what; see AccessRules."""
+
+    def sight_of(self, caller: Caller, path: str | None, operation: Operation) -> Sight:
+        """What `caller` may see when it does `operation` below the base path `path`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +107,7 @@ class Services:
     `ready` is there only where links start with a configured URL: no Host header may fill a cache. Routes
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
+    `authenticator` knows who asks, `rules` what they may see.
     """
 
     config: WebConfig
@@ -101,7 +117,9 @@ class Services:
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
-    _bound: _Bound = field(default_factory=_Bound, compare=False, repr=False)
+    authenticator: Authenticator = field(default_factory=Authenticator)
+    rules: Rules = field(default_factory=lambda: AccessRules(()))
+    _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":
         """These services for a caller who may see no more than `sight`; cheap when asked again."""
@@ -109,7 +127,7 @@ class Services:
         if kept is not None:
             return kept
         archive = replace(self.archive, index=self.archive.index.seen_by(sight))
-        made = replace(self, archive=archive, search=self.search.seen_by(sight), _bound=_Bound())
+        made = replace(self, archive=archive, search=self.search.seen_by(sight))
         with self._bound.lock:
             made = self._bound.by_sight.setdefault(sight, made)
             if len(self._bound.by_sight) > MOST_SIGHTS:
@@ -118,6 +136,10 @@ class Services:
 
 
 def services() -> Services:
-    """The services of the app that handles the current request."""
-    found: Services = current_app.extensions[EXTENSION]
-    return found
+    """The services of the app that handles the current request, as far as its caller may see."""
+    return seen_by_caller(current_app.extensions[EXTENSION], request)
+
+
+def seen_by_caller(gateway: Services, request: Request) -> Services:
+    """`gateway` as far as the caller of `request` may see."""
+    return gateway.seen_by(sight_of(request))

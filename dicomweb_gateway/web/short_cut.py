@@ -13,13 +13,15 @@ from typing import Any
 
 from flask import Flask, Request, Response
 
+from dicomweb_gateway.web.rights import Place
+
 View = Callable[..., Response]
 """Called with the request and the path's named groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShortCut:
-    """An address: `pattern` of the whole path, `rule` as the access log names it.
+    """An address: `pattern` of the whole path, `rule` as the access log names it, its `place`.
 
     `pattern` matches nothing that Flask would give to another view. Requests of other `methods` are left to
     Flask, and so are those with a query, unless it `takes_query`.
@@ -27,6 +29,7 @@ class ShortCut:
 
     pattern: re.Pattern[str]
     rule: str
+    place: Place
     view: View
     methods: frozenset[str] = frozenset(("GET",))
     takes_query: bool = False
@@ -36,12 +39,12 @@ class ShortCut:
 class Guards:
     """What every request goes through.
 
-    `before` refuses by raising; `failed` makes the answer to what was raised (request, rule, error); `after`
-    completes an answer, or puts another in its place, and logs it (request, answer, rule, when it began by
-    time.perf_counter).
+    `before` refuses by raising (request, where it goes); `failed` makes the answer to what was raised (rule,
+    error); `after` completes an answer, or puts another in its place, and logs it (request, answer, rule,
+    when it began by time.perf_counter).
     """
 
-    before: Callable[[Request], None]
+    before: Callable[[Request, Place], None]
     failed: Callable[[str | None, Exception], Response]
     after: Callable[[Request, Response, str | None, float], Response]
 
@@ -63,7 +66,7 @@ def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) 
         request = Request(environ)
         request.max_content_length = app.config["MAX_CONTENT_LENGTH"]
         try:
-            guards.before(request)
+            guards.before(request, short_cut.place)
             response = short_cut.view(request, **match.groupdict())
         except Exception as error:
             response = guards.failed(short_cut.rule, error)

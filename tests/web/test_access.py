@@ -93,7 +93,7 @@ def test_exposed_headers_are_those_of_h2():
     exposed = response.headers["Access-Control-Expose-Headers"].split(", ")
     needed = (
         "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
-        "X-Total-Count, Server-Timing"
+        "X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After"
     )
     assert exposed == [*needed.split(", "), "Resolution-Level-Ends"]
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
