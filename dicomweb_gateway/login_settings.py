@@ -30,6 +30,10 @@ def split_list(value: Any) -> Any:
     return value
 
 
+def _is_everybody(network: str) -> bool:
+    return ip_network(network, strict=False).prefixlen == 0
+
+
 class LoginSettings(BaseSettings):
     """Who may come in, and how the gateway knows them."""
 
@@ -41,7 +45,7 @@ class LoginSettings(BaseSettings):
     oidc_audience: CommaList = ()
     """Audiences (`aud`), one of which a token must be for; `*` for any."""
     oidc_client_ids: CommaList = ()
-    """Applications (`client_id` or `azp`) whose tokens are taken; `*` for any."""
+    """Applications (`client_id`, `azp`, `cid` or `appid`) whose tokens are taken; `*` for any."""
     oidc_algorithms: CommaList = ALGORITHMS
     """Signature algorithms that are taken, of RS, PS and ES with 256, 384 and 512."""
     oidc_scopes: CommaList = ()
@@ -169,6 +173,10 @@ class LoginSettings(BaseSettings):
             )
         if "proxy" in modes and not self.trusted_proxies:
             raise ValueError("AUTH_MODE proxy needs TRUSTED_PROXIES, the addresses that may name users")
+        if "proxy" in modes and any(_is_everybody(network) for network in self.trusted_proxies):
+            raise ValueError(
+                "AUTH_MODE proxy with TRUSTED_PROXIES of every address lets everybody name users"
+            )
         if self.proxy_user_header.lower() == self.proxy_groups_header.lower():
             raise ValueError("PROXY_USER_HEADER and PROXY_GROUPS_HEADER must differ")
         return self

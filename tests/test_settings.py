@@ -359,6 +359,13 @@ def test_what_must_hold_of_tokens(given, issuer, clients, names):
     assert rules.names[0] == names
 
 
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "10.0.0.1,::/0"])
+def test_not_everybody_may_name_users(networks):
+    with pytest.raises(SettingsError, match="lets everybody name users"):
+        load_settings({"auth_mode": "proxy", "trusted_proxies": networks})
+    assert load_settings({"auth_mode": "none", "trusted_proxies": networks}).trusted_proxies
+
+
 def test_issuers_exclude_each_other():
     with pytest.raises(SettingsError, match="exclude each other"):
         load_settings({**POOL, "oidc_issuer": "https://i", "oidc_audience": "a"})

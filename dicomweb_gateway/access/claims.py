@@ -10,6 +10,8 @@ from dicomweb_gateway.errors import InsufficientScope, Unauthenticated
 
 Claims = Mapping[str, Any]
 GROUP_CLAIMS = ("cognito:groups", "groups", "roles", "realm_access.roles")
+CLIENT_CLAIMS = ("client_id", "azp", "cid", "appid")
+"""RFC 9068 and Cognito, OpenID Connect, Okta, Entra: the first that is there counts."""
 ANY = "*"
 _MOST_GROUPS = 1024
 _LONGEST = 255
@@ -21,7 +23,7 @@ _OTHER_KINDS = {"ID": "id", "REFRESH": "refresh", "OFFLINE": "refresh", "LOGOUT"
 class ClaimRules:
     """What must hold of a token.
 
-    `audiences` and `clients`: one of them must be named by `aud`, and by `client_id` or `azp`; empty: any.
+    `audiences` and `clients`: one of them must be named by `aud`, and by one of CLIENT_CLAIMS; empty: any.
     `scopes` must all be there. `uses` are the kinds that `token_use` may tell. `names` and `groups` are the
     claims that name the caller, the first that is there, and their groups, all of them; dots lead inside.
     `leeway` is in seconds.
@@ -74,7 +76,7 @@ class ClaimRules:
             raise Unauthenticated("the token is not for access")
 
     def _name(self, claims: Claims) -> str:
-        for claim in (*self.names, "client_id", "azp"):
+        for claim in (*self.names, *CLIENT_CLAIMS):
             name = _found(claims, claim)
             if name is None or name == "":
                 continue
@@ -92,7 +94,7 @@ def _kind(claims: Claims) -> Any:
 
 def _client(claims: Claims) -> str:
     """The application that the token was given to, "" where it does not tell."""
-    for claim in ("client_id", "azp"):
+    for claim in CLIENT_CLAIMS:
         if isinstance(claims.get(claim), str):
             return str(claims[claim])
     return ""

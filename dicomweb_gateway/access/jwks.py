@@ -12,6 +12,8 @@ from dicomweb_gateway.errors import LoginUnavailable
 
 _LOG = logging.getLogger(__name__)
 _ABANDON_SECONDS = 30.0
+_MOST_FETCHES = 4
+"""Under way at once, those that were given up among them."""
 _FIRST_RETRY_SECONDS = 5.0
 _DOWN = "the identity provider does not answer"
 
@@ -42,9 +44,14 @@ class Issuer:
         if found.get("issuer") != self._issuer:
             raise FetchError("the discovery document is of another issuer than the configured one")
         url = found.get("jwks_uri")
-        if not isinstance(url, str) or not is_safe_url(url):
+        if not isinstance(url, str) or not is_safe_url(url) or _scheme(url) < _scheme(self._issuer):
             raise FetchError("the discovery document names no safe address of keys")
         return url
+
+
+def _scheme(url: str) -> str:
+    """The text order is that of trust: an issuer elsewhere has no keys on this machine."""
+    return url.partition(":")[0].lower()
 
 
 class _Fetch:
@@ -67,7 +74,7 @@ class KeyKeeper:
         fetch: Callable[[], KeySet],
         ttl: float = 3600.0,
         outage: float = 86_400.0,
-        interval: float = 30.0,
+        interval: float = 10.0,
         patience: float = 5.0,
         most_waiting: int = 32,
         clock: Callable[[], float] = time.monotonic,
@@ -80,6 +87,7 @@ class KeyKeeper:
         self._clock = clock
         self._lock = RLock()
         self._waiting = BoundedSemaphore(most_waiting)
+        self._fetches = BoundedSemaphore(_MOST_FETCHES)
         self._keys: KeySet | None = None
         self._fetched_at = float("-inf")
         self._running: _Fetch | None = None
@@ -142,7 +150,7 @@ class KeyKeeper:
         with self._lock:
             if self._running is not None and now - self._running.began < _ABANDON_SECONDS:
                 return self._running
-            if now - self._begun_at < pause:
+            if now - self._begun_at < pause or not self._fetches.acquire(blocking=False):
                 return None
             self._begun_at = now
             self._running = begun = _Fetch(now)
@@ -174,4 +182,5 @@ class KeyKeeper:
                     self._running = None
                     if keys is not None:
                         self._keys, self._fetched_at = keys, self._clock()
+            self._fetches.release()
             own.done.set()

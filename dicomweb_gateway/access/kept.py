@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, TypeVar
 
-_MOST = 10_000
+_MOST = 4096
+"""Even callers with as many groups as a token can name take no more than 64 MB."""
 _T = TypeVar("_T")
 
 

@@ -9,7 +9,7 @@ from urllib.parse import unquote_plus
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.web.caching import NO_CACHE
@@ -55,9 +55,9 @@ def _take_tokens(environ: dict[str, Any]) -> None:
 
 def identify(request: Request, services: Services) -> Caller:
     """Who asks, noted in the request's environment too; raises what `Authenticator.caller_of` does."""
-    caller = request.environ[CALLER] = services.authenticator.caller_of(
-        presented_by(request, services.config)
-    )
+    login = services.authenticator
+    caller = ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
+    request.environ[CALLER] = caller
     return caller
 
 

@@ -10,7 +10,6 @@ from dicomweb_gateway.access.caller import ANYBODY
 from dicomweb_gateway.access.claims import ClaimRules
 from dicomweb_gateway.access.fetching import DocumentFetcher
 from dicomweb_gateway.access.jwks import Issuer, KeyKeeper
-from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.access.oidc import OidcLogin
 from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.access.proxy_login import ProxyLogin
@@ -150,18 +149,3 @@ def test_whom_a_trusted_proxy_names(presented, name, groups):
 def test_whom_nobody_believes(presented):
     with pytest.raises(Unauthenticated):
         Authenticator(proxy=PROXY).caller_of(presented)
-
-
-@pytest.mark.parametrize(
-    ("address", "trusted"),
-    [
-        ("10.9.9.9", True),
-        ("::ffff:10.0.0.1", True),
-        ("::ffff:11.0.0.1", False),
-        (None, False),
-        ("10.0.0", False),
-    ],
-)
-def test_trusted_networks(address, trusted):
-    assert is_trusted(address, ("10.0.0.0/8",)) is trusted
-    assert not is_trusted(address, ())

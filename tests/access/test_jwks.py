@@ -230,6 +230,30 @@ def test_a_provider_that_misbehaves(provider, kind):
     assert "secret" not in str(refused.value)
 
 
+def test_an_issuer_elsewhere_has_no_keys_on_this_machine(provider):
+    class Elsewhere(DocumentFetcher):
+        def get(self, url):
+            assert url == "https://idp.example.org/.well-known/openid-configuration"
+            return {"issuer": "https://idp.example.org", "jwks_uri": f"{provider.issuer}/keys"}
+
+    with pytest.raises(FetchError, match="no safe address"):
+        Issuer("https://idp.example.org", None, Elsewhere()).fetch()
+    assert provider.asked["jwks"] == 0
+
+
+def test_fetches_that_never_end_are_given_up_and_few():
+    source, clock = Source("one"), Clock()
+    keeper = KeyKeeper(source, patience=0.0, clock=clock)
+    source.gate.clear()
+    for _ in range(9):
+        with pytest.raises(LoginUnavailable):
+            keeper.key("one", "RS256")
+        clock.now += 31
+    assert source.count == 4
+    source.gate.set()
+    until(lambda: keeper._keys is not None)
+
+
 def test_a_provider_that_is_not_there(provider):
     provider.close()
     with pytest.raises(FetchError, match="does not answer"):

@@ -103,6 +103,8 @@ def test_claims_that_are_refused(provider, claims):
     [
         ({"clients": frozenset({"app"})}, {"client_id": "app", "aud": None}, True),
         ({"clients": frozenset({"app"})}, {"azp": "app"}, True),
+        ({"clients": frozenset({"app"})}, {"cid": "app"}, True),
+        ({"clients": frozenset({"app"})}, {"appid": "app"}, True),
         ({"clients": frozenset({"app"})}, {"client_id": "other", "azp": "app"}, False),
         ({"clients": frozenset({"app"})}, {"aud": "app"}, False),
         ({"clients": frozenset({"app"}), "uses": frozenset({"id"})}, {"aud": "app", "token_use": "id"}, True),

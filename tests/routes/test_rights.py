@@ -6,6 +6,7 @@ to ask fails.
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from werkzeug.routing import Rule
 
 from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.web.rights import OPERATIONS, places
 from tests.routes.archive import BROKEN, CT, JPEG, OTHER, SEG, SR, STORE, STUDY, hex_id
 from tests.routes.callers import CALLERS, Locked, Rights, lock
@@ -87,7 +89,12 @@ def is_seen(rights: Rights, operation: Operation, path: str | None, rule: Rule, 
 
 @lru_cache(maxsize=1024)
 def is_answered(locked: Locked, url: str, method: str, series: str) -> bool:
-    """Whether who may see everything gets something: not all that is there can be shown in every form."""
+    """Whether who may see everything gets something: not all that is there can be shown in every form.
+
+    From the second time on, when what fails while it goes out is left out.
+    """
+    with suppress(UndecodablePixels):
+        ask(locked, "all", url, method, series)
     return ask(locked, "all", url, method, series).status_code < 400
 
 
@@ -99,12 +106,18 @@ def test_what_is_hidden_looks_like_what_never_was(locked, caller, series):
         if not rule.arguments or operation is Operation.PUBLIC:
             continue
         walked += 1
-        found = ask(locked, caller, address(rule, series), method, series)
+        url = address(rule, series)
         if is_seen(CALLERS[caller], operation, path, rule, series):
-            assert found.status_code < 400 or not is_answered(locked, address(rule, series), method, series)
+            answered = is_answered(locked, url, method, series)
+            assert (ask(locked, caller, url, method, series).status_code < 400) == answered, (
+                caller,
+                method,
+                url,
+            )
             continue
+        found = ask(locked, caller, url, method, series)
         never = ask(locked, caller, address(rule, UNKNOWN), method, UNKNOWN)
-        assert shape(found, series) == shape(never, UNKNOWN), (caller, method, address(rule, series))
+        assert shape(found, series) == shape(never, UNKNOWN), (caller, method, url)
         assert "ETag" not in found.headers or found.status_code == 200
     assert walked > 50
 
