@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +17,7 @@ from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
     frames,
+    image_sets,
     instances,
     metadata,
     ops,
@@ -30,6 +31,7 @@ from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
 from dicomweb_gateway.web.rights import NOWHERE, SIGHT, Place, places
+from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
@@ -62,6 +64,7 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(tlm.blueprint)
+    app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
     known = places(app, services.config.ae_paths)
     _add_guards(app, guards, known)
@@ -145,15 +148,26 @@ def _rule() -> str | None:
 
 
 def _short_cuts(services: Services) -> list[ShortCut]:
-    """Stored frames, and the answer to load balancers."""
+    """Stored frames, their levels, and the answer to load balancers."""
 
     def listed(request: Request, **path: str) -> Response:
         return frames.listed_frames(seen_by_caller(services, request), request, **path)
+
+    def levels(request: Request, **path: str) -> Response:
+        return tlm.levels_of_frame(seen_by_caller(services, request), request, **path)
 
     return [
         *(
             ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", Place(path, Operation.RETRIEVE), listed)
             for path in services.config.ae_paths
+        ),
+        ShortCut(
+            tlm.FRAME_PATH,
+            tlm.FRAME_RULE,
+            Place(None, Operation.TLM),
+            levels,
+            methods=frozenset(("GET", "POST")),
+            takes_query=True,
         ),
         ShortCut(
             re.compile("/healthcheck"),
@@ -189,10 +203,18 @@ def _log_access(request: Request, response: Response, rule: str | None, began: f
 
 def _error_answer(rule: str | None, error: Exception) -> Response:
     """The answer to whatever a request raised."""
+    of_service = is_of_service(rule)
+    response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
+    return name_error(response) if of_service else response
+
+
+def _answer_to(
+    rule: str | None, error: Exception, of_gateway: Callable[[GatewayError], Response]
+) -> Response:
     if isinstance(error, GatewayError):
         if status_of(error) >= 500:
             _LOG.warning("%s: %s (%s)", type(error).__name__, error, error.__cause__.__class__.__name__)
-        return gateway_error_response(error)
+        return of_gateway(error)
     if isinstance(error, HTTPException):
         response = error_response(error.code or 500, error.description or error.name)
         allow = error.get_response().headers.get("Allow")

@@ -1,17 +1,20 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
+from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
@@ -22,6 +25,7 @@ from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.logins import make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -48,12 +52,14 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
     configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
     image_sets = make_image_set_store(settings)
+    shared = _shared_cache(settings, partial(shared_secret, engine, "shared-cache"))
     documents = DocumentCache(
         image_sets,
         settings.cache_folder / "metadata",
         ttl=settings.metadata_ttl,
         waiting=settings.web_threads * 3 // 4,
         timeout=settings.frame_timeout,
+        tier=SharedDocuments(shared) if shared is not None else None,
     )
     source = CachedImageSets(image_sets, documents)
     sight = EVERYTHING.within(settings.allowed_datastores)
@@ -88,6 +94,7 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         max_retrieve_bytes=settings.max_retrieve_bytes,
         max_rendered_instances=settings.max_rendered_instances,
         request_seconds=settings.frame_timeout,
+        cdn_caching=settings.who_may_cache,
     )
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
     return Services(
@@ -98,6 +105,9 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
+            first_levels=FirstLevels(settings.level_bytes),
+            passed_on=image_sets.passed_on,
+            shared=shared,
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
@@ -115,6 +125,13 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         rules=RulesFile(settings.access_rules, settings.ae_path),
         authenticator=make_authenticator(settings),
     )
+
+
+def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:
+    """The cache tier of all hosts; its secret is theirs alone, as whoever has it could make up values."""
+    if settings.shared_cache is None:
+        return None
+    return SharedCache(settings.shared_cache, secret().encode())
 
 
 def _proxy_headers(settings: Settings) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ GatewayError
  │  ├ Unauthenticated         401, with the challenges to answer
  │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
  │  ├ InvalidRequest          400, names the parameter
+ │  │  └ MissingArgument      400, without an id that HealthImaging's own address needs
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
@@ -28,6 +29,7 @@ GatewayError
     ├ UpstreamThrottled       429 after all tries
     ├ UpstreamBusy            409 still processing, after all tries
     ├ UpstreamFailed          5xx or nonsense after all tries
+    │  ├ UpstreamInvalid      it finds what was asked malformed
     │  └ CorruptMetadata      one instance's attributes are nonsense; the others' are not touched
     ├ UpstreamTimeout         no answer in time
     └ UpstreamUnavailable     it has failed again and again, so it is not even asked for a while
@@ -64,6 +66,10 @@ class InsufficientScope(Unauthenticated):
 
 class InvalidRequest(RequestError):
     """A malformed UID, key or parameter; the message names it."""
+
+
+class MissingArgument(InvalidRequest):
+    """An id is not given on HealthImaging's own address (healthimaging.md 7.1)."""
 
 
 class ResourceNotFound(RequestError):
@@ -176,6 +182,10 @@ class UpstreamBusy(UpstreamError):
 
 class UpstreamFailed(UpstreamError):
     """HealthImaging failed, or answered something that makes no sense, through all tries."""
+
+
+class UpstreamInvalid(UpstreamFailed):
+    """HealthImaging finds what was asked malformed: a client's fault where its request was passed on."""
 
 
 class CorruptMetadata(UpstreamFailed):

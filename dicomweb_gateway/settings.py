@@ -25,6 +25,7 @@ from pydantic_settings import (
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
+from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 
 GIB = 1 << 30
 _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
@@ -77,6 +78,26 @@ class Settings(LoginSettings):
     """Frame store and metadata cache; unset: `cache` in DATA_DIR."""
     cache_max_bytes: int | None = Field(default=None, ge=1 << 20)
     """Bytes of the frame store; unset: 20 GB or half of the free disk, whichever is less."""
+    level_cache_bytes: int = Field(default=32 << 20, ge=0)
+    """Bytes of memory of each web process for the smallest levels of frames that were asked; 0: none."""
+    enable_local_nodecache: bool = True
+    """The AWS sample's name: `false` keeps no levels of frames in memory."""
+    memcached_address: CommaList = ()
+    """memcached servers (host:port) that the hosts of one service share; `null` is none."""
+    redis_url: SecretStr | None = None
+    """Redis server (redis:// or rediss://) that they share instead."""
+    enable_amazon_elasticache: bool = True
+    """The AWS sample's name: `false` uses neither."""
+    shared_cache_timeout: float = Field(default=0.05, gt=0, le=5)
+    """Seconds that a request waits for the shared cache at most."""
+    shared_cache_seconds: int = Field(default=604_800, ge=1, le=2_592_000)
+    """Seconds that a value is kept there."""
+    shared_cache_item_bytes: int = Field(default=1_000_000, ge=1024, le=64 << 20)
+    """Bytes of one value there at most; memcached refuses those over 1 MB unless told otherwise."""
+    cdn_caching: Literal["private", "per-caller", "shared"] | None = None
+    """Who may keep answers of HealthImaging's own addresses: `private` the client, `per-caller` also a cache
+    that keeps callers apart, `shared` also one that does not; unset: `per-caller` while no login is asked,
+    else `private`."""
     rendered_cache_bytes: int = Field(default=512 << 20, ge=0)
     """Bytes on disk of rendered images that were asked twice, to be sent again; 0: none are kept."""
     web_processes: int | None = Field(default=None, ge=1, le=256)
@@ -149,7 +170,14 @@ class Settings(LoginSettings):
         """Command line, environment, TOML file; no dotenv file, no secret folder."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    @field_validator("ae_path", "ahi_datastore_ids", "cors_origins", "allowed_hosts", mode="before")
+    @field_validator(
+        "ae_path",
+        "ahi_datastore_ids",
+        "cors_origins",
+        "allowed_hosts",
+        "memcached_address",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split_list(value)
@@ -166,6 +194,21 @@ class Settings(LoginSettings):
         if not cleaned or "/" in cleaned:
             raise ValueError("needs at least one base path that is not the root")
         return cleaned
+
+    @field_validator("memcached_address")
+    @classmethod
+    def _servers(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        servers = tuple(one for one in addresses if one.lower() not in ("null", "none"))
+        for one in servers:
+            host_and_port(one)
+        return servers
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _is_redis(url.get_secret_value()):
+            raise ValueError("must be a redis:// or rediss:// URL with a host")
+        return url
 
     @field_validator("public_url")
     @classmethod
@@ -194,6 +237,8 @@ class Settings(LoginSettings):
     def _consistent(self) -> Self:
         if self.database_url is not None and self.db_secret_arn is not None:
             raise ValueError("DATABASE_URL and DB_SECRET_ARN exclude each other")
+        if self.memcached_address and self.redis_url is not None:
+            raise ValueError("MEMCACHED_ADDRESS and REDIS_URL exclude each other")
         if self.db_tls_ca is not None and self.db_tls != "verify":
             raise ValueError("DB_TLS_CA needs DB_TLS=verify")
         return self
@@ -270,6 +315,29 @@ class Settings(LoginSettings):
         return max(GIB // 4, min(20 * GIB, shutil.disk_usage(folder).free // 2))
 
     @property
+    def shared_cache(self) -> SharedCacheConfig | None:
+        """The cache tier of all hosts, None where there is none."""
+        if not self.enable_amazon_elasticache or not (self.memcached_address or self.redis_url):
+            return None
+        return SharedCacheConfig(
+            memcached=self.memcached_address,
+            redis_url=self.redis_url.get_secret_value() if self.redis_url else None,
+            timeout=self.shared_cache_timeout,
+            seconds=self.shared_cache_seconds,
+            item_bytes=self.shared_cache_item_bytes,
+        )
+
+    @property
+    def level_bytes(self) -> int:
+        """Memory of one web process for levels of frames."""
+        return self.level_cache_bytes if self.enable_local_nodecache else 0
+
+    @property
+    def who_may_cache(self) -> Literal["private", "per-caller", "shared"]:
+        """CDN_CACHING, or what stands for it: with a login nothing is shared unasked."""
+        return self.cdn_caching or ("private" if self.has_login else "per-caller")
+
+    @property
     def web_process_count(self) -> int:
         """Web processes to fork."""
         return self.web_processes or min(8, _cores())
@@ -293,6 +361,14 @@ class Settings(LoginSettings):
     def fetcher_count(self) -> int:
         """Frame fetchers to fork."""
         return self.fetcher_processes or (1 if _cores() <= 2 else 2)
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:

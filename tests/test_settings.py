@@ -276,6 +276,43 @@ def test_decode_timeout_is_bounded(seconds):
         load_settings({"decode_timeout": seconds})
 
 
+@pytest.mark.parametrize("off", ["false", "0", "no", "off", "False"])
+def test_false_means_false(monkeypatch, off):
+    monkeypatch.setenv("MEMCACHED_ADDRESS", "cache.example.org:22322")
+    assert load_settings().shared_cache is not None
+    assert load_settings().level_bytes > 0
+    monkeypatch.setenv("ENABLE_AMAZON_ELASTICACHE", off)
+    monkeypatch.setenv("ENABLE_LOCAL_NODECACHE", off)
+    assert load_settings().shared_cache is None
+    assert load_settings().level_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"memcached_address": "cache"}, "MEMCACHED_ADDRESS"),
+        ({"memcached_address": "a:1,b"}, "MEMCACHED_ADDRESS"),
+        ({"redis_url": "http://cache"}, "REDIS_URL"),
+        ({"redis_url": "redis://"}, "REDIS_URL"),
+        ({"redis_url": "redis://cache:99999"}, "REDIS_URL"),
+        ({"memcached_address": "a:1", "redis_url": "redis://b"}, "exclude each other"),
+        ({"enable_local_nodecache": "perhaps"}, "ENABLE_LOCAL_NODECACHE"),
+        ({"cdn_caching": "all"}, "CDN_CACHING"),
+    ],
+)
+def test_unusable_caches_are_refused_by_name(given, name):
+    with pytest.raises(SettingsError, match=name):
+        load_settings(given)
+
+
+def test_caches_as_they_are_written():
+    assert load_settings({"memcached_address": "null"}).shared_cache is None
+    assert load_settings({"memcached_address": "a:1, b:2"}).shared_cache.memcached == ("a:1", "b:2")
+    assert load_settings({"redis_url": "rediss://:pw@a/1"}).shared_cache.redis_url == "rediss://:pw@a/1"
+    assert load_settings().who_may_cache == "per-caller"
+    assert load_settings({"cdn_caching": "shared"}).who_may_cache == "shared"
+
+
 POOL = {"cognito_user_pool_id": "eu-west-1_AbC123"}
 
 

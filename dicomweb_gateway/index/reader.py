@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
-from dicomweb_gateway.index import mains, side_reader
+from dicomweb_gateway.index import known_stores, mains, side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_numbers import aws_totals
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
@@ -201,6 +201,17 @@ class IndexReader:
     def sees_document(self, document: ImageSetDocument) -> bool:
         """Whether a metadata document may go out as a whole, by what it says itself."""
         return shows_document(self._sight, document)
+
+    def has_store(self, datastore_id: str) -> bool:
+        """Whether anything of the data store may be seen and the index holds something of it."""
+        if self._sight.stores is not None and datastore_id not in self._sight.stores:
+            return False
+        if self._side(lambda connection: known_stores.side_has_store(connection, datastore_id)):
+            return True
+        if self._aws is None:
+            return False
+        with reading(self._engine) as connection:
+            return known_stores.lambda_has_store(connection, datastore_id)
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.

@@ -12,8 +12,8 @@ from flask import Request, Response
 from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.access.presented import Presented
+from dicomweb_gateway.web.caching import NO_CACHE
 from dicomweb_gateway.web.headers import add_vary
-from dicomweb_gateway.web.responses import NO_CACHE
 from dicomweb_gateway.web.services import Services, WebConfig
 
 CALLER = "dicomweb_gateway.caller"
@@ -108,9 +108,10 @@ def keep_private(request: Request, response: Response, services: Services) -> No
     """
     if services.authenticator.is_open:
         return
-    add_vary(response, "Authorization", "token", *services.config.proxy_headers)
+    kept = response.headers.get("Cache-Control", "")
+    if services.config.cdn_caching != "shared" or not kept.startswith("public"):
+        add_vary(response, "Authorization", "token", *services.config.proxy_headers)
     if _QUERY_TOKENS in request.environ:
         response.headers["Referrer-Policy"] = "no-referrer"
-        kept = response.headers.get("Cache-Control", "")
         if "private" not in kept and "no-store" not in kept:
             response.headers["Cache-Control"] = NO_CACHE

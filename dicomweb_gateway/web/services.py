@@ -18,6 +18,7 @@ from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
+from dicomweb_gateway.web.caching import CdnCaching
 from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
 
@@ -36,6 +37,7 @@ class WebConfig:
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
+    `cdn_caching` says who may keep answers of HealthImaging's own addresses.
     `host_rule_on` refuses foreign Host names while no login is asked (H-1). `query_token` lets tokens stand
     in the query; `proxy_headers` name the user and the groups that a proxy has logged in, () without such.
     """
@@ -58,6 +60,7 @@ class WebConfig:
     max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
     request_seconds: float = 60
+    cdn_caching: CdnCaching = "per-caller"
     query_token: bool = True
     proxy_headers: tuple[str, ...] = ()
 
