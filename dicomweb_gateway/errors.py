@@ -8,6 +8,7 @@ GatewayError
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
  │  ├ PayloadTooLarge         413
+ │  ├ TooManyRequests         429, with the time to wait
  │  └ RangeNotSatisfiable     416
  ├ UndecodablePixels          the stored frame cannot be decoded here; stored syntax and metadata still can
  ├ UnreadableDicom            a DICOM file that an import leaves out, with the reason
@@ -16,6 +17,7 @@ GatewayError
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
+ ├ AuditUnavailable           what must be logged to be answered cannot be logged
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
  └ UpstreamError              HealthImaging
@@ -72,6 +74,14 @@ class PayloadTooLarge(RequestError):
     """The request asks for, or carries, more than is allowed."""
 
 
+class TooManyRequests(RequestError):
+    """The client must wait for `retry_after` seconds."""
+
+    def __init__(self, message: str, retry_after: float) -> None:
+        self.retry_after = retry_after
+        super().__init__(message)
+
+
 class RangeNotSatisfiable(RequestError):
     """A byte range outside a body of `total` bytes (RFC 9110 15.5.17)."""
 
@@ -106,6 +116,10 @@ class FetchersUnavailable(GatewayError):
 
 class DecodersUnavailable(GatewayError):
     """No decoder process is free in time, or none can be started."""
+
+
+class AuditUnavailable(GatewayError):
+    """The audit log cannot be written, and nothing may be answered that is not in it."""
 
 
 class GatewayBusy(GatewayError):

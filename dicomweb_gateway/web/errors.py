@@ -1,6 +1,7 @@
 """Exception to HTTP status: the only such table (dicomweb.md C-7)."""
 
 from dicomweb_gateway.errors import (
+    AuditUnavailable,
     ClientLeft,
     CorruptFrame,
     CorruptMetadata,
@@ -16,6 +17,7 @@ from dicomweb_gateway.errors import (
     ResourceGone,
     ResourceNotFound,
     StorageUnavailable,
+    TooManyRequests,
     UndecodablePixels,
     UpstreamBusy,
     UpstreamDenied,
@@ -34,6 +36,7 @@ STATUS: dict[type[GatewayError], int] = {
     UndecodablePixels: 406,
     PayloadTooLarge: 413,
     RangeNotSatisfiable: 416,
+    TooManyRequests: 429,
     CorruptFrame: 502,
     CorruptMetadata: 502,
     StorageUnavailable: 503,
@@ -41,6 +44,7 @@ STATUS: dict[type[GatewayError], int] = {
     FetchersUnavailable: 503,
     DecodersUnavailable: 503,
     GatewayBusy: 503,
+    AuditUnavailable: 503,
     ClientLeft: 499,
     UpstreamNotFound: 404,
     UpstreamDenied: 502,

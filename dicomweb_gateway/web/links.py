@@ -1,9 +1,8 @@
 """Absolute links: where this gateway is reached from outside (dicomweb.md C-8, V-6)."""
 
-from ipaddress import ip_address, ip_network
-
 from flask import Request
 
+from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.web.services import WebConfig
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -32,17 +31,6 @@ def root_url(request: Request, config: WebConfig) -> str:
         scheme, host, prefix = _forwarded(request)
         return f"{scheme}://{host}{prefix}"
     return f"{request.scheme}://{_with_port(request.host, request.scheme, config.port)}"
-
-
-def is_trusted(address: str | None, networks: tuple[str, ...]) -> bool:
-    """Whether `address` lies in one of `networks` (addresses or CIDR)."""
-    if not networks:
-        return False
-    try:
-        peer = ip_address(address or "")
-    except ValueError:
-        return False
-    return any(peer in ip_network(network, strict=False) for network in networks)
 
 
 def _with_port(host: str, scheme: str, port: int) -> str:

@@ -6,6 +6,8 @@ from datetime import UTC, tzinfo
 
 from flask import current_app
 
+from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.wado.archive import Archive
@@ -25,7 +27,10 @@ class WebConfig:
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
-    `host_rule_on` refuses foreign Host names while no login is asked (H-1).
+    `host_rule_on` refuses foreign Host names while no login is asked (H-1). `cors_credentials` lets pages of
+    the listed origins send what the browser knows of the login; `resource_policy` is that of H-4.
+    `hsts_seconds`: how long browsers that came by TLS must, 0 for not at all. A query has at most
+    `max_query_parameters`, a body `max_body_bytes`.
     """
 
     ae_paths: tuple[str, ...]
@@ -46,6 +51,11 @@ class WebConfig:
     max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
     request_seconds: float = 60
+    cors_credentials: bool = False
+    resource_policy: str = "cross-origin"
+    hsts_seconds: int = 0
+    max_query_parameters: int = 1000
+    max_body_bytes: int = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +71,7 @@ class Services:
     """Everything that a request may use, made once per web process.
 
     `ready` is there only where links start with a configured URL: no Host header may fill a cache.
+    `limits` and `audit` are None where nothing is limited or kept a record of.
     """
 
     config: WebConfig
@@ -70,6 +81,8 @@ class Services:
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
+    limits: ClientLimits | None = None
+    audit: AuditLog | None = None
 
 
 def services() -> Services:

@@ -4,7 +4,8 @@ import pytest
 from flask import Request
 from werkzeug.test import EnvironBuilder
 
-from dicomweb_gateway.web.links import base_url, is_trusted
+from dicomweb_gateway.access.networks import is_trusted
+from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.services import WebConfig
 
 PROXY = ("10.0.0.0/8", "::1")

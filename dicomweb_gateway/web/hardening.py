@@ -1,0 +1,48 @@
+"""Headers that keep browsers from taking an answer for more than it is (dicomweb.md H-4)."""
+
+from flask import Request, Response
+
+from dicomweb_gateway.access.networks import is_trusted
+from dicomweb_gateway.web.client import known_caller
+from dicomweb_gateway.web.services import WebConfig
+
+_ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+DOCUMENT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+"""For documents out of files: they are shown, but run nothing, load nothing and are of no origin."""
+PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
+"""For our own pages, which hold no script."""
+_ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "application/xml", "text/xsl")
+
+
+def _keep_private(request: Request, response: Response) -> None:
+    """What a login shows is for nobody else, whatever a route says of keeping it."""
+    caller = known_caller(request.environ)
+    if caller is None or caller.mode == "none":
+        return
+    held = response.headers.get("Cache-Control", "")
+    if "private" not in held and "no-store" not in held:
+        response.headers["Cache-Control"] = f"private, {held}" if held else "private, no-cache"
+
+
+def harden(request: Request, response: Response, config: WebConfig) -> None:
+    """Complete `response`; what a route has set itself stays."""
+    headers = response.headers
+    for name, value in _ALWAYS:
+        if name not in headers:
+            headers.add(name, value)
+    _keep_private(request, response)
+    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if kind in _ACTIVE and "Content-Security-Policy" not in headers:
+        headers.add("Content-Security-Policy", DOCUMENT_POLICY)
+    if "frame-ancestors 'none'" in headers.get("Content-Security-Policy", ""):
+        headers.add("X-Frame-Options", "DENY")
+    if config.hsts_seconds and _came_by_tls(request, config):
+        headers.add("Strict-Transport-Security", f"max-age={config.hsts_seconds}")
+
+
+def _came_by_tls(request: Request, config: WebConfig) -> bool:
+    """Whether a trusted proxy says so."""
+    if not is_trusted(request.remote_addr, config.trusted_proxies):
+        return False
+    told = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return told == "https" or "proto=https" in request.headers.get("Forwarded", "").lower()
