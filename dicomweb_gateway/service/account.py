@@ -12,7 +12,7 @@ _LOG = logging.getLogger(__name__)
 class Account:
     """Positions are bytes that the connection has been given to send since it came.
 
-    `status` is that of the head that went out, 499 while none has; `head` counts its bytes. `is_made`: the
+    `status` is that of the head, 499 while there is none; `head` counts its bytes. `is_made`: the
     application has given all of the answer.
     """
 
@@ -38,7 +38,9 @@ class Account:
         if not waiting:
             return
         body = max(0, min(sent, self.stop) - self.start - self.head)
-        ending = Ending(self.status, body, self.is_made and sent >= self.stop)
+        # of what has not left this machine at all the client knows no status
+        status = self.status if sent > self.start else 499
+        ending = Ending(status, body, self.is_made and sent >= self.stop)
         for tell in waiting:
             try:
                 tell(ending)

@@ -150,6 +150,11 @@ class Channel(HTTPChannel):
             if request.error:
                 self.account.at_end.append(lambda ending: self._note(request, ending))
 
+    @property
+    def body_bytes_given(self) -> int:
+        """Bytes of the present answer's body that are sent or wait to be."""
+        return self._given_bytes - self.account.start - self.account.head
+
     def is_over(self, request: RequestParser) -> None:
         """All of the answer to `request` is at hand, or there will be none; before the next one is begun."""
         account = request.account

@@ -100,7 +100,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
         self.error = error
         self.origin = origin_in(self.header_plus + data)
         self.completed = self.headers_finished = True
-        self.connection_close = True
+        self.version, self.connection_close = "1.1", True
 
     def parse_header(self, header_plus: bytes) -> None:
         """See HTTPRequestParser; RefusedHead."""

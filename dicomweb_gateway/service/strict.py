@@ -11,7 +11,7 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderF
 
 from dicomweb_gateway.service.server_limits import ServerLimits
 
-_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~\x80-\xff]+ HTTP/1\.[01]")
+_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]")
 BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 _FRAMING = (b"content-length", b"transfer-encoding", b"host")
 """Headers of which one request has one line at most, and which no name with an underscore may pass for."""

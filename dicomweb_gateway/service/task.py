@@ -140,8 +140,16 @@ class Task(WSGITask):
             # waitress would send the end of a body that does not come
             self.chunked_response = False
         super().finish()
-        self.channel.is_made = self.channel.account.is_made = True
+        self.channel.is_made = True
+        self.channel.account.is_made = self._is_whole
         self.channel.send_now()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the application has given as much as the head says."""
+        if self.content_length is None or not self.has_body or self.request.command == "HEAD":
+            return True
+        return bool(self.channel.body_bytes_given == self.content_length)
 
 
 class RefusalTask(ErrorTask):

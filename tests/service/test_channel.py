@@ -87,9 +87,9 @@ class House:
 
 
 class Running:
-    def __init__(self, house, limits):
+    def __init__(self, house, limits, **more):
         self._door = socket.create_server(("127.0.0.1", 0))
-        self.server = Server(house.app, self._door, THREADS, limits)
+        self.server = Server(house.app, self._door, THREADS, limits, **more)
         self._on = True
         self._thread = threading.Thread(target=self._run, name="loop")
         self._thread.start()
@@ -107,6 +107,12 @@ class Running:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         client.connect(self._door.getsockname())
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        self._clients.append(client)
+        return client
+
+    def connect(self):
+        """A connection on which nothing has been asked."""
+        client = socket.create_connection(self._door.getsockname(), timeout=20)
         self._clients.append(client)
         return client
 

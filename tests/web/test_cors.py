@@ -6,6 +6,7 @@ from werkzeug.test import EnvironBuilder
 
 from dicomweb_gateway.web.cors import add_cors, is_allowed_origin
 from dicomweb_gateway.web.services import WebConfig
+from tests.routes.archive import build
 
 
 def config(**more):
@@ -72,3 +73,51 @@ def test_without_an_origin_there_is_nothing_to_allow():
     response = Response()
     add_cors(request(), response, config())
     assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def asks(client, path, **headers):
+    return client.open(path, method="OPTIONS", headers=headers)
+
+
+PREFLIGHT = {"Access-Control-Request-Method": "GET", "Access-Control-Request-Headers": "token"}
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("cors"), cors_origins=("https://*.a.org",)).app.test_client()
+
+
+@pytest.mark.parametrize(
+    "path", ["/aetitle/studies", "/aetitle/nowhere", "/datastore/x/imageSet/y/getImageFrame"]
+)
+def test_a_preflight_is_answered_before_anything_else(client, path):
+    answer = asks(client, path, Origin="https://ohif.a.org", **PREFLIGHT)
+    assert (answer.status_code, answer.data) == (204, b"")
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://ohif.a.org"
+    assert {"Origin", "Access-Control-Request-Method", "Access-Control-Request-Headers"} <= set(answer.vary)
+    assert "Access-Control-Allow-Private-Network" not in answer.headers
+    foreign = asks(client, path, Origin="https://evil.org", **PREFLIGHT)
+    assert not [name for name, _ in foreign.headers if name.startswith("Access-Control")]
+
+
+def test_a_page_of_the_internet_may_ask_for_the_private_network(client):
+    asked = {**PREFLIGHT, "Access-Control-Request-Private-Network": "true"}
+    answer = asks(client, "/aetitle/studies", Origin="https://ohif.a.org", **asked)
+    assert answer.headers["Access-Control-Allow-Private-Network"] == "true"
+    foreign = asks(client, "/aetitle/studies", Origin="https://evil.org", **asked)
+    assert "Access-Control-Allow-Private-Network" not in foreign.headers
+
+
+def test_credentials_are_for_listed_origins_only():
+    listed = config(cors_origins=("https://a.org",), cors_credentials=True)
+    for origin, allowed in (("https://a.org", "true"), ("https://b.org", None)):
+        response = Response()
+        add_cors(request(Origin=origin), response, listed)
+        assert response.headers.get("Access-Control-Allow-Credentials") == allowed
+        assert response.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
+
+
+def test_the_resource_policy_is_a_setting():
+    response = Response()
+    add_cors(request(), response, config(resource_policy="same-site"))
+    assert response.headers["Cross-Origin-Resource-Policy"] == "same-site"
