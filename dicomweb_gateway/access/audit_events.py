@@ -1,6 +1,7 @@
 """Kinds of audit messages (DICOM PS3.15 A.5, context group 400) and what makes a request one of them."""
 
 from enum import Enum
+from functools import cached_property
 from typing import Any
 
 from dicomweb_gateway.access.operations import Operation
@@ -17,7 +18,7 @@ class AuditEvent(Enum):
     SECURITY_ALERT = ("110113", "Security Alert", "E")
     USER_AUTHENTICATION = ("110114", "User Authentication", "E")
 
-    @property
+    @cached_property
     def fields(self) -> dict[str, Any]:
         """How a line of the log begins."""
         code, meaning, action = self.value

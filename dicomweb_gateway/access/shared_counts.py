@@ -10,7 +10,6 @@ import mmap
 import os
 import struct
 import time
-from collections.abc import Iterator
 from functools import lru_cache
 from hashlib import blake2b
 from threading import Lock
@@ -47,6 +46,7 @@ class SharedCounts:
         self._owners = struct.Struct(f"<{self._rows}q")
         self._row_bytes = (CELLS + 1) * _CELL.size
         self._start = self._owners.size
+        self._starts = [self._start + row * self._row_bytes for row in range(self._rows)]
         self._memory = mmap.mmap(-1, self._start + self._rows * self._row_bytes)
 
     def claim(self, number: int) -> "ClientCounts":
@@ -67,13 +67,12 @@ class SharedCounts:
 
     def offset(self, row: int) -> int:
         """Where `row` begins."""
-        return self._start + row * self._row_bytes
+        return self._starts[row]
 
-    def others(self, row: int) -> Iterator[int]:
+    def others(self, row: int) -> list[int]:
         """Where the rows begin that other processes own."""
-        for other, owner in enumerate(self._owners.unpack_from(self._memory, 0)):
-            if owner and other != row:
-                yield self.offset(other)
+        owners = self._owners.unpack_from(self._memory, 0)
+        return [start for other, start in enumerate(self._starts) if owners[other] and other != row]
 
     @property
     def memory(self) -> mmap.mmap:
@@ -100,9 +99,10 @@ class ClientCounts:
         now = time.monotonic() / seconds
         place = _place(name)
         recent, under_way = 0.0, 0
+        memory = self._shared.memory
         for start in (self._start, *self._shared.others(self._row)):
-            for cell in _cells(place):
-                found = _CELL.unpack_from(self._shared.memory, start + cell)
+            for cell in place.cells:
+                found = _CELL.unpack_from(memory, start + cell)
                 if found[0] == place.digest:
                     recent += _recent(found, now)
                     under_way += max(0, found[4])
@@ -149,7 +149,7 @@ class ClientCounts:
     def _cell_for(self, place: "_Place", now: float) -> int:
         """The client's cell of this row: its own, else one that nobody uses now, else the last."""
         free = None
-        for cell in _cells(place):
+        for cell in place.cells:
             offset = self._start + cell
             digest, *_, running, until = _CELL.unpack_from(self._shared.memory, offset)
             if digest == place.digest:
@@ -161,19 +161,15 @@ class ClientCounts:
 
 class _Place(NamedTuple):
     digest: bytes
-    first: int
-    second: int
+    cells: tuple[int, int]
+    """From the start of a row."""
 
 
 @lru_cache(maxsize=8192)
 def _place(name: str) -> _Place:
     digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
-    first = int.from_bytes(digest[:4], "little") % CELLS
-    return _Place(digest, first, int.from_bytes(digest[4:8], "little") % CELLS)
-
-
-def _cells(place: _Place) -> tuple[int, int]:
-    return place.first * _CELL.size, place.second * _CELL.size
+    first, second = (int.from_bytes(part, "little") % CELLS for part in (digest[:4], digest[4:8]))
+    return _Place(digest, (first * _CELL.size, second * _CELL.size))
 
 
 def _recent(found: tuple[bytes, int, int, int, int, int], now: float) -> float:

@@ -6,7 +6,10 @@ from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.web.client import known_caller
 from dicomweb_gateway.web.services import WebConfig
 
-_ALWAYS = (("X-Content-Type-Options", "nosniff"), ("Referrer-Policy", "no-referrer"))
+_ALWAYS = (
+    ("X-Content-Type-Options", "x-content-type-options", "nosniff"),
+    ("Referrer-Policy", "referrer-policy", "no-referrer"),
+)
 DOCUMENT_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 """For documents out of files: they are shown, but run nothing, load nothing and are of no origin."""
 PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'; base-uri 'none'"
@@ -27,14 +30,17 @@ def _keep_private(request: Request, response: Response) -> None:
 def harden(request: Request, response: Response, config: WebConfig) -> None:
     """Complete `response`; what a route has set itself stays."""
     headers = response.headers
-    for name, value in _ALWAYS:
-        if name not in headers:
+    # each look into werkzeug's headers walks all of them
+    held = {name.lower(): value for name, value in headers}
+    for name, key, value in _ALWAYS:
+        if key not in held:
             headers.add(name, value)
     _keep_private(request, response)
-    kind = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    if kind in _ACTIVE and "Content-Security-Policy" not in headers:
+    kind = held.get("content-type", "").partition(";")[0].strip().lower()
+    policy = held.get("content-security-policy")
+    if policy is None and kind in _ACTIVE:
         headers.add("Content-Security-Policy", DOCUMENT_POLICY)
-    if "frame-ancestors 'none'" in headers.get("Content-Security-Policy", ""):
+    elif policy is not None and "frame-ancestors 'none'" in policy:
         headers.add("X-Frame-Options", "DENY")
     if config.hsts_seconds and _came_by_tls(request, config):
         headers.add("Strict-Transport-Security", f"max-age={config.hsts_seconds}")
