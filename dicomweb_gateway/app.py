@@ -3,13 +3,14 @@
 import logging
 import re
 import time
-from functools import partial
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from flask import Flask, Request, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.errors import GatewayBusy, GatewayError, InvalidRequest
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
@@ -29,9 +30,11 @@ from dicomweb_gateway.web.audited import audit
 from dicomweb_gateway.web.cors import add_cors, preflight
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
+from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.services import EXTENSION, Services
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
 
@@ -62,10 +65,11 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(tlm.blueprint)
     guards = _guards(services)
-    _add_guards(app, guards)
+    known = places(app, services.config.ae_paths)
+    _add_guards(app, guards, known)
     short = with_short_cuts(app, _short_cuts(services), guards)
     app.wsgi_app = _patient(  # type: ignore[method-assign]
-        _single_slashes(short), services.config.request_seconds
+        without_query_tokens(_single_slashes(short)), services.config.request_seconds
     )
     return app
 
@@ -96,13 +100,19 @@ def _patient(inner: Any, seconds: float) -> Any:
 
 
 def _guards(services: Services) -> Guards:
-    """What every request goes through, whichever way: an access check of later days belongs in here too."""
+    """What every request goes through, whichever way."""
 
-    def before(request: Request) -> None:
+    def before(request: Request, place: Place) -> None:
+        request.environ[PLACE] = place
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
-        count(request, services)
+        try:
+            if not place.is_open(request.method):
+                _let_in(request, place, services)
+        finally:
+            # also who is not let in, by the address
+            count(request, services)
         if services.audit is not None:
             services.audit.check()
         check_form(request, services.config)
@@ -112,6 +122,7 @@ def _guards(services: Services) -> Guards:
         response = services.streams.admitted(request, response)
         response = counted(request, response, services)
         add_cors(request, response, services.config)
+        keep_private(request, response, services)
         harden(request, response, services.config)
         audit(request, response, rule, began, services)
         _log_access(request, response, rule, began)
@@ -120,11 +131,18 @@ def _guards(services: Services) -> Guards:
     return Guards(before, _error_answer, after)
 
 
-def _add_guards(app: Flask, guards: Guards) -> None:
+def _let_in(request: Request, place: Place, services: Services) -> None:
+    """Note who asks and what they may see."""
+    caller = identify(request, services)
+    if place.operation is not Operation.ENTER:
+        request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
+
+
+def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:
     @app.before_request
     def before() -> Response | None:
         g.began = time.perf_counter()
-        guards.before(request)
+        guards.before(request, known[request.endpoint] if request.endpoint else NOWHERE)
         return preflight(request)
 
     @app.after_request
@@ -142,10 +160,21 @@ def _rule() -> str | None:
 
 def _short_cuts(services: Services) -> list[ShortCut]:
     """Stored frames, and the answer to load balancers."""
-    view = partial(frames.listed_frames, services)
+
+    def listed(request: Request, **path: str) -> Response:
+        return frames.listed_frames(seen_by_caller(services, request), request, **path)
+
     return [
-        *(ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", view) for path in services.config.ae_paths),
-        ShortCut(re.compile("/healthcheck"), "/healthcheck", lambda _: ops.healthcheck()),
+        *(
+            ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", Place(path, Operation.RETRIEVE), listed)
+            for path in services.config.ae_paths
+        ),
+        ShortCut(
+            re.compile("/healthcheck"),
+            "/healthcheck",
+            Place(None, Operation.PUBLIC),
+            lambda _: ops.healthcheck(),
+        ),
     ]
 
 

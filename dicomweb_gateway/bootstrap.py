@@ -8,6 +8,7 @@ from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
@@ -20,8 +21,10 @@ from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.logins import make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -60,12 +63,13 @@ def make_services(
         timeout=settings.frame_timeout,
     )
     source = CachedImageSets(image_sets, documents)
+    sight = EVERYTHING.within(settings.allowed_datastores)
     index = IndexReader(
         engine,
         settings.index_cache_seconds,
         source,
         settings.metadata_ttl,
-        settings.allowed_datastores,
+        sight,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
@@ -78,6 +82,9 @@ def make_services(
         trusted_proxies=settings.trusted_proxies,
         cors_origins=settings.cors_origins,
         allowed_hosts=settings.answered_hosts,
+        host_rule_on=not settings.has_login,
+        query_token=settings.query_token,
+        proxy_headers=_proxy_headers(settings),
         max_results=settings.max_results,
         hard_max_results=settings.hard_max_results,
         empty_status=settings.empty_status,
@@ -109,7 +116,7 @@ def make_services(
         ),
         search=IndexSearch(
             engine,
-            settings.allowed_datastores,
+            sight,
             settings.index_cache_seconds,
             source,
             settings.metadata_ttl,
@@ -120,7 +127,16 @@ def make_services(
         streams=Streams(settings.stream_count),
         limits=limits,
         audit=audit,
+        rules=RulesFile(settings.access_rules, settings.ae_path),
+        authenticator=make_authenticator(settings),
     )
+
+
+def _proxy_headers(settings: Settings) -> tuple[str, ...]:
+    """The headers that name whom a proxy has logged in, where that is a login."""
+    if "proxy" not in settings.login_modes:
+        return ()
+    return (settings.proxy_user_header, settings.proxy_groups_header)
 
 
 def _ahead_bytes(settings: Settings) -> int:

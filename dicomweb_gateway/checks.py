@@ -8,6 +8,7 @@ from dicomweb_gateway.errors import GatewayError, UpstreamDenied
 from dicomweb_gateway.index.known import index_counts
 from dicomweb_gateway.index.migrate import current_revision, head_revision, is_made_by_aws
 from dicomweb_gateway.index.missing_ddl import missing_ddl
+from dicomweb_gateway.service.logins import describe_logins
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
 
@@ -29,6 +30,7 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         _schema(settings),
         *_missing(settings),
         _index(settings),
+        _logins(settings),
         _credentials(settings),
         _upstream(settings),
         _disk(settings),
@@ -66,6 +68,13 @@ def _index(settings: Settings) -> CheckResult:
     except GatewayError as error:
         return CheckResult("index", False, str(error))
     return CheckResult("index", True, ", ".join(f"{value} {name}" for name, value in counts.items()))
+
+
+def _logins(settings: Settings) -> CheckResult:
+    try:
+        return CheckResult("logins", True, describe_logins(settings))
+    except GatewayError as error:
+        return CheckResult("logins", False, str(error))
 
 
 def _credentials(settings: Settings) -> CheckResult:

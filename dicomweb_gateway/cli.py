@@ -12,6 +12,7 @@ from typing import Any
 import click
 import orjson
 
+from dicomweb_gateway.cli_access import tokens, users
 from dicomweb_gateway.cli_common import Given
 from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.errors import GatewayError, SettingsError
@@ -211,3 +212,5 @@ def _shown(value: Any) -> Any:
 
 
 main.add_command(index)
+main.add_command(tokens)
+main.add_command(users)

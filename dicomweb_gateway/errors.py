@@ -3,6 +3,8 @@
 GatewayError
  ├ SettingsError              contradictory or unusable settings; refused at start
  ├ RequestError               the client's fault, answered 4xx
+ │  ├ Unauthenticated         401, with the challenges to answer
+ │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
  │  ├ InvalidRequest          400, names the parameter
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
@@ -18,6 +20,7 @@ GatewayError
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
  ├ AuditUnavailable           what must be logged to be answered cannot be logged
+ ├ LoginUnavailable           the identity provider does not answer and nothing is known of its keys
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
  └ UpstreamError              HealthImaging
@@ -46,6 +49,18 @@ class SettingsError(GatewayError):
 
 class RequestError(GatewayError):
     """The request cannot be served as it was asked."""
+
+
+class Unauthenticated(RequestError):
+    """Nobody is known to ask; `challenges` are values of WWW-Authenticate."""
+
+    def __init__(self, message: str, challenges: Sequence[str] = ()) -> None:
+        self.challenges = tuple(challenges)
+        super().__init__(message)
+
+
+class InsufficientScope(Unauthenticated):
+    """The token is good, but lacks a scope that every token must have (RFC 6750 3.1)."""
 
 
 class InvalidRequest(RequestError):
@@ -77,7 +92,7 @@ class PayloadTooLarge(RequestError):
 class TooManyRequests(RequestError):
     """The client must wait for `retry_after` seconds."""
 
-    def __init__(self, message: str, retry_after: float) -> None:
+    def __init__(self, message: str, retry_after: float = 5.0) -> None:
         self.retry_after = retry_after
         super().__init__(message)
 
@@ -120,6 +135,13 @@ class DecodersUnavailable(GatewayError):
 
 class AuditUnavailable(GatewayError):
     """The audit log cannot be written, and nothing may be answered that is not in it."""
+
+
+class LoginUnavailable(GatewayError):
+    """Whether a login is good cannot be found out now."""
+
+    retry_after = 5.0
+    """Seconds."""
 
 
 class GatewayBusy(GatewayError):

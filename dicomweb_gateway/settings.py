@@ -9,15 +9,14 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from ipaddress import ip_address, ip_network
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
@@ -26,12 +25,11 @@ from pydantic_settings import (
 from dicomweb_gateway.access.client_limits import ClientRates
 from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
 
 GIB = 1 << 30
 _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
-CommaList = Annotated[tuple[str, ...], NoDecode]
-"""A list; in the environment and on the command line the members are separated by commas."""
 
 
 def _data_dir() -> Path:
@@ -52,13 +50,13 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class Settings(BaseSettings):
+class Settings(LoginSettings):
     """The effective settings; unset optional ones are filled in by the properties below."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
 
     host: str | None = None
-    """Address to listen on; unset: 127.0.0.1, because no login is configured."""
+    """Address to listen on; unset: 127.0.0.1, with a login all addresses of this machine."""
     port: int = Field(default=8080, ge=0, le=65535)
     """TCP port; 0 takes a free one."""
     ae_path: CommaList = ("/aetitle",)
@@ -127,8 +125,6 @@ class Settings(BaseSettings):
     allowed_hosts: CommaList = ()
     """Further host names that a gateway without login answers to: beside loopback names, addresses, and the
     names in HOST and PUBLIC_URL."""
-    trusted_proxies: CommaList = ()
-    """Addresses or networks whose Forwarded and X-Forwarded-* headers are believed."""
     max_header_bytes: int = Field(default=1 << 16, ge=1 << 12, le=1 << 20)
     """Bytes of a request's line and headers; more is a 431."""
     max_headers: int = Field(default=100, ge=16, le=10_000)
@@ -160,8 +156,8 @@ class Settings(BaseSettings):
     """File of the audit log, `off` for none; unset: `audit.log` in DATA_DIR while a login is asked."""
     audit_required: bool = False
     """Answer 503 while the audit log cannot be written."""
-    auth_mode: Literal["none"] = "none"
-    """Login; this version has none (`null` means the same)."""
+    access_rules: Path | None = None
+    """TOML file that says which callers see what; unset: all who are known may read everything."""
     max_results: int = Field(default=5000, ge=1)
     """Rows of one search answer at most (Q-34)."""
     hard_max_results: int | None = Field(default=None, ge=1)
@@ -203,14 +199,10 @@ class Settings(BaseSettings):
         """Command line, environment, TOML file; no dotenv file, no secret folder."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    @field_validator(
-        "ae_path", "ahi_datastore_ids", "cors_origins", "allowed_hosts", "trusted_proxies", mode="before"
-    )
+    @field_validator("ae_path", "ahi_datastore_ids", "cors_origins", "allowed_hosts", mode="before")
     @classmethod
     def _split(cls, value: Any) -> Any:
-        if isinstance(value, str):
-            return tuple(member.strip() for member in value.split(",") if member.strip())
-        return value
+        return split_list(value)
 
     @field_validator("empty_status", mode="before")
     @classmethod
@@ -229,22 +221,6 @@ class Settings(BaseSettings):
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(map(listed_origin, origins))
-
-    @field_validator("auth_mode", mode="before")
-    @classmethod
-    def _known_login(cls, value: Any) -> Any:
-        if str(value).lower() in ("none", "null"):
-            return "none"
-        raise ValueError(
-            "this version has no login yet; it refuses to start rather than to serve without one"
-        )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
-        for network in networks:
-            ip_network(network, strict=False)
-        return networks
 
     @field_validator("public_url")
     @classmethod
@@ -288,7 +264,7 @@ class Settings(BaseSettings):
         """The file of the audit log, None where none is written."""
         if self.audit_log is not None:
             return None if str(self.audit_log).lower() in ("off", "none") else self.audit_log
-        return None if self.auth_mode == "none" else self.data_dir / "audit.log"
+        return self.data_dir / "audit.log" if self.has_login else None
 
     @property
     def client_rates(self) -> ClientRates:
@@ -316,7 +292,17 @@ class Settings(BaseSettings):
     @property
     def listen_host(self) -> str:
         """Where to listen."""
-        return self.host or "127.0.0.1"
+        return self.host or ("0.0.0.0" if self.has_login else "127.0.0.1")  # noqa: S104  (DESIGN 4)
+
+    @property
+    def tokens_path(self) -> Path:
+        """The file of static tokens."""
+        return self.tokens_file or self.data_dir / "tokens.toml"
+
+    @property
+    def users_path(self) -> Path:
+        """The file of users and their passwords."""
+        return self.users_file or self.data_dir / "users.toml"
 
     @property
     def is_exposed(self) -> bool:

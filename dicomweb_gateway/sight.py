@@ -98,14 +98,22 @@ class Sight:
 
     def within(self, stores: frozenset[str] | None) -> "Sight":
         """What is left of it in the data stores `stores`; None for all."""
-        if stores is None:
-            return self
-        return Sight(
-            tuple(
-                Grant(stores if grant.stores is None else grant.stores & stores, grant.wanted)
-                for grant in self.grants
-            )
-        )
+        return self if stores is None else self.narrowed(Sight((Grant(stores),)))
+
+    def narrowed(self, other: "Sight") -> "Sight":
+        """What both show."""
+        if self.is_everything or other.is_everything:
+            return other if self.is_everything else self
+        return Sight(tuple(_both(mine, theirs) for mine in self.grants for theirs in other.grants))
+
+
+def _both(one: Grant, other: Grant) -> Grant:
+    """What both grants show."""
+    if one.stores is None or other.stores is None:
+        stores = other.stores if one.stores is None else one.stores
+    else:
+        stores = one.stores & other.stores
+    return Grant(stores, (*one.wanted, *(wanted for wanted in other.wanted if wanted not in one.wanted)))
 
 
 EVERYTHING = Sight((Grant(),))

@@ -23,8 +23,8 @@ def run(monkeypatch, tmp_path):
     for name in names & set(os.environ):
         monkeypatch.delenv(name)
 
-    def invoke(*arguments):
-        return CliRunner().invoke(main, ["--set", f"data_dir={tmp_path}/data", *arguments])
+    def invoke(*arguments, given=None):
+        return CliRunner().invoke(main, ["--set", f"data_dir={tmp_path}/data", *arguments], input=given)
 
     return invoke
 
@@ -56,6 +56,10 @@ def test_config_for_people(run):
         (["--set", "port=x", "config"], "PORT"),
         (["--config", "/no/such/file.toml", "config"], "does not exist"),
         (["--set", "auth_mode=cognito_jwt", "config"], "AUTH_MODE"),
+        (["tokens", "new", "a:b"], "name"),
+        (["tokens", "remove", "nobody"], "no token named"),
+        (["users", "remove", "nobody"], "no user named"),
+        (["users", "set", "anna"], "no password"),
     ],
 )
 def test_wrong_settings_are_one_sentence_and_exit_2(run, arguments, words):
@@ -108,6 +112,56 @@ def test_check_is_a_table_and_fails_when_something_is_wrong(run, monkeypatch):
     assert "secret" not in result.output
 
 
+def test_a_token_is_shown_once(run, tmp_path):
+    made = run("tokens", "new", "ct", "--groups", "devices, x", "--days", "3")
+    assert made.exit_code == 0
+    token = made.stdout.strip()
+    assert token.startswith("dwg_")
+    assert len(token) > 43
+    listed = run("tokens", "list", "--json")
+    row = json.loads(listed.output)
+    assert (row["name"], row["groups"], row["scopes"]) == ("ct", ["devices", "x"], [])
+    assert row["expires"]
+    assert run("tokens", "list").output.startswith("name ct  groups devices,x  expires 2")
+    everything = listed.output + run("config").output + (tmp_path / "data" / "tokens.toml").read_text()
+    assert token not in everything
+    assert run("tokens", "new", "ct").exit_code == 2
+    assert run("tokens", "remove", "ct").exit_code == 0
+    assert run("tokens", "list").output == ""
+
+
+def test_users_are_set_from_standard_input(run, tmp_path):
+    def set_password(text, *more):
+        return run("users", "set", "anna", *more, given=text)
+
+    assert set_password("correct horse\n", "--groups", "readers").exit_code == 0
+    assert set_password("another one").exit_code == 0
+    assert run("users", "list").output == "name anna  groups readers\n"
+    path = tmp_path / "data" / "users.toml"
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert "another" not in path.read_text()
+    short = set_password("short")
+    assert short.exit_code == 2
+    assert "8 to" in short.stderr
+    assert "short" not in short.stderr.partition("8 to")[0]
+    assert run("users", "remove", "anna").exit_code == 0
+    assert run("users", "list").output == ""
+
+
+def test_check_tells_of_logins(run):
+    def logins(*more):
+        rows = {row["name"]: row for row in json.loads(run(*more, "check", "--json").stdout)}
+        return rows["logins"]["ok"], rows["logins"]["detail"]
+
+    away = ("--set", "ahi_endpoint=http://127.0.0.1:1", "--set", "ahi_region=us-east-1")
+    assert logins(*away) == (True, "none")
+    assert logins(*away, "--set", "auth_mode=token,basic") == (True, "token, basic")
+    issuer = ("--set", "oidc_issuer=http://127.0.0.1:1", "--set", "oidc_audience=a")
+    ok, detail = logins(*away, *issuer)
+    assert not ok
+    assert "does not answer" in detail
+
+
 def test_help_needs_none_of_the_heavy_libraries():
     code = (
         "import sys\nfrom dicomweb_gateway.cli import main\n"
@@ -116,5 +170,5 @@ def test_help_needs_none_of_the_heavy_libraries():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert shown.returncode == 0, shown.stderr
-    for command in ("demo", "serve", "emulator", "index", "db", "check", "config"):
+    for command in ("demo", "serve", "emulator", "index", "db", "check", "config", "tokens", "users"):
         assert command in shown.stdout

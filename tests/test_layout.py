@@ -9,6 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "dicomweb_gateway"
 FLOORS = [
     {
         "cli",
+        "cli_access",
         "cli_common",
         "cli_index",
         "aws_lambda",
@@ -16,6 +17,7 @@ FLOORS = [
         "bootstrap",
         "app",
         "settings",
+        "login_settings",
         "checks",
         "service",
     },
@@ -44,6 +46,8 @@ ONLY_IN = {
     "imagecodecs": {"pixels"},
     "PIL": {"pixels"},
     "jellyfish": {"qido"},
+    "jwt": {"access"},
+    "cryptography": {"access"},
 }
 
 

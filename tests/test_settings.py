@@ -94,8 +94,9 @@ def test_the_command_line_beats_the_region_of_the_environment(monkeypatch):
         ("CORS_ORIGINS", "http://a, http://b", ("http://a", "http://b")),
         ("AHI_DATASTORE_IDS", "", ()),
         ("TRUSTED_PROXIES", "10.0.0.0/8,::1", ("10.0.0.0/8", "::1")),
-        ("AUTH_MODE", "null", "none"),
-        ("AUTH_MODE", "None", "none"),
+        ("AUTH_MODE", "null", ("none",)),
+        ("AUTH_MODE", "None", ("none",)),
+        ("AUTH_MODE", "token, Basic,token", ("token", "basic")),
         ("PREFETCH", "false", False),
         ("MAX_RESULTS", "7", 7),
     ],
@@ -117,6 +118,19 @@ REFUSED = [
     ("PUBLIC_URL", "gw.example.org", "PUBLIC_URL"),
     ("TRUSTED_PROXIES", "proxy.example.org", "TRUSTED_PROXIES"),
     ("AUTH_MODE", "cognito_jwt", "AUTH_MODE"),
+    ("AUTH_MODE", "saml", "AUTH_MODE"),
+    ("AUTH_MODE", "none,token", "AUTH_MODE"),
+    ("AUTH_MODE", "oidc", "OIDC_ISSUER"),
+    ("AUTH_MODE", "proxy", "TRUSTED_PROXIES"),
+    ("OIDC_ISSUER", "http://idp.example.org", "OIDC_ISSUER"),
+    ("OIDC_ISSUER", "https://idp.example.org", "OIDC_AUDIENCE"),
+    ("OIDC_JWKS_URL", "ftp://idp.example.org", "OIDC_JWKS_URL"),
+    ("OIDC_ALGORITHMS", "RS256,HS256", "OIDC_ALGORITHMS"),
+    ("OIDC_ALGORITHMS", "none", "OIDC_ALGORITHMS"),
+    ("OIDC_TOKEN_USE", "refresh", "OIDC_TOKEN_USE"),
+    ("COGNITO_USER_POOL_ID", "evil.example.org/x_y", "COGNITO_USER_POOL_ID"),
+    ("PROXY_USER_HEADER", "X_Forwarded_User", "PROXY_USER_HEADER"),
+    ("PROXY_GROUPS_HEADER", "x-forwarded-user", "must differ"),
     ("VERIFY_CHECKSUMS", "sometimes", "VERIFY_CHECKSUMS"),
     ("WEB_PROCESSES", "0", "WEB_PROCESSES"),
     ("LOG_LEVEL", "loud", "LOG_LEVEL"),
@@ -298,3 +312,67 @@ def test_the_audit_log_is_written_where_it_is_asked_for():
     assert load_settings().audit_path is None
     assert load_settings({"audit_log": "off"}).audit_path is None
     assert load_settings({"audit_log": "/var/log/audit"}).audit_path == Path("/var/log/audit")
+
+
+POOL = {"cognito_user_pool_id": "eu-west-1_AbC123"}
+
+
+@pytest.mark.parametrize(
+    ("given", "modes", "host"),
+    [
+        ({}, ("none",), "127.0.0.1"),
+        (POOL, ("oidc",), "0.0.0.0"),
+        ({"oidc_issuer": "https://i", "oidc_audience": "a"}, ("oidc",), "0.0.0.0"),
+        ({"auth_mode": "cognito_jwt", **POOL}, ("oidc",), "0.0.0.0"),
+        ({"auth_mode": "null", **POOL}, ("none",), "127.0.0.1"),
+        ({"auth_mode": "token", "host": "127.0.0.1"}, ("token",), "127.0.0.1"),
+        ({"auth_mode": "basic,oidc", **POOL}, ("basic", "oidc"), "0.0.0.0"),
+        ({"cognito_user_pool_id": "null"}, ("none",), "127.0.0.1"),
+    ],
+)
+def test_logins_and_where_to_listen(given, modes, host):
+    settings = load_settings(given)
+    assert (settings.login_modes, settings.listen_host) == (modes, host)
+    assert settings.has_login is (modes != ("none",))
+
+
+@pytest.mark.parametrize(
+    ("given", "issuer", "clients", "names"),
+    [
+        (POOL, "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_AbC123", set(), "username"),
+        ({**POOL, "cognito_client_id": "null"}, None, set(), "username"),
+        ({**POOL, "cognito_client_id": "a,b"}, None, {"a", "b"}, "username"),
+        (
+            {"cognito_user_pool_id": "cn-north-1_A"},
+            "https://cognito-idp.cn-north-1.amazonaws.com.cn/cn-north-1_A",
+            set(),
+            "username",
+        ),
+        ({"oidc_issuer": "https://i/", "oidc_client_ids": "x"}, "https://i/", {"x"}, "sub"),
+        ({"oidc_issuer": "https://i", "oidc_audience": "*"}, "https://i", set(), "sub"),
+        ({**POOL, "oidc_name_claim": "email"}, None, set(), "email"),
+    ],
+)
+def test_what_must_hold_of_tokens(given, issuer, clients, names):
+    rules = load_settings(given).claim_rules
+    assert issuer is None or rules.issuer == issuer
+    assert (rules.clients, rules.audiences) == (clients, set())
+    assert rules.names[0] == names
+
+
+@pytest.mark.parametrize("networks", ["0.0.0.0/0", "10.0.0.1,::/0"])
+def test_not_everybody_may_name_users(networks):
+    with pytest.raises(SettingsError, match="lets everybody name users"):
+        load_settings({"auth_mode": "proxy", "trusted_proxies": networks})
+    assert load_settings({"auth_mode": "none", "trusted_proxies": networks}).trusted_proxies
+
+
+def test_issuers_exclude_each_other():
+    with pytest.raises(SettingsError, match="exclude each other"):
+        load_settings({**POOL, "oidc_issuer": "https://i", "oidc_audience": "a"})
+
+
+def test_files_of_logins_lie_with_the_data(tmp_path):
+    settings = load_settings({"data_dir": tmp_path, "users_file": "/etc/users.toml"})
+    assert settings.tokens_path == tmp_path / "tokens.toml"
+    assert settings.users_path == Path("/etc/users.toml")

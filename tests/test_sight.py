@@ -59,3 +59,16 @@ def test_digests_tell_sights_apart() -> None:
     other = Sight((Grant(frozenset({"a"})), Grant(frozenset({"b"}), (("Modality", ("MR",)),))))
     assert first.digest == same.digest
     assert len({first.digest, other.digest, NOTHING.digest, EVERYTHING.digest}) == 4
+
+
+def test_what_two_sights_show() -> None:
+    ct, mary = (("Modality", ("CT",)),), (("InstitutionName", ("St. Mary*",)),)
+    both = Sight((Grant(frozenset({"a"}), ct), Grant(None, mary))).narrowed(Sight((Grant(None, ct),)))
+    assert both == Sight((Grant(frozenset({"a"}), ct), Grant(None, (*mary, *ct))))
+    assert both.shows("b", CT)
+    assert not both.shows("b", {**CT, "Modality": "MR"})
+    assert not both.shows("b", {"Modality": "CT"})
+    assert EVERYTHING.narrowed(both) is both
+    assert both.narrowed(EVERYTHING) is both
+    assert NOTHING.narrowed(both).is_nothing
+    assert both.narrowed(NOTHING).is_nothing

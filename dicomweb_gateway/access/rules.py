@@ -132,6 +132,8 @@ class AccessRules:
 
     def _behind(self, path: str | None, paths: Sequence[str] | None) -> Stores:
         """The data stores behind `path`, without one behind any of `paths`, by default of all there are."""
+        if not self.stores_of:
+            return None
         behind = [self.stores_of.get(one) for one in ([path] if path else paths or self.ae_paths)]
         if any(stores is None for stores in behind):
             return None

@@ -6,32 +6,14 @@ A series without instance rows has an unknown number of instances, not none (hea
 from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, FromClause, and_, case, exists, func, null, select
+from sqlalchemy import Connection, and_, case, exists, func, null, select
 
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
+from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.patterns import Expression
 
-_STUDY, _SERIES, _INSTANCE, _SET = aws.study, aws.series, aws.instance, aws.imageset
-
-
-def series_shown(series: FromClause, stores: AllowedStores) -> list[Expression]:
-    """Which rows of `series`, which is the table or stands for it, are of allowed data stores."""
-    if stores is None:
-        return []
-    one = _SET.alias("of_series")
-    return [exists().where(one.c.series_pkey == series.c.series_pkey, in_allowed(one.c.datastoreid, stores))]
-
-
-def instances_shown(instances: FromClause, stores: AllowedStores) -> list[Expression]:
-    """Likewise of instances."""
-    if stores is None:
-        return []
-    one = _SET.alias("of_instance")
-    same = one.c.imageset_pkey == instances.c.imageset_pkey
-    return [exists().where(same, in_allowed(one.c.datastoreid, stores))]
+_STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
 
 
 class Numbers(NamedTuple):
@@ -44,30 +26,26 @@ class Numbers(NamedTuple):
 NONE = Numbers(0, 0)
 
 
-def modalities_of(
-    connection: Connection, study_uids: Collection[str], stores: AllowedStores
-) -> dict[str, set[str]]:
-    """The modalities of the studies' series of allowed data stores."""
+def modalities_of(connection: Connection, study_uids: Collection[str], seen: AwsSight) -> dict[str, set[str]]:
+    """The modalities of the studies' series that are shown."""
     found: dict[str, set[str]] = {}
     for uids in portions(study_uids):
         query = select(_STUDY.c.studyinstanceuid, _SERIES.c.modality).distinct()
         query = query.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        query = query.where(*series_shown(_SERIES, stores))
+        query = query.where(*seen.series(_SERIES))
         for uid, modality in connection.execute(query.where(_STUDY.c.studyinstanceuid.in_(uids))):
             if stored_text(modality) is not None:
                 found.setdefault(uid, set()).add(str(stored_text(modality)))
     return found
 
 
-def counted(
-    connection: Connection, uid: Any, uids: Collection[str], stores: AllowedStores
-) -> dict[str, Numbers]:
+def counted(connection: Connection, uid: Any, uids: Collection[str], seen: AwsSight) -> dict[str, Numbers]:
     """How much there is below each of `uids`, which the column `uid` of studies or series holds.
 
-    Only what is of allowed data stores counts.
+    Only what is shown counts.
     """
-    of_study = and_(_SERIES.c.study_pkey == _STUDY.c.study_pkey, *series_shown(_SERIES, stores))
-    of_series = and_(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, *instances_shown(_INSTANCE, stores))
+    of_study = and_(_SERIES.c.study_pkey == _STUDY.c.study_pkey, *seen.series(_SERIES))
+    of_series = and_(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, *seen.instances(_INSTANCE))
     tables = _STUDY.outerjoin(_SERIES, of_study).outerjoin(_INSTANCE, of_series)
     without_rows = case((_INSTANCE.c.instance_pkey.is_(None), _SERIES.c.series_pkey), else_=None)
     numbers = (
@@ -83,31 +61,31 @@ def counted(
     return found
 
 
-def _series_of_study(stores: AllowedStores) -> Any:
+def _series_of_study(seen: AwsSight) -> Any:
     other = _SERIES.alias("counted")
     query = select(func.count()).select_from(other).where(other.c.study_pkey == _STUDY.c.study_pkey)
-    return query.where(*series_shown(other, stores)).scalar_subquery()
+    return query.where(*seen.series(other)).scalar_subquery()
 
 
-def _instances_of_study(stores: AllowedStores) -> Any:
+def _instances_of_study(seen: AwsSight) -> Any:
     series, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
     query = select(func.count()).select_from(series.join(one, one.c.series_pkey == series.c.series_pkey))
     mine = series.c.study_pkey == _STUDY.c.study_pkey
-    number = query.where(mine, *instances_shown(one, stores)).scalar_subquery()
+    number = query.where(mine, *seen.instances(one)).scalar_subquery()
     bare, other = _SERIES.alias("bare"), _INSTANCE.alias("any_instance")
     has_rows = exists().where(other.c.series_pkey == bare.c.series_pkey)
     same = bare.c.study_pkey == _STUDY.c.study_pkey
-    is_partial = exists().where(same, ~has_rows, *series_shown(bare, stores))
+    is_partial = exists().where(same, ~has_rows, *seen.series(bare))
     return case((is_partial, null()), else_=number)
 
 
-def _instances_of_series(stores: AllowedStores) -> Any:
+def _instances_of_series(seen: AwsSight) -> Any:
     one = _INSTANCE.alias("counted_instance")
     query = select(func.count()).select_from(one).where(one.c.series_pkey == _SERIES.c.series_pkey)
-    return func.nullif(query.where(*instances_shown(one, stores)).scalar_subquery(), 0)
+    return func.nullif(query.where(*seen.instances(one)).scalar_subquery(), 0)
 
 
-COUNTS: dict[str, Callable[[AllowedStores], Any]] = {
+COUNTS: dict[str, Callable[[AwsSight], Any]] = {
     "NumberOfStudyRelatedSeries": _series_of_study,
     "NumberOfStudyRelatedInstances": _instances_of_study,
     "NumberOfSeriesRelatedInstances": _instances_of_series,

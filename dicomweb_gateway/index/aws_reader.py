@@ -5,29 +5,34 @@ old or another image set's, versions and primary image sets are not noted, and r
 So the rows name the image sets, and their metadata documents say the rest.
 """
 
+import copy
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, NoReturn, Protocol
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, exists, func, or_, select, true
+from sqlalchemy import Connection, Engine, Select, func, select
 
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamError, UpstreamNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, SeriesDocument
-from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, WantedFrame
+from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef
 from dicomweb_gateway.imagesets.values import integer, text
 from dicomweb_gateway.index import side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
+from dicomweb_gateway.index.aws_shown import AwsSight, may_have_instances
 from dicomweb_gateway.index.aws_values import whole_number
+from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import naive_utc
-from dicomweb_gateway.index.records import InstanceRecord
+from dicomweb_gateway.index.records import InstanceRecord, SeenFrame
+from dicomweb_gateway.index.shown import Stores, in_stores
 from dicomweb_gateway.index.side_reader import OrderedSeries
+from dicomweb_gateway.index.traits import shows_document, traits_of_document
 from dicomweb_gateway.index.unknown_rows import UNKNOWN
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 KEPT_SETS = 10_000
 """Image sets whose properties are kept."""
@@ -64,8 +69,9 @@ class _Found(NamedTuple):
 class AwsReader:
     """Finds what the AWS tables alone know; IndexUnavailable and UpstreamError come through.
 
-    `seconds`: how long a version or a deletion that HealthImaging told of is believed. Image sets of other
-    data stores than `allowed` are not seen, and never asked for.
+    `seconds`: how long a version or a deletion that HealthImaging told of is believed. Image sets of data
+    stores outside `sight` are not seen, and never asked for; by attributes it judges what documents hold,
+    series by series.
     """
 
     def __init__(
@@ -74,15 +80,21 @@ class AwsReader:
         source: ImageSetSource,
         seconds: float,
         gone: GoneSets,
-        allowed: AllowedStores = None,
+        sight: Sight = EVERYTHING,
     ) -> None:
         self._engine = engine
-        self._allowed = allowed
+        self._sight = sight
         self._source = source
         self._gone = gone
         self._sets: HotMap[_Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
         self._known: HotMap[_Found | None] = HotMap(_OUTAGE_SECONDS, KEPT_SETS, lambda _: 1)
-        self._frames: HotMap[dict[str, WantedFrame]] = HotMap(seconds, KEPT_FRAMES, len)
+        self._frames: HotMap[dict[str, SeenFrame]] = HotMap(seconds, KEPT_FRAMES, len)
+
+    def seen_by(self, sight: Sight) -> "AwsReader":
+        """This reader, which sees no more than `sight` shows; all that is kept is shared."""
+        bound = copy.copy(self)
+        bound._sight = self._sight.narrowed(sight)
+        return bound
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets of a study or series that our side tables do not know, the best first.
@@ -90,9 +102,12 @@ class AwsReader:
         Those that HealthImaging no longer has are left out.
         """
         with reading(self._engine) as connection:
-            rows = _image_sets(connection, study_uid, self._allowed)
+            rows = _image_sets(connection, study_uid, self._sight.stores)
             refs = _unknown(connection, _of_series(rows, series_uid))
-        return self._ranked(refs)
+        if not self._sight.has_wanted:
+            return self._ranked(refs)
+        uids = {row.series_uid for row in rows} if series_uid is None else {series_uid}
+        return list(dict.fromkeys(ref for ref, _ in self.documents(study_uid, uids)))
 
     def instances(
         self, study_uid: str, series_uid: str, instance_uid: str | None = None
@@ -115,7 +130,7 @@ class AwsReader:
         The same instance may come several times: the first one counts. Documents are read one at a time.
         """
         with reading(self._engine) as connection:
-            rows = _image_sets(connection, study_uid, self._allowed)
+            rows = _image_sets(connection, study_uid, self._sight.stores)
             holders = {uid: set(map(_identity, _of_series(rows, uid))) for uid in series_uids}
             wanted = set().union(*holders.values())
             refs = [ref for ref in _of_series(rows) if _identity(ref) in wanted]
@@ -127,7 +142,7 @@ class AwsReader:
                 continue
             if document.study_uid == study_uid:
                 for series in document.series():
-                    if _identity(ref) in holders.get(series.series_uid, ()):
+                    if _identity(ref) in holders.get(series.series_uid, ()) and self._shows(ref, series):
                         yield ref, series
 
     def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
@@ -135,35 +150,67 @@ class AwsReader:
         query = (
             select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
             .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
-            .where(_STUDY.c.studyinstanceuid == study_uid, may_have_instances(self._allowed))
+            .where(_STUDY.c.studyinstanceuid == study_uid, may_have_instances(self._sight.stores))
         )
         with reading(self._engine) as connection:
-            refs = _unknown(connection, _of_series(_image_sets(connection, study_uid, self._allowed)))
+            refs = _unknown(connection, _of_series(_image_sets(connection, study_uid, self._sight.stores)))
             rows = connection.execute(query).all() if refs else []
         series = {}
         for row in rows:
             number = whole_number(row.seriesnumber)
             order = side.MISSING_LAST if number is None else number
             series[OrderedSeries(order, row.seriesinstanceuid)] = row.modality
-        return series
+        if not self._sight.has_wanted:
+            return series
+        uids = {one.series_uid for one in series}
+        shown = {one.series_uid for _, one in self.documents(study_uid, uids)}
+        return {one: modality for one, modality in series.items() if one.series_uid in shown}
 
     def has_pixels(self, study_uid: str, series_uid: str) -> bool:
         """Whether one of the series' instances describes pixels."""
         documents = self.documents(study_uid, [series_uid])
         return any(one.pixels for _, series in documents for one in series.instances())
 
-    def frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
-        """A frame of an image set that has a row; None when it is not there."""
-        query = select(_SET.c.imageset_pkey).filter_by(datastoreid=datastore_id, imagesetid=image_set_id)
-        query = query.where(in_allowed(_SET.c.datastoreid, self._allowed))
-        with reading(self._engine) as connection:
-            if connection.execute(query).first() is None:
-                return None
-        ref = ImageSetRef(datastore_id, image_set_id)
-        found = self._find(ref)
+    def frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> SeenFrame | None:
+        """A frame of an image set that has a row, whatever its attributes; None when it is not there."""
+        if not self._rows_of(datastore_id, [image_set_id]):
+            return None
+        found = self._find(ImageSetRef(datastore_id, image_set_id))
         if found is None:
             return None
         return self._frames.get(found.ref, lambda: self._frames_of(found.ref)).get(frame_id)
+
+    def whole_sets(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
+        """Those image sets of a data store that have rows and all of whose series are shown."""
+        found = self._rows_of(datastore_id, image_set_ids)
+        if self._sight.has_wanted:
+            found = {one for one in found if self._shows_whole(ImageSetRef(datastore_id, one))}
+        return found
+
+    def totals(self, connection: Connection) -> dict[str, int]:
+        """How many studies, series and instances the AWS tables hold of what is shown."""
+        return aws_totals(connection, self._sight)
+
+    def _rows_of(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
+        found: set[str] = set()
+        with reading(self._engine) as connection:
+            for ids in portions(image_set_ids):
+                query = select(_SET.c.imagesetid).where(_SET.c.imagesetid.in_(ids))
+                query = query.where(_SET.c.datastoreid == datastore_id)
+                query = query.where(in_stores(_SET.c.datastoreid, self._sight.stores))
+                found.update(connection.execute(query).scalars())
+        return found
+
+    def _shows_whole(self, ref: ImageSetRef) -> bool:
+        found = self._find(ref)
+        try:
+            return found is not None and shows_document(self._sight, self._source.document(found.ref))
+        except UpstreamNotFound:
+            return False
+
+    def _shows(self, ref: ImageSetRef, series: SeriesDocument) -> bool:
+        sight = self._sight
+        return not sight.has_wanted or sight.shows(ref.datastore_id, traits_of_document(series))
 
     def _ranked(self, refs: list[ImageSetRef]) -> list[ImageSetRef]:
         """Those that HealthImaging has, at their latest versions, the best first."""
@@ -195,25 +242,34 @@ class AwsReader:
             return None
         return _Found(found.ref, (bool(found.is_primary), naive_utc(found.updated_at) or datetime.min))
 
-    def _frames_of(self, ref: ImageSetRef) -> dict[str, WantedFrame]:
+    def _frames_of(self, ref: ImageSetRef) -> dict[str, SeenFrame]:
         try:
             document = self._source.document(ref)
         except UpstreamNotFound:
             return {}
-        instances = (one for series in document.series() for one in series.instances())
-        return {frame.key.frame_id: frame for one in instances for frame in one.wanted_frames()}
+        found: dict[str, SeenFrame] = {}
+        for series in document.series():
+            traits = traits_of_document(series)
+            wanted = (frame for one in series.instances() for frame in one.wanted_frames())
+            found.update((frame.key.frame_id, SeenFrame(frame, traits)) for frame in wanted)
+        return found
 
 
 def _raise(error: Exception) -> NoReturn:
     raise error
 
 
-def aws_totals(connection: Connection) -> dict[str, int]:
-    """How many studies, series and instances the AWS tables hold."""
-    tables = {"studies": aws.study, "series": aws.series, "instances": aws.instance}
+def aws_totals(connection: Connection, sight: Sight = EVERYTHING) -> dict[str, int]:
+    """How many studies, series and instances the AWS tables hold of what `sight` shows."""
+    seen = AwsSight(sight)
+    tables = {
+        "studies": (aws.study, seen.studies()),
+        "series": (aws.series, seen.series(aws.series)),
+        "instances": (aws.instance, seen.instances(aws.instance)),
+    }
     return {
-        name: connection.execute(select(func.count()).select_from(table)).scalar_one()
-        for name, table in tables.items()
+        name: connection.execute(select(func.count()).select_from(table).where(*shown)).scalar_one()
+        for name, (table, shown) in tables.items()
     }
 
 
@@ -224,13 +280,13 @@ class _SetRow(NamedTuple):
     series_uid: str
 
 
-def _image_sets(connection: Connection, study_uid: str, allowed: AllowedStores) -> list[_SetRow]:
-    """The allowed image sets of a study by the AWS tables, written last first."""
+def _image_sets(connection: Connection, study_uid: str, stores: Stores) -> list[_SetRow]:
+    """The image sets of a study in some data stores by the AWS tables, written last first."""
     query: Select[Any] = (
         select(_SET.c.datastoreid, _SET.c.imagesetid, _SERIES.c.seriesinstanceuid)
         .select_from(_STUDY.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey))
         .join(_SET, _SET.c.series_pkey == _SERIES.c.series_pkey)
-        .where(_STUDY.c.studyinstanceuid == study_uid, in_allowed(_SET.c.datastoreid, allowed))
+        .where(_STUDY.c.studyinstanceuid == study_uid, in_stores(_SET.c.datastoreid, stores))
         .order_by(_SET.c.imageset_pkey.desc())
     )
     return [_SetRow(ImageSetRef(store, uid), series) for store, uid, series in connection.execute(query)]
@@ -249,17 +305,6 @@ def _of_series(rows: list[_SetRow], series_uid: str | None = None) -> list[Image
 def _identity(ref: ImageSetRef) -> tuple[str, str]:
     """An image set, whatever its version."""
     return ref.datastore_id, ref.image_set_id
-
-
-def may_have_instances(allowed: AllowedStores) -> ColumnElement[bool]:
-    """The condition that not all image sets that a series' rows name lie in other data stores.
-
-    A series without any may lie in an image set of several series.
-    """
-    if allowed is None:
-        return true()
-    own = exists().where(_SET.c.series_pkey == _SERIES.c.series_pkey)
-    return or_(~own, own.where(in_allowed(_SET.c.datastoreid, allowed)))
 
 
 def _unknown(connection: Connection, refs: list[ImageSetRef]) -> list[ImageSetRef]:
@@ -300,4 +345,5 @@ def _record(ref: ImageSetRef, series: SeriesDocument, instance_uid: str) -> Inst
         frames=one.wanted_frames(),
         modality=text(series.tags, "Modality"),
         instance_number=integer(one.tags, "InstanceNumber"),
+        traits=traits_of_document(series),
     )

@@ -19,7 +19,6 @@ from sqlalchemy import (
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of, found_row
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
@@ -34,14 +33,8 @@ from dicomweb_gateway.index.aws_columns import (
     text_of,
     words_like,
 )
-from dicomweb_gateway.index.aws_numbers import (
-    COUNTS,
-    NONE,
-    counted,
-    instances_shown,
-    modalities_of,
-    series_shown,
-)
+from dicomweb_gateway.index.aws_numbers import COUNTS, NONE, counted, modalities_of
+from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.unknown_rows import UnknownRows
@@ -59,9 +52,10 @@ from dicomweb_gateway.qido.expression import (
     RequestItem,
     TextPattern,
 )
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _ISSUER, _PATIENT, _STUDY = aws.issuer, aws.patient, aws.study
-_SERIES, _INSTANCE, _SET = aws.series, aws.instance, aws.imageset
+_SERIES, _INSTANCE = aws.series, aws.instance
 _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
 _HOMES: dict[Level, tuple[Table, ...]] = {
     "study": (_STUDY, _PATIENT, _ISSUER),
@@ -97,7 +91,7 @@ def _column_of(attribute: QueryAttribute) -> ColumnElement[Any]:
 class AwsSearch(SearchTables):
     """`unknown`: what our side tables do not know, the only rows that are searched then; None for all rows.
 
-    `stores`: the data stores whose image sets may be shown, None for all. `names_are_indexed` tells whether
+    `sight`: what may be shown. `names_are_indexed` tells whether
     PatientName can be looked for by its column's index: then no name has a second component group, and the
     column's collation knows no case.
     """
@@ -108,11 +102,11 @@ class AwsSearch(SearchTables):
         self,
         names_are_indexed: Callable[[], bool],
         unknown: UnknownRows | None = None,
-        stores: AllowedStores = None,
+        sight: Sight = EVERYTHING,
     ) -> None:
         self._names_are_indexed = names_are_indexed
         self._unknown = unknown
-        self._stores = stores
+        self._seen = AwsSight(sight, beside=unknown is not None)
 
     def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level and above, with the patient's where a key or the order is about them."""
@@ -139,7 +133,7 @@ class AwsSearch(SearchTables):
         return _OF[level].c[f"{level}_pkey"]
 
     def own_rows(self, query: QidoQuery) -> list[Expression]:
-        """The rows in the query's scope, of allowed data stores, that our side tables do not know."""
+        """The rows in the query's scope, of what is shown, that our side tables do not know."""
         conditions: list[Expression] = []
         if query.study_uid is not None:
             conditions.append(_STUDY.c.studyinstanceuid == query.study_uid)
@@ -147,7 +141,7 @@ class AwsSearch(SearchTables):
             conditions.append(_SERIES.c.seriesinstanceuid == query.series_uid)
         if self._unknown is not None:
             conditions.append(self._unknown.unknown)
-        return [*conditions, *self._allowed(query.level)]
+        return [*conditions, *self._shown(query.level)]
 
     def holds(self, condition: Condition) -> bool:
         """Whether the Lambda has a column for it."""
@@ -178,7 +172,7 @@ class AwsSearch(SearchTables):
         The number of instances is unknown, which no number equals, where a series has no instance rows.
         """
         if attribute.keyword in COUNTS:
-            number: Expression = COUNTS[attribute.keyword](self._stores)
+            number: Expression = COUNTS[attribute.keyword](self._seen)
             return number
         column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
@@ -211,7 +205,7 @@ class AwsSearch(SearchTables):
             return _STUDY.c.study_pkey.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_pkey == _STUDY.c.study_pkey
-        meets = and_(text_like_any(other.c.modality, condition.patterns), *series_shown(other, self._stores))
+        meets = and_(text_like_any(other.c.modality, condition.patterns), *self._seen.series(other))
         if found is None:
             return exists().where(same, meets)
         return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
@@ -226,7 +220,7 @@ class AwsSearch(SearchTables):
             other = _SERIES.alias("any_series")
             same = other.c.study_pkey == _STUDY.c.study_pkey
             present = text_of(other.c.modality).is_not(None)
-            return ~exists().where(same, present, *series_shown(other, self._stores))
+            return ~exists().where(same, present, *self._seen.series(other))
         if attribute.matching is Matching.NAME:
             return ~has_name(_column_of(attribute))
         column = self.column(attribute)
@@ -261,7 +255,7 @@ class AwsSearch(SearchTables):
             case ModalitiesIn(patterns):
                 meets = text_like_any(_SERIES.c.modality, patterns)
                 begins = all(prefix_of(one.text) for one in patterns)
-                shown = series_shown(_SERIES, self._stores)
+                shown = self._seen.series(_SERIES)
                 return Driver(select(_SERIES.c.study_pkey).where(meets, *shown), begins)
         return None
 
@@ -278,9 +272,9 @@ class AwsSearch(SearchTables):
         """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49) or unknown (flaw 7)."""
         studies = {row.study_uid for row in rows} if query.shows_study else set()
         series = {row.series_uid for row in rows} if query.shows_series else set()
-        modalities = modalities_of(connection, studies, self._stores)
-        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies, self._stores)
-        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series, self._stores)
+        modalities = modalities_of(connection, studies, self._seen)
+        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies, self._seen)
+        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series, self._seen)
         answers = []
         for row in rows:
             found = found_row(query, row)
@@ -318,15 +312,10 @@ class AwsSearch(SearchTables):
         counted = here.where(same).with_only_columns(func.count()).correlate(_STUDY)
         return counted.scalar_subquery() > 0
 
-    def _allowed(self, level: Level) -> list[Expression]:
-        if self._stores is None:
-            return []
+    def _shown(self, level: Level) -> list[Expression]:
         if level == "study":
-            mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
-            of_stores = in_allowed(_SET.c.datastoreid, self._stores)
-            return [exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, of_stores)]
-        shown = series_shown if level == "series" else instances_shown
-        return shown(_OF[level], self._stores)
+            return self._seen.studies()
+        return self._seen.series(_SERIES) if level == "series" else self._seen.instances(_INSTANCE)
 
 
 def _with_patient(joined: FromClause) -> FromClause:

@@ -50,6 +50,17 @@ class HotMap(Generic[Value]):
                 self._loading[key] = own
         return self._load(key, load, own) if running is None else _joined(running)
 
+    def peek(self, key: Hashable) -> Value | None:
+        """The value of `key` where it is kept, without loading it."""
+        with self._lock:
+            entry = self._entries.get(key)
+        return entry.value if entry is not None and entry.expires > time.monotonic() else None
+
+    def keep(self, key: Hashable, value: Value) -> None:
+        """Keep one value that was loaded otherwise."""
+        with self._lock:
+            self._keep(key, value)
+
     def add(self, values: Mapping[Hashable, Value]) -> None:
         """Keep what was loaded otherwise; nothing when it would displace more than a quarter of the rest."""
         if sum(map(self._weigh, values.values())) > self._budget // 4:

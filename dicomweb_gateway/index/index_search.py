@@ -1,5 +1,6 @@
 """Searching whatever tables the database has: ours, those of the AWS project, or both beside each other."""
 
+import copy
 import logging
 import threading
 import time
@@ -12,19 +13,21 @@ from dicomweb_gateway.dicom.json_model import element
 from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_columns import has_groups
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
 from dicomweb_gateway.index.aws_search import AwsSearch
+from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
+from dicomweb_gateway.index.other_variants import searched
 from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
 from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,8 +40,8 @@ class IndexSearch:
 
     What our side tables know is answered from there. What only the AWS Lambda wrote is found by the keys
     that its columns hold and answered with what they hold; where it wrote everything, another key raises
-    InvalidRequest. `stores`: data stores that are searched, None for all. `trust_seconds`: how long facts
-    about the whole of the AWS tables are believed.
+    InvalidRequest. `sight`: what is found; `seen_by` binds the same search to less. `trust_seconds`: how
+    long facts about the whole of the AWS tables are believed.
 
     Instances of series without instance rows (flaw 7) are found, and counted below one study, in the metadata
     documents that `source` gives; UpstreamError comes through. There all keys can be judged: one without an
@@ -50,21 +53,28 @@ class IndexSearch:
     def __init__(
         self,
         engine: Engine,
-        stores: AllowedStores = None,
+        sight: Sight = EVERYTHING,
         trust_seconds: float = 10,
         source: ImageSetSource | None = None,
         latest_seconds: float = 60,
     ) -> None:
         self._engine = engine
-        self._stores = stores
-        self._others = [] if stores is None else _others(stores, engine.dialect.name != "sqlite")
+        self._sight = sight
         self._names = NameCollation(engine, trust_seconds)
         self._ours = False
         self._can_be_aws = engine.dialect.name != "sqlite"
         self._bare = BareSeriesFinder()
         self._documents: AwsReader | None = None
         if source is not None and self._can_be_aws:
-            self._documents = AwsReader(engine, source, latest_seconds, GoneSets(), stores)
+            self._documents = AwsReader(engine, source, latest_seconds, GoneSets(), sight)
+
+    def seen_by(self, sight: Sight) -> "IndexSearch":
+        """This search, which finds no more than `sight` shows; cheap, all that is kept is shared."""
+        bound = copy.copy(self)
+        bound._sight = self._sight.narrowed(sight)
+        bound._bare = BareSeriesFinder()
+        bound._documents = None if self._documents is None else self._documents.seen_by(sight)
+        return bound
 
     def __call__(self, query: QidoQuery) -> SearchResult:
         """All that matches `query`, one page of it; see `search.search`. Raises IndexUnavailable too."""
@@ -84,11 +94,12 @@ class IndexSearch:
         bare, made, tries = set[BareSeries](), NOTHING_MADE, _TRIES
         while True:
             with reading(self._engine) as connection:
-                limits = self._has_ours(connection), self._limit(connection)
-                found = set(self._bare.find(connection, query, *limits))
+                ours = self._has_ours(connection)
+                seen = AwsSight(self._sight_here(connection), beside=ours)
+                found = set(self._bare.find(connection, query, ours, seen))
                 if found == bare or not tries:
                     return search(connection, self._sources(connection, query, bool(bare)), query, made)
-                facts = study_facts(connection, {one.study_uid for one in found}, limits[1])
+                facts = study_facts(connection, {one.study_uid for one in found}, seen)
             bare, made = found, made_matches(documents, found, facts, query)
             tries -= 1
 
@@ -108,18 +119,16 @@ class IndexSearch:
         self, connection: Connection, query: QidoQuery, is_partial: bool = False
     ) -> list[SearchTables]:
         """`is_partial`: some of what the search is about is in no table."""
-        stores = self._limit(connection)
+        sight = self._sight_here(connection)
         if not self._can_be_aws:
-            return [SideSearch(stores)]
+            return [*searched(connection, query, SideSearch(sight))]
         if not self._has_ours(connection):
-            return [self._aws(connection, None, stores)]
+            return [self._aws(connection, None, sight)]
         number = number_unknown(connection, query)
+        ours = searched(connection, query, SideSearch(sight, is_partial or number > 0))
         if not number:
-            return [SideSearch(stores, is_partial)]
-        return [
-            SideSearch(stores, beside=True),
-            self._aws(connection, unknown_rows(query, number, stores), stores),
-        ]
+            return [*ours]
+        return [*ours, self._aws(connection, unknown_rows(query, number, sight), sight)]
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""
@@ -131,19 +140,22 @@ class IndexSearch:
                     raise
         return self._ours
 
-    def _aws(self, connection: Connection, unknown: UnknownRows | None, stores: AllowedStores) -> AwsSearch:
-        return AwsSearch(lambda: self._names.are_indexed(connection), unknown, stores)
+    def _aws(self, connection: Connection, unknown: UnknownRows | None, sight: Sight) -> AwsSearch:
+        return AwsSearch(lambda: self._names.are_indexed(connection), unknown, sight)
 
-    def _limit(self, connection: Connection) -> AllowedStores:
-        """The allowed data stores; None where there are no others in the index, which costs nothing then."""
-        for others in self._others:
+    def _sight_here(self, connection: Connection) -> Sight:
+        """The sight without its data stores where the index holds no others: they cost nothing then."""
+        stores = self._sight.stores
+        if stores is None or any(grant.stores != stores for grant in self._sight.grants):
+            return self._sight
+        for others in _others(stores, self._can_be_aws):
             try:
                 if connection.execute(others).scalar_one():
-                    return self._stores
+                    return self._sight
             except DBAPIError as error:
                 if not lacks_table(error):
                     raise
-        return None
+        return Sight(tuple(Grant(None, grant.wanted) for grant in self._sight.grants))
 
 
 def _others(stores: frozenset[str], can_be_aws: bool) -> list[Select[Any]]:

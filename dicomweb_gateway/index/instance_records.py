@@ -10,9 +10,11 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
+from dicomweb_gateway.index.series_traits import traits_of
+from dicomweb_gateway.index.shown import rows_shown
+from dicomweb_gateway.sight import Sight, Traits
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
 _FRAME, _SET = side.gateway_frame, side.gateway_imageset
@@ -43,36 +45,39 @@ _MOST_ALIKE = 256
 _Common = tuple[ImageSetRef, str, PixelDescription | None, bool]
 _COLUMNS = (
     _INSTANCE.c.instance_key,
+    _SERIES.c.series_key,
     *(_SERIES.c[name] for name in ("study_uid", "series_uid", "modality")),
     *(_INSTANCE.c[name] for name in ("instance_uid", "sop_class_uid", "instancenumber")),
     *(_INSTANCE.c[name] for name in ("bytes_per_sample", "transfer_syntax_uid")),
     *(_SET.c[name] for name in ("datastoreid", "imagesetid", "version")),
     *_LAYOUT,
 )
-"""In the order of what `_record` takes after the frames."""
+"""In the order of what `_record` takes after the frames and the traits, the first one apart."""
 
 
 def load_records(
-    connection: Connection, allowed: AllowedStores, *conditions: ColumnElement[bool]
+    connection: Connection, sight: Sight, *conditions: ColumnElement[bool], with_traits: bool = False
 ) -> Iterator[InstanceRecord]:
-    """The active instances of allowed data stores that meet `conditions`, in the order of Q-37.
+    """The active instances that `sight` shows and that meet `conditions`, in the order of Q-37.
 
     That is by InstanceNumber, missing last, then UID.
 
-    Two queries for each portion of instances; the records are made as they are taken.
+    Two queries for each portion of instances, and with traits one for all; the records are made as they
+    are taken.
     """
-    query = _selection(_COLUMNS, allowed, conditions)
-    for rows in portions(connection.execute(query).all()):
+    found = connection.execute(_selection(_COLUMNS, sight, conditions)).all()
+    traits = traits_of(connection, {row[1] for row in found}) if with_traits else {}
+    for rows in portions(found):
         frames = _frames(connection, [row[0] for row in rows])
         for row in rows:
-            yield _record(frames.get(row[0], ()), *row)
+            yield _record(frames.get(row[0], ()), traits.get(row[1]), *row[2:])
 
 
 def load_outlines(
-    connection: Connection, allowed: AllowedStores, *conditions: ColumnElement[bool]
+    connection: Connection, sight: Sight, *conditions: ColumnElement[bool]
 ) -> list[InstanceOutline]:
     """The same instances in the same order, with what metadata need of them; one query."""
-    rows = connection.execute(_selection(_OUTLINE, allowed, conditions)).all()
+    rows = connection.execute(_selection(_OUTLINE, sight, conditions)).all()
     alike: dict[tuple[Any, ...], _Common] = {}
     outlines: list[InstanceOutline] = []
     for row in rows:
@@ -94,14 +99,14 @@ def _common(store: str, image_set: str, version: object, syntax: str, count: int
 
 
 def _selection(
-    columns: Sequence[Any], allowed: AllowedStores, conditions: Sequence[ColumnElement[bool]]
+    columns: Sequence[Any], sight: Sight, conditions: Sequence[ColumnElement[bool]]
 ) -> Select[Any]:
     return (
         select(*columns)
         .select_from(_INSTANCE)
         .join(_SERIES)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
-        .where(_SET.c.state == side.ACTIVE, in_allowed(_SET.c.datastoreid, allowed), *conditions)
+        .where(_SET.c.state == side.ACTIVE, *rows_shown(_SET, _SERIES, sight), *conditions)
         .order_by(_INSTANCE.c.instance_order, _INSTANCE.c.instance_uid)
     )
 
@@ -128,7 +133,7 @@ def _frames(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple
 
 def _record(
     frames: Sequence[tuple[str, int | None]],
-    _key: int,
+    traits: Traits | None,
     study: str,
     series: str,
     modality: str | None,
@@ -158,4 +163,5 @@ def _record(
         ),
         modality=modality,
         instance_number=number,
+        traits=traits,
     )

@@ -11,9 +11,9 @@ from dicomweb_gateway.imagesets.metadata import InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.values import integer
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_numbers import counted, modalities_of
 from dicomweb_gateway.index.aws_reader import AwsReader
+from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries
 from dicomweb_gateway.index.merging import Place
 from dicomweb_gateway.index.rows import instance_attributes, series_attributes, study_attributes
@@ -29,12 +29,10 @@ class StudyFacts(NamedTuple):
     series: int
 
 
-def study_facts(
-    connection: Connection, study_uids: Collection[str], stores: AllowedStores
-) -> dict[str, StudyFacts]:
-    """By the rows of the studies' series, which are all there; those of allowed data stores."""
-    modalities = modalities_of(connection, study_uids, stores)
-    numbers = counted(connection, aws.study.c.studyinstanceuid, study_uids, stores)
+def study_facts(connection: Connection, study_uids: Collection[str], seen: AwsSight) -> dict[str, StudyFacts]:
+    """By the rows of the studies' series, which are all there; those that are shown."""
+    modalities = modalities_of(connection, study_uids, seen)
+    numbers = counted(connection, aws.study.c.studyinstanceuid, study_uids, seen)
     return {uid: StudyFacts(modalities.get(uid, ()), numbers[uid].series) for uid in numbers}
 
 

@@ -7,6 +7,8 @@ from sqlalchemy import Connection, Table, delete, func, select, update
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.image_set_rows import StoredSet
+from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
 
@@ -71,11 +73,16 @@ def count(connection: Connection, study_uid: str) -> dict[str, int]:
     return numbers
 
 
-def totals(connection: Connection) -> dict[str, int]:
+def totals(connection: Connection, sight: Sight = EVERYTHING) -> dict[str, int]:
     """How many studies, series and instances a search without keys finds."""
     studies = select(func.count()).select_from(_STUDY).where(_STUDY.c.is_main)
     series = select(func.count()).select_from(_SERIES).where(_SERIES.c.is_main)
-    instances = select(func.count()).select_from(_INSTANCE)
+    if not sight.is_everything:
+        uids = select(_STUDY.c.study_uid).where(*studies_shown(_STUDY, sight)).distinct()
+        studies = select(func.count()).select_from(uids.subquery("shown_studies"))
+        both = select(_SERIES.c.study_uid, _SERIES.c.series_uid).where(*series_shown(_SERIES, sight))
+        series = select(func.count()).select_from(both.distinct().subquery("shown_series"))
+    instances = select(func.count()).select_from(_INSTANCE).where(*instances_shown(_INSTANCE, sight))
     queries = {"studies": studies, "series": series, "instances": instances}
     return {name: connection.execute(query).scalar_one() for name, query in queries.items()}
 

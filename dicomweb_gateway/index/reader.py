@@ -1,28 +1,34 @@
 """Lookups for retrieval: UIDs to image sets, frames and pixel layout, the whole path checked (C-6)."""
 
-from collections.abc import Callable, Iterator
+import copy
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import Connection, Engine, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
 from dicomweb_gateway.index import mains, side_reader
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource, aws_totals
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
+from dicomweb_gateway.index.holdings import whole_sets
 from dicomweb_gateway.index.hot import HotMap
+from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_outlines, load_records
-from dicomweb_gateway.index.neighbours import Neighbours
-from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
+from dicomweb_gateway.index.picture_modalities import is_picture
+from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame, is_seen
 from dicomweb_gateway.index.side_reader import below
 from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.tombstones import missing
+from dicomweb_gateway.index.traits import shows_document
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _INSTANCE, _SET = side.gateway_instance, side.gateway_imageset
 _DatedSet = tuple[ImageSetRef, datetime | None]
@@ -32,21 +38,15 @@ Answer = TypeVar("Answer")
 HOT_BUDGET = 50_000
 """Instances and frames kept for hot lookups, about 300 bytes each."""
 
-NOT_PICTURES = (
-    "SR",
-    "PR",
-    "SEG",
-    "KO",
-    "RTSTRUCT",
-    "RTPLAN",
-    "RTRECORD",
-    "RTDOSE",
-    "DOC",
-    "REG",
-    "AU",
-    "ECG",
-)
-"""Modalities that represent a study only when nothing else does (dicomweb.md R-14)."""
+HOT_FRAMES = 20_000
+"""Frames kept for lookups by HealthImaging's own address, about 500 bytes each."""
+
+
+@dataclass(slots=True)
+class _Bindings:
+    """What all bound readers of one share. `need_traits`: one of them judges by attributes."""
+
+    need_traits: bool
 
 
 class IndexReader:
@@ -60,10 +60,12 @@ class IndexReader:
     and `image_sets` may be; `latest_seconds`:
     how long the latest version of an image set is believed that only AWS tables know.
 
-    With `allowed`, image sets of other data stores are as unknown ones. An instance that several data stores
-    hold comes from the image set that won when it was indexed (Q-52); where that lies in a store that is not
-    allowed, the instance is not found, although an allowed one holds it too. Tombstones name no data store:
-    ResourceGone may also tell that another data store had an instance once, and nothing else of it.
+    What lies outside `sight` is as what never existed: ResourceNotFound, never ResourceGone, since tombstones
+    name no data store and no patient. `seen_by` binds a reader to less. An instance that several data stores
+    or image sets hold comes from the image set that won when it was indexed (Q-52); where that one is hidden,
+    the instance is not found, although another holder may be seen. What only the AWS Lambda wrote is judged
+    by the attributes in its documents. Of our tables, hidden and unknown things cost the same look-ups;
+    where documents must be read, those of hidden things may already be at hand.
     """
 
     def __init__(
@@ -72,30 +74,48 @@ class IndexReader:
         cache_seconds: float = 10,
         source: ImageSetSource | None = None,
         latest_seconds: float = 60,
-        allowed: AllowedStores = None,
+        sight: Sight = EVERYTHING,
     ) -> None:
         self._engine = engine
-        self._allowed = allowed
-        self._hot: HotMap[InstanceRecord] = HotMap(cache_seconds, HOT_BUDGET, _weight)
+        self._sight = sight
+        self._hot = HotInstances(cache_seconds, HOT_BUDGET)
         self._sets: HotMap[list[_DatedSet]] = HotMap(cache_seconds, HOT_BUDGET, len)
-        # keeps nothing: whoever looks in a series while it is read waits for that
-        self._leafed: HotMap[list[InstanceRecord]] = HotMap(0, HOT_BUDGET, len)
-        self._neighbours = Neighbours(cache_seconds)
+        self._frames: HotMap[list[SeenFrame]] = HotMap(cache_seconds, HOT_FRAMES, len)
         self._gone = GoneSets()
-        self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, allowed)
+        self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, sight)
+        self._bindings = _Bindings(sight.has_wanted)
+
+    @property
+    def sight(self) -> Sight:
+        """What this reader sees."""
+        return self._sight
+
+    def seen_by(self, sight: Sight) -> "IndexReader":
+        """This reader, which sees no more than `sight` shows; cheap, all that is kept is shared."""
+        bound = copy.copy(self)
+        bound._sight = self._sight.narrowed(sight)
+        bound._aws = None if self._aws is None else self._aws.seen_by(sight)
+        self._bindings.need_traits |= bound._sight.has_wanted
+        return bound
 
     def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         """One instance; ResourceNotFound when it does not exist there or HealthImaging lost it."""
         path = (study_uid, series_uid, instance_uid)
-        return self._hot.get(path, lambda: self._load_among_others(*path))
+        return self._hot.get(
+            self._sight,
+            path,
+            lambda: self._load_instance(*path),
+            lambda: self._side_records(study_uid, series_uid),
+        )
 
     def series_instances(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         """All instances of a series by InstanceNumber, missing last, then UID; ResourceNotFound if none."""
-        records = self._series_records(study_uid, series_uid)
+        ours = self._side_records(study_uid, series_uid)
+        records = self._completed(ours, study_uid, series_uid)
         if not records:
             raise self._missing(study_uid, series_uid)
         # whoever reads a series asks for its instances next, one by one
-        self._hot.add({(study_uid, series_uid, record.instance_uid): record for record in records})
+        self._hot.add(records if self._sight.is_everything else ours)
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:
@@ -122,7 +142,7 @@ class IndexReader:
 
     def study_series(self, study_uid: str) -> list[str]:
         """UIDs of the series that have instances, in that order; ResourceNotFound when there are none."""
-        found = set(self._side(lambda one: side_reader.study_series(one, study_uid, self._allowed)) or ())
+        found = set(self._side(lambda one: side_reader.study_series(one, study_uid, self._sight)) or ())
         known = {one.series_uid for one in found}
         if self._aws is not None:
             found |= {one for one in self._aws.study_series(study_uid) if one.series_uid not in known}
@@ -149,9 +169,7 @@ class IndexReader:
         Falls back to any series with pixels, then to the first series; ResourceNotFound for no study.
         """
         uids = self.study_series(study_uid)
-        shown = (
-            self._side(lambda one: side_reader.modalities_with_pixels(one, study_uid, self._allowed)) or {}
-        )
+        shown = self._side(lambda one: side_reader.modalities_with_pixels(one, study_uid, self._sight)) or {}
         candidates = [uid for uid in uids if uid in shown]
         pictures = [uid for uid in candidates if is_picture(shown[uid] or "")]
         if pictures or self._aws is None:
@@ -164,8 +182,33 @@ class IndexReader:
     def image_set_of_frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
         """What the index knows of a frame, None when it does not know it in that image set."""
         path = (datastore_id, image_set_id, frame_id)
-        found = self._side(lambda connection: side_reader.frame(connection, *path, self._allowed))
-        return self._aws.frame(*path) if found is None and self._aws is not None else found
+        found = self._seen_frame(self._frames.peek(path) or [])
+        if found is not None:
+            return found
+        # who may not see what is kept has it looked up each time, like what is unknown and never kept
+        frames = self._load_frames(*path)
+        if frames:
+            self._frames.keep(path, frames)
+        return self._seen_frame(frames)
+
+    def image_set_shown(self, datastore_id: str, image_set_id: str) -> None:
+        """ResourceNotFound unless an image set is known and may go out as a whole: all its series are seen.
+
+        What it held when it was indexed decides; of a document at hand ask `sees_document` too.
+        """
+        if not self.image_sets_shown(datastore_id, [image_set_id]):
+            raise ResourceNotFound(f"the index does not know image set {image_set_id}")
+
+    def image_sets_shown(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
+        """Those of some image sets of a data store of which the same is true."""
+        known = self._side(lambda one: whole_sets(one, datastore_id, image_set_ids, self._sight)) or {}
+        shown = {uid for uid, is_shown in known.items() if is_shown}
+        others = [uid for uid in image_set_ids if uid not in known]
+        return shown if self._aws is None else shown | self._aws.whole_sets(datastore_id, others)
+
+    def sees_document(self, document: ImageSetDocument) -> bool:
+        """Whether a metadata document may go out as a whole, by what it says itself."""
+        return shows_document(self._sight, document)
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.
@@ -184,6 +227,7 @@ class IndexReader:
                 self._gone.add(image_set)
         self._hot.clear()
         self._sets.clear()
+        self._frames.clear()
 
     def ping(self) -> None:
         """IndexUnavailable unless the database answers and has our tables or, with a source, AWS's."""
@@ -195,43 +239,41 @@ class IndexReader:
             connection.execute(select(_SET.c.imageset_key).limit(1)).all()
 
     def counts(self) -> dict[str, int]:
-        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist.
-
-        Those of all data stores are counted.
-        """
-        found = self._side(mains.totals)
+        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist."""
+        found = self._side(lambda connection: mains.totals(connection, self._sight))
         if found is None:
             with reading(self._engine) as connection:
-                return aws_totals(connection)
+                return aws_totals(connection, self._sight)
         return found
 
-    def _load_among_others(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
-        """One instance, with all others when the series is leafed through: that costs no more than a few."""
-        series = (study_uid, series_uid)
-        if self._neighbours.looked_up(series):
-            records = self._leafed.get(series, lambda: self._side_records(*series))
-            self._neighbours.learned(series, sum(map(_weight, records)))
-            self._hot.add({(*series, record.instance_uid): record for record in records})
-            for record in records:
-                if record.instance_uid == instance_uid:
-                    return record
-        return self._load_instance(study_uid, series_uid, instance_uid)
-
-    def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
-        path = and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid))
-        records = self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
-        if not records and self._aws is not None:
+    def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> Loaded:
+        records = self._records(and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid)))
+        if records:
+            return Loaded(records[0], is_ours=True)
+        if self._aws is not None:
             records = self._aws.instances(study_uid, series_uid, instance_uid)
         if not records:
             raise self._missing(study_uid, series_uid, instance_uid)
-        return records[0]
+        return Loaded(records[0], is_ours=False)
+
+    def _load_frames(self, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
+        path = (datastore_id, image_set_id, frame_id)
+        found = self._side(lambda connection: side_reader.frames(connection, *path)) or []
+        if not found and self._aws is not None:
+            one = self._aws.frame(*path)
+            found = [] if one is None else [one]
+        return found
+
+    def _seen_frame(self, frames: list[SeenFrame]) -> WantedFrame | None:
+        seen = (one.wanted for one in frames if is_seen(self._sight, one.wanted.key.datastore_id, one.traits))
+        return next(seen, None)
 
     def _dated_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
         path = (study_uid, series_uid)
-        return self._sets.get(path, lambda: self._load_sets(*path))
+        return self._sets.get((self._sight.digest, path), lambda: self._load_sets(*path))
 
     def _load_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
-        found = self._side(lambda one: side_reader.image_sets(one, study_uid, series_uid, self._allowed))
+        found = self._side(lambda one: side_reader.image_sets(one, study_uid, series_uid, self._sight))
         sets = [one for one in found or () if one[0] not in self._gone]
         if self._aws is not None:
             sets += [(ref, None) for ref in self._aws.image_sets(study_uid, series_uid)]
@@ -240,11 +282,24 @@ class IndexReader:
         return sets
 
     def _side_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
-        path = below(study_uid, series_uid)
-        return self._side(lambda one: self._there(load_records(one, self._allowed, path))) or []
+        return self._records(below(study_uid, series_uid))
+
+    def _records(self, path: ColumnElement[bool]) -> list[InstanceRecord]:
+        """What our tables hold."""
+        with_traits = self._bindings.need_traits
+
+        def load(connection: Connection) -> list[InstanceRecord]:
+            return self._there(load_records(connection, self._sight, path, with_traits=with_traits))
+
+        return self._side(load) or []
 
     def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
-        records = self._side_records(study_uid, series_uid)
+        return self._completed(self._side_records(study_uid, series_uid), study_uid, series_uid)
+
+    def _completed(
+        self, records: list[InstanceRecord], study_uid: str, series_uid: str
+    ) -> list[InstanceRecord]:
+        """`records` of our tables with those that only documents give."""
         if self._aws is None:
             return records
         known = {record.instance_uid for record in records}
@@ -253,7 +308,7 @@ class IndexReader:
 
     def _series_outlines(self, study_uid: str, series_uid: str) -> list[InstanceOutline]:
         path = below(study_uid, series_uid)
-        found = self._side(lambda one: load_outlines(one, self._allowed, path)) or []
+        found = self._side(lambda one: load_outlines(one, self._sight, path)) or []
         gone = {ref for ref in {one.image_set for one in found} if ref in self._gone}
         if gone:
             found = [one for one in found if one.image_set not in gone]
@@ -269,7 +324,8 @@ class IndexReader:
         """The error for a path that leads nowhere."""
         path = (study_uid, series_uid, instance_uid)
         named = " of ".join(uid for uid in reversed(path) if uid)
-        known = self._side(lambda connection: missing(connection, *path))
+        is_open = self._sight.is_everything
+        known = self._side(lambda connection: missing(connection, *path)) if is_open else None
         return known or ResourceNotFound(f"the index does not know {named}")
 
     def _there(self, records: Iterator[InstanceRecord]) -> list[InstanceRecord]:
@@ -289,12 +345,3 @@ class IndexReader:
 def _order(record: InstanceRecord) -> tuple[int, str]:
     number = record.instance_number
     return side.MISSING_LAST if number is None else number, record.instance_uid
-
-
-def is_picture(modality: str) -> bool:
-    """Whether instances of `modality` ("" when unknown) are pictures of the patient (R-14)."""
-    return modality not in NOT_PICTURES and not modality.startswith("RT")
-
-
-def _weight(record: InstanceRecord) -> int:
-    return 1 + len(record.frames)

@@ -1,10 +1,11 @@
 """What the index gives to retrieval: one frozen value per stored instance."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
+from dicomweb_gateway.sight import Sight, Traits
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +15,8 @@ class InstanceRecord:
     `image_set` carries the version that was indexed; it is the winner when several image sets hold the
     instance (dicomweb.md Q-52). `frames` is in frame order, frame 1 first, and empty together with
     `pixels` None when the instance has no pixel data. `pixels` can also be None when frames exist that
-    the instance does not describe.
+    the instance does not describe. `traits` are by which a sight judges it, the same object for all of a
+    series; None where they were not read.
     """
 
     study_uid: str
@@ -27,6 +29,7 @@ class InstanceRecord:
     frames: tuple[WantedFrame, ...]
     modality: str | None
     instance_number: int | None
+    traits: Traits | None = field(default=None, compare=False, repr=False)
 
     @property
     def outline(self) -> "InstanceOutline":
@@ -52,3 +55,17 @@ class InstanceOutline(NamedTuple):
     transfer_syntax_uid: str
     pixels: PixelDescription | None
     has_frames: bool
+
+
+class SeenFrame(NamedTuple):
+    """A frame as HealthImaging's own address names it, and the traits of the series that holds it."""
+
+    wanted: WantedFrame
+    traits: Traits
+
+
+def is_seen(sight: Sight, datastore_id: str, traits: Traits | None) -> bool:
+    """Whether a kept value may be shown; what was kept without the traits that decide may not."""
+    if traits is None and sight.has_wanted:
+        return False
+    return sight.shows(datastore_id, traits or {})

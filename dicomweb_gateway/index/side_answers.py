@@ -5,17 +5,17 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, FromClause, Select, String, and_, bindparam, func, select
+from sqlalchemy import Connection, FromClause, Select, String, bindparam, func, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.chunks import PORTION, portions
 from dicomweb_gateway.index.parsed import ParsedTexts
-from dicomweb_gateway.index.patterns import Expression
+from dicomweb_gateway.index.shown import instances_shown, series_shown
 from dicomweb_gateway.index.unknown_below import Below
 from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.sight import Sight
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
 
@@ -95,27 +95,20 @@ def _study_answer(
     return answer(_STUDIES, found)
 
 
-def count_visible(
-    connection: Connection,
-    source: FromClause,
-    allowed: list[Expression],
-    stores: AllowedStores,
-    answers: list[Found],
-) -> None:
-    """Replace numbers and modalities by those of what lies in the data stores `stores`.
+def count_visible(connection: Connection, source: FromClause, sight: Sight, answers: list[Found]) -> None:
+    """Replace numbers and modalities by those of what `sight` shows.
 
-    `source`: series joined with their studies; `allowed`: which of these are shown.
+    `source`: series joined with their studies.
     """
-    sets = side.gateway_imageset
-    given = select(func.count(_INSTANCE.c.instance_key)).join(
-        sets, and_(sets.c.imageset_key == _INSTANCE.c.imageset_key, in_allowed(sets.c.datastoreid, stores))
-    )
-    instances = given.where(_INSTANCE.c.series_key == _SERIES.c.series_key).scalar_subquery()
+    shown = series_shown(_SERIES, sight, _STUDY)
+    given = select(func.count(_INSTANCE.c.instance_key)).where(_INSTANCE.c.series_key == _SERIES.c.series_key)
+    given = given.where(*instances_shown(_INSTANCE, sight, _SERIES, _STUDY))
+    instances = given.correlate(_SERIES, _STUDY).scalar_subquery()
     series: dict[str, dict[str, int]] = {}
     modalities: dict[str, set[str]] = {}
     for uids in portions({found.study_uid for found in answers}):
         query = select(_SERIES.c.study_uid, _SERIES.c.series_uid, _SERIES.c.modality, instances)
-        query = query.select_from(source).where(_SERIES.c.study_uid.in_(uids), *allowed)
+        query = query.select_from(source).where(_SERIES.c.study_uid.in_(uids), *shown)
         for study_uid, series_uid, modality, number in connection.execute(query):
             below = series.setdefault(study_uid, {})
             below[series_uid] = below.get(series_uid, 0) + number

@@ -1,4 +1,4 @@
-"""Lookups in our side tables, in a transaction that the caller holds; only allowed data stores are seen."""
+"""Lookups in our side tables, in a transaction that the caller holds; only what a sight shows is seen."""
 
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -7,11 +7,15 @@ from sqlalchemy import ColumnElement, Connection, Exists, Select, and_, exists, 
 
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.image_set_rows import is_set
+from dicomweb_gateway.index.records import SeenFrame
+from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS
+from dicomweb_gateway.index.shown import rows_shown
+from dicomweb_gateway.index.traits import traits_of_columns
+from dicomweb_gateway.sight import Sight
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
-_FRAME, _SET = side.gateway_frame, side.gateway_imageset
+_FRAME, _SET, _STUDY = side.gateway_frame, side.gateway_imageset, side.gateway_study
 
 
 class OrderedSeries(NamedTuple):
@@ -27,11 +31,11 @@ def below(study_uid: str, series_uid: str | None) -> ColumnElement[bool]:
     return study if series_uid is None else and_(study, _SERIES.c.series_uid == series_uid)
 
 
-def study_series(connection: Connection, study_uid: str, allowed: AllowedStores) -> list[OrderedSeries]:
+def study_series(connection: Connection, study_uid: str, sight: Sight) -> list[OrderedSeries]:
     """The series of a study that have instances, in order."""
     query = (
         select(func.min(_SERIES.c.series_order).label("number"), _SERIES.c.series_uid)
-        .where(_SERIES.c.study_uid == study_uid, _has_instance(allowed))
+        .where(_SERIES.c.study_uid == study_uid, _has_instance(sight))
         .group_by(_SERIES.c.series_uid)
         .order_by("number", _SERIES.c.series_uid)
     )
@@ -39,7 +43,7 @@ def study_series(connection: Connection, study_uid: str, allowed: AllowedStores)
 
 
 def image_sets(
-    connection: Connection, study_uid: str, series_uid: str | None, allowed: AllowedStores
+    connection: Connection, study_uid: str, series_uid: str | None, sight: Sight
 ) -> list[tuple[ImageSetRef, datetime | None]]:
     """The image sets that give the instances of a study or series, at their indexed versions.
 
@@ -51,7 +55,7 @@ def image_sets(
         .join(_SERIES)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
         .where(_SET.c.state == side.ACTIVE, below(study_uid, series_uid))
-        .where(in_allowed(_SET.c.datastoreid, allowed))
+        .where(*rows_shown(_SET, _SERIES, sight))
         .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version, _SET.c.updated_at)
         .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
     )
@@ -66,33 +70,35 @@ def known_among(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[st
     return {(row.datastoreid, row.imagesetid) for row in connection.execute(query)} if ids else set()
 
 
-def modalities_with_pixels(
-    connection: Connection, study_uid: str, allowed: AllowedStores
-) -> dict[str, str | None]:
+def modalities_with_pixels(connection: Connection, study_uid: str, sight: Sight) -> dict[str, str | None]:
     """The series of a study that have pixels, and their modalities."""
-    pixels = _has_instance(allowed).where(_INSTANCE.c.pixel_keyword.is_not(None))
+    pixels = _has_instance(sight).where(_INSTANCE.c.pixel_keyword.is_not(None))
     query = select(_SERIES.c.series_uid, _SERIES.c.modality).where(_SERIES.c.study_uid == study_uid, pixels)
     return {row.series_uid: row.modality for row in connection.execute(query)}
 
 
-def frame(
-    connection: Connection, datastore_id: str, image_set_id: str, frame_id: str, allowed: AllowedStores
-) -> WantedFrame | None:
-    """A frame of an image set; None when the side tables do not know it there."""
+def frames(connection: Connection, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
+    """A frame of an image set, whoever may see it, once for each instance that has it; none if unknown."""
     query = (
-        select(_INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample)
+        select(
+            _INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample, *TRAIT_COLUMNS
+        )
         .select_from(_FRAME)
         .join(_INSTANCE)
         .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
+        .join(_SERIES, _SERIES.c.series_key == _INSTANCE.c.series_key)
+        .join(_STUDY, _STUDY.c.study_key == _SERIES.c.study_key)
         .where(_FRAME.c.frameid == frame_id, is_set(datastore_id, image_set_id))
-        .where(in_allowed(_SET.c.datastoreid, allowed))
     )
-    row = connection.execute(query).first()
-    return None if row is None else WantedFrame(FrameKey(datastore_id, image_set_id, frame_id), *row)
+    key = FrameKey(datastore_id, image_set_id, frame_id)
+    return [
+        SeenFrame(WantedFrame(key, syntax, checksum, size), traits_of_columns(values))
+        for syntax, checksum, size, *values in connection.execute(query)
+    ]
 
 
-def _has_instance(allowed: AllowedStores) -> Exists:
+def _has_instance(sight: Sight) -> Exists:
     """The condition that a series has an instance that is served."""
     active = and_(_INSTANCE.c.imageset_key == _SET.c.imageset_key, _SET.c.state == side.ACTIVE)
-    served = and_(active, in_allowed(_SET.c.datastoreid, allowed))
-    return exists().where(_INSTANCE.c.series_key == _SERIES.c.series_key, served)
+    served = and_(active, *rows_shown(_SET, _SERIES, sight))
+    return exists().where(_INSTANCE.c.series_key == _SERIES.c.series_key, served).correlate(_SERIES)

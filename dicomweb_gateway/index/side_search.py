@@ -9,7 +9,6 @@ from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.patterns import Expression, any_of, like_any, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
@@ -31,6 +30,7 @@ from dicomweb_gateway.qido.expression import (
     TextIn,
     TextPattern,
 )
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
 _NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.gateway_request
@@ -42,15 +42,15 @@ _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INST
 
 @dataclass(frozen=True)
 class SideSearch(SearchTables):
-    """`stores`: the data stores whose image sets may be shown, None for all. `beside`: the AWS Lambda alone
-    wrote something that our tables do not know, which may lie below studies and series that they know.
+    """`sight`: what may be shown (shown.py). `beside`: the AWS Lambda alone wrote something that our tables
+    do not know, which may lie below studies and series that they know.
 
-    A study is shown when one of its image sets may be, a series when one that holds it, an instance when
-    the one that gives it. Where a study lies in several data stores, what describes it as a whole may come
-    from any of them, but only of the same patient.
+    Where a study lies in several data stores, what describes it as a whole may come from any of them, but
+    only of the same patient. Main variants alone are searched: where a sight hides one, OtherVariants looks
+    for another of the same UID.
     """
 
-    stores: AllowedStores = None
+    sight: Sight = EVERYTHING
     beside: bool = False
 
     name = "side"
@@ -81,16 +81,18 @@ class SideSearch(SearchTables):
         return _OF[level].c[f"{level}_key"]
 
     def own_rows(self, query: QidoQuery) -> list[Expression]:
-        """The main variants in the query's scope, of allowed data stores."""
-        conditions: list[Expression] = []
-        if query.level != "instance":
-            conditions.append(_OF[query.level].c.is_main)
+        """The variants in the query's scope that are shown."""
+        conditions = self.variants(query.level)
         below_study = _STUDY if query.level == "study" else _SERIES
         if query.study_uid is not None:
             conditions.append(below_study.c.study_uid == query.study_uid)
         if query.series_uid is not None:
             conditions.append(_SERIES.c.series_uid == query.series_uid)
-        return [*conditions, *self._allowed(query.level)]
+        return [*conditions, *self._shown(query.level)]
+
+    def variants(self, level: Level) -> list[Expression]:
+        """The main ones; instances have no variants."""
+        return [] if level == "instance" else [_OF[level].c.is_main]
 
     def holds(self, condition: Condition) -> bool:
         """All that is no matter of the attributes alone."""
@@ -107,7 +109,7 @@ class SideSearch(SearchTables):
 
     def column(self, attribute: QueryAttribute) -> Expression:
         """The column of the attribute's level; numbers of what is shown are counted where some is not."""
-        if self.stores is not None and attribute.keyword in _COUNTS:
+        if not self.sight.is_everything and attribute.keyword in _COUNTS:
             return self._number_shown(attribute)
         return _OF[attribute.level].c[attribute.own_column]
 
@@ -138,14 +140,14 @@ class SideSearch(SearchTables):
         known = self._known_modalities(condition, found)
         if not self.beside:
             return known
-        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns, self.stores))
+        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns, self.sight))
 
     def _known_modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         if found is not None and found.keys is not None:
             return _STUDY.c.study_uid.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_uid == _STUDY.c.study_uid
-        meets = and_(like_any(other.c.modality, condition.patterns), *series_shown(other, self.stores))
+        meets = and_(like_any(other.c.modality, condition.patterns), *series_shown(other, self.sight))
         if found is None:
             return exists().where(same, meets)
         return _some(select(func.count()).select_from(other).where(same, meets))
@@ -171,8 +173,8 @@ class SideSearch(SearchTables):
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
             same = other.c.study_uid == _STUDY.c.study_uid
-            none = ~exists().where(same, other.c.modality.is_not(None), *series_shown(other, self.stores))
-            unknown = has_unknown_modality(_STUDY.c.study_uid, None, self.stores)
+            none = ~exists().where(same, other.c.modality.is_not(None), *series_shown(other, self.sight))
+            unknown = has_unknown_modality(_STUDY.c.study_uid, None, self.sight)
             return and_(none, ~unknown) if self.beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
@@ -213,7 +215,7 @@ class SideSearch(SearchTables):
                 return Driver(_words_like(attribute, word), bool(prefix_of(word.pattern.text)))
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
-                query = select(_SERIES.c.study_uid).where(same, *series_shown(_SERIES, self.stores))
+                query = select(_SERIES.c.study_uid).where(same, *series_shown(_SERIES, self.sight))
                 return Driver(query, all(prefix_of(p.text) for p in patterns))
         return None
 
@@ -224,22 +226,25 @@ class SideSearch(SearchTables):
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
         """Rows of `columns` as DICOM JSON, in their order."""
         is_plain = query.level == "study" and not query.include and not query.include_all
-        if is_plain and self.stores is None and not self.beside:
+        if is_plain and self.sight.is_everything and not self.beside:
             return study_answers(connection, rows)
         uids = {row.study_uid for row in rows}
         found = found_rows(connection, query, rows)
-        if self.stores is not None:
-            count_visible(connection, self._joined("series"), self._allowed("series"), self.stores, found)
+        if not self.sight.is_everything:
+            count_visible(connection, self._joined("series"), self.sight, found)
         if self.beside and (query.shows_study or query.shows_series):
-            add_unknown(unknown_below(connection, uids, self.stores), found)
+            add_unknown(unknown_below(connection, uids, self.sight), found)
         return [answer(query, one) for one in found]
 
-    def _allowed(self, level: Level) -> list[Expression]:
-        shown = {"study": studies_shown, "series": series_shown, "instance": instances_shown}[level]
-        return shown(_OF[level], self.stores)
+    def _shown(self, level: Level) -> list[Expression]:
+        if level == "study":
+            return studies_shown(_STUDY, self.sight)
+        if level == "series":
+            return series_shown(_SERIES, self.sight, _STUDY)
+        return instances_shown(_INSTANCE, self.sight, _SERIES, _STUDY)
 
     def _number_shown(self, attribute: QueryAttribute) -> Expression:
-        """How many series or instances of a study, or instances of a series, are of allowed data stores."""
+        """How many series or instances of a study, or instances of a series, are shown."""
         other, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
         if attribute.level == "study":
             mine = other.c.study_uid == _STUDY.c.study_uid
@@ -249,8 +254,8 @@ class SideSearch(SearchTables):
             query = select(func.count(other.c.series_uid.distinct()))
         else:
             query = select(func.count()).select_from(other).join(one, one.c.series_key == other.c.series_key)
-            query = query.where(*instances_shown(one, self.stores))
-        return query.where(mine, *series_shown(other, self.stores)).scalar_subquery()
+            query = query.where(*instances_shown(one, self.sight, other))
+        return query.where(mine, *series_shown(other, self.sight)).scalar_subquery()
 
 
 def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:

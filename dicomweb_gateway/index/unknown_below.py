@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 from sqlalchemy import Connection, func, select, union
 
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores
 from dicomweb_gateway.index.aws_columns import text_like_any, text_of
-from dicomweb_gateway.index.aws_numbers import instances_shown, series_shown
+from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown, unknown_series
 from dicomweb_gateway.qido.expression import TextPattern
+from dicomweb_gateway.sight import Sight
 
 _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
 
@@ -31,20 +31,19 @@ class Below:
     modalities: set[str] = field(default_factory=set)
 
 
-def unknown_below(
-    connection: Connection, study_uids: Collection[str], stores: AllowedStores
-) -> dict[str, Below]:
+def unknown_below(connection: Connection, study_uids: Collection[str], sight: Sight) -> dict[str, Below]:
     """By the UIDs of the studies, and of their known series, that have something unknown below them.
 
-    Only what lies in the data stores `stores` counts.
+    Only what `sight` shows counts.
     """
+    seen = AwsSight(sight, beside=True)
     instances = (
         select(func.count())
         .where(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, UNKNOWN["instance"])
-        .where(*instances_shown(_INSTANCE, stores))
+        .where(*seen.instances(_INSTANCE))
         .scalar_subquery()
     )
-    series = union(unknown_series(stores), grown_series())
+    series = union(unknown_series(sight.stores), grown_series())
     found: dict[str, Below] = {}
     for uids in portions(study_uids):
         query = (
@@ -52,12 +51,12 @@ def unknown_below(
                 _STUDY.c.studyinstanceuid,
                 _SERIES.c.seriesinstanceuid,
                 _SERIES.c.modality,
-                unknown("series", stores).label("is_new"),
+                unknown("series", sight).label("is_new"),
                 instances.label("instances"),
             )
             .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
             .where(_STUDY.c.studyinstanceuid.in_(uids), _SERIES.c.series_pkey.in_(series))
-            .where(*series_shown(_SERIES, stores))
+            .where(*seen.series(_SERIES))
         )
         for study_uid, series_uid, modality, is_new, number in connection.execute(query):
             for uid in (study_uid, series_uid):
@@ -71,7 +70,7 @@ def unknown_below(
 
 
 def has_unknown_modality(
-    study_uid: Expression, patterns: tuple[TextPattern, ...] | None, stores: AllowedStores
+    study_uid: Expression, patterns: tuple[TextPattern, ...] | None, sight: Sight
 ) -> Expression:
     """The study has an unknown series with one of the modalities; None: with any modality at all."""
     modality = _SERIES.c.modality
@@ -79,6 +78,8 @@ def has_unknown_modality(
     found = (
         select(_STUDY.c.studyinstanceuid)
         .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        .where(_SERIES.c.series_pkey.in_(unknown_series(stores)), unknown("series", stores), meets)
+        .where(_SERIES.c.series_pkey.in_(unknown_series(sight.stores)), unknown("series", sight), meets)
     )
+    if sight.has_wanted:
+        found = found.where(*AwsSight(sight, beside=True).series(_SERIES))
     return study_uid.in_(found)

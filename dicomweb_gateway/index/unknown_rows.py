@@ -22,12 +22,12 @@ from sqlalchemy import (
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.allowed import AllowedStores, in_allowed
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen, gateway_unknown_row
-from dicomweb_gateway.index.shown import series_shown, studies_shown
+from dicomweb_gateway.index.shown import Stores, in_stores, series_shown, studies_shown
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 FEW = 5000
 """Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
@@ -70,20 +70,20 @@ def number_of_unknown_sets(connection: Connection) -> int:
     return sum(connection.execute(select(*counted)).one())
 
 
-def unknown_rows(query: QidoQuery, number: int, stores: AllowedStores = None) -> UnknownRows:
+def unknown_rows(query: QidoQuery, number: int, sight: Sight = EVERYTHING) -> UnknownRows:
     """The unknown rows at the level of the search, `number` of them as far as they were counted.
 
-    Our tables know a study or series, and show it, by image sets of the data stores `stores`.
+    Our tables know what they hold and `sight` shows.
     """
     level = query.level
     if number > FEW or _is_bounded(query):
-        return UnknownRows(unknown(level, stores), None)
-    return UnknownRows(unknown(level, stores), _keys(level).subquery("few"))
+        return UnknownRows(unknown(level, sight), None)
+    return UnknownRows(unknown(level, sight), _keys(level).subquery("few"))
 
 
-def unknown_series(stores: AllowedStores = None) -> Select[Any]:
+def unknown_series(stores: Stores = None) -> Select[Any]:
     """Keys of series with an unknown image set of the data stores `stores`."""
-    allowed = [] if stores is None else [in_allowed(_SET.c.datastoreid, stores)]
+    allowed = [] if stores is None else [in_stores(_SET.c.datastoreid, stores)]
     found = union_all(*(part.where(*allowed) for part in _image_sets())).subquery("unknown_sets")
     return select(_SERIES.c.series_pkey).join(found, found.c.series_pkey == _SERIES.c.series_pkey)
 
@@ -200,17 +200,17 @@ UNKNOWN: dict[Level, Expression] = {
 """What makes a row of a level unknown."""
 
 
-def unknown(level: Level, stores: AllowedStores) -> Expression:
-    """The same where our tables may show only what lies in `stores`, and other rows of a UID go for it."""
-    if stores is None or level == "instance":
+def unknown(level: Level, sight: Sight) -> Expression:
+    """The same where our tables may show only what lies in `sight`, and other rows of a UID go for it."""
+    if sight.is_everything or level == "instance":
         return UNKNOWN[level]
     if level == "study":
         study = side.gateway_study.alias("known_study")
         same = study.c.study_uid == _STUDY.c.studyinstanceuid
-        return ~exists().where(same, *studies_shown(study, stores))
+        return ~exists().where(same, *studies_shown(study, sight))
     series = side.gateway_series.alias("known_series")
     same = series.c.series_uid == _SERIES.c.seriesinstanceuid
-    return ~exists().where(same, *series_shown(series, stores))
+    return ~exists().where(same, *series_shown(series, sight))
 
 
 _KNOWN_SET = and_(

@@ -67,6 +67,8 @@ class Channel(HTTPChannel):
         self.is_made = False
         """Whether all of the last answer is at hand."""
         self._waits = False
+        self._serving = False
+        self._blocked = False
         self._filling = False
         self._deaf = False
         self.account = Account(0)
@@ -121,6 +123,7 @@ class Channel(HTTPChannel):
     def service(self) -> None:
         """Answer a request, or go on with it; what cannot go on now waits until `settle`."""
         request: Any = self.requests[0]
+        self._serving = True
         try:
             if request.task is None and self.is_full:
                 raise Paused
@@ -130,6 +133,8 @@ class Channel(HTTPChannel):
             with self.outbuf_lock:
                 self._waits = True
         finally:
+            # first: what the loop left to this worker until now it must be told of
+            self._serving = False
             if self._deaf or self._is_unsettled:
                 self.server.wake(self)
 
@@ -223,7 +228,8 @@ class Channel(HTTPChannel):
         """Whether there is something that this thread may send, or the end to be made."""
         if self.will_close:
             return True
-        if self._filling:
+        if self._filling or (self._serving and not self._blocked):
+            # a worker sends; to watch meanwhile would be to spin, since the socket takes more at once
             return False
         return bool(self.total_outbufs_len or self.close_when_flushed)
 
@@ -289,10 +295,13 @@ class Channel(HTTPChannel):
             with self.outbuf_lock:
                 if not self.connected or self.will_close or self._filling:
                     return
+                was_blocked = self._blocked
                 self._send_open(may_fill=True)
                 if not self._filling:
-                    return
+                    break
             self.fill()
+        if self._blocked and not was_blocked:
+            self.server.wake(self)
 
     def fill(self) -> None:
         """Open what is to be sent next; in a worker thread, one at a time."""
@@ -315,6 +324,7 @@ class Channel(HTTPChannel):
     def _send_open(self, may_fill: bool = False) -> None:
         """Send while the socket takes and files are open; the lock is held, and connected."""
         sent = 0
+        self._blocked = False
         try:
             while self.outbufs:
                 outgoing = self.outbufs[0]
@@ -332,7 +342,7 @@ class Channel(HTTPChannel):
                     self.sent_bytes += count
                     sent += count
         except BlockingIOError:
-            pass
+            self._blocked = True
         except Exception as error:
             # whatever it is: it must not reach waitress, which would end what is counted here
             self._cut(error)

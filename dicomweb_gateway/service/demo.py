@@ -45,6 +45,8 @@ def _run_held(
         # the embedded index and its own data store, whatever the environment says for `serve`
         "database_url": f"sqlite:///{data_dir / 'index.sqlite'}",
         "ahi_datastore_ids": (),
+        # also with a login it is for this machine, unless the settings say otherwise
+        "host": make_settings({}).host or "127.0.0.1",
     }
     settings = make_settings(decided)
     listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)

@@ -35,14 +35,16 @@ _LIMITS = ServerLimits()
 class Head:
     """The header lines of a request without a body, `lines`, and what they say.
 
-    `environ` is the WSGI environment of a request with them, once one has been made.
+    `repeated` are the names, as in the environment, of those that came more than once. `environ` is the WSGI
+    environment of a request with them, once one has been made.
     """
 
-    __slots__ = ("environ", "headers", "lines")
+    __slots__ = ("environ", "headers", "lines", "repeated")
 
-    def __init__(self, lines: bytes, headers: dict[str, str]) -> None:
+    def __init__(self, lines: bytes, headers: dict[str, str], repeated: frozenset[str]) -> None:
         self.lines = lines
         self.headers = headers
+        self.repeated = repeated
         self.environ: dict[str, Any] | None = None
 
 
@@ -68,6 +70,8 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
     """The connection, which is told when the request is over."""
     origin: str | None
     """The page that sent a request which could not be read."""
+    repeated: frozenset[str] = frozenset()
+    """Names, as in the environment, of headers that came in several lines: waitress joins their values."""
 
     def __init__(self, adj: Any, before: Head | None, limits: ServerLimits | None = None) -> None:
         super().__init__(adj)
@@ -113,12 +117,14 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
                 check_request_line(first_line, self._limits)
                 check_header_lines(lines, first_line.endswith(b"1.0"), self._limits)
             super().parse_header(header_plus)
+            self.repeated = _repeated(lines)
             if plain is not None and self.body_rcv is None and not self.expect_continue:
                 self._remember(lines)
             return
         command, path, query = plain.groups(b"")
         self.first_line = first_line
         self.headers = known.headers.copy()
+        self.repeated = known.repeated
         self.command, self.version = command.decode(), "1.1"
         self.request_uri = first_line[len(command) + 1 : -9].decode()
         self.proxy_scheme = self.proxy_netloc = self.fragment = ""
@@ -129,7 +135,20 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
 
     def _remember(self, lines: bytes) -> None:
         if len(lines) <= _LONGEST:
-            self.head = Head(lines, self.headers.copy())
+            self.head = Head(lines, self.headers.copy(), self.repeated)
+
+
+def _repeated(lines: bytes) -> frozenset[str]:
+    """See `Head`. Names with underscores are left out, as waitress leaves them out of the environment."""
+    names = [
+        line.partition(b":")[0].strip().upper()
+        for line in lines.split(b"\r\n")
+        if line and line[:1] not in b" \t"
+    ]
+    if len(set(names)) == len(names):
+        return frozenset()
+    several = {name for name in names if b"_" not in name and names.count(name) > 1}
+    return frozenset(f"HTTP_{name.decode('latin-1').replace('-', '_')}" for name in several)
 
 
 def remember_environ(request: RequestParser, environ: dict[str, Any]) -> None:

@@ -16,10 +16,12 @@ from functools import partial
 from typing import Any
 
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.rules import read_rules
 from dicomweb_gateway.access.shared_counts import SharedCounts
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.service.audit_activity import audited_run
+from dicomweb_gateway.service.logins import check_logins, log_logins
 from dicomweb_gateway.service.memory import bound_allocator
 from dicomweb_gateway.service.run_folder import run_folder
 from dicomweb_gateway.service.server_limits import ServerLimits
@@ -35,6 +37,7 @@ _WEB, _HELPERS, _FETCHERS, _UPSTREAM = 0, 1, 2, 3
 def run_gateway(settings: Settings, listening: Sequence[socket.socket], helpers: Sequence[Child] = ()) -> int:
     """Run until SIGTERM; the exit code. `listening` has one socket per web process, see `listen_tcp`."""
     port = listening[0].getsockname()[1]
+    check_logins(settings)
     _prepare(settings)
     _log_start(settings, port)
     counts = SharedCounts(len(listening))
@@ -141,6 +144,8 @@ def _refuse_taken(family: int, kind: int, protocol: int, address: tuple[Any, ...
 
 
 def _prepare(settings: Settings) -> None:
+    # every web process reads them too: what is wrong with them is said once, before any is started
+    read_rules(settings.access_rules, settings.ae_path)
     # one BLAS thread: nothing here multiplies matrices, and idle pools cost memory in every process
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     bound_allocator()
@@ -153,8 +158,7 @@ def _prepare(settings: Settings) -> None:
 
 def _log_start(settings: Settings, port: int) -> None:
     _LOG.info("service starting, listening on %s:%d", settings.listen_host, port)
-    if settings.is_exposed:
-        _LOG.warning("no login is configured and %s is reachable from outside", settings.listen_host)
+    log_logins(settings)
     if settings.public_url is None:
         _LOG.info("PUBLIC_URL is not set: links follow each request's Host header")
 

@@ -13,6 +13,7 @@ from dicomweb_gateway.errors import ClientLeft
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.service.heads import environ_of, remember_environ, response_head
 from dicomweb_gateway.web.endings import AT_END
+from dicomweb_gateway.web.identity import REPEATED
 from dicomweb_gateway.web.streams import REFUSED
 
 TASK = "dicomweb_gateway.task"
@@ -110,6 +111,8 @@ class Task(WSGITask):
         remember_environ(self.request, environ)
         environ[TASK] = self
         environ[AT_END] = self.channel.account.at_end
+        if self.request.repeated:
+            environ[REPEATED] = self.request.repeated
         if self.channel.refused:
             environ[REFUSED] = self.channel.refused
             self.channel.refused = ""

@@ -47,6 +47,9 @@ class Prefetcher:
     At most `ahead` frames at a time, of large ones only so many as weigh `ahead_bytes` together, but one at
     least. Every web process has its own idea of a series, from the requests that came to it; what several
     of them name is fetched once. A series is looked up `in_background`, so no request waits for that.
+
+    It sees all of `index`, whoever asks, and is told only of what its caller has found. What it fetches lies
+    in the frame store, where nobody reads a frame that their own index does not name.
     """
 
     def __init__(

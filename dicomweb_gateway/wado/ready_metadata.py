@@ -27,8 +27,8 @@ class ReadyAnswer(NamedTuple):
 class ReadyMetadata:
     """Answers by key, below `folder`, shared by all processes of a host; at most `budget` bytes in all.
 
-    A key must name everything that the answer depends on: image sets and their versions, base URL, media
-    type. Nothing is ever made anew under the same key.
+    A key must name everything that the answer depends on: image sets and their versions, what the caller may
+    see, base URL, media type. Nothing is ever made anew under the same key.
     """
 
     def __init__(self, folder: Path, budget: int = _BUDGET) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from dicomweb_gateway.errors import PayloadTooLarge
-from dicomweb_gateway.index.reader import is_picture
+from dicomweb_gateway.index.picture_modalities import is_picture
 from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.documents import is_document

@@ -3,7 +3,7 @@
 import re
 import secrets
 import time
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -11,9 +11,11 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.audit_events import event_of, outcome_of
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.web.client import address_of, known_caller
 from dicomweb_gateway.web.endings import Ending, at_end
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
 from dicomweb_gateway.web.services import Services
 
 _NOTES = "dicomweb_gateway.audit_notes"
@@ -33,31 +35,13 @@ _FIELDS = {
     "datastore": "data_store",
     "imageSet": "image_set",
 }
-_LISTS = ("/studies", "/series", "/instances", "/searchImageSets")
-_OPEN = ("health", "healthcheck", "conformance")
+_OPEN = (Operation.PUBLIC, Operation.ENTER)
 _REFUSED = (401, 403, 429)
 
 
 def note(request: Request, **facts: Any) -> None:
     """Have the line of `request` say `facts` too, such as `results`, the number of rows of a search."""
     request.environ.setdefault(_NOTES, {}).update(facts)
-
-
-@lru_cache(maxsize=512)
-def operation_of(rule: str | None) -> Operation | None:
-    """What a route does, by its pattern; None for no route at all."""
-    if rule is None:
-        return None
-    last = rule.rstrip("/").rpartition("/")[2]
-    if last == "getImageFrame":
-        return Operation.TLM
-    if rule.rstrip("/").endswith(_LISTS):
-        return Operation.SEARCH
-    if "/rendered" in rule or "/thumbnail" in rule:
-        return Operation.RENDERED
-    if "/studies/" in rule or "/datastore/" in rule:
-        return Operation.RETRIEVE
-    return Operation.PUBLIC if last in _OPEN or not last else Operation.ENTER
 
 
 def audit(request: Request, response: Response, rule: str | None, began: float, services: Services) -> None:
@@ -68,17 +52,16 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
     log = services.audit
     if log is None:
         return
-    operation = operation_of(rule)
-    if operation in (Operation.PUBLIC, Operation.ENTER) and response.status_code not in _REFUSED:
+    place: Place = request.environ.get(PLACE, NOWHERE)
+    operation = None if rule is None else place.operation
+    if operation in _OPEN and response.status_code not in _REFUSED:
         return
     if request.method == "OPTIONS" and response.status_code < 400:
         return
     environ = request.environ
     caller = known_caller(environ)
     entry = {
-        "user": caller.name if caller is not None else None,
-        "client": caller.client if caller is not None else None,
-        "login": caller.mode if caller is not None else None,
+        **_who(caller),
         "address": address_of(environ, services.config),
         "operation": operation.value if operation is not None else None,
         "method": request.method,
@@ -89,12 +72,17 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
     at_end(environ, response, partial(_write, log, operation, entry, began))
 
 
+def _who(caller: Caller | None) -> dict[str, str | None]:
+    """The fields of a caller, null where nobody has logged in."""
+    if caller is None or caller.mode == "none":
+        return {"user": None, "client": None, "login": None}
+    return {"user": caller.name, "client": caller.client, "login": caller.mode}
+
+
 def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: str, ending: Ending) -> None:
     """The line of a request that no application saw: it was malformed, or its client had left."""
     entry = {
-        "user": None,
-        "client": None,
-        "login": None,
+        **_who(None),
         "address": address,
         "operation": None,
         "method": method,

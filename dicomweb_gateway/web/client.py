@@ -10,6 +10,8 @@ from dicomweb_gateway.web.services import WebConfig
 
 CALLER = "dicomweb_gateway.caller"
 """Key of the WSGI environment: the Caller, once the request's login has been looked at."""
+QUERY_TOKENS = "dicomweb_gateway.query_tokens"
+"""Key of the WSGI environment: the tokens that stood in the query."""
 
 
 def address_of(environ: dict[str, Any], config: WebConfig) -> str:

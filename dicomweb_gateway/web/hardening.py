@@ -18,12 +18,12 @@ _ACTIVE = ("text/html", "application/xhtml+xml", "image/svg+xml", "text/xml", "a
 
 
 def _keep_private(request: Request, response: Response) -> None:
-    """What a login shows is for nobody else, whatever a route says of keeping it."""
+    """What a login shows is for nobody else, unless a route says on purpose that it may be shared."""
     caller = known_caller(request.environ)
     if caller is None or caller.mode == "none":
         return
     held = response.headers.get("Cache-Control", "")
-    if "private" not in held and "no-store" not in held:
+    if not any(word in held for word in ("private", "no-store", "public")):
         response.headers["Cache-Control"] = f"private, {held}" if held else "private, no-cache"
 
 

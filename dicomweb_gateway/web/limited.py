@@ -8,7 +8,7 @@ from dicomweb_gateway.access.addresses import client_key
 from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.shared_counts import Ticket
 from dicomweb_gateway.errors import InvalidRequest, TooManyRequests
-from dicomweb_gateway.web.client import address_of, counted_as
+from dicomweb_gateway.web.client import QUERY_TOKENS, address_of, counted_as
 from dicomweb_gateway.web.endings import Ending, at_end
 from dicomweb_gateway.web.responses import gateway_error_response
 from dicomweb_gateway.web.services import Services, WebConfig
@@ -66,8 +66,4 @@ def _left(limits: ClientLimits, ticket: Ticket, _: Ending) -> None:
 def _tried(request: Request) -> bool:
     """Whether a login was tried at all; a browser's first request has none."""
     environ = request.environ
-    return bool(
-        environ.get("HTTP_AUTHORIZATION")
-        or environ.get("HTTP_TOKEN")
-        or environ.get("dicomweb_gateway.query_tokens")
-    )
+    return bool(environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_TOKEN") or environ.get(QUERY_TOKENS))

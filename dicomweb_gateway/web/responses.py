@@ -6,7 +6,7 @@ from flask import Request, Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper, wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
-from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable
+from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable, Unauthenticated
 from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
 from dicomweb_gateway.wado.ready_metadata import ReadyAnswer
 from dicomweb_gateway.wado.slicing import segments_between
@@ -171,6 +171,9 @@ def gateway_error_response(error: GatewayError, pass_through: bool = False) -> R
     response = error_response(status_of(error, pass_through), message_of(error), retry_after_of(error))
     if response.status_code == 406:
         add_vary(response, "Accept")
+    if isinstance(error, Unauthenticated):
+        for challenge in error.challenges:
+            response.headers.add("WWW-Authenticate", challenge)
     if isinstance(error, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.total}"
     return response

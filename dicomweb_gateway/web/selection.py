@@ -50,13 +50,17 @@ def all_instances(gateway: Services, path: ResourcePath) -> list[InstanceRecord]
 def image_set_versions(archive: Archive, path: ResourcePath) -> list[str]:
     """One text per image set below `path` that changes with its content, for entity tags (H-5).
 
-    ResourceNotFound when there is none. An image set whose version nobody tells has its document read.
+    ResourceNotFound when there is none. An image set whose version nobody tells has its document read. Of a
+    study or series there is one text more for those who may not see all of the archive: their answers may
+    lack what others' hold, and are never taken for them.
     """
+    sight: list[str] = []
     if path.instance_uid is None:
         refs = archive.index.image_sets(_study(path), path.series_uid)
+        sight = [archive.index.sight.digest] if archive.index.sight.digest else []
     else:
         refs = [record.image_set for record in _instances(archive.index, path)]
-    return [f"{ref.datastore_id}/{ref.image_set_id}/{version_of(archive, ref)}" for ref in refs]
+    return [*sight, *(f"{ref.datastore_id}/{ref.image_set_id}/{version_of(archive, ref)}" for ref in refs)]
 
 
 def _instances(index: IndexReader, path: ResourcePath) -> Iterator[InstanceRecord]:

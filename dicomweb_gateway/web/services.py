@@ -1,21 +1,32 @@
 """What the routes work with: the archive, the search, the health probe and a few plain values."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
+from threading import Lock
+from typing import Protocol
 
-from flask import current_app
+from flask import Request, current_app, request
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.authentication import Authenticator
+from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
+from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
 
 EXTENSION = "dicomweb_gateway"
+
+MOST_SIGHTS = 256
+"""Sights of which the services are kept; the one that was bound first goes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +38,11 @@ class WebConfig:
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
-    `host_rule_on` refuses foreign Host names while no login is asked (H-1). `cors_credentials` lets pages of
-    the listed origins send what the browser knows of the login; `resource_policy` is that of H-4.
-    `hsts_seconds`: how long browsers that came by TLS must, 0 for not at all. A query has at most
-    `max_query_parameters`, a body `max_body_bytes`.
+    `host_rule_on` refuses foreign Host names while no login is asked (H-1). `query_token` lets tokens stand
+    in the query; `proxy_headers` name the user and the groups that a proxy has logged in, () without such.
+    `cors_credentials` lets pages of the listed origins send what the browser knows of the login;
+    `resource_policy` is that of H-4. `hsts_seconds`: how long browsers must use TLS, 0: not told.
+    A query has at most `max_query_parameters`, a body `max_body_bytes`.
     """
 
     ae_paths: tuple[str, ...]
@@ -56,6 +68,15 @@ class WebConfig:
     hsts_seconds: int = 0
     max_query_parameters: int = 1000
     max_body_bytes: int = 1 << 20
+    query_token: bool = True
+    proxy_headers: tuple[str, ...] = ()
+
+
+class Rules(Protocol):
+    """Who may see what; see AccessRules."""
+
+    def sight_of(self, caller: Caller, path: str | None, operation: Operation) -> Sight:
+        """What `caller` may see when it does `operation` below the base path `path`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,26 +87,69 @@ class HealthReport:
     notes: tuple[str, ...] = ()
 
 
+class Search(Protocol):
+    """Answers searches."""
+
+    def __call__(self, query: QidoQuery) -> SearchResult:
+        """All that matches, one page of it."""
+        ...
+
+    def seen_by(self, sight: Sight) -> "Search":
+        """The same, which finds no more than `sight` shows."""
+        ...
+
+
+@dataclass(slots=True)
+class _Bound:
+    """Services by the sight that they are bound to."""
+
+    by_sight: dict[Sight, "Services"] = field(default_factory=dict)
+    lock: Lock = field(default_factory=Lock)
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything that a request may use, made once per web process.
 
-    `ready` is there only where links start with a configured URL: no Host header may fill a cache.
-    `limits` and `audit` are None where nothing is limited or kept a record of.
+    `ready` is there only where links start with a configured URL: no Host header may fill a cache. Routes
+    get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
+    is found by them, and only that, is read from the caches and stores that all callers share.
+    `authenticator` knows who asks, `rules` what they may see. `limits` and `audit` are None where nothing is
+    limited or kept a record of.
     """
 
     config: WebConfig
     archive: Archive
-    search: Callable[[QidoQuery], SearchResult]
+    search: Search
     health: Callable[[], HealthReport]
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
     limits: ClientLimits | None = None
     audit: AuditLog | None = None
+    authenticator: Authenticator = field(default_factory=Authenticator)
+    rules: Rules = field(default_factory=lambda: AccessRules(()))
+    _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
+
+    def seen_by(self, sight: Sight) -> "Services":
+        """These services for a caller who may see no more than `sight`; cheap when asked again."""
+        kept = self._bound.by_sight.get(sight)
+        if kept is not None:
+            return kept
+        archive = replace(self.archive, index=self.archive.index.seen_by(sight))
+        made = replace(self, archive=archive, search=self.search.seen_by(sight))
+        with self._bound.lock:
+            made = self._bound.by_sight.setdefault(sight, made)
+            if len(self._bound.by_sight) > MOST_SIGHTS:
+                del self._bound.by_sight[next(iter(self._bound.by_sight))]
+        return made
 
 
 def services() -> Services:
-    """The services of the app that handles the current request."""
-    found: Services = current_app.extensions[EXTENSION]
-    return found
+    """The services of the app that handles the current request, as far as its caller may see."""
+    return seen_by_caller(current_app.extensions[EXTENSION], request)
+
+
+def seen_by_caller(gateway: Services, request: Request) -> Services:
+    """`gateway` as far as the caller of `request` may see."""
+    return gateway.seen_by(sight_of(request))

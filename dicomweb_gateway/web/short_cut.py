@@ -13,19 +13,22 @@ from typing import Any
 
 from flask import Flask, Request, Response
 
+from dicomweb_gateway.web.rights import Place
+
 View = Callable[..., Response]
 """Called with the request and the path's named groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShortCut:
-    """An address of GET requests: `pattern` of the whole path, `rule` as the access log names it.
+    """An address of GET requests: `pattern` of the whole path, `rule` as the access log names it, `place`.
 
     `pattern` matches nothing that Flask would give to another view.
     """
 
     pattern: re.Pattern[str]
     rule: str
+    place: Place
     view: View
 
 
@@ -33,12 +36,12 @@ class ShortCut:
 class Guards:
     """What every request goes through.
 
-    `before` refuses by raising; `failed` makes the answer to what was raised (request, rule, error); `after`
-    completes an answer, or puts another in its place, and logs it (request, answer, rule, when it began by
-    time.perf_counter).
+    `before` refuses by raising (request, where it goes); `failed` makes the answer to what was raised (rule,
+    error); `after` completes an answer, or puts another in its place, and logs it (request, answer, rule,
+    when it began by time.perf_counter).
     """
 
-    before: Callable[[Request], None]
+    before: Callable[[Request, Place], None]
     failed: Callable[[str | None, Exception], Response]
     after: Callable[[Request, Response, str | None, float], Response]
 
@@ -59,7 +62,7 @@ def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) 
         began = time.perf_counter()
         request = Request(environ)
         try:
-            guards.before(request)
+            guards.before(request, short_cut.place)
             response = short_cut.view(request, **match.groupdict())
         except Exception as error:
             response = guards.failed(short_cut.rule, error)

@@ -13,6 +13,7 @@ from dicomweb_gateway.index.migrate import is_made_by_aws, upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.sight import EVERYTHING
 from tests.aws_index.conftest import raw, slices
 from tests.index.documents import STORE, document, hex_id, instance
 
@@ -250,7 +251,7 @@ def test_other_data_stores_are_unknown(proxy_engine, image_sets):
     ):
         made = raw(study, name, slices(series, 1), series)
         image_sets.put(made if name == "ours" else {**made, "DatastoreID": OTHER})
-    reader = IndexReader(proxy_engine, 0, image_sets, 0, frozenset({STORE}))
+    reader = IndexReader(proxy_engine, 0, image_sets, 0, EVERYTHING.within(frozenset({STORE})))
     assert reader.study_series("1.2") == ["1.2.1"]
     assert uids(reader.study_instances("1.2")) == ["1.2.1.1"]
     assert [ref.datastore_id for ref in reader.image_sets("1.2")] == [STORE]

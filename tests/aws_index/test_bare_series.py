@@ -16,6 +16,7 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from tests.aws_index.conftest import raw, slices
 from tests.aws_index.test_index_search import parsed
@@ -272,7 +273,7 @@ def test_other_data_stores_are_never_asked(proxy_engine, image_sets, monkeypatch
         document = raw("1.2", name, slices(series, 1), series)
         store = STORE if name == "ours" else OTHER
         image_sets.put({**document, "DatastoreID": store}, instance_level=False)
-    search = searching(proxy_engine, image_sets, stores=frozenset({STORE}))
+    search = searching(proxy_engine, image_sets, sight=EVERYTHING.within(frozenset({STORE})))
     for scope in ({"study_uid": "1.2"}, {}):
         assert uids(search(parsed("instance", "", **scope))) == ["1.2.1.1"]
     assert search(parsed("instance", "", study_uid="1.2", series_uid="1.2.2")).rows == []

@@ -33,6 +33,7 @@ BY_HAND = {
     "corpus-table": "every file of the corpus through the whole path: what comes out against what went in",
     "qido-scale": "searches of an index of N studies on MariaDB beside their SQL",
     "soak": "viewers for minutes under faults and kills, every answer compared with the truth",
+    "token-check": "CPU of finding out who asks, by kind of login, verified anew and kept",
 }
 """Benchmarks of their own, with options of their own."""
 

@@ -7,11 +7,12 @@ from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.known import known_image_sets
 from dicomweb_gateway.index.reader import IndexReader
+from dicomweb_gateway.sight import EVERYTHING
 from tests.index.documents import STORE, document, hex_id, instance, simple
 
 EXAMPLE = "1.2.826.0.1.3680043.10.1443.1.1"
 OTHER = "f" * 32
-ONLY_OURS = frozenset({STORE})
+ONLY_OURS = EVERYTHING.within(frozenset({STORE}))
 
 
 @pytest.fixture
@@ -178,7 +179,7 @@ def test_other_data_stores_are_unknown(engine):
     index_image_set(engine, simple("1.2", "ours", 2), version=1)
     index_image_set(engine, simple("1.3", "theirs", store=OTHER), version=1)
     path, frame_id = ("1.3", "1.3.1", "1.3.1.1"), hex_id("frame", "1.3.1.1", 0)
-    everything, reader = IndexReader(engine), IndexReader(engine, allowed=ONLY_OURS)
+    everything, reader = IndexReader(engine), IndexReader(engine, sight=ONLY_OURS)
     assert everything.instance(*path).image_set.datastore_id == OTHER
     assert everything.image_set_of_frame(OTHER, hex_id("theirs"), frame_id)
     for ask in (
@@ -208,7 +209,7 @@ def test_of_a_study_in_two_data_stores_one_part_is_seen(engine):
     ours = {"1.2.1": {"1.2.1.1": instance("1.2.1.1", frames=0)}, "1.2.2": {"1.2.2.1": instance("1.2.2.1")}}
     index_image_set(engine, document("1.2", theirs, name="theirs", store=OTHER), version=1)
     index_image_set(engine, document("1.2", ours, name="ours"), version=1)
-    reader = IndexReader(engine, allowed=ONLY_OURS)
+    reader = IndexReader(engine, sight=ONLY_OURS)
     assert reader.study_series("1.2") == ["1.2.1", "1.2.2"]
     assert [one.instance_uid for one in reader.study_instances("1.2")] == ["1.2.1.1", "1.2.2.1"]
     assert [one.instance_uid for one in reader.series_instances("1.2", "1.2.1")] == ["1.2.1.1"]
@@ -223,7 +224,7 @@ def test_an_instance_that_another_data_store_won_is_not_found(engine):
     """Fail closed: the index keeps the winner only."""
     index_image_set(engine, simple("1.2", "ours", 2), version=1)
     index_image_set(engine, simple("1.2", "theirs", store=OTHER), version=1, is_primary=True)
-    reader = IndexReader(engine, allowed=ONLY_OURS)
+    reader = IndexReader(engine, sight=ONLY_OURS)
     assert [one.instance_uid for one in reader.series_instances("1.2", "1.2.1")] == ["1.2.1.2"]
     with pytest.raises(ResourceNotFound):
         reader.instance("1.2", "1.2.1", "1.2.1.1")

@@ -10,6 +10,7 @@ from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.sight import EVERYTHING
 from tests.aws_index.indexer import put_image_set
 from tests.databases import drop_database, new_aws_database
 from tests.index.documents import instance, raw_document
@@ -137,7 +138,7 @@ def test_other_data_stores_are_as_if_they_were_not_there(engine, alone, level, t
     monkeypatch.setattr(unknown_rows, "FEW", few)
     monkeypatch.setattr(search_plan, "LISTED", few)
     query = parsed(level, text, scope)
-    wanted, found = alone(query), IndexSearch(engine, stores=frozenset({A}))(query)
+    wanted, found = alone(query), IndexSearch(engine, EVERYTHING.within(frozenset({A})))(query)
     assert shown(found) == shown(wanted)
     assert found.total == wanted.total
 
@@ -145,10 +146,12 @@ def test_other_data_stores_are_as_if_they_were_not_there(engine, alone, level, t
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
 def test_all_are_shown_unless_some_are_named(engine, level):
     query = parsed(level, "", {})
-    assert shown(IndexSearch(engine)(query)) == shown(IndexSearch(engine, stores=frozenset({A, B}))(query))
+    assert shown(IndexSearch(engine)(query)) == shown(
+        IndexSearch(engine, EVERYTHING.within(frozenset({A, B})))(query)
+    )
     assert IndexSearch(engine)(query).total == {"study": 5, "series": 7, "instance": 11}[level]
 
 
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
 def test_without_any_allowed_data_store_nothing_is_shown(engine, level):
-    assert IndexSearch(engine, stores=frozenset({"e" * 32}))(parsed(level, "", {})).rows == []
+    assert IndexSearch(engine, EVERYTHING.within(frozenset({"e" * 32})))(parsed(level, "", {})).rows == []

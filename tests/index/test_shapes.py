@@ -11,6 +11,7 @@ from dicomweb_gateway.index.shapes import page_of_rows
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 
 
 def study_query(**keys: str) -> QidoQuery:
@@ -70,9 +71,10 @@ def test_what_was_found_belongs_to_the_shape():
     assert ["1.3", "1.4"] in values.values()
 
 
-def test_data_stores_are_told_apart():
+def test_sights_are_told_apart():
     query = study_query()
-    one, other = (page_of_rows(SideSearch(frozenset({name})), query, 5, {})[0] for name in "ab")
+    sights = [EVERYTHING.within(frozenset({name})) for name in "ab"]
+    one, other = (page_of_rows(SideSearch(sight), query, 5, {})[0] for sight in sights)
     assert one is not other
 
 
@@ -87,15 +89,21 @@ KEYS = [
     {"PatientName": "DOE*", "PatientID": "A*"},
 ]
 """Keys of every kind; the last are of no shape."""
+WANTED = (("Modality", ("CT", "M*")), ("IssuerOfPatientID", ("A",)))
+SIGHTS = [
+    EVERYTHING,
+    EVERYTHING.within(frozenset({"x"})),
+    Sight((Grant(frozenset({"x"}), WANTED), Grant(None, WANTED))),
+]
 
 
 @pytest.mark.parametrize("keys", KEYS, ids=str)
 @pytest.mark.parametrize("beside", [False, True])
-@pytest.mark.parametrize("stores", [None, frozenset({"x"})])
+@pytest.mark.parametrize("sight", SIGHTS, ids=str)
 @pytest.mark.parametrize("level", ["study", "series", "instance"])
-def test_a_kept_statement_says_what_one_made_for_the_search_says(level, stores, beside, keys, monkeypatch):
+def test_a_kept_statement_says_what_one_made_for_the_search_says(level, sight, beside, keys, monkeypatch):
     def said() -> str:
-        statement, values = page_of_rows(SideSearch(stores, beside), query, 5, {})
+        statement, values = page_of_rows(SideSearch(sight, beside), query, 5, {})
         full = statement.compile(dialect=DIALECT).construct_expanded_state(values)
         return full.statement % {name: repr(value) for name, value in full.parameters.items()}
 

@@ -28,6 +28,7 @@ from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.encoders import box_jp2, encode_htj2k
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
@@ -264,14 +265,15 @@ def build(
         "port": 8080,
         "boundary_key": b"secret",
     }
-    index = IndexReader(engine, allowed=allowed)
+    sight = EVERYTHING.within(allowed)
+    index = IndexReader(engine, sight=sight)
     archive: Any = Archive(index, DocumentCache(image_sets, folder / "documents"), frames)  # type: ignore[arg-type]
     health = [HealthReport()]
     web = WebConfig(**{**config, **settings})
     services = Services(
         web,
         archive,
-        IndexSearch(engine, stores=allowed),
+        IndexSearch(engine, sight),
         lambda: health[-1],
         ready=ReadyMetadata(folder / "ready") if web.public_url else None,
     )

@@ -92,11 +92,23 @@ def test_what_shows_nothing_of_patients_is_not_in_it(house, method, path):
     assert house.lines() == []
 
 
-def test_who_asked(house):
-    caller = Caller("dr.müller", "oidc", "ohif", frozenset({"radiology"}))
-    house.get("/aetitle/studies", environ={"dicomweb_gateway.caller": caller})
+def test_who_asked(tmp_path):
+    house = AuditedHouse(
+        tmp_path, callers={"a": Caller("dr.müller", "oidc", "ohif", frozenset({"radiology"}))}
+    )
+    assert house.get("/aetitle/studies", Authorization="a").status_code == 200
     (line,) = house.lines()
     assert (line["user"], line["client"], line["login"]) == ("dr.müller", "ohif", "oidc")
+
+
+@pytest.mark.parametrize("path", ["/aetitle/studies", f"{INSTANCE}/frames/1", "/aetitle/nowhere", "/aetitle"])
+def test_who_was_not_let_in(tmp_path, path):
+    house = AuditedHouse(tmp_path, callers={})
+    assert house.get(path, Authorization="Bearer geheim1234").status_code == 401
+    (line,) = house.lines()
+    assert (line["event"], line["status"], line["outcome"]) == ("User Authentication", 401, 4)
+    assert (line["user"], line["login"]) == (None, None)
+    assert "geheim" not in house.path.read_text()
 
 
 def test_the_address_is_what_trusted_proxies_say(tmp_path):

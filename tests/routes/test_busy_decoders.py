@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from dicomweb_gateway.app import create_app
+from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from tests.routes.archive import CT, RGB, build, path_of
@@ -88,7 +89,7 @@ def test_another_version_of_the_image_set_is_another_picture(busy, tmp_path):
     record = house.services.archive.index.instance(CT.rpartition(".")[0], CT, f"{CT}.1")
     newer = replace(record, image_set=replace(record.image_set, version_id="99"))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(house.services.archive.index, "instance", lambda *path: newer)
+        patch.setattr(IndexReader, "instance", lambda reader, *path: newer)
         response = client.get(f"{path_of(CT, 1)}/rendered")
     assert response.status_code == 200
     assert len(house.frames.asked) == fetched + 1

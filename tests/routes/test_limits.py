@@ -30,12 +30,31 @@ def test_one_request_too_many(tmp_path, path):
 
 
 def test_callers_are_counted_by_their_names_and_applications(tmp_path):
-    house = AuditedHouse(tmp_path, rates={"rate": 0.5, "burst": 1})
-    callers = [Caller("a", "oidc"), Caller("b", "oidc"), Caller("a", "token"), Caller("a", "oidc", "ohif")]
-    for caller in callers:
-        assert house.get("/aetitle/studies", environ={"dicomweb_gateway.caller": caller}).status_code == 200
-    again = house.get("/aetitle/studies", environ={"dicomweb_gateway.caller": callers[0]})
-    assert again.status_code == 429
+    known = [Caller("a", "oidc"), Caller("b", "oidc"), Caller("a", "token"), Caller("a", "oidc", "ohif")]
+    callers = {str(number): caller for number, caller in enumerate(known)}
+    house = AuditedHouse(tmp_path, rates={"rate": 0.5, "burst": 1}, callers=callers)
+    for name in callers:
+        assert house.get("/aetitle/studies", Authorization=name).status_code == 200
+    assert house.get("/aetitle/studies", Authorization="0").status_code == 429
+
+
+@pytest.mark.parametrize("path", [FRAME, "/aetitle/studies"])
+def test_who_is_not_let_in_is_counted_by_the_address(tmp_path, path):
+    house = AuditedHouse(tmp_path, rates={"rate": 0.5, "burst": 2}, callers={"a": Caller("a", "oidc")})
+    assert [house.get(path).status_code for _ in range(3)] == [401, 401, 429]
+    assert house.get(path, Authorization="a").status_code == 200
+
+
+@pytest.mark.parametrize("path", [FRAME, "/aetitle/studies"])
+def test_too_many_failed_logins(tmp_path, path):
+    """Whose login holds is let in from the same address all the same."""
+    house = AuditedHouse(tmp_path, rates={"failed_logins": 2}, callers={"a": Caller("a", "oidc")})
+    tried = [house.get(path, Authorization=f"wrong{number}") for number in range(4)]
+    assert [answer.status_code for answer in tried] == [401, 401, 429, 429]
+    assert tried[-1].headers["Retry-After"]
+    assert house.get(path).status_code == 401
+    assert house.get(path, Authorization="a").status_code == 200
+    assert house.get(path, Authorization="wrong", environ={"REMOTE_ADDR": "127.0.0.9"}).status_code == 401
 
 
 def test_the_neighbours_in_an_ipv6_network_are_one_client(tmp_path):

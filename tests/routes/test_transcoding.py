@@ -8,6 +8,7 @@ import pydicom
 import pytest
 from pydicom.encaps import generate_frames
 
+from dicomweb_gateway.app import create_app
 from dicomweb_gateway.dicom.transfer_syntax import TRANSFER_SYNTAXES
 from dicomweb_gateway.pixels.decoders import decode_frame
 from dicomweb_gateway.wado import frames, spool
@@ -231,8 +232,8 @@ def test_large_answers_wait_on_the_disk_and_a_full_disk_is_503(tmp_path, monkeyp
     client = fresh.app.test_client()
     path, asked = f"{path_of(RGB, 1)}/frames", {"Accept": parts_in(f"{ROOT}.4.80")}
     assert client.get(path, headers=asked).status_code == 200
-    archive = fresh.services.archive
-    object.__setattr__(archive, "spools", SpoolSpace(tmp_path / "spool", min_free_bytes=1 << 60))
+    archive = replace(fresh.services.archive, spools=SpoolSpace(tmp_path / "spool", min_free_bytes=1 << 60))
+    client = create_app(replace(fresh.services, archive=archive)).test_client()
     for refused in (
         client.get(path, headers=asked),
         client.get(path_of(RGB, 1), headers={"Accept": instance_in(f"{ROOT}.4.80")}),

@@ -17,6 +17,7 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
 from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.service.channel import Channel
+from dicomweb_gateway.service.outgoing import OutgoingBytes
 from dicomweb_gateway.service.pace import Pace
 from dicomweb_gateway.service.server import Server
 from dicomweb_gateway.service.server_limits import ServerLimits
@@ -99,14 +100,18 @@ class Running:
         while self._on:
             self.server.turn(0.2)
 
-    def ask(self, path, window=None):
-        """A connection on which `path` has been asked, with a receive buffer of `window` bytes."""
+    def ask(self, path, window=None, stays=False):
+        """A connection on which `path` has been asked, with a receive buffer of `window` bytes.
+
+        It ends with the answer, unless it `stays`.
+        """
         client = socket.socket()
         client.settimeout(20)
         if window:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, window)
         client.connect(self._door.getsockname())
-        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+        ends = "" if stays else "Connection: close\r\n"
+        client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{ends}\r\n".encode())
         self._clients.append(client)
         return client
 
@@ -475,3 +480,27 @@ def slowly(function):
         return function(*arguments)
 
     return delayed
+
+
+def test_the_loop_does_not_spin_while_a_worker_sends(start, monkeypatch):
+    """To watch for room in the socket meanwhile would be to find it again and again."""
+    running, seen, sending, go_on = start(), [], threading.Event(), threading.Event()
+    handle_write, send = Channel.handle_write, OutgoingBytes.send
+
+    def sent_late(self, *arguments):
+        sending.set()
+        go_on.wait(20)
+        return send(self, *arguments)
+
+    monkeypatch.setattr(OutgoingBytes, "send", sent_late)
+    monkeypatch.setattr(Channel, "handle_write", lambda self: seen.append(1) or handle_write(self))
+    client = running.ask("/short", stays=True)
+    assert sending.wait(10)
+    # an event on the connection, after which the loop asks what it waits for
+    client.sendall(b"GET /short HTTP/1.1\r\n")
+    time.sleep(0.5)
+    times = len(seen)
+    go_on.set()
+    assert times < 20
+    client.sendall(b"Host: x\r\nConnection: close\r\n\r\n")
+    assert body_of(client).startswith(b"okHTTP/1.1 200")

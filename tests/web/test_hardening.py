@@ -46,6 +46,7 @@ def test_hsts_is_told_behind_tls_only(headers, settings, told):
         (Caller("a", "oidc"), "no-cache", "private, no-cache"),
         (Caller("a", "oidc"), "max-age=5, immutable", "private, max-age=5, immutable"),
         (Caller("a", "oidc"), "no-store", "no-store"),
+        (Caller("a", "oidc"), "public, max-age=5", "public, max-age=5"),
         (Caller("a", "oidc"), None, "private, no-cache"),
         (ANYBODY, "no-cache", "no-cache"),
         (None, None, None),

@@ -1,0 +1,139 @@
+"""Users with passwords (RFC 7617), as Weasis and curl send them."""
+
+import hmac
+import os
+import time
+from base64 import b64decode
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as Late
+from pathlib import Path
+from threading import BoundedSemaphore, Lock
+
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.kept import KeptCallers
+from dicomweb_gateway.access.passwords import DEFAULT, LONGEST, PasswordHash, unknown_password
+from dicomweb_gateway.access.throttle import Throttle
+from dicomweb_gateway.access.users import User, users_by_name
+from dicomweb_gateway.access.watched_file import WatchedFile
+from dicomweb_gateway.errors import GatewayBusy, Unauthenticated
+
+_KEPT_SECONDS = 300.0
+_LONGEST = 4 * (LONGEST + 256)
+"""Characters of coded credentials."""
+_AT_ONCE = 2
+"""scrypt computations of a process under way, 16 MB each."""
+_WAITING = 6
+_WAIT_SECONDS = 5.0
+_BUSY = "too many logins at once; try again"
+_WRONG = "user name or password is wrong"
+
+
+class BasicLogin:
+    """Callers by user name and password, out of the file at `path`.
+
+    A password is hashed once in five minutes, whatever number of requests come with it; requests that come
+    with the same one at the same time wait for each other. So many hashes are made at once that other
+    requests keep their threads. A user unknown costs as much as a wrong password.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file: WatchedFile[dict[str, User]] = WatchedFile(
+            path, lambda text: users_by_name(text, path), {}, secret=True
+        )
+        self._key = os.urandom(32)
+        self._kept: KeptCallers[Caller] = KeptCallers()
+        self._running: dict[bytes, Future[bool]] = {}
+        self._lock = Lock()
+        self._inside = BoundedSemaphore(_AT_ONCE + _WAITING)
+        self._turns = BoundedSemaphore(_AT_ONCE)
+        self._users_failed = Throttle(free=5)
+        self._addresses_failed = Throttle(free=50)
+
+    def caller_of(self, credentials: str, address: str) -> Caller:
+        """Who presents `credentials`, coded as in the header, from `address`.
+
+        Raises Unauthenticated, TooManyRequests after too many failures, GatewayBusy.
+        """
+        name, password = _decoded(credentials)
+        user = self._file.content.get(name)
+        # a changed row is another digest: what was verified by the old one no longer counts
+        digest = self._digest(name, password, user)
+        kept = self._kept.get(digest)
+        if kept is not None:
+            return kept
+        self._users_failed.check((address, name))
+        self._addresses_failed.check(address)
+        if not self._is_right(digest, user, password) or user is None:
+            self._users_failed.note_failure((address, name))
+            self._addresses_failed.note_failure(address)
+            raise Unauthenticated(_WRONG)
+        self._users_failed.note_success((address, name))
+        self._kept.put(digest, user.caller, time.time() + _KEPT_SECONDS)
+        return user.caller
+
+    def _digest(self, name: str, password: str, user: User | None) -> bytes:
+        row = "" if user is None else f"{user.password}\0{sorted(user.caller.groups)}"
+        return hmac.digest(self._key, f"{name}\0{password}\0{row}".encode(), "sha256")
+
+    def _is_right(self, digest: bytes, user: User | None, password: str) -> bool:
+        """Whether the password is right; found out once for all who ask for it at this moment."""
+        with self._lock:
+            running = self._running.get(digest)
+            is_first = running is None
+            if running is None:
+                running = self._running[digest] = Future()
+        if not is_first:
+            try:
+                return running.result(_WAIT_SECONDS)
+            except Late:
+                raise GatewayBusy(_BUSY) from None
+        try:
+            right = self._computed(user, password)
+        except BaseException as error:
+            running.set_exception(error)
+            raise
+        else:
+            running.set_result(right)
+            return right
+        finally:
+            with self._lock:
+                del self._running[digest]
+
+    def _computed(self, user: User | None, password: str) -> bool:
+        if not self._inside.acquire(blocking=False):
+            raise GatewayBusy(_BUSY)
+        try:
+            if not self._turns.acquire(timeout=_WAIT_SECONDS):
+                raise GatewayBusy(_BUSY)
+            try:
+                return self._hash_of(user).fits(password)
+            finally:
+                self._turns.release()
+        finally:
+            self._inside.release()
+
+    def _hash_of(self, user: User | None) -> PasswordHash:
+        if user is not None:
+            return user.password
+        # as dear as the dearest: the time of an answer must not tell who is a user
+        costs = [one.password.cost for one in self._file.content.values()]
+        return unknown_password(max(costs, key=lambda cost: cost.memory * cost.p, default=DEFAULT))
+
+
+def _decoded(credentials: str) -> tuple[str, str]:
+    """(user name, password); Unauthenticated for what is none."""
+    if len(credentials) > _LONGEST:
+        raise Unauthenticated("the credentials are too long")
+    try:
+        raw = b64decode(credentials, validate=True)
+    except ValueError:
+        raise Unauthenticated("the credentials are malformed") from None
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError:
+        # what clients send that do not know of charset="UTF-8"
+        text = raw.decode("latin-1")
+    name, colon, password = text.partition(":")
+    if not colon or not name or not text.isprintable() or len(password) > LONGEST:
+        raise Unauthenticated("the credentials are malformed")
+    return name, password

@@ -1,0 +1,92 @@
+"""Who asks, as a request tells it: read for `access`, which knows no Flask, and kept from all that follows.
+
+A token in the query is taken out of it before anything else looks: it is no search key, and stands in no
+link, warning, entity tag, cache key or log.
+"""
+
+from typing import Any
+from urllib.parse import unquote_plus
+
+from flask import Request, Response
+
+from dicomweb_gateway.access.caller import ANYBODY, Caller
+from dicomweb_gateway.access.presented import Presented
+from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
+from dicomweb_gateway.web.headers import add_vary
+from dicomweb_gateway.web.responses import NO_CACHE
+from dicomweb_gateway.web.services import Services, WebConfig
+
+REPEATED = "dicomweb_gateway.repeated_headers"
+"""Key of the WSGI environment: the names (as in it) of headers that came in several lines."""
+
+
+def without_query_tokens(inner: Any) -> Any:
+    """The WSGI application `inner`, from whose queries tokens are taken out."""
+
+    def outer(environ: dict[str, Any], start_response: Any) -> Any:
+        if "=" in environ.get("QUERY_STRING", ""):
+            _take_tokens(environ)
+        return inner(environ, start_response)
+
+    return outer
+
+
+def _take_tokens(environ: dict[str, Any]) -> None:
+    tokens, rest = [], []
+    for pair in environ["QUERY_STRING"].split("&"):
+        name, separator, value = pair.partition("=")
+        if separator and unquote_plus(name) == "token":
+            # a plus sign is one of the characters of tokens, and stands for itself where it is not escaped
+            tokens.append(unquote_plus(value.replace("+", "%2B"), errors="replace"))
+        else:
+            rest.append(pair)
+    if not tokens:
+        return
+    environ[QUERY_TOKENS] = tuple(tokens)
+    environ["QUERY_STRING"] = query = "&".join(rest)
+    for name in ("REQUEST_URI", "RAW_URI"):
+        if name in environ:
+            path = environ[name].partition("?")[0]
+            environ[name] = f"{path}?{query}" if query else path
+
+
+def identify(request: Request, services: Services) -> Caller:
+    """Who asks, noted in the request's environment too; raises what `Authenticator.caller_of` does."""
+    login = services.authenticator
+    caller = ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
+    request.environ[CALLER] = caller
+    return caller
+
+
+def presented_by(request: Request, config: WebConfig) -> Presented:
+    """What `request` says of who sends it."""
+    environ = request.environ
+    names = [f"HTTP_{name.upper().replace('-', '_')}" for name in config.proxy_headers]
+    user, groups = (environ.get(name, "") for name in names or ("", ""))
+    repeated = environ.get(REPEATED, ())
+    return Presented(
+        peer=request.remote_addr or "",
+        client=address_of(environ, config),
+        authorization=environ.get("HTTP_AUTHORIZATION", ""),
+        token_header=environ.get("HTTP_TOKEN", ""),
+        query_tokens=environ.get(QUERY_TOKENS, ()) if config.query_token else (),
+        proxy_user=user,
+        proxy_groups=groups,
+        repeated=any(name in repeated for name in ("HTTP_AUTHORIZATION", "HTTP_TOKEN", *names)),
+    )
+
+
+def keep_private(request: Request, response: Response, services: Services) -> None:
+    """What only a login shows is kept for nobody else, and the address with a token is told to nobody.
+
+    Answers vary with all that says who asks, so that a cache that many share never gives one's to another;
+    the browser that asked may keep its own.
+    """
+    if services.authenticator.is_open:
+        return
+    add_vary(response, "Authorization", "token", *services.config.proxy_headers)
+    if QUERY_TOKENS in request.environ:
+        response.headers["Referrer-Policy"] = "no-referrer"
+        kept = response.headers.get("Cache-Control", "")
+        if "private" not in kept and "no-store" not in kept:
+            response.headers["Cache-Control"] = NO_CACHE

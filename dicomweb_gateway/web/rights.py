@@ -1,0 +1,71 @@
+"""Which operation each view is, and what the caller of a request may see of it."""
+
+from dataclasses import dataclass
+
+from flask import Flask, Request
+
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.sight import NOTHING, Sight
+
+SIGHT = "dicomweb_gateway.sight"
+"""In the WSGI environment: what the caller may see, once that is decided."""
+
+PLACE = "dicomweb_gateway.place"
+"""In the WSGI environment: where the request goes (Place)."""
+
+OPERATIONS: dict[str, Operation] = {
+    "search_studies": Operation.SEARCH,
+    "search_series": Operation.SEARCH,
+    "search_instances": Operation.SEARCH,
+    "retrieve_instances": Operation.RETRIEVE,
+    "retrieve_instance": Operation.RETRIEVE,
+    "retrieve_metadata": Operation.RETRIEVE,
+    "retrieve_frames": Operation.RETRIEVE,
+    "retrieve_instance_pixels": Operation.RETRIEVE,
+    "retrieve_pixels": Operation.RETRIEVE,
+    "retrieve_bulk_data": Operation.RETRIEVE,
+    "retrieve_rendered": Operation.RENDERED,
+    "retrieve_thumbnail": Operation.RENDERED,
+    "get_image_frame": Operation.TLM,
+    "tell_capabilities": Operation.ENTER,
+    "state_conformance": Operation.ENTER,
+    "home": Operation.PUBLIC,
+    "health": Operation.PUBLIC,
+    "healthcheck": Operation.PUBLIC,
+}
+"""By the name of the view. A view that is not in it keeps the app from being made: no door without a lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a request goes: the base path it is below, None outside all, and what it is to do."""
+
+    ae_path: str | None
+    operation: Operation
+
+    def is_open(self, method: str) -> bool:
+        """Whether a request of `method` needs no login: for what shows nothing, and for preflights."""
+        return self.operation is Operation.PUBLIC or method == "OPTIONS"
+
+
+NOWHERE = Place(None, Operation.ENTER)
+"""An address or a method that no view has: only who is known learns that."""
+
+
+def places(app: Flask, ae_paths: tuple[str, ...]) -> dict[str, Place]:
+    """By endpoint the place of every view of `app`; LookupError names a view without an operation."""
+    found = {}
+    for rule in app.url_map.iter_rules():
+        view = rule.endpoint.rpartition(".")[2]
+        if view not in OPERATIONS:
+            raise LookupError(f"nobody has decided who may call the view {rule.endpoint}")
+        # the longest: one base path may begin as another does
+        below = [path for path in ae_paths if rule.rule == path or rule.rule.startswith(f"{path}/")]
+        found[rule.endpoint] = Place(max(below, key=len, default=None), OPERATIONS[view])
+    return found
+
+
+def sight_of(request: Request) -> Sight:
+    """What the caller may see; nothing before that is decided."""
+    sight: Sight = request.environ.get(SIGHT, NOTHING)
+    return sight

@@ -1,0 +1,114 @@
+"""A demo that asks for a login: a real service with an identity provider, tokens and passwords."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+
+import pytest
+import requests
+from requests.auth import HTTPBasicAuth
+
+from dicomweb_gateway.workflow.samples import write_synthetic_series
+from tests.access.provider import Provider, jwk
+from tests.e2e.running import start_demo
+
+
+def run(data, *arguments, given=""):
+    command = [sys.executable, "-m", "dicomweb_gateway", "--set", f"data_dir={data}", *arguments]
+    done = subprocess.run(
+        command, input=given, capture_output=True, text=True, check=True, timeout=60, env=os.environ
+    )
+    return done.stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def provider():
+    made = Provider()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def demo(provider, tmp_path_factory):
+    data = tmp_path_factory.mktemp("login")
+    write_synthetic_series(data / "in", slices=2, size=64)
+    options = ["auth_mode=oidc,token,basic", f"oidc_issuer={provider.issuer}", "oidc_audience=gateway"]
+    made = start_demo(
+        data / "data", [data / "in"], *(part for option in options for part in ("--set", option))
+    )
+    yield made, data / "data"
+    assert made.stop() == 0
+
+
+def status(demo, path="/aetitle/studies", **more):
+    return requests.get(f"{demo.root}{path}", timeout=30, **more).status_code
+
+
+def test_a_service_with_logins(demo, provider):
+    running, data = demo
+    assert status(running) == 401
+    assert status(running, "/nowhere") == 401
+    assert status(running, "/health") == 200
+    token = provider.token()
+    assert status(running, headers={"Authorization": f"Bearer {token}"}) == 200
+    assert status(running, params={"token": token}) == 200
+    assert status(running, headers={"token": provider.token(aud="other")}) == 401
+    # both files come to be while the service runs
+    static = run(data, "tokens", "new", "ct")
+    run(data, "users", "set", "anna", given="correct horse\n")
+    until_known(running, static)
+    assert status(running, auth=HTTPBasicAuth("anna", "correct horse")) == 200
+    assert status(running, auth=HTTPBasicAuth("anna", "wrong horse")) == 401
+    log = running.text()
+    assert "logins: oidc, token, basic" in log
+    for secret in (token, static, "correct horse", "scrypt$", "token="):
+        assert secret not in log
+
+
+def test_keys_rotate_under_load_and_the_provider_goes_away(demo, provider):
+    running, _ = demo
+    old, new = provider.token(), [provider.token("two", sub=f"user {n}") for n in range(8)]
+    assert status(running, headers={"token": old}) == 200
+    tokens, statuses, done = [old], Counter(), threading.Event()
+
+    def work():
+        with requests.Session() as session:
+            while not done.is_set():
+                for token in list(tokens):
+                    url = f"{running.root}/aetitle/studies"
+                    statuses[session.get(url, headers={"token": token}, timeout=30).status_code] += 1
+
+    workers = [threading.Thread(target=work) for _ in range(6)]
+    for worker in workers:
+        worker.start()
+    # the provider publishes the new key, signs with it, and then is away
+    provider.keys = [jwk("one"), jwk("two")]
+    wait_for_more(statuses, 50)
+    tokens += new
+    wait_for_more(statuses, 300)
+    provider.fail = 503
+    wait_for_more(statuses, 100)
+    done.set()
+    for worker in workers:
+        worker.join()
+    assert set(statuses) == {200}
+    assert status(running, headers={"token": provider.token("three")}) == 401
+
+
+def wait_for_more(statuses, count):
+    goal = statuses.total() + count
+    until = time.monotonic() + 60
+    while statuses.total() < goal:
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def until_known(running, static):
+    """Each process looks at the files once a second at most."""
+    for _ in range(200):
+        if status(running, headers={"token": static}) == 200:
+            return
+    raise AssertionError("the new token is not taken")
