@@ -11,11 +11,12 @@ from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 
 from dicomweb_gateway.access.networks import is_trusted
 
+_LONGEST = 1024
+"""Characters of a header; no chain of proxies is as long, and what is read is remembered."""
 _V6_PREFIX = 64
 """Bits of an IPv6 address that one subscriber is given: the rest are the client's own to change."""
 
 
-@lru_cache(maxsize=4096)
 def client_address(
     peer: str,
     x_forwarded_for: str | None,
@@ -30,6 +31,20 @@ def client_address(
     """
     if not is_trusted(peer, proxies):
         return peer
+    told = (x_forwarded_for, forwarded, x_real_ip)
+    if any(header is not None and len(header) > _LONGEST for header in told):
+        return peer
+    return _told_address(peer, *told, proxies)
+
+
+@lru_cache(maxsize=4096)
+def _told_address(
+    peer: str,
+    x_forwarded_for: str | None,
+    forwarded: str | None,
+    x_real_ip: str | None,
+    proxies: tuple[str, ...],
+) -> str:
     chains = [
         _hops(x_forwarded_for.split(",")) if x_forwarded_for else None,
         _hops(_forwarded_for(forwarded)) if forwarded else None,

@@ -165,7 +165,7 @@ class _Place(NamedTuple):
     """From the start of a row."""
 
 
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=2048)
 def _place(name: str) -> _Place:
     digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
     first, second = (int.from_bytes(part, "little") % CELLS for part in (digest[:4], digest[4:8]))

@@ -16,6 +16,8 @@ _EXPOSE_HEADERS = (
 )
 _METHODS = "GET, HEAD, OPTIONS, POST"
 _MAX_AGE_SECONDS = 86_400
+_LONGEST_ORIGIN = 300
+"""Characters; a host name has 253 at most, and origins are remembered."""
 _ASKED = "Access-Control-Request-Method"
 
 
@@ -67,6 +69,8 @@ def is_allowed_origin(origin: str, config: WebConfig) -> bool:
     Where nothing is: any where a login is asked, as pages get none of the browser's credentials for it, and
     loopback origins where none is.
     """
+    if len(origin) > _LONGEST_ORIGIN:
+        return False
     if config.cors_origins:
         return is_listed(origin, config.cors_origins)
     return not config.host_rule_on or is_loopback_origin(origin)

@@ -26,6 +26,7 @@ CASES = [
     ("X-Real-IP beside a chain", "10.0.0.1", "8.8.8.8", None, "1.1.1.1", "8.8.8.8"),
     ("an IPv4 peer of a socket for both", "::ffff:10.0.0.1", "8.8.8.8", None, None, "8.8.8.8"),
     ("no peer", "", "8.8.8.8", None, None, ""),
+    ("endless", "10.0.0.1", "8.8.8.8, " * 500 + "8.8.8.8", None, None, "10.0.0.1"),
     ("unicode digits", "10.0.0.1", "٨.8.8.8", None, None, "10.0.0.1"),
 ]
 
