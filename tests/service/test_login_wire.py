@@ -49,7 +49,7 @@ class Wire:
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stderr=log,
             )
-        self.connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.connection = socket.create_connection(("127.0.0.1", port), timeout=90)
         self.answers = self.connection.makefile("rb")
         door.close()
 
