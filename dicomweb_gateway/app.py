@@ -26,19 +26,21 @@ from dicomweb_gateway.routes import (
     rendered,
     tlm,
 )
-from dicomweb_gateway.web.access import add_cors, check_host
+from dicomweb_gateway.web.access import check_host
+from dicomweb_gateway.web.audited import audit
+from dicomweb_gateway.web.cors import add_cors, preflight
 from dicomweb_gateway.web.errors import status_of
+from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
+from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import NOWHERE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
 
 _LOG = logging.getLogger(__name__)
-_MAX_BODY = 1 << 20
-"""Bytes of a request body; no route of this version takes a large one."""
 
 DICOMWEB = (
     qido.blueprint,
@@ -57,7 +59,7 @@ def create_app(services: Services) -> Flask:
     """The app that answers with `services`; makes nothing else and starts nothing."""
     app = Flask("dicomweb_gateway", static_folder=None)
     app.url_map.strict_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = services.config.max_body_bytes
     app.extensions[EXTENSION] = services
     for number, path in enumerate(services.config.ae_paths):
         for blueprint in DICOMWEB:
@@ -104,17 +106,28 @@ def _guards(services: Services) -> Guards:
     """What every request goes through, whichever way."""
 
     def before(request: Request, place: Place) -> None:
+        request.environ[PLACE] = place
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
-        if not place.is_open(request.method):
-            _let_in(request, place, services)
+        try:
+            if not place.is_open(request.method):
+                _let_in(request, place, services)
+        finally:
+            # also who is not let in, by the address
+            count(request, services)
+        if services.audit is not None:
+            services.audit.check()
+        check_form(request, services.config)
         _check_query_text(request)
 
     def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
         response = services.streams.admitted(request, response)
+        response = counted(request, response, services)
         add_cors(request, response, services.config)
         keep_private(request, response, services)
+        harden(request, response, services.config)
+        audit(request, response, rule, began, services)
         _log_access(request, response, rule, began)
         return response
 
@@ -130,9 +143,10 @@ def _let_in(request: Request, place: Place, services: Services) -> None:
 
 def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:
     @app.before_request
-    def before() -> None:
+    def before() -> Response | None:
         g.began = time.perf_counter()
         guards.before(request, known[request.endpoint] if request.endpoint else NOWHERE)
+        return preflight(request)
 
     @app.after_request
     def after(response: Response) -> Response:

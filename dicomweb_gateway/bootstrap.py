@@ -7,6 +7,8 @@ from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
@@ -47,8 +49,13 @@ def make_index_writer(settings: Settings) -> IndexWriter:
     return IndexWriter(settings.index_url, settings.zone)
 
 
-def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: int) -> Services:
-    """The parts of one web process, made after the fork: engine and SDK client do not survive one."""
+def make_services(
+    settings: Settings, fetcher_addresses: Sequence[str], port: int, limits: ClientLimits | None = None
+) -> Services:
+    """The parts of one web process, made after the fork: engine and SDK client do not survive one.
+
+    `limits` count clients over all web processes; None: nothing is counted.
+    """
     configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
     image_sets = make_image_set_store(settings)
@@ -95,8 +102,14 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         max_rendered_instances=settings.max_rendered_instances,
         request_seconds=settings.frame_timeout,
         cdn_caching=settings.who_may_cache,
+        cors_credentials=settings.cors_credentials,
+        resource_policy=settings.cross_origin_resource_policy,
+        hsts_seconds=settings.hsts_seconds,
+        max_query_parameters=settings.max_query_parameters,
+        max_body_bytes=settings.max_body_bytes,
     )
-    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
+    audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
+    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir, audit)
     return Services(
         config=config,
         archive=Archive(
@@ -122,6 +135,8 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
+        limits=limits,
+        audit=audit,
         rules=RulesFile(settings.access_rules, settings.ae_path),
         authenticator=make_authenticator(settings),
     )
@@ -164,13 +179,20 @@ class HealthProbe:
     """Asks the parts whether they answer; HealthImaging is looked at in the background (DESIGN 4)."""
 
     def __init__(
-        self, index: IndexReader, pool: FramePool, frames: Path, image_sets: HealthImaging, data_dir: Path
+        self,
+        index: IndexReader,
+        pool: FramePool,
+        frames: Path,
+        image_sets: HealthImaging,
+        data_dir: Path,
+        audit: AuditLog | None = None,
     ) -> None:
         self._index = index
         self._pool = pool
         self._frames = frames
         self._image_sets = image_sets
         self._data_dir = data_dir
+        self._audit = audit
         self._lock = Lock()
         self._asked_at = float("-inf")
         self._upstream_note: str | None = None
@@ -192,7 +214,10 @@ class HealthProbe:
         if progress is not None:
             return HealthReport(failing=f"importing {progress.done} of {progress.total}")
         self._look_upstream()
-        return HealthReport(notes=(self._upstream_note,) if self._upstream_note else ())
+        trouble = self._audit.trouble if self._audit is not None else None
+        if trouble is not None and self._audit is not None and self._audit.is_required:
+            return HealthReport(failing=trouble)
+        return HealthReport(notes=tuple(note for note in (self._upstream_note, trouble) if note))
 
     def _check_frame_store(self) -> None:
         """OSError when the store's folder cannot be listed."""

@@ -20,6 +20,7 @@ GatewayError
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
+ ├ AuditUnavailable           what must be logged to be answered cannot be logged
  ├ LoginUnavailable           the identity provider does not answer and nothing is known of its keys
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
@@ -136,6 +137,10 @@ class FetchersUnavailable(GatewayError):
 
 class DecodersUnavailable(GatewayError):
     """No decoder process is free in time, or none can be started."""
+
+
+class AuditUnavailable(GatewayError):
+    """The audit log cannot be written, and nothing may be answered that is not in it."""
 
 
 class LoginUnavailable(GatewayError):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -22,6 +22,8 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dicomweb_gateway.access.client_limits import ClientRates
+from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
@@ -33,6 +35,16 @@ _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!
 
 def _data_dir() -> Path:
     return Path.home() / ".local" / "share" / "dicomweb-gateway"
+
+
+_N = TypeVar("_N", int, float)
+
+
+def _set(value: _N | None, else_exposed: _N, is_exposed: bool) -> _N:
+    """`value` where it is set; else `else_exposed` where others can come, 0 where not."""
+    if value is not None:
+        return value
+    return else_exposed if is_exposed else type(else_exposed)(0)
 
 
 def _cores() -> int:
@@ -123,10 +135,48 @@ class Settings(LoginSettings):
     verify_checksums: Literal["always", "off"] = "always"
     """Compare each fetched frame's CRC-32 with the image set metadata before it is used."""
     cors_origins: CommaList = ()
-    """Origins that may read answers in a browser; empty: loopback origins."""
+    """Origins that may read answers in a browser, `*.` standing for one label of a host name, `*` for all;
+    empty: loopback origins while no login is asked, else all."""
+    cors_credentials: bool = False
+    """Pages of CORS_ORIGINS may send the browser's own credentials (HTTP basic, cookies of a proxy)."""
+    cross_origin_resource_policy: Literal["cross-origin", "same-site", "same-origin"] = "cross-origin"
+    """Which pages may embed answers as images and the like (H-4)."""
+    hsts_seconds: int = Field(default=0, ge=0)
+    """Seconds that browsers which came by TLS, as a trusted proxy says, use nothing else; 0: not told."""
     allowed_hosts: CommaList = ()
     """Further host names that a gateway without login answers to: beside loopback names, addresses, and the
     names in HOST and PUBLIC_URL."""
+    max_header_bytes: int = Field(default=1 << 16, ge=1 << 12, le=1 << 20)
+    """Bytes of a request's line and headers; more is a 431."""
+    max_headers: int = Field(default=100, ge=16, le=10_000)
+    """Header lines of a request; more is a 431."""
+    max_url_bytes: int = Field(default=48 << 10, ge=1 << 10, le=1 << 20)
+    """Bytes of a request line; more is a 414."""
+    max_query_parameters: int = Field(default=1000, ge=1)
+    """Parameters of one query; more is a 400."""
+    max_body_bytes: int = Field(default=1 << 20, ge=1 << 10)
+    """Bytes of a request's body; more is a 413."""
+    header_timeout: float = Field(default=20, ge=1, le=3600)
+    """Seconds in which a request's line and headers must come, from the first byte on."""
+    slowest_client: int = Field(default=200, ge=0)
+    """Bytes a second below which a client that sends a body or takes an answer is cut off; 0: never."""
+    max_connections_per_client: int | None = Field(default=None, ge=0)
+    """Connections of one address, trusted proxies left out; 0: any number; unset: 512 where others than this
+    machine can come."""
+    client_rate_limit: float | None = Field(default=None, ge=0)
+    """Requests a second of one caller, of one address without a login, in the long run; 0: any number; unset:
+    1,000 where others than this machine can come: no viewer asks more for long, but a script may."""
+    client_rate_burst: int | None = Field(default=None, ge=1)
+    """Requests that may come at once before CLIENT_RATE_LIMIT counts; unset: those of 30 seconds."""
+    client_concurrency: int | None = Field(default=None, ge=0)
+    """Requests of one caller or address that are answered at once; 0: any number; unset: 512 where others
+    than this machine can come: a viewer opens 300 frames at once."""
+    failed_login_limit: int = Field(default=600, ge=0)
+    """Refused logins from one address in a minute, after which further ones are a 429; 0: any number."""
+    audit_log: Path | None = None
+    """File of the audit log, `off` for none; unset: `audit.log` in DATA_DIR while a login is asked."""
+    audit_required: bool = False
+    """Answer 503 while the audit log cannot be written."""
     access_rules: Path | None = None
     """TOML file that says which callers see what; unset: all who are known may read everything."""
     max_results: int = Field(default=5000, ge=1)
@@ -210,6 +260,11 @@ class Settings(LoginSettings):
             raise ValueError("must be a redis:// or rediss:// URL with a host")
         return url
 
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(listed_origin, origins))
+
     @field_validator("public_url")
     @classmethod
     def _absolute(cls, url: str | None) -> str | None:
@@ -241,7 +296,32 @@ class Settings(LoginSettings):
             raise ValueError("MEMCACHED_ADDRESS and REDIS_URL exclude each other")
         if self.db_tls_ca is not None and self.db_tls != "verify":
             raise ValueError("DB_TLS_CA needs DB_TLS=verify")
+        if self.cors_credentials and (not self.cors_origins or ANY in self.cors_origins):
+            raise ValueError("CORS_CREDENTIALS needs CORS_ORIGINS that names each origin, without *")
+        if self.client_rate_burst is not None and self.client_rate_limit == 0:
+            raise ValueError("CLIENT_RATE_BURST means nothing with CLIENT_RATE_LIMIT=0")
+        if self.audit_required and self.audit_path is None:
+            raise ValueError("AUDIT_REQUIRED needs AUDIT_LOG")
         return self
+
+    @property
+    def audit_path(self) -> Path | None:
+        """The file of the audit log, None where none is written."""
+        if self.audit_log is not None:
+            return None if str(self.audit_log).lower() in ("off", "none") else self.audit_log
+        return self.data_dir / "audit.log" if self.has_login else None
+
+    @property
+    def client_rates(self) -> ClientRates:
+        """What one client may do."""
+        rate = _set(self.client_rate_limit, 1000.0, self.is_exposed)
+        return ClientRates(
+            rate=rate,
+            burst=self.client_rate_burst or int(rate * 30),
+            at_once=_set(self.client_concurrency, 512, self.is_exposed),
+            connections=_set(self.max_connections_per_client, 512, self.is_exposed),
+            failed_logins=self.failed_login_limit,
+        )
 
     @property
     def answered_hosts(self) -> tuple[str, ...]:

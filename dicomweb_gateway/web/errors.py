@@ -1,6 +1,7 @@
 """Exception to HTTP status: the only such table (dicomweb.md C-7)."""
 
 from dicomweb_gateway.errors import (
+    AuditUnavailable,
     ClientLeft,
     CorruptFrame,
     CorruptMetadata,
@@ -52,6 +53,7 @@ STATUS: dict[type[GatewayError], int] = {
     DecodersUnavailable: 503,
     LoginUnavailable: 503,
     GatewayBusy: 503,
+    AuditUnavailable: 503,
     ClientLeft: 499,
     UpstreamNotFound: 404,
     UpstreamDenied: 502,

@@ -10,6 +10,9 @@ from dicomweb_gateway.sight import NOTHING, Sight
 SIGHT = "dicomweb_gateway.sight"
 """In the WSGI environment: what the caller may see, once that is decided."""
 
+PLACE = "dicomweb_gateway.place"
+"""In the WSGI environment: where the request goes (Place)."""
+
 OPERATIONS: dict[str, Operation] = {
     "search_studies": Operation.SEARCH,
     "search_series": Operation.SEARCH,
