@@ -303,8 +303,8 @@ def test_origins_are_kept_in_one_form():
 def test_limits_of_clients_are_for_those_whom_others_can_reach():
     alone, exposed = load_settings().client_rates, load_settings({"host": "0.0.0.0"}).client_rates
     assert (alone.rate, alone.at_once, alone.connections) == (0, 0, 0)
-    assert (exposed.rate, exposed.burst, exposed.at_once, exposed.connections) == (1000, 30_000, 512, 512)
-    assert load_settings({"client_rate_limit": 5}).client_rates.burst == 150
+    assert (exposed.rate, exposed.burst, exposed.at_once, exposed.connections) == (2000, 120_000, 1024, 2048)
+    assert load_settings({"client_rate_limit": 5}).client_rates.burst == 300
     assert load_settings({"host": "0.0.0.0", "client_concurrency": 0}).client_rates.at_once == 0
 
 
