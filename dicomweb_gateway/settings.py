@@ -140,8 +140,8 @@ class Settings(LoginSettings):
     slowest_client: int = Field(default=200, ge=0)
     """Bytes a second below which a client that sends a body or takes an answer is cut off; 0: never."""
     max_connections_per_client: int | None = Field(default=None, ge=0)
-    """Connections of one address, trusted proxies left out; 0: any number; unset: 2,048 where others than this
-    machine can come: half of what one web process holds."""
+    """Connections of one address, trusted proxies left out; 0: any number; unset: 2,048 where others than
+    this machine can come: half of what one web process holds."""
     client_rate_limit: float | None = Field(default=None, ge=0)
     """Requests a second of one caller, of one address without a login, in the long run; 0: any number; unset:
     2,000 where others than this machine can come: no viewer asks more for long, but a script may."""
@@ -272,7 +272,7 @@ class Settings(LoginSettings):
         rate = _set(self.client_rate_limit, 2000.0, self.is_exposed)
         return ClientRates(
             rate=rate,
-            burst=self.client_rate_burst or int(rate * 60),
+            burst=self.client_rate_burst or max(1, int(rate * 60)),
             at_once=_set(self.client_concurrency, 1024, self.is_exposed),
             connections=_set(self.max_connections_per_client, 2048, self.is_exposed),
             failed_logins=self.failed_login_limit,

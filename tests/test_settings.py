@@ -305,12 +305,15 @@ def test_limits_of_clients_are_for_those_whom_others_can_reach():
     assert (alone.rate, alone.at_once, alone.connections) == (0, 0, 0)
     assert (exposed.rate, exposed.burst, exposed.at_once, exposed.connections) == (2000, 120_000, 1024, 2048)
     assert load_settings({"client_rate_limit": 5}).client_rates.burst == 300
+    assert load_settings({"client_rate_limit": 0.001}).client_rates.burst == 1
     assert load_settings({"host": "0.0.0.0", "client_concurrency": 0}).client_rates.at_once == 0
 
 
 def test_the_audit_log_is_written_where_it_is_asked_for():
     assert load_settings().audit_path is None
     assert load_settings({"audit_log": "off"}).audit_path is None
+    assert load_settings({"auth_mode": "token", "data_dir": "/d"}).audit_path == Path("/d/audit.log")
+    assert load_settings({"auth_mode": "token", "audit_log": "off"}).audit_path is None
     assert load_settings({"audit_log": "/var/log/audit"}).audit_path == Path("/var/log/audit")
 
 
