@@ -161,16 +161,16 @@ class Settings(LoginSettings):
     slowest_client: int = Field(default=200, ge=0)
     """Bytes a second below which a client that sends a body or takes an answer is cut off; 0: never."""
     max_connections_per_client: int | None = Field(default=None, ge=0)
-    """Connections of one address, trusted proxies left out; 0: any number; unset: 512 where others than this
-    machine can come."""
+    """Connections of one address, trusted proxies left out; 0: any number; unset: 2,048 where others than
+    this machine can come: half of what one web process holds."""
     client_rate_limit: float | None = Field(default=None, ge=0)
     """Requests a second of one caller, of one address without a login, in the long run; 0: any number; unset:
-    1,000 where others than this machine can come: no viewer asks more for long, but a script may."""
+    2,000 where others than this machine can come: no viewer asks more for long, but a script may."""
     client_rate_burst: int | None = Field(default=None, ge=1)
-    """Requests that may come at once before CLIENT_RATE_LIMIT counts; unset: those of 30 seconds."""
+    """Requests that may come at once before CLIENT_RATE_LIMIT counts; unset: those of a minute."""
     client_concurrency: int | None = Field(default=None, ge=0)
-    """Requests of one caller or address that are answered at once; 0: any number; unset: 512 where others
-    than this machine can come: a viewer opens 300 frames at once."""
+    """Requests of one caller or address that are answered at once; 0: any number; unset: 1,024 where
+    others than this machine can come: a viewer opens 300 frames at once."""
     failed_login_limit: int = Field(default=600, ge=0)
     """Refused logins from one address in a minute, after which further ones are a 429; 0: any number."""
     audit_log: Path | None = None
@@ -314,12 +314,12 @@ class Settings(LoginSettings):
     @property
     def client_rates(self) -> ClientRates:
         """What one client may do."""
-        rate = _set(self.client_rate_limit, 1000.0, self.is_exposed)
+        rate = _set(self.client_rate_limit, 2000.0, self.is_exposed)
         return ClientRates(
             rate=rate,
-            burst=self.client_rate_burst or int(rate * 30),
-            at_once=_set(self.client_concurrency, 512, self.is_exposed),
-            connections=_set(self.max_connections_per_client, 512, self.is_exposed),
+            burst=self.client_rate_burst or max(1, int(rate * 60)),
+            at_once=_set(self.client_concurrency, 1024, self.is_exposed),
+            connections=_set(self.max_connections_per_client, 2048, self.is_exposed),
             failed_logins=self.failed_login_limit,
         )
 

@@ -340,14 +340,17 @@ def test_origins_are_kept_in_one_form():
 def test_limits_of_clients_are_for_those_whom_others_can_reach():
     alone, exposed = load_settings().client_rates, load_settings({"host": "0.0.0.0"}).client_rates
     assert (alone.rate, alone.at_once, alone.connections) == (0, 0, 0)
-    assert (exposed.rate, exposed.burst, exposed.at_once, exposed.connections) == (1000, 30_000, 512, 512)
-    assert load_settings({"client_rate_limit": 5}).client_rates.burst == 150
+    assert (exposed.rate, exposed.burst, exposed.at_once, exposed.connections) == (2000, 120_000, 1024, 2048)
+    assert load_settings({"client_rate_limit": 5}).client_rates.burst == 300
+    assert load_settings({"client_rate_limit": 0.001}).client_rates.burst == 1
     assert load_settings({"host": "0.0.0.0", "client_concurrency": 0}).client_rates.at_once == 0
 
 
 def test_the_audit_log_is_written_where_it_is_asked_for():
     assert load_settings().audit_path is None
     assert load_settings({"audit_log": "off"}).audit_path is None
+    assert load_settings({"auth_mode": "token", "data_dir": "/d"}).audit_path == Path("/d/audit.log")
+    assert load_settings({"auth_mode": "token", "audit_log": "off"}).audit_path is None
     assert load_settings({"audit_log": "/var/log/audit"}).audit_path == Path("/var/log/audit")
 
 
