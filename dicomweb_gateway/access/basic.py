@@ -20,6 +20,7 @@ from dicomweb_gateway.errors import GatewayBusy, Unauthenticated
 _KEPT_SECONDS = 300.0
 _LONGEST = 4 * (LONGEST + 256)
 """Characters of coded credentials."""
+_LONGEST_NAME = 255
 _AT_ONCE = 2
 """scrypt computations of a process under way, 16 MB each."""
 _WAITING = 6
@@ -134,6 +135,6 @@ def _decoded(credentials: str) -> tuple[str, str]:
         # what clients send that do not know of charset="UTF-8"
         text = raw.decode("latin-1")
     name, colon, password = text.partition(":")
-    if not colon or not name or not text.isprintable() or len(password) > LONGEST:
+    if not (colon and 0 < len(name) <= _LONGEST_NAME and len(password) <= LONGEST and text.isprintable()):
         raise Unauthenticated("the credentials are malformed")
     return name, password

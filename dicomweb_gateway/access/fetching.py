@@ -1,5 +1,6 @@
 """Small JSON documents from an identity provider, bounded in size and time; redirects are not followed."""
 
+import re
 import time
 from pathlib import Path
 from typing import Any
@@ -77,5 +78,5 @@ def _body(manager: urllib3.PoolManager, url: str, deadline: float) -> bytes:
 
 
 def _shown(url: str) -> str:
-    """`url` for logs: without query, shortened."""
-    return url.partition("?")[0][:200]
+    """`url` for logs: without password and query, shortened."""
+    return re.sub("//[^/]*@", "//", url.partition("?")[0])[:200]

@@ -21,6 +21,7 @@ CALLER = "dicomweb_gateway.caller"
 REPEATED = "dicomweb_gateway.repeated_headers"
 """Key of the WSGI environment: the names (as in it) of headers that came in several lines."""
 _QUERY_TOKENS = "dicomweb_gateway.query_tokens"
+_LONGEST_ADDRESS = 64
 
 
 def without_query_tokens(inner: Any) -> Any:
@@ -93,7 +94,7 @@ def client_address(request: Request, config: WebConfig) -> str:
     for told in reversed(request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
         if not told.strip():
             break
-        address = told.strip()
+        address = told.strip()[:_LONGEST_ADDRESS]
         if not is_trusted(address, config.trusted_proxies):
             break
     return address

@@ -76,6 +76,7 @@ def test_right_passwords(path, hashed):
         "é",
         coded("anna:correct\nhorse"),
         coded("anna:" + "x" * 2000),
+        coded("x" * 256 + ":password"),
         "A" * 100_000,
     ],
 )

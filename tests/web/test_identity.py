@@ -121,6 +121,7 @@ def test_repeated_headers(name, counts):
         ("10.0.0.1", "", "10.0.0.1"),
         ("10.0.0.1", "8.8.8.8, ,", "10.0.0.1"),
         ("10.0.0.1", "nonsense", "nonsense"),
+        ("10.0.0.1", "9" * 5000, "9" * 64),
     ],
 )
 def test_where_a_request_comes_from(peer, told, address):
