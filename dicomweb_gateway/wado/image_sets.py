@@ -7,13 +7,12 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from dicomweb_gateway import patience
-from dicomweb_gateway.errors import ResourceNotFound
+from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.imagesets.passed_on import PassedOn
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.wado.archive import Archive, version_of
 
 _SECONDS = 30.0
-_UNKNOWN = "the index knows no such image set in this data store"
 
 
 class Document(NamedTuple):
@@ -33,10 +32,14 @@ def image_set_document(
     """
     archive.index.image_set_shown(datastore_id, image_set_id)
     ref = ImageSetRef(datastore_id, image_set_id, version_id)
-    # a version that does not exist says nothing of the others: the rows are not stale then
-    version = version_of(archive, ref) if version_id is None else archive.documents.version(ref)
-    if not archive.index.sees_document(archive.documents.get(ref)):
-        raise ResourceNotFound(_UNKNOWN)
+    try:
+        # a version that does not exist says nothing of the others: the rows are not stale then
+        version = version_of(archive, ref) if version_id is None else archive.documents.version(ref)
+        document = archive.documents.get(ref)
+    except UpstreamNotFound as error:
+        raise _unknown(image_set_id) from error
+    if not archive.index.sees_document(document):
+        raise _unknown(image_set_id)
     return Document(version, archive.documents.text(ref))
 
 
@@ -52,5 +55,10 @@ def image_set_properties(
 def asking(archive: Archive) -> PassedOn:
     """The way to HealthImaging; ResourceNotFound where there is none."""
     if archive.passed_on is None:
-        raise ResourceNotFound(_UNKNOWN)
+        raise ResourceNotFound("HealthImaging is not asked here")
     return archive.passed_on
+
+
+def _unknown(image_set_id: str) -> ResourceNotFound:
+    """What the index says of image sets that it does not know: what is hidden must look the same."""
+    return ResourceNotFound(f"the index does not know image set {image_set_id}")

@@ -97,7 +97,7 @@ def bare(answer: dict[str, Any]) -> dict[str, Any]:
 def test_an_sdk_raises_what_it_would_raise(sdk: Any, ids: dict[str, str]) -> None:
     unknown = {**ids, "imageSetId": "0" * 32}
     errors = sdk.exceptions
-    with pytest.raises(errors.ResourceNotFoundException, match="index knows no such image set"):
+    with pytest.raises(errors.ResourceNotFoundException, match="does not know image set"):
         sdk.get_image_set(**unknown)
     with pytest.raises(errors.ResourceNotFoundException):
         frame_of(sdk, ids, "0" * 32)
