@@ -18,6 +18,7 @@ from dicomweb_gateway.routes import (
     capabilities,
     frames,
     image_sets,
+    inside,
     instances,
     metadata,
     ops,
@@ -27,12 +28,14 @@ from dicomweb_gateway.routes import (
     tlm,
 )
 from dicomweb_gateway.web.access import check_host
+from dicomweb_gateway.web.admin import is_scraper
 from dicomweb_gateway.web.audited import audit
 from dicomweb_gateway.web.cors import add_cors, preflight
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.limited import check_form, count, counted
+from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
 from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
@@ -65,14 +68,15 @@ def create_app(services: Services) -> Flask:
         for blueprint in DICOMWEB:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
+    app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
     app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
     known = places(app, services.config.ae_paths)
     _add_guards(app, guards, known)
     short = with_short_cuts(app, _short_cuts(services), guards)
-    app.wsgi_app = _patient(  # type: ignore[method-assign]
-        without_query_tokens(_single_slashes(short)), services.config.request_seconds
+    app.wsgi_app = followed(  # type: ignore[method-assign]
+        _patient(without_query_tokens(_single_slashes(short)), services.config.request_seconds)
     )
     return app
 
@@ -128,14 +132,16 @@ def _guards(services: Services) -> Guards:
         keep_private(request, response, services)
         harden(request, response, services.config)
         audit(request, response, rule, began, services)
-        _log_access(request, response, rule, began)
+        observed(request, response, rule, began, services.config)
         return response
 
     return Guards(before, _error_answer, after)
 
 
 def _let_in(request: Request, place: Place, services: Services) -> None:
-    """Note who asks and what they may see."""
+    """Note who asks and what they may see; who only comes for the numbers may need no login."""
+    if is_scraper(request, services.config):
+        return
     caller = identify(request, services)
     if place.operation is not Operation.ENTER:
         request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
@@ -154,7 +160,7 @@ def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:
 
     @app.errorhandler(Exception)
     def failed(error: Exception) -> Response:
-        return guards.failed(_rule(), error)
+        return guards.failed(_rule(), error, request)
 
 
 def _rule() -> str | None:
@@ -209,14 +215,9 @@ def _check_query_text(request: Request) -> None:
         raise InvalidRequest("the query is not valid UTF-8") from None
 
 
-def _log_access(request: Request, response: Response, rule: str | None, began: float) -> None:
-    """One line a request, with the route's pattern: paths and queries hold what patients are found by."""
-    milliseconds = (time.perf_counter() - began) * 1000
-    _LOG.info("%s %s %d %.1f ms", request.method, rule or "unknown route", response.status_code, milliseconds)
-
-
-def _error_answer(rule: str | None, error: Exception) -> Response:
+def _error_answer(rule: str | None, error: Exception, request: Request) -> Response:
     """The answer to whatever a request raised."""
+    request.environ[FAILURE] = type(error).__name__
     of_service = is_of_service(rule)
     response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
     return name_error(response) if of_service else response

@@ -1,7 +1,7 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
@@ -24,6 +24,7 @@ from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
@@ -35,7 +36,7 @@ from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.wado.spool import SpoolSpace
-from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
+from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfig
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.workflow.progress import read_progress
 
@@ -91,6 +92,9 @@ def make_services(
         host_rule_on=not settings.has_login,
         query_token=settings.query_token,
         proxy_headers=_proxy_headers(settings),
+        metrics_from=settings.metrics_from,
+        server_timing=settings.server_timing,
+        slow_seconds=settings.slow_request_seconds,
         max_results=settings.max_results,
         hard_max_results=settings.hard_max_results,
         empty_status=settings.empty_status,
@@ -132,6 +136,7 @@ def make_services(
             settings.metadata_ttl,
         ),
         health=health.report,
+        about=make_about(settings, pool, health.report, health.parts),
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
@@ -199,17 +204,10 @@ class HealthProbe:
 
     def report(self) -> HealthReport:
         """What fails first: index, frame store, fetchers, or an import that `demo` still does."""
-        checks = (
-            ("index", self._index.ping),
-            ("frame store", self._check_frame_store),
-            ("fetchers", self._pool.ping),
-        )
-        for name, check in checks:
-            try:
-                check()
-            except (GatewayError, OSError) as error:
-                _LOG.warning("health: %s: %s", name, error)
-                return HealthReport(failing=f"{name}: {error}" if isinstance(error, GatewayError) else name)
+        for name, fine, detail in self._asked():
+            if not fine:
+                _LOG.warning("health: %s: %s", name, detail)
+                return HealthReport(failing=f"{name}: {detail}" if detail else name)
         progress = read_progress(self._data_dir)
         if progress is not None:
             return HealthReport(failing=f"importing {progress.done} of {progress.total}")
@@ -218,6 +216,31 @@ class HealthProbe:
         if trouble is not None and self._audit is not None and self._audit.is_required:
             return HealthReport(failing=trouble)
         return HealthReport(notes=tuple(note for note in (self._upstream_note, trouble) if note))
+
+    def parts(self) -> tuple[Part, ...]:
+        """Each part by itself; HealthImaging as it was when it was last looked at."""
+        self._look_upstream()
+        trouble = self._audit.trouble if self._audit is not None else None
+        return (
+            *self._asked(),
+            ("HealthImaging", self._upstream_note is None, self._upstream_note or ""),
+            *([("audit log", trouble is None, trouble or "")] if self._audit is not None else []),
+        )
+
+    def _asked(self) -> Iterator[Part]:
+        """The parts without which nothing can be served."""
+        for name, check in (
+            ("index", self._index.ping),
+            ("frame store", self._check_frame_store),
+            ("fetchers", self._pool.ping),
+        ):
+            try:
+                check()
+                yield name, True, ""
+            except GatewayError as error:
+                yield name, False, str(error)
+            except OSError:
+                yield name, False, ""
 
     def _check_frame_store(self) -> None:
         """OSError when the store's folder cannot be listed."""

@@ -17,7 +17,7 @@ from dicomweb_gateway.cli_common import Given
 from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.errors import GatewayError, SettingsError
 from dicomweb_gateway.service.logs import set_up_logging
-from dicomweb_gateway.settings import Settings, source_of
+from dicomweb_gateway.settings import Settings, shown, source_of
 
 
 class _Commands(click.Group):
@@ -178,7 +178,7 @@ def config(given: Given, as_json: bool) -> None:
     """The effective settings and where each came from; secrets are masked."""
     settings = given.settings()
     rows = {
-        name: {"value": _shown(value), "source": source_of(name, given.overrides, given.config)}
+        name: {"value": shown(value), "source": source_of(name, given.overrides, given.config)}
         for name, value in settings.model_dump().items()
     }
     if as_json:
@@ -203,12 +203,6 @@ def check(given: Given, as_json: bool) -> None:
         for result in results:
             click.echo(f"{'ok  ' if result.ok else 'FAIL'}  {result.name:14}  {result.detail}")
     sys.exit(0 if all(result.ok for result in results) else 1)
-
-
-def _shown(value: Any) -> Any:
-    if isinstance(value, tuple):
-        return ",".join(map(str, value))
-    return str(value) if not isinstance(value, bool | int | float | None) else value
 
 
 main.add_command(index)

@@ -9,7 +9,7 @@ import shutil
 import tomllib
 from collections.abc import Mapping
 from datetime import UTC, tzinfo
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
@@ -30,6 +30,7 @@ from dicomweb_gateway.qido.temporal import parse_zone
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 
 GIB = 1 << 30
+_LOGIN_IN_URL = re.compile(r"//[^/?#\s]*@")
 _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
 
 
@@ -203,6 +204,12 @@ class Settings(LoginSettings):
     """Seconds that a request waits before its answer begins, and for each frame after that; then 504."""
     decode_timeout: float = Field(default=30, ge=1, le=3600)
     """Seconds that decoding one frame may take before its decoder process is killed."""
+    slow_request_seconds: float = Field(default=5, ge=0)
+    """Seconds before the answer begins above which a request is logged with where its time went; 0: none."""
+    server_timing: bool = True
+    """Tell in each answer's Server-Timing header where its time went."""
+    metrics_from: CommaList = ()
+    """Addresses and networks that may read `/metrics` without a login, such as Prometheus' own."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged; no level logs patient data."""
     log_format: Literal["text", "json"] | None = None
@@ -226,6 +233,7 @@ class Settings(LoginSettings):
         "cors_origins",
         "allowed_hosts",
         "memcached_address",
+        "metrics_from",
         mode="before",
     )
     @classmethod
@@ -259,6 +267,13 @@ class Settings(LoginSettings):
         if url is not None and not _is_redis(url.get_secret_value()):
             raise ValueError("must be a redis:// or rediss:// URL with a host")
         return url
+
+    @field_validator("metrics_from")
+    @classmethod
+    def _scrapers(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ip_network(network, strict=False)
+        return networks
 
     @field_validator("cors_origins")
     @classmethod
@@ -449,6 +464,15 @@ def _is_redis(url: str) -> bool:
         return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 1) > 0
     except ValueError:
         return False
+
+
+def shown(value: Any) -> Any:
+    """A setting's value as it may be shown: secrets, and logins within addresses, are masked."""
+    if isinstance(value, tuple):
+        return ",".join(map(str, map(shown, value)))
+    if isinstance(value, bool | int | float | None):
+        return value
+    return _LOGIN_IN_URL.sub("//**********@", str(value))
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:

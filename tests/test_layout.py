@@ -29,7 +29,7 @@ FLOORS = [
     {"imagesets"},
     {"qido", "pixels", "tlm"},
     {"dicom"},
-    {"patience"},
+    {"patience", "telemetry"},
     {"errors", "sight"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
@@ -48,6 +48,8 @@ ONLY_IN = {
     "jellyfish": {"qido"},
     "pymemcache": {"shared"},
     "redis": {"shared"},
+    "prometheus_client": {"web"},
+    "opentelemetry": {"web"},
     "jwt": {"access"},
     "cryptography": {"access"},
 }

@@ -16,6 +16,8 @@ from threading import Lock
 from typing import Any
 
 from dicomweb_gateway.errors import AuditUnavailable
+from dicomweb_gateway.telemetry.catalogue import AUDIT_FAILURES, AUDIT_LOST
+from dicomweb_gateway.telemetry.meters import count
 
 _LOG = logging.getLogger(__name__)
 _MODE = 0o600
@@ -134,10 +136,12 @@ class AuditLog:
     def _keep(self, line: bytes) -> None:
         if len(self._waiting) >= _MOST_WAITING:
             self._lost += 1
+            count(AUDIT_LOST)
             return
         self._waiting.append(line)
 
     def _fail(self, error: OSError) -> None:
+        count(AUDIT_FAILURES)
         self._failed = f"the audit log cannot be written: {error.strerror or error}"
         now = time.monotonic()
         self._try_at = now + _TRY_SECONDS

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 from dicomweb_gateway.access.shared_counts import ClientCounts, Ticket
 from dicomweb_gateway.errors import TooManyRequests
+from dicomweb_gateway.telemetry.catalogue import REFUSALS
+from dicomweb_gateway.telemetry.meters import count
 
 _LOGIN_SECONDS = 60.0
 _CONNECTION_SECONDS = 60.0
@@ -59,10 +61,16 @@ class ClientLimits:
         name = f"client {client}"
         usage = self._counts.usage(name, rates.seconds)
         if rates.at_once and usage.under_way >= rates.at_once:
-            raise TooManyRequests(f"at most {rates.at_once} requests of one client are answered at once", 1)
+            raise _refusal(
+                "client_concurrency",
+                f"at most {rates.at_once} requests of one client are answered at once",
+                1,
+            )
         if rates.rate and usage.recent + 1 > rates.most:
             wait = math.ceil((usage.recent + 1 - rates.most) / rates.rate)
-            raise TooManyRequests(f"more than {rates.rate:g} requests a second of one client", max(1, wait))
+            raise _refusal(
+                "client_rate", f"more than {rates.rate:g} requests a second of one client", max(1, wait)
+            )
         return self._counts.enter(name, rates.seconds)
 
     def leave(self, ticket: Ticket) -> None:
@@ -75,7 +83,7 @@ class ClientLimits:
             return None
         name = f"connections {client}"
         if self._counts.usage(name, _CONNECTION_SECONDS).under_way >= self.rates.connections:
-            raise TooManyRequests("too many connections of one client are open", 5)
+            raise _refusal("connections", "too many connections of one client are open", 5)
         return self._counts.enter(name, _CONNECTION_SECONDS)
 
     def login_failed(self, client: str) -> None:
@@ -87,5 +95,10 @@ class ClientLimits:
             return
         name = f"logins {client}"
         if self._counts.usage(name, _LOGIN_SECONDS).recent >= self.rates.failed_logins:
-            raise TooManyRequests("too many refused logins from this address", 30)
+            raise _refusal("failed_logins", "too many refused logins from this address", 30)
         self._counts.enter(name, _LOGIN_SECONDS, under_way=0)
+
+
+def _refusal(limit: str, message: str, seconds: int) -> TooManyRequests:
+    count(REFUSALS, (limit,))
+    return TooManyRequests(message, seconds)

@@ -24,6 +24,7 @@ from dicomweb_gateway.frames.protocol import (
     parse_answer,
 )
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
+from dicomweb_gateway.telemetry.timeline import request_id
 
 _MAX_PAYLOAD = (1 << 32) - 1
 _MAX_SENDS = 5
@@ -80,7 +81,7 @@ class Channel:
                 pending.deadline = deadline
                 request = Request(pending.request.id, "extend")
             else:
-                request = Request(next(self._ids), "get", (wanted,), inline)
+                request = Request(next(self._ids), "get", (wanted,), inline, request_id=request_id())
                 pending = self._register(request, deadline)
                 self._by_frame[wanted.key, inline] = pending
         # whoever joined meanwhile may wait longer, and what he sent may be there before this

@@ -29,7 +29,6 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.connection import Connection
-from dicomweb_gateway.frames.counters import Counters
 from dicomweb_gateway.frames.frame_file import HEADER_SIZE
 from dicomweb_gateway.frames.gate import UrgentFirst
 from dicomweb_gateway.frames.integrity import check
@@ -43,6 +42,10 @@ from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits, Urgency
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.pixels.guarded import configure_decoders
+from dicomweb_gateway.telemetry.catalogue import FETCH_ERRORS, FETCHED_BYTES, FETCHER_EVENTS
+from dicomweb_gateway.telemetry.meters import count
+from dicomweb_gateway.telemetry.tally import Tally
+from dicomweb_gateway.telemetry.timeline import Timeline, following
 
 _PREFETCH_LIMIT = 1024
 _PREFETCH_SECONDS = 30.0
@@ -119,7 +122,8 @@ class Fetcher:
         self._unstored = RecentFrames()
         self._checks = UrgentFirst(config.checks)
         self._large_checks = UrgentFirst(_LARGE_CHECKS, patience=config.decode_timeout)
-        self._counters = Counters()
+        self._counters = Tally(FETCHER_EVENTS, {"bytes": (FETCHED_BYTES, ())})
+        self._errors = Tally()
         self._operations = {
             "get": self._on_get,
             "extend": self._on_extend,
@@ -198,7 +202,7 @@ class Fetcher:
         return {"name": str(self._config.number), "pid": os.getpid()}
 
     def _on_get(self, connection: Connection, request: Request) -> None:
-        waiter = Waiter(connection, request.id, request.inline, _moment(request.seconds))
+        waiter = Waiter(connection, request.id, request.inline, _moment(request.seconds), request.request_id)
         joined = self._queue.demand(request.frames[0], waiter)
         self._counters.add("joined" if joined else "demanded")
 
@@ -215,6 +219,7 @@ class Fetcher:
         numbers = {
             **self._image_sets.counters(),
             **self._counters.snapshot(),
+            **self._errors.snapshot(),
             **self._queue.depths(),
             **self._janitor.counts(),
         }
@@ -230,7 +235,10 @@ class Fetcher:
 
     def _carry_out(self, job: Job) -> None:
         """A call of its own: a thread that waits for work must not hold on to the frame it brought last."""
-        brought = self._attempt(job)
+        # of those who ask for the same frame the first one's name is passed on
+        asked_by = next((waiter.request_id for waiter in job.waiters), None)
+        with following(Timeline(asked_by)):
+            brought = self._attempt(job)
         for waiter in self._queue.finish(job):
             self._answer(job.wanted, waiter, brought)
 
@@ -238,14 +246,18 @@ class Fetcher:
         try:
             return self._bring(job)
         except GatewayError as error:
-            self._counters.add(f"error {type(error).__name__}")
+            self._fail(type(error).__name__)
             if not job.demanded and isinstance(error, _OVERLOADED):
                 self._queue.drop_prefetches()
             return _Brought(error=error)
         except Exception:
             log.exception("a frame fetch failed unexpectedly")
-            self._counters.add("error unexpected")
+            self._fail("unexpected")
             return _Brought(error=UpstreamFailed("the frame fetcher failed"))
+
+    def _fail(self, kind: str) -> None:
+        self._errors.add(f"error {kind}")
+        count(FETCH_ERRORS, (kind,))
 
     def _bring(self, job: Job) -> _Brought:
         if (kept := self._at_hand(job)) is not None:

@@ -4,6 +4,8 @@ from collections import OrderedDict
 from threading import Lock
 
 from dicomweb_gateway.imagesets.store import FrameKey
+from dicomweb_gateway.telemetry.catalogue import CACHE, CACHE_EVICTIONS
+from dicomweb_gateway.telemetry.meters import count
 
 _OVERHEAD = 600
 """Bytes that an entry takes beside its level: key, ids, dictionary."""
@@ -30,13 +32,13 @@ class FirstLevels:
 
     def get(self, key: FrameKey) -> bytes | None:
         """Level 0 of a frame, None when it is not kept."""
-        if not self._kept:
-            return None
         with self._lock:
             found = self._kept.get(key)
             if found is not None:
                 self._kept.move_to_end(key)
-            return found
+        if self._max_bytes:
+            count(CACHE, ("memory_levels", "miss" if found is None else "hit"))
+        return found
 
     def keep(self, key: FrameKey, level: bytes) -> None:
         """Keep level 0 of a frame, unless it is too large."""
@@ -51,3 +53,4 @@ class FirstLevels:
             while self._bytes > self._max_bytes:
                 _, dropped = self._kept.popitem(last=False)
                 self._bytes -= len(dropped) + _OVERHEAD
+                count(CACHE_EVICTIONS, ("memory_levels",))

@@ -18,6 +18,8 @@ from dicomweb_gateway.frames.frame_file import UNREAD
 from dicomweb_gateway.frames.incoming import INCOMING
 from dicomweb_gateway.frames.store import FOLDERS, free_bytes
 from dicomweb_gateway.frames.stored_frame import StoreUnwritable
+from dicomweb_gateway.telemetry.catalogue import CACHE_EVICTIONS
+from dicomweb_gateway.telemetry.meters import count
 
 _BLOCK = 4096
 _SPACE_SECONDS = 0.5
@@ -211,6 +213,7 @@ class Janitor:
                 os.unlink(candidate.path)
                 freed += _on_disk(status.st_size)
                 self._evicted += 1
+                count(CACHE_EVICTIONS, ("frame_store",))
                 self._wasted += bool(status.st_mode & UNREAD)
         self._used -= freed
         self._free += freed

@@ -11,14 +11,17 @@ from typing import Any, NamedTuple
 from dicomweb_gateway import patience
 from dicomweb_gateway.errors import FetchersUnavailable, UpstreamTimeout
 from dicomweb_gateway.frames.channel import Channel, Pending
-from dicomweb_gateway.frames.counters import Counters
 from dicomweb_gateway.frames.protocol import Answer
 from dicomweb_gateway.frames.store import FrameStore, folder_of
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
+from dicomweb_gateway.telemetry.catalogue import CACHE, POOL_EVENTS
+from dicomweb_gateway.telemetry.tally import Tally
+from dicomweb_gateway.telemetry.timeline import span
 
 _PING_SECONDS = 2.0
 _PREFETCH_BATCH = 256
+_APART = {"hits": (CACHE, ("frame_store", "hit")), "misses": (CACHE, ("frame_store", "miss"))}
 
 
 class FramePool:
@@ -35,7 +38,7 @@ class FramePool:
         self._channels = [Channel(address) for address in fetcher_addresses]
         self._store = store
         self._timeout = timeout_seconds
-        self._counters = Counters()
+        self._counters = Tally(POOL_EVENTS, _APART)
 
     def get(self, wanted: WantedFrame, deadline: float | None = None) -> StoredFrame:
         """The whole frame, from the store or fetched.
@@ -50,7 +53,8 @@ class FramePool:
 
         `hold`: it is used at once (`FrameStore.find`).
         """
-        found = self._store.find(wanted.key, hold=hold)
+        with span("frames"):
+            found = self._store.find(wanted.key, hold=hold)
         if found is None:
             return None
         self._counters.add("hits")
@@ -144,7 +148,8 @@ class FramePool:
     def _wait(self, key: FrameKey, asked: "_Asked") -> Answer:
         channel = self._channel(key)
         try:
-            answer = patience.result(asked.pending.future, asked.deadline)
+            with span("upstream"):
+                answer = patience.result(asked.pending.future, asked.deadline)
         except TimeoutError as error:
             self._counters.add("timeouts")
             if channel.answering:

@@ -66,7 +66,8 @@ class Request:
     """`get` names one frame, `prefetch` any number, `cancel` takes back the get with the same id.
 
     `inline` asks for the frame's bytes in the answer although they may lie in the store. `seconds` is how
-    long the get is waited for from now on, None for as long as it takes; `extend` says it anew.
+    long the get is waited for from now on, None for as long as it takes; `extend` says it anew. `request_id`
+    is what the request is called in logs.
     """
 
     id: int
@@ -74,6 +75,7 @@ class Request:
     frames: tuple[WantedFrame, ...] = ()
     inline: bool = False
     seconds: float | None = None
+    request_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,7 @@ def encode_request(request: Request) -> bytes:
         "frames": frames,
         "inline": request.inline,
         "seconds": request.seconds,
+        "request_id": request.request_id,
     }
     return _prefixed(orjson.dumps(header), 0)
 
@@ -133,7 +136,10 @@ def parse_request(header: dict[str, Any]) -> Request:
     seconds = header.get("seconds")
     if not isinstance(seconds, int | float | None):
         raise ProtocolError("a time that is no number")
-    return Request(number, op, wanted, header.get("inline") is True, seconds)
+    name = header.get("request_id")
+    if not isinstance(name, str | None):
+        raise ProtocolError("a request id that is no text")
+    return Request(number, op, wanted, header.get("inline") is True, seconds, name)
 
 
 def parse_answer(header: dict[str, Any], payload: bytes) -> Answer:

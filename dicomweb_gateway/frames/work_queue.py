@@ -24,6 +24,8 @@ class Waiter:
     id: int
     inline: bool = False
     deadline: float = float("inf")
+    request_id: str | None = None
+    """What the request is called in logs."""
 
 
 @dataclass(slots=True, eq=False)

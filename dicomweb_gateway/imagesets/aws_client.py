@@ -16,6 +16,7 @@ from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.utils import get_environ_proxies
 
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.telemetry.timeline import request_id
 
 ATTEMPTS = 3
 """Tries of one call in all, the first included."""
@@ -157,13 +158,22 @@ def _client(session: Any, credentials: Any, settings: ClientSettings, config: An
     extra: dict[str, str] = {}
     if credentials is None and settings.endpoint_url:
         extra = {"aws_access_key_id": _PLACEHOLDER, "aws_secret_access_key": _PLACEHOLDER}
-    return session.client(
+    client = session.client(
         "medical-imaging",
         region_name=_region(settings),
         endpoint_url=settings.endpoint_url,
         config=config,
         **extra,
     )
+    client.meta.events.register("before-send.medical-imaging", _name_request)
+    return client
+
+
+def _name_request(request: Any, **_: Any) -> None:
+    """Pass the request id on, after the signature, of which it is no part."""
+    name = request_id()
+    if name is not None:
+        request.headers["X-Request-Id"] = name
 
 
 def _placeholder(settings: ClientSettings) -> Any:

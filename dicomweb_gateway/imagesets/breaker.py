@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 
 from dicomweb_gateway.errors import UpstreamUnavailable
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.tally import Tally
 
 FAILURES = 10
 """Tries that must fail one after another; at a failure rate of 5 % that happens once in 10^13 tries."""

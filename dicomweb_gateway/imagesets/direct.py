@@ -20,7 +20,6 @@ from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamNotF
 from dicomweb_gateway.imagesets.aws_client import ClientSettings, credentials_of, resolve
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, NoConnection, of_answer, seconds, translated
 from dicomweb_gateway.imagesets.signing import AccessKey, Signer
-from dicomweb_gateway.imagesets.tally import Tally
 from dicomweb_gateway.imagesets.transport import (
     Hedge,
     Interrupted,
@@ -32,6 +31,8 @@ from dicomweb_gateway.imagesets.transport import (
     TransportError,
     TransportSettings,
 )
+from dicomweb_gateway.telemetry.tally import Tally
+from dicomweb_gateway.telemetry.timeline import request_id
 
 _CLOCK_CODES = {
     "InvalidSignatureException",
@@ -142,7 +143,7 @@ class DirectClient:
         except TransportError as error:
             _raise_ours(call.operation, error)
         if reply.hedged:
-            self._tally.add("hedges")
+            self._tally.of(call.operation).add("hedges")
         return reply
 
 
@@ -186,7 +187,10 @@ class _Line:
         path = self._prefix + call.path
         lines = self.signer.headers(key, path, call.query, call.body)
         url = f"{self._base}{path}?{call.query}" if call.query else f"{self._base}{path}"
-        return Request(url, self._common + lines, call.body, call.limit)
+        named = request_id()
+        # HealthImaging signs no header that it does not ask for, so this one is left out of the signature
+        also = [] if named is None else [f"X-Request-Id: {named}"]
+        return Request(url, self._common + lines + also, call.body, call.limit)
 
     def key(self, operation: str) -> AccessKey:
         """The credentials of this moment; the SDK renews those that are about to expire."""

@@ -33,6 +33,8 @@ from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
 from dicomweb_gateway.imagesets.split_document import SplitDocument, split_document
 from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
+from dicomweb_gateway.telemetry.catalogue import CACHE
+from dicomweb_gateway.telemetry.meters import count
 
 _LOG = logging.getLogger(__name__)
 _PATIENCE = 0.5
@@ -112,6 +114,7 @@ class DocumentCache:
 
     def _get(self, ref: ImageSetRef) -> OpenDocument:
         held = self._find(ref)
+        count(CACHE, ("memory_documents", "miss" if held is None else "hit"))
         if held is not None:
             return held
         deadline = patience.until(self._timeout)
@@ -144,7 +147,10 @@ class DocumentCache:
     def _current(self, ref: ImageSetRef, deadline: float) -> OpenDocument:
         """From disk or upstream; while HealthImaging is down an old document is better than none."""
         try:
-            return self._read_disk(ref) or self._fetch(ref, deadline)
+            stored = self._read_disk(ref)
+            if stored is not None:
+                count(CACHE, ("documents", "hit"))
+            return stored or self._fetch(ref, deadline)
         except (UpstreamNotFound, UpstreamDenied):
             raise
         except UpstreamError:
@@ -165,6 +171,7 @@ class DocumentCache:
             # what another process wrote a moment ago or while we waited is new enough for both
             if found is not None and not (renew and self._is_due(ref, found) and found.written_at < began):
                 return found
+            count(CACHE, ("documents", "miss"))
             split = self._shared(ref) or self._asked(ref, deadline)
             digested = ref.version_id is None
             file = write_document(self._files.draft(_name(ref)), split, digested)

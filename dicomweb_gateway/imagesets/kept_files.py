@@ -18,6 +18,9 @@ from typing import NamedTuple
 
 from isal.isal_zlib import crc32
 
+from dicomweb_gateway.telemetry.catalogue import CACHE_EVICTIONS
+from dicomweb_gateway.telemetry.meters import count
+
 HEADER = struct.Struct("<4sIQ")
 _MAGIC = b"DGK1"
 _CHUNK = 1 << 20
@@ -42,6 +45,10 @@ class KeptFile(NamedTuple):
     descriptor: int
     length: int
     written_at: float
+
+
+_TIERS = {".document": "documents", ".gz": "ready_metadata", ".picture": "pictures"}
+"""What the metrics call files by their ending."""
 
 
 class KeptFiles:
@@ -116,6 +123,7 @@ class KeptFiles:
             if surplus <= 0:
                 return
             remove(Path(path))
+            count(CACHE_EVICTIONS, (_TIERS.get(self._suffix, "files"),))
             surplus -= size
 
     @contextmanager

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dicomweb_gateway.errors import UpstreamThrottled
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.tally import Tally
 
 URGENT_ONLY = 0.3
 """Share of a rate that calls nobody waits for must leave alone."""

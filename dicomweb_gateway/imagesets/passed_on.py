@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
 from dicomweb_gateway.imagesets.retries import Persistence
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.tally import Tally
 
 _PATIENCE = 20.0
 _MOST_BYTES = 16 << 20

@@ -11,7 +11,10 @@ from dicomweb_gateway.imagesets.aws_client import ATTEMPTS
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, NoConnection, ServerFault
 from dicomweb_gateway.imagesets.breaker import Breaker
 from dicomweb_gateway.imagesets.pacing import SharedRate, Urgency
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.catalogue import UPSTREAM_SECONDS
+from dicomweb_gateway.telemetry.meters import observe
+from dicomweb_gateway.telemetry.tally import Tally
+from dicomweb_gateway.telemetry.timeline import spent
 
 _OUTAGE = (BodyCut, NoConnection, ServerFault, UpstreamTimeout)
 _FIRST_BUSY_WAIT = 0.2
@@ -69,10 +72,10 @@ class Persistence:
     ) -> None:
         self._operation = operation
         self._rate = rate
-        self._tally = tally
+        self._tally = tally.of(operation)
         self._busy_seconds = busy_seconds
         self._patience = patience
-        self._breaker = Breaker(tally)
+        self._breaker = Breaker(self._tally)
         self._budget = RetryBudget()
 
     def run(
@@ -126,6 +129,10 @@ class Persistence:
         except BaseException:
             self._breaker.unknown(probe)
             raise
+        finally:
+            seconds = time.monotonic() - begun
+            observe(UPSTREAM_SECONDS, seconds, (self._operation,))
+            spent("upstream", seconds)
         self._breaker.passed()
         self._budget.passed()
         return result

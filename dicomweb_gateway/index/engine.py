@@ -13,6 +13,9 @@ from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.imagesets.database_secret import DatabaseSecret
 from dicomweb_gateway.index.address import DatabaseAddress, parse_address, tls_arguments
 from dicomweb_gateway.index.idle import ping_after_idling
+from dicomweb_gateway.telemetry.catalogue import DATABASE_ERRORS
+from dicomweb_gateway.telemetry.meters import count
+from dicomweb_gateway.telemetry.timeline import span
 
 BUSY_TIMEOUT = 10_000
 """Milliseconds that SQLite waits for another process's write; index transactions take far less."""
@@ -83,13 +86,14 @@ def index_errors() -> Iterator[None]:
     try:
         yield
     except (DBAPIError, PoolTimeout) as error:
+        count(DATABASE_ERRORS)
         raise IndexUnavailable("the metadata index does not answer") from error
 
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
     """A connection with one consistent view of the index; errors come as IndexUnavailable."""
-    with index_errors(), engine.connect() as connection:
+    with span("index"), index_errors(), engine.connect() as connection:
         yield connection
 
 

@@ -6,6 +6,9 @@ from threading import Semaphore
 
 from dicomweb_gateway import patience
 from dicomweb_gateway.errors import DecodersUnavailable
+from dicomweb_gateway.telemetry.catalogue import REFUSALS
+from dicomweb_gateway.telemetry.meters import count
+from dicomweb_gateway.telemetry.timeline import span
 
 _FOR_A_PLACE = 1.0
 """Seconds that who begins waits where enough are waiting."""
@@ -35,6 +38,7 @@ class DecodeTurns:
             return
         # many who ask at once are common, and most decoding takes milliseconds
         if not patience.acquire(self._places, patience.until(min(self._patience, _FOR_A_PLACE))):
+            count(REFUSALS, ("decoders",))
             raise DecodersUnavailable("too many images are asked for at once")
         try:
             with self._slot():
@@ -44,9 +48,13 @@ class DecodeTurns:
 
     @contextmanager
     def _slot(self) -> Iterator[None]:
-        if not patience.acquire(self._slots, patience.until(self._patience)):
+        with span("decode_wait"):
+            is_ours = patience.acquire(self._slots, patience.until(self._patience))
+        if not is_ours:
+            count(REFUSALS, ("decoders",))
             raise DecodersUnavailable("every decoder is busy")
         try:
-            yield
+            with span("decode"):
+                yield
         finally:
             self._slots.release()

@@ -34,6 +34,7 @@ def home() -> Response:
         "<!doctype html><html lang=en><meta charset=utf-8><title>dicomweb-gateway</title>"
         f"<h1>dicomweb-gateway</h1><p>Point a DICOMweb viewer at <code>{path}</code>."
         f'<p><a href="{path}/studies?limit=25">Studies</a> &middot; <a href="health">Health</a>'
+        ' &middot; <a href="status">Status</a>'
     )
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = PAGE_POLICY

@@ -7,6 +7,8 @@ import time
 from functools import lru_cache
 from typing import Literal
 
+from dicomweb_gateway.telemetry.timeline import request_id
+
 _PACKAGE = "dicomweb_gateway"
 _JSON = json.JSONEncoder(ensure_ascii=False)
 
@@ -23,6 +25,11 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
+        name = request_id()
+        if name is not None:
+            entry["request"] = name
+        # what an access line says, each fact by itself
+        entry.update(getattr(record, "facts", {}))
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
         return _JSON.encode(entry)

@@ -27,6 +27,7 @@ from dicomweb_gateway.service.run_folder import run_folder
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.supervision import Child, Supervisor
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.telemetry.meters import SharedMeters, start
 
 _LOG = logging.getLogger(__name__)
 _BACKLOG = 1024
@@ -41,14 +42,16 @@ def run_gateway(settings: Settings, listening: Sequence[socket.socket], helpers:
     _prepare(settings)
     _log_start(settings, port)
     counts = SharedCounts(len(listening))
+    meters = SharedMeters(len(listening), settings.fetcher_count)
+    start(meters.claim("master"))
     with audited_run(settings), run_folder() as run_dir:
         addresses = [str(run_dir / f"fetcher-{number}") for number in range(settings.fetcher_count)]
         doors = [listen(address) for address in addresses]
         children = [
-            *(_fetcher(settings, number, door) for number, door in enumerate(doors)),
+            *(_fetcher(settings, number, door, meters) for number, door in enumerate(doors)),
             *helpers,
             *(
-                _web(settings, number, door, addresses, port, doors, counts)
+                _web(settings, number, door, addresses, port, doors, counts, meters)
                 for number, door in enumerate(listening)
             ),
         ]
@@ -163,8 +166,9 @@ def _log_start(settings: Settings, port: int) -> None:
         _LOG.info("PUBLIC_URL is not set: links follow each request's Host header")
 
 
-def _fetcher(settings: Settings, number: int, door: socket.socket) -> Child:
+def _fetcher(settings: Settings, number: int, door: socket.socket, meters: SharedMeters) -> Child:
     def run() -> None:
+        start(meters.claim("fetcher", number))
         from dicomweb_gateway.frames.fetcher import run_fetcher
         from dicomweb_gateway.service.upstream import fetcher_config, make_image_set_store
 
@@ -184,6 +188,7 @@ def _web(
     port: int,
     others: Sequence[socket.socket],
     counts: SharedCounts,
+    meters: SharedMeters,
 ) -> Child:
     def run() -> None:
         # until the imports are done a SIGTERM must simply end this process
@@ -192,10 +197,13 @@ def _web(
             fetcher_door.close()
         from dicomweb_gateway.bootstrap import make_services
         from dicomweb_gateway.service.server import serve
+        from dicomweb_gateway.web.tracing import start_tracing
 
+        start(meters.claim("web", number))
         limits = ClientLimits(settings.client_rates, counts.claim(number))
         services = make_services(settings, addresses, port, limits)
         _LOG.info("web process %d serves %s:%d", number, settings.listen_host, port)
+        start_tracing()
         serve(services, door, settings.web_threads, server_limits(settings))
 
     return Child(f"web process {number}", run, order=_WEB)

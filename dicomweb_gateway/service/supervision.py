@@ -13,6 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+from dicomweb_gateway.telemetry.catalogue import PROCESS_ENDS
+from dicomweb_gateway.telemetry.meters import SharedMeters, count, start
+
 _LOG = logging.getLogger(__name__)
 
 _STEADY_SECONDS = 5.0
@@ -114,6 +117,7 @@ class Supervisor:
             self._schedule(child, code)
 
     def _schedule(self, child: Child, code: int) -> None:
+        count(PROCESS_ENDS, (child.name.rstrip("0123456789 ").replace(" ", "_"),))
         lived = time.monotonic() - child.started_at
         child.failures = 0 if lived > _STEADY_SECONDS else child.failures + 1
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2**child.failures) if child.failures else 0.0
@@ -162,6 +166,8 @@ def _run_forked(child: Child) -> int:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    # the row of numbers is the parent's; a child that has one of its own says so itself
+    start(SharedMeters().claim("master"))
     _die_with_parent()
     # the terminal sends Ctrl-C to all of us; the parent ends the children in order
     signal.signal(signal.SIGINT, signal.SIG_IGN)

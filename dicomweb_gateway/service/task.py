@@ -12,8 +12,10 @@ from waitress.task import ErrorTask, WSGITask
 from dicomweb_gateway.errors import ClientLeft
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.service.heads import environ_of, remember_environ, response_head
+from dicomweb_gateway.telemetry.timeline import Timeline, following
 from dicomweb_gateway.web.endings import AT_END
 from dicomweb_gateway.web.identity import REPEATED
+from dicomweb_gateway.web.observed import TIMELINE
 from dicomweb_gateway.web.streams import REFUSED
 
 TASK = "dicomweb_gateway.task"
@@ -34,7 +36,8 @@ class PausingBody:
     An answer that is longer than what may wait is made in steps, none of them before `Workers.add_step`.
     """
 
-    def __init__(self, body: Any, channel: Any, long: bool) -> None:
+    def __init__(self, body: Any, channel: Any, long: bool, timeline: Timeline | None = None) -> None:
+        self._timeline = timeline
         self._body = body
         self._pieces: Iterator[bytes] = iter(body)
         self._channel = channel
@@ -54,7 +57,7 @@ class PausingBody:
         if self._paused:
             raise Paused
         try:
-            with request_scope(has_left=self._channel.has_left):
+            with request_scope(has_left=self._channel.has_left), following(self._timeline):
                 return next(self._pieces)
         except ClientLeft as error:
             raise ClientDisconnected from error
@@ -100,7 +103,7 @@ class Task(WSGITask):
         if isinstance(found, list | tuple):
             return found
         long = self.content_length is None or self.content_length > AHEAD
-        self.body = PausingBody(found, self.channel, long)
+        self.body = PausingBody(found, self.channel, long, environ.get(TIMELINE))
         return self.body
 
     def get_environment(self) -> dict[str, Any]:

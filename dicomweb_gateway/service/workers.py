@@ -8,6 +8,9 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
+from dicomweb_gateway.telemetry.catalogue import REFUSALS, WAITING
+from dicomweb_gateway.telemetry.meters import count
+
 _LOG = logging.getLogger(__name__)
 
 MOST_IN_LINE = 4096
@@ -103,21 +106,23 @@ class Workers:
     def add_task(self, work: Work) -> None:
         """Have a request begun."""
         if not work.stands_in_line:
-            self._queue.put((work, None))
+            self._put(work, None)
         elif len(self._line) >= self._most_in_line:
+            count(REFUSALS, ("metadata_line",))
             work.refuse(_TOO_MANY)
-            self._queue.put((work, None))
+            self._put(work, None)
         elif self._line.enter(work):
-            self._queue.put((work, self._next_in_line))
+            self._put(work, self._next_in_line)
 
     def add_step(self, work: Errand) -> None:
         """Have a long answer continued, as soon as it is its turn."""
         if self._steps.enter(work):
-            self._queue.put((work, self._next_step))
+            self._put(work, self._next_step)
 
     def _run(self) -> None:
         while True:
             work, done = self._queue.get()
+            count(WAITING, (), -1)
             try:
                 work.service()
             except BaseException:
@@ -125,10 +130,14 @@ class Workers:
             if done is not None:
                 done()
 
+    def _put(self, work: Errand, done: Callable[[], None] | None) -> None:
+        count(WAITING)
+        self._queue.put((work, done))
+
     def _next_step(self) -> None:
         following = self._steps.leave()
         if following is not None:
-            self._queue.put((following.work, self._next_step))
+            self._put(following.work, self._next_step)
 
     def _next_in_line(self) -> None:
         following = self._line.leave()
@@ -136,4 +145,4 @@ class Workers:
             return
         if time.monotonic() - following.since > self._longest_in_line:
             following.work.refuse(_TOO_MANY)
-        self._queue.put((following.work, self._next_in_line))
+        self._put(following.work, self._next_in_line)

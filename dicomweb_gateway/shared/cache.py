@@ -10,11 +10,15 @@ from urllib.parse import urlsplit
 
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 from dicomweb_gateway.shared.backend import Backend
-from dicomweb_gateway.shared.counts import Counts
 from dicomweb_gateway.shared.lane import Lane
 from dicomweb_gateway.shared.memcached import Memcached
 from dicomweb_gateway.shared.redis_server import RedisServer
 from dicomweb_gateway.shared.sealing import OVERHEAD, Key, Sealer
+from dicomweb_gateway.telemetry.catalogue import CACHE, SHARED_EVENTS
+from dicomweb_gateway.telemetry.tally import Tally
+from dicomweb_gateway.telemetry.timeline import span
+
+_APART = {name: (CACHE, ("shared", result)) for name, result in (("hits", "hit"), ("misses", "miss"))}
 
 
 class SharedCache:
@@ -23,7 +27,7 @@ class SharedCache:
     def __init__(self, config: SharedCacheConfig, secret: bytes) -> None:
         self._config = config
         self._sealer = Sealer(secret)
-        self._counts = Counts()
+        self._counts = Tally(SHARED_EVENTS, _APART)
         self._lanes = [
             Lane(name, connect, config.timeout, self._counts) for name, connect in _servers(config)
         ]
@@ -31,7 +35,8 @@ class SharedCache:
     def get(self, key: Key) -> bytes | None:
         """The value that was put under `key`, None without one; raises nothing, waits `timeout` at most."""
         name = self._sealer.name(key)
-        sealed = self._lane(name).get(name, self._config.item_bytes)
+        with span("shared"):
+            sealed = self._lane(name).get(name, self._config.item_bytes)
         if sealed is None:
             self._counts.add("misses")
             return None
@@ -48,7 +53,7 @@ class SharedCache:
         kept = self._config.seconds if seconds is None else seconds
         self._lane(name).put(name, self._sealer.seal(name, value, kept), max(1, int(kept)))
 
-    def counts(self) -> dict[str, int]:
+    def counts(self) -> dict[str, int | float]:
         """What happened so far: hits, misses, wrong (torn, swapped or forged), failures, skipped, ..."""
         return self._counts.snapshot()
 

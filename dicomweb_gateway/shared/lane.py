@@ -15,8 +15,8 @@ from queue import Full, Queue
 from typing import NamedTuple
 
 from dicomweb_gateway.shared.backend import Backend
-from dicomweb_gateway.shared.counts import Counts
 from dicomweb_gateway.shared.rest import Rest
+from dicomweb_gateway.telemetry.tally import Tally
 
 _LOG = logging.getLogger(__name__)
 _ASKING = 4
@@ -51,7 +51,7 @@ class Lane:
         name: str,
         connect: Callable[[], Backend],
         timeout: float,
-        counts: Counts,
+        counts: Tally,
         most_bytes: int = 8 << 20,
     ) -> None:
         self.name = name

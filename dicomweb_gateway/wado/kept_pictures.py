@@ -8,6 +8,8 @@ from threading import Lock
 
 from dicomweb_gateway.imagesets.kept_files import HEADER, KeptFiles
 from dicomweb_gateway.index.hot import HotMap
+from dicomweb_gateway.telemetry.catalogue import CACHE
+from dicomweb_gateway.telemetry.meters import count
 
 _IN_MEMORY = 16 << 20
 _SECONDS = 600.0
@@ -34,14 +36,20 @@ class KeptPictures:
 
     def get(self, key: str, make: Callable[[], bytes]) -> bytes:
         """The picture, from here or from `make`, whose exceptions come through."""
-        loaded = False
+        loaded = made = False
+
+        def make_it() -> bytes:
+            nonlocal made
+            made = True
+            return make()
 
         def load() -> bytes:
             nonlocal loaded
             loaded = True
-            return self._load(key, make)
+            return self._load(key, make_it)
 
         picture = self._hot.get(key, load)
+        count(CACHE, ("pictures", "miss" if made else "hit"))
         if not loaded and self._was_asked_once(key):
             self._write(key, picture)
         return picture

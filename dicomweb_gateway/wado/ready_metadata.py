@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
 from dicomweb_gateway.imagesets.kept_files import HEADER, KeptFiles
+from dicomweb_gateway.telemetry.catalogue import CACHE
+from dicomweb_gateway.telemetry.meters import count
 
 _BUDGET = 1 << 30
 _PATIENCE = 0.5
@@ -37,6 +39,7 @@ class ReadyMetadata:
     def find(self, key: str) -> ReadyAnswer | None:
         """The answer, None when it is not ready, torn or corrupt."""
         found = self._files.open(key)
+        count(CACHE, ("ready_metadata", "miss" if found is None else "hit"))
         if found is None:
             return None
         file = os.fdopen(found.descriptor, "rb", buffering=0)

@@ -20,6 +20,7 @@ from dicomweb_gateway.pixels.presentation import Presentation
 from dicomweb_gateway.pixels.profile import OWN, PROFILED_TYPES, PROFILES, SRGB, own_profile, profiled
 from dicomweb_gateway.pixels.render import RENDERING, render
 from dicomweb_gateway.pixels.resize import reduction_for
+from dicomweb_gateway.telemetry.timeline import span
 from dicomweb_gateway.wado.archive import Archive, document_of, version_of
 from dicomweb_gateway.wado.frames import prefetch_behind, stored_frames, wanted_frames
 
@@ -147,4 +148,5 @@ def _shown(picture: Picture, frame_number: int, options: RenderOptions, goes_on:
     stored = next(stored_frames(picture.archive, record, [wanted]))
     with picture.archive.turns.turn(goes_on=goes_on):
         samples = decode_frame(stored.read(), record.transfer_syntax_uid, pixels, reduce=reduce)
-        yield render(samples, pixels, photometric, presentation, options)
+        with span("render"):
+            yield render(samples, pixels, photometric, presentation, options)

@@ -9,10 +9,13 @@ from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.services import WebConfig
 
-_ALLOW_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, token"
+_ALLOW_HEADERS = (
+    "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, X-Request-Id, "
+    "traceparent, token"
+)
 _EXPOSE_HEADERS = (
     "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
-    f"X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, {LEVEL_ENDS}"
+    f"X-Total-Count, Server-Timing, X-Request-Id, WWW-Authenticate, Retry-After, {LEVEL_ENDS}"
 )
 _METHODS = "GET, HEAD, OPTIONS, POST"
 _MAX_AGE_SECONDS = 86_400

@@ -35,6 +35,8 @@ OPERATIONS: dict[str, Operation] = {
     "search_options": Operation.PUBLIC,
     "tell_capabilities": Operation.ENTER,
     "state_conformance": Operation.ENTER,
+    "tell_metrics": Operation.ADMIN,
+    "show_status": Operation.ADMIN,
     "home": Operation.PUBLIC,
     "health": Operation.PUBLIC,
     "healthcheck": Operation.PUBLIC,

@@ -1,6 +1,7 @@
 """What the routes work with: the archive, the search, the health probe and a few plain values."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from threading import Lock
@@ -17,6 +18,7 @@ from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import Sight
+from dicomweb_gateway.telemetry.catalogue import Labels, Metric
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
@@ -45,6 +47,8 @@ class WebConfig:
     `cors_credentials` lets pages of the listed origins send what the browser knows of the login;
     `resource_policy` is that of H-4. `hsts_seconds`: how long browsers must use TLS, 0: not told.
     A query has at most `max_query_parameters`, a body `max_body_bytes`.
+    `metrics_from`: addresses and networks that read the numbers without a login; `server_timing`: answers say
+    where the time went; `slow_seconds`: requests that take longer are logged so, 0: none.
     """
 
     ae_paths: tuple[str, ...]
@@ -72,6 +76,9 @@ class WebConfig:
     max_query_parameters: int = 1000
     max_body_bytes: int = 1 << 20
     query_token: bool = True
+    metrics_from: tuple[str, ...] = ()
+    server_timing: bool = True
+    slow_seconds: float = 5
     proxy_headers: tuple[str, ...] = ()
 
 
@@ -88,6 +95,25 @@ class HealthReport:
 
     failing: str | None = None
     notes: tuple[str, ...] = ()
+
+
+Part = tuple[str, bool, str]
+"""A part of the gateway: name, whether it answers, a few words."""
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What administrators are told beyond what is counted.
+
+    `started_at` by time.time; `settings`: name, value with secrets masked, whether it was set; `gauges`:
+    metrics of this moment with the values of their labels.
+    """
+
+    version: str = ""
+    started_at: float = field(default_factory=time.time)
+    settings: tuple[tuple[str, str, bool], ...] = ()
+    parts: Callable[[], Sequence[Part]] = tuple
+    gauges: Callable[[], Sequence[tuple[Metric, Labels, float]]] = tuple
 
 
 class Search(Protocol):
@@ -131,6 +157,7 @@ class Services:
     limits: ClientLimits | None = None
     audit: AuditLog | None = None
     authenticator: Authenticator = field(default_factory=Authenticator)
+    about: About = field(default_factory=About)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 

@@ -40,12 +40,12 @@ class Guards:
     """What every request goes through.
 
     `before` refuses by raising (request, where it goes); `failed` makes the answer to what was raised (rule,
-    error); `after` completes an answer, or puts another in its place, and logs it (request, answer, rule,
-    when it began by time.perf_counter).
+    error, request); `after` completes an answer, or puts another in its place, and logs it (request, answer,
+    rule, when it began by time.perf_counter).
     """
 
     before: Callable[[Request, Place], None]
-    failed: Callable[[str | None, Exception], Response]
+    failed: Callable[[str | None, Exception, Request], Response]
     after: Callable[[Request, Response, str | None, float], Response]
 
 
@@ -69,7 +69,7 @@ def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) 
             guards.before(request, short_cut.place)
             response = short_cut.view(request, **match.groupdict())
         except Exception as error:
-            response = guards.failed(short_cut.rule, error)
+            response = guards.failed(short_cut.rule, error, request)
         response = guards.after(request, response, short_cut.rule, began)
         if not response.direct_passthrough:
             return response(environ, start_response)

@@ -12,6 +12,8 @@ from flask import Request, Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper
 
 from dicomweb_gateway.errors import GatewayBusy
+from dicomweb_gateway.telemetry.catalogue import REFUSALS
+from dicomweb_gateway.telemetry.meters import count
 from dicomweb_gateway.web.responses import gateway_error_response
 
 REFUSED = "dicomweb_gateway.refused"
@@ -42,6 +44,7 @@ class Streams:
             if not full:
                 self._under_way += 1
         if full:
+            count(REFUSALS, ("long_answers",))
             response.close()
             return gateway_error_response(GatewayBusy("too many long answers are under way"))
         response.response = ClosingIterator(cast(Iterable[bytes], body), _Once(self._ended))

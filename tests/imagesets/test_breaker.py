@@ -4,7 +4,7 @@ import pytest
 
 from dicomweb_gateway.errors import UpstreamUnavailable
 from dicomweb_gateway.imagesets.breaker import FAILURES, Breaker
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.tally import Tally
 
 
 class Clock:

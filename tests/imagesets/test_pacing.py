@@ -7,7 +7,7 @@ import pytest
 
 from dicomweb_gateway.errors import UpstreamThrottled
 from dicomweb_gateway.imagesets.pacing import RateLimits, Rates, SharedRate
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.tally import Tally
 
 OTHER = """
 import sys

@@ -6,7 +6,7 @@ from dicomweb_gateway.errors import UpstreamFailed, UpstreamThrottled, UpstreamT
 from dicomweb_gateway.imagesets.aws_errors import ServerFault
 from dicomweb_gateway.imagesets.pacing import SharedRate
 from dicomweb_gateway.imagesets.retries import Persistence, RetryBudget
-from dicomweb_gateway.imagesets.tally import Tally
+from dicomweb_gateway.telemetry.tally import Tally
 
 
 @pytest.fixture

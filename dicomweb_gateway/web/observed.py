@@ -1,0 +1,133 @@
+"""What is noted of every request: its id, where its time went, its numbers, one line in the access log.
+
+Routes stand here as patterns, and no line, label or header holds anything of what was asked for below them.
+"""
+
+import logging
+import os
+import re
+import time
+from functools import lru_cache, partial
+from typing import Any
+
+from flask import Request, Response
+
+from dicomweb_gateway.access.audit_log import stamp
+from dicomweb_gateway.telemetry.catalogue import (
+    CUT_ANSWERS,
+    IN_FLIGHT,
+    REQUEST_SECONDS,
+    REQUESTS,
+    RESPONSE_BYTES,
+    SLOW_REQUESTS,
+    Labels,
+)
+from dicomweb_gateway.telemetry.meters import count, note_failure, observe
+from dicomweb_gateway.telemetry.timeline import Timeline, following
+from dicomweb_gateway.web.endings import Ending, at_end
+from dicomweb_gateway.web.rights import NOWHERE, PLACE
+from dicomweb_gateway.web.services import WebConfig
+from dicomweb_gateway.web.tracing import trace_request
+
+_LOG = logging.getLogger(__name__)
+TIMELINE = "dicomweb_gateway.timeline"
+"""Key of the WSGI environment: the request's Timeline."""
+FAILURE = "dicomweb_gateway.failure"
+"""Key of the WSGI environment: the kind of error that the answer tells of."""
+REQUEST_ID = "X-Request-Id"
+_UNKNOWN = "unknown"
+_TOLD = "dicomweb_gateway.told"
+_SANE = re.compile(r"[A-Za-z0-9_-]{8,64}")
+"""No dots: a UID must not get into logs and headers as the name of a request."""
+_TRACE_PARENT = re.compile(r"[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_METHODS = frozenset(("GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"))
+
+
+def followed(inner: Any) -> Any:
+    """The WSGI application `inner`, whose requests have a Timeline."""
+
+    def outer(environ: dict[str, Any], start_response: Any) -> Any:
+        environ[TIMELINE] = timeline = Timeline(_name_of(environ))
+        count(IN_FLIGHT)
+        try:
+            with following(timeline):
+                return inner(environ, start_response)
+        finally:
+            if _TOLD not in environ:
+                count(IN_FLIGHT, (), -1)
+
+    return outer
+
+
+def _name_of(environ: dict[str, Any]) -> str:
+    """What the client, or a proxy before it, calls the request; a new name where that is not sane."""
+    asked = environ.get("HTTP_X_REQUEST_ID")
+    if asked is not None and _SANE.fullmatch(asked):
+        return str(asked)
+    trace = _TRACE_PARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+    return trace[1] if trace else os.urandom(16).hex()
+
+
+def observed(request: Request, response: Response, rule: str | None, began: float, config: WebConfig) -> None:
+    """Take note of an answer that is about to go out; `began` by time.perf_counter."""
+    environ = request.environ
+    seconds = time.perf_counter() - began
+    timeline: Timeline = environ.get(TIMELINE) or Timeline()
+    status = response.status_code
+    where = _where(rule, environ.get(PLACE, NOWHERE).ae_path)
+    method = request.method if request.method in _METHODS else "other"
+    count(REQUESTS, (*where, method, str(status)))
+    observe(REQUEST_SECONDS, seconds, where)
+    if timeline.request_id is not None:
+        response.headers.add(REQUEST_ID, timeline.request_id)
+    # of what is hidden or missing not even the time is told
+    if config.server_timing and status < 400:
+        response.headers.add("Server-Timing", _timing(timeline, seconds))
+    if timeline.request_id is not None:
+        environ[_TOLD] = True
+        at_end(environ, response, partial(_over, where))
+    facts = {
+        "method": method,
+        "route": where[0],
+        "ae_path": where[1],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    if status >= 500:
+        failure = environ.get(FAILURE, "")
+        note_failure({"time": stamp(), **facts, "error": failure, "request": timeline.request_id})
+    _log(facts, timeline, seconds, where, config.slow_seconds)
+    trace_request(environ, facts, timeline, seconds)
+
+
+def _log(facts: dict[str, Any], timeline: Timeline, seconds: float, where: Labels, slow: float) -> None:
+    extra = {"facts": facts}
+    words = facts["method"], facts["route"], facts["status"], facts["ms"]
+    _LOG.info("%s %s %d %.1f ms", *words, extra=extra)
+    if slow and seconds >= slow:
+        count(SLOW_REQUESTS, where)
+        parts = {part: round(spent * 1000, 1) for part, spent in timeline.parts.items()}
+        parts["other"] = round(max(0.0, seconds - sum(timeline.parts.values())) * 1000, 1)
+        told = ", ".join(f"{part} {spent} ms" for part, spent in parts.items())
+        _LOG.warning("slow: %s %s %d %.1f ms: %s", *words, told, extra={"facts": {**facts, "parts": parts}})
+
+
+def _timing(timeline: Timeline, seconds: float) -> str:
+    """The header (W3C Server Timing), in milliseconds."""
+    parts = [f"{part};dur={spent * 1000:.2f}" for part, spent in timeline.parts.items()]
+    return ", ".join([*parts, f"total;dur={seconds * 1000:.2f}"])
+
+
+@lru_cache(maxsize=512)
+def _where(rule: str | None, ae_path: str | None) -> Labels:
+    """Labels of the route, as a pattern without its base path, and of the base path."""
+    if rule is None:
+        return _UNKNOWN, ""
+    return (rule if ae_path is None else rule.removeprefix(ae_path) or "/"), ae_path or ""
+
+
+def _over(where: Labels, ending: Ending) -> None:
+    count(IN_FLIGHT, (), -1)
+    count(RESPONSE_BYTES, where, ending.sent)
+    if not ending.is_whole:
+        count(CUT_ANSWERS, where)
