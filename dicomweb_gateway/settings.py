@@ -468,7 +468,7 @@ def _is_redis(url: str) -> bool:
 
 def shown(value: Any) -> Any:
     """A setting's value as it may be shown: secrets, and logins within addresses, are masked."""
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | frozenset):
         return ",".join(map(str, map(shown, value)))
     if isinstance(value, bool | int | float | None):
         return value

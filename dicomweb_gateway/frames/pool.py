@@ -17,7 +17,7 @@ from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.telemetry.catalogue import CACHE, POOL_EVENTS
 from dicomweb_gateway.telemetry.tally import Tally
-from dicomweb_gateway.telemetry.timeline import span
+from dicomweb_gateway.telemetry.timeline import span, spent
 
 _PING_SECONDS = 2.0
 _PREFETCH_BATCH = 256
@@ -53,8 +53,9 @@ class FramePool:
 
         `hold`: it is used at once (`FrameStore.find`).
         """
-        with span("frames"):
-            found = self._store.find(wanted.key, hold=hold)
+        began = time.perf_counter()
+        found = self._store.find(wanted.key, hold=hold)
+        spent("frames", time.perf_counter() - began)
         if found is None:
             return None
         self._counters.add("hits")

@@ -27,7 +27,11 @@ def make_about(
         version=release,
         started_at=time.time(),
         settings=tuple(
-            (name.upper(), str(shown(value)), name in settings.model_fields_set)
+            (
+                name.upper(),
+                "not set" if value in (None, ()) else str(shown(value)),
+                name in settings.model_fields_set,
+            )
             for name, value in settings.model_dump().items()
         ),
         parts=parts,

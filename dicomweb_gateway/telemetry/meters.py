@@ -11,9 +11,12 @@ from threading import Lock
 from typing import Any
 
 from dicomweb_gateway.telemetry.catalogue import METRICS, UNCOUNTED, Labels, Metric
-from dicomweb_gateway.telemetry.rows import Rows
+from dicomweb_gateway.telemetry.rows import Entry, Rows
 
 _SEPARATOR = "\x1f"
+_NOWHERE = ""
+"""Key of cells into which goes what finds no room."""
+_NOWHERE_CELLS = 32
 _EACH = 3
 """Rows of one place: of who has it, and of those before him that still end their answers."""
 
@@ -28,30 +31,35 @@ class Meters:
         self._lock = Lock()
         self._places: dict[tuple[Metric, Labels], int] = {}
         self._known = {entry.key: entry for entry in rows.entries(row)}
+        self._nowhere = self._find(_NOWHERE, _NOWHERE_CELLS) or 0
+        self.kept: dict[Any, tuple[int, ...]] = {}
+        """What `places` gave, by names that whoever asked for it chooses: hashing labels takes longest."""
         for entry in self._known.values():
-            if METRICS[entry.key.partition(_SEPARATOR)[0]].kind == "gauge":
+            metric = METRICS.get(entry.key.partition(_SEPARATOR)[0])
+            if metric is not None and metric.kind == "gauge":
                 self._cells[entry.first] = 0.0
+
+    def places(self, *series: tuple[Metric, Labels]) -> tuple[int, ...]:
+        """The first cells of `series`, for `bump`."""
+        return tuple(self._place(metric, labels) for metric, labels in series)
+
+    def bump(self, *amounts: tuple[int, float]) -> None:
+        """Add amounts to the cells that go with them."""
+        cells = self._cells
+        with self._lock:
+            for place, amount in amounts:
+                cells[place] += amount
 
     def add(self, metric: Metric, labels: Labels = (), amount: float = 1.0) -> None:
         """Add `amount` to a counter or gauge."""
-        place = self._places.get((metric, labels))
-        if place is None:
-            place = self._place(metric, labels)
-        if place >= 0:
-            with self._lock:
-                self._cells[place] += amount
+        place = self._places.get((metric, labels)) or self._place(metric, labels)
+        with self._lock:
+            self._cells[place] += amount
 
     def observe(self, metric: Metric, value: float, labels: Labels = ()) -> None:
         """Put `value` into a histogram."""
-        place = self._places.get((metric, labels))
-        if place is None:
-            place = self._place(metric, labels)
-        if place >= 0:
-            bucket = place + bisect_left(metric.buckets, value)
-            last = place + len(metric.buckets) + 1
-            with self._lock:
-                self._cells[bucket] += 1
-                self._cells[last] += value
+        place = self._places.get((metric, labels)) or self._place(metric, labels)
+        self.bump((place + bisect_left(metric.buckets, value), 1), (place + metric.cells - 1, value))
 
     def note(self, facts: dict[str, Any]) -> None:
         """Remember `facts`, few and short, as one of the last things that went wrong."""
@@ -59,24 +67,25 @@ class Meters:
             self.rows.note(self.row, json.dumps(facts).encode())
 
     def _place(self, metric: Metric, labels: Labels) -> int:
-        """Index of the first cell; -1 where there is no room, which is counted too."""
+        """Index of the first cell; where there is no room one that nobody reads, which is counted too."""
         if len(labels) != len(metric.labels):
             raise ValueError(f"{metric.name} has the labels {metric.labels}")
-        key = _SEPARATOR.join((metric.name, *labels))
         with self._lock:
-            known = self._known.get(key)
-            if known is not None and known.cells == metric.cells:
-                place: int | None = known.first
-            else:
-                place = self._places.get((metric, labels))
-                if place is None:
-                    place = self.rows.append(self.row, key, metric.cells)
-            if place is not None:
-                self._places[metric, labels] = place
-                return place
-        if metric is not UNCOUNTED:
+            place = self._find(_SEPARATOR.join((metric.name, *labels)), metric.cells)
+            self._places[metric, labels] = self._nowhere if place is None else place
+        if place is None and metric is not UNCOUNTED:
             self.add(UNCOUNTED)
-        return -1
+        return self._places[metric, labels]
+
+    def _find(self, key: str, cells: int) -> int | None:
+        """The first cell under `key`, from a process before or new; None where there is no room."""
+        known = self._known.get(key)
+        if known is not None and known.cells == cells:
+            return known.first
+        first = self.rows.append(self.row, key, cells)
+        if first is not None:
+            self._known[key] = Entry(key, first, cells)
+        return first
 
 
 class SharedMeters:
@@ -105,6 +114,11 @@ def start(meters: Meters) -> None:
     _Here.meters = meters
 
 
+def here() -> Meters:
+    """The meters of this process."""
+    return _Here.meters
+
+
 def count(metric: Metric, labels: Labels = (), amount: float = 1.0) -> None:
     """Add to a counter or gauge of this process."""
     _Here.meters.add(metric, labels, amount)
@@ -130,6 +144,8 @@ def totals() -> dict[tuple[str, Labels], list[float]]:
         is_live = rows.is_live(row)
         for key, first, cells in rows.entries(row):
             name, *labels = key.split(_SEPARATOR)
+            if key == _NOWHERE:
+                continue
             if METRICS[name].kind == "gauge" and not is_live:
                 continue
             values = [float(one) for one in rows.cells[first : first + cells]]

@@ -1,14 +1,12 @@
 """Flask responses out of plain bodies: JSON, single parts, multipart, 304, errors."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from flask import Request, Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper, wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable, Unauthenticated
-from dicomweb_gateway.telemetry.timeline import request_id
 from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
 from dicomweb_gateway.wado.ready_metadata import ReadyAnswer
 from dicomweb_gateway.wado.slicing import segments_between
@@ -167,11 +165,7 @@ def not_modified(
 
 def error_response(status: int, message: str, retry_after: int | None = None) -> Response:
     """The small JSON body of every error (C-7)."""
-    told: dict[str, Any] = {"status": status, "message": message}
-    if status >= 500 and (name := request_id()) is not None:
-        # an error of ours can be looked up; all else reads the same, whether it is hidden or missing
-        told["request"] = name
-    body = dumps(told)
+    body = dumps({"status": status, "message": message})
     response = Response(body, status=status, content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     if retry_after is not None:

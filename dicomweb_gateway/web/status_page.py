@@ -26,6 +26,7 @@ th,td{padding:4px 10px 4px 0;border-bottom:1px solid var(--line);vertical-align:
 tr:last-child td{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code,.name{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
+td.name:first-child{min-width:13em}
 """)
 _LINKS = (("./", "Start"), ("health", "Health"), ("metrics", "Metrics"), ("status?format=json", "As JSON"))
 

@@ -20,6 +20,7 @@ from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamTime
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef
+from dicomweb_gateway.telemetry.timeline import Timeline, following
 from tests.frames.upstream import Reply, Upstream, error, json
 
 STORE, IMAGE_SET, FRAME = "d" * 32, "1" * 32, "f" * 32
@@ -393,3 +394,12 @@ def test_through_the_proxy_of_the_environment(tls, monkeypatch, tmp_path, bypass
     assert len(proxy.asked) == (0 if bypass else 1)
     store.close()
     proxy.close()
+
+
+def test_the_request_id_is_passed_on_outside_the_signature(store, upstream):
+    with following(Timeline("request-12345")):
+        store.frame(KEY)
+    assert upstream.calls[-1].headers["X-Request-Id"] == "request-12345"
+    assert "x-request-id" not in upstream.calls[-1].headers["Authorization"]
+    store.frame(KEY)
+    assert "X-Request-Id" not in upstream.calls[-1].headers
