@@ -132,8 +132,10 @@ def _log(rule: str | None, facts: dict[str, Any], timeline: Timeline, seconds: f
 
 def _timing(timeline: Timeline, seconds: float) -> str:
     """The header (W3C Server Timing), in milliseconds."""
-    parts = [f"{part};dur={spent * 1000:.2f}" for part, spent in timeline.parts.items()]
-    return ", ".join([*parts, f"total;dur={seconds * 1000:.2f}"])
+    told = ""
+    for part, spent in timeline.parts.items():
+        told += f"{part};dur={spent * 1000:.2f}, "
+    return f"{told}total;dur={seconds * 1000:.2f}"
 
 
 @lru_cache(maxsize=512)
