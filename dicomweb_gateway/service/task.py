@@ -12,6 +12,8 @@ from waitress.task import ErrorTask, WSGITask
 from dicomweb_gateway.errors import ClientLeft
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.service.heads import environ_of, remember_environ, response_head
+from dicomweb_gateway.telemetry.catalogue import REQUESTS
+from dicomweb_gateway.telemetry.meters import count
 from dicomweb_gateway.telemetry.timeline import Timeline, following
 from dicomweb_gateway.web.endings import AT_END
 from dicomweb_gateway.web.identity import REPEATED
@@ -170,6 +172,7 @@ class RefusalTask(ErrorTask):
         # what follows a quotation mark is the client's own
         message = str(error.body).partition('"')[0].strip() or error.reason
         headers, body = self.channel.server.refusals.answer(error.code, message, self.request.origin)
+        count(REQUESTS, ("unread", "", "other", str(error.code)))
         self.status = f"{error.code} {error.reason}"
         self.response_headers = [*self.response_headers, *headers]
         self.set_close_on_finish()
