@@ -27,7 +27,7 @@ class RulesFile:
     neither is everybody locked out nor is anything shown that they hide. Threads share it.
 
     Editors empty a file before they write it anew, and rules that are cut off, or gone, may show more than
-    whole ones. So a file is read when it has come to rest, and one without rules does not end those there are.
+    whole ones. So a file is read when it has come to rest, and one without rules ends no others.
     """
 
     def __init__(self, path: Path | None, ae_paths: tuple[str, ...]) -> None:
