@@ -49,7 +49,8 @@ def add_cors(request: Request, response: Response, config: WebConfig) -> None:
     if origin is None:
         return
     for name, value in cors_headers(origin, config):
-        response.headers[name] = value
+        # not set: to look whether they are there costs more than all else here, and nobody else writes them
+        response.headers.add(name, value)
     if request.method == "OPTIONS" and is_allowed_origin(origin, config):
         response.headers["Access-Control-Allow-Methods"] = _METHODS
         response.headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
