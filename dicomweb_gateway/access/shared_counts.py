@@ -73,10 +73,14 @@ class SharedCounts:
         """Where `row` begins."""
         return self._starts[row]
 
-    def others(self, row: int) -> list[int]:
-        """Where the rows begin that other processes own."""
-        owners = self._owners.unpack_from(self._memory, 0)
-        return [start for other, start in enumerate(self._starts) if owners[other] and other != row]
+    def owners(self) -> bytes:
+        """Who owns which row: changes when that does."""
+        return self._memory[: self._start]
+
+    def owned(self, owners: bytes) -> list[int]:
+        """Where the rows begin that have an owner."""
+        found = self._owners.unpack(owners)
+        return [start for start, owner in zip(self._starts, found, strict=True) if owner]
 
     @property
     def memory(self) -> mmap.mmap:
@@ -94,8 +98,9 @@ class ClientCounts:
 
     def __init__(self, shared: SharedCounts, row: int) -> None:
         self._shared = shared
-        self._row = row
         self._start = shared.offset(row)
+        self._last = self._start + CELLS * _CELL.size
+        self._rows: tuple[bytes, list[int]] = (b"", [])
         self._lock = Lock()
 
     def usage(self, name: str, seconds: float) -> Usage:
@@ -104,7 +109,7 @@ class ClientCounts:
         place = _place(name)
         recent, under_way = 0.0, 0
         memory = self._shared.memory
-        for start in (self._start, *self._shared.others(self._row)):
+        for start in self._owned():
             cells = memory[start + place.first : start + place.end]
             at = _found_in(cells, place.digest)
             if at >= 0:
@@ -146,9 +151,14 @@ class ClientCounts:
             *kept, running, until = _CELL.unpack_from(memory, ticket.offset)
             _CELL.pack_into(memory, ticket.offset, *kept, max(0, running - 1), until)
 
-    @property
-    def _last(self) -> int:
-        return self._start + CELLS * _CELL.size
+    def _owned(self) -> list[int]:
+        """Where the rows begin of all processes; they change when one of these is replaced."""
+        owners = self._shared.owners()
+        known, starts = self._rows
+        if owners != known:
+            starts = self._shared.owned(owners)
+            self._rows = (owners, starts)
+        return starts
 
     def _cell_for(self, place: "_Place", now: float) -> int:
         """The client's cell of this row: its own, else one that nobody uses now, else that of the laziest."""
