@@ -1,6 +1,6 @@
 """SearchImageSets as far as the caller may see: HealthImaging's pages, cut to what the index shows (7.2)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,7 +16,16 @@ _SUMMARIES = "imageSetsMetadataSummaries"
 _COUNTS = ("DICOMNumberOfStudyRelatedSeries", "DICOMNumberOfStudyRelatedInstances")
 
 
-def found_image_sets(archive: Archive, datastore_id: str, criteria: bytes, query: dict[str, str]) -> bytes:
+class FoundPage(NamedTuple):
+    """A page as JSON, and the number of its rows."""
+
+    body: bytes
+    rows: int
+
+
+def found_image_sets(
+    archive: Archive, datastore_id: str, criteria: bytes, query: dict[str, str]
+) -> FoundPage:
     """A page of SearchImageSets; ResourceNotFound for a data store that is not served, and UpstreamError.
 
     `criteria` is a JSON object, `query` has maxResults and nextToken where they are given. What is hidden is
@@ -32,7 +41,7 @@ def found_image_sets(archive: Archive, datastore_id: str, criteria: bytes, query
         if shown or not isinstance(token, str) or not token:
             break
         query = {**query, "nextToken": token}
-    return orjson.dumps({**page, _SUMMARIES: shown})
+    return FoundPage(orjson.dumps({**page, _SUMMARIES: shown}), len(shown))
 
 
 def _page(body: bytes) -> dict[str, Any]:
