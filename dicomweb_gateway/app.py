@@ -24,6 +24,7 @@ from dicomweb_gateway.routes import (
     qido,
     rendered,
     tlm,
+    viewer,
 )
 from dicomweb_gateway.web.access import add_cors, check_host
 from dicomweb_gateway.web.errors import status_of
@@ -62,6 +63,8 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(tlm.blueprint)
+    if services.viewer is not None:
+        app.register_blueprint(viewer.blueprint)
     guards = _guards(services)
     known = places(app, services.config.ae_paths)
     _add_guards(app, guards, known)

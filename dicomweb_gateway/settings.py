@@ -23,8 +23,9 @@ from pydantic_settings import (
 )
 
 from dicomweb_gateway.errors import SettingsError
-from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
+from dicomweb_gateway.login_settings import CommaList, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
+from dicomweb_gateway.viewer_settings import ViewerSettings
 
 GIB = 1 << 30
 _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
@@ -38,7 +39,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class Settings(LoginSettings):
+class Settings(ViewerSettings):
     """The effective settings; unset optional ones are filled in by the properties below."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)

@@ -20,6 +20,7 @@ from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
+from dicomweb_gateway.web.viewer import Viewer
 
 EXTENSION = "dicomweb_gateway"
 
@@ -104,7 +105,7 @@ class Services:
     `ready` is there only where links start with a configured URL: no Host header may fill a cache. Routes
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
-    `authenticator` knows who asks, `rules` what they may see.
+    `authenticator` knows who asks, `rules` what they may see. `viewer` is OHIF, where it is served.
     """
 
     config: WebConfig
@@ -116,6 +117,7 @@ class Services:
     streams: Streams = field(default_factory=Streams)
     authenticator: Authenticator = field(default_factory=Authenticator)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
+    viewer: Viewer | None = None
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":
