@@ -52,9 +52,10 @@ def configure_viewer() -> Response:
 @blueprint.get(f"{MOUNT}{SIGNED_OUT}")
 def tell_signed_out() -> Response:
     """A page for those who have logged out: OHIF itself would log them in again at once."""
+    mount = mount_of(root_url(request, services().config))
     text = (
         "<!doctype html><html lang=en><meta charset=utf-8><title>Signed out</title>"
-        f'<h1>You have signed out</h1><p><a href="{mount_of(root_url(request, services().config))}">Sign in</a>'
+        f'<h1>You have signed out</h1><p><a href="{mount}">Sign in</a>'
     )
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = "default-src 'none'"

@@ -113,7 +113,7 @@ def _login(login: ViewerLogin) -> dict[str, Any]:
         "response_type": "code",
         "scope": " ".join(login.scopes),
         "redirect_uri": "/callback",
-        # its path must be none of OHIF's own below its root, as "/" or "/viewer": there OHIF, too, looks for it
+        # its path must be none of OHIF's own pages, such as "/" or "/viewer": OHIF looks there too
         "post_logout_redirect_uri": SIGNED_OUT,
         "automaticSilentRenew": True,
     }

@@ -55,7 +55,8 @@ def test_a_study_is_listed_and_drawn(
     before = login.logins
     seen = drive(need_packages(), task)
     assert [error for error in seen["errors"] if not any(own in error for own in OF_OHIF)] == []
-    assert seen["failures"] == []
+    # on its way to the login page OHIF lets go of what it was loading
+    assert [one for one in seen["failures"] if not (with_login and "ERR_ABORTED" in one)] == []
     assert len(seen["rows"]) == len(seen["studies"]) == 1
     assert (login.logins > before) == with_login
 
