@@ -17,7 +17,7 @@ ROLE = "arn:aws:iam::000000000000:role/import"
 def main(given: Path, work: Path) -> int:
     """Run one import job to its end; 0 when it completed."""
     source = given
-    if not any(path.is_file() for path in given.rglob("*")):
+    if not any(path.is_file() and not path.name.startswith(".") for path in given.rglob("*")):
         source = work / "samples"
         write_synthetic_series(source)
     jobs = ImportJobs(os.environ["AHI_ENDPOINT"], os.environ["AHI_REGION"])

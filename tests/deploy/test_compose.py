@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 import requests
 from sqlalchemy import create_engine, text
@@ -25,8 +26,8 @@ from tests.deploy.recipes import (
     start,
     stop,
 )
-from tests.e2e.house import free_port, wait_for
-from tests.sqs import aws_server  # noqa: F401  (a fixture)
+from tests.e2e.house import answers, free_port, wait_for
+from tests.sqs import Queue, aws_server  # noqa: F401  (a fixture)
 from tests.web.ohif_files import write_ohif
 
 SERVICES = compose_services()
@@ -157,11 +158,11 @@ def machine(
     if nginx is None:
         pytest.skip("no nginx on this machine")
     folder = tmp_path_factory.mktemp("compose")
-    made = requests.post(
-        f"{aws_server}/", data={"Action": "CreateQueue", "QueueName": "healthimaging-events"}, timeout=30
-    )
-    assert made.status_code == 200
-    machine = Machine(folder, database, f"{aws_server}/123456789012/healthimaging-events")
+    keys = {"aws_access_key_id": "any", "aws_secret_access_key": "any", "region_name": "us-east-1"}
+    client = boto3.client("sqs", endpoint_url=aws_server, **keys)
+    queue = Queue(client, aws_server, "healthimaging-events")
+    queue.close()
+    machine = Machine(folder, database, queue.url)
     try:
         machine.begin("healthimaging")
         machine.healthy("healthimaging", SERVICES["healthimaging"]["healthcheck"]["test"][1:])
@@ -177,6 +178,8 @@ def machine(
         machine.running["nginx"] = start(
             [nginx, "-c", str(folder / "nginx.conf"), "-p", str(folder)], {}, folder / "nginx.log", folder
         )
+        # an address for a name: what no login protects answers to addresses too
+        wait_for(lambda: answers(f"http://127.0.0.1:{machine.ports['nginx']}/healthcheck"))
         yield machine
         codes = {name: stop(process) for name, process in reversed(machine.running.items())}
         machine.running.clear()
