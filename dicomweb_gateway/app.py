@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -17,6 +17,7 @@ from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
     frames,
+    image_sets,
     instances,
     metadata,
     ops,
@@ -26,18 +27,21 @@ from dicomweb_gateway.routes import (
     tlm,
     viewer,
 )
-from dicomweb_gateway.web.access import add_cors, check_host
+from dicomweb_gateway.web.access import check_host
+from dicomweb_gateway.web.audited import audit
+from dicomweb_gateway.web.cors import add_cors, preflight
 from dicomweb_gateway.web.errors import status_of
+from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
+from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import NOWHERE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
 
 _LOG = logging.getLogger(__name__)
-_MAX_BODY = 1 << 20
-"""Bytes of a request body; no route of this version takes a large one."""
 
 DICOMWEB = (
     qido.blueprint,
@@ -56,7 +60,7 @@ def create_app(services: Services) -> Flask:
     """The app that answers with `services`; makes nothing else and starts nothing."""
     app = Flask("dicomweb_gateway", static_folder=None)
     app.url_map.strict_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = _MAX_BODY
+    app.config["MAX_CONTENT_LENGTH"] = services.config.max_body_bytes
     app.extensions[EXTENSION] = services
     for number, path in enumerate(services.config.ae_paths):
         for blueprint in DICOMWEB:
@@ -65,6 +69,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:
         app.register_blueprint(viewer.blueprint)
+    app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
     known = places(app, services.config.ae_paths)
     _add_guards(app, guards, known)
@@ -104,17 +109,28 @@ def _guards(services: Services) -> Guards:
     """What every request goes through, whichever way."""
 
     def before(request: Request, place: Place) -> None:
+        request.environ[PLACE] = place
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
-        if not place.is_open(request.method):
-            _let_in(request, place, services)
+        try:
+            if not place.is_open(request.method):
+                _let_in(request, place, services)
+        finally:
+            # also who is not let in, by the address
+            count(request, services)
+        if services.audit is not None:
+            services.audit.check()
+        check_form(request, services.config)
         _check_query_text(request)
 
     def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
         response = services.streams.admitted(request, response)
+        response = counted(request, response, services)
         add_cors(request, response, services.config)
         keep_private(request, response, services)
+        harden(request, response, services.config)
+        audit(request, response, rule, began, services)
         _log_access(request, response, rule, began)
         return response
 
@@ -130,9 +146,10 @@ def _let_in(request: Request, place: Place, services: Services) -> None:
 
 def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:
     @app.before_request
-    def before() -> None:
+    def before() -> Response | None:
         g.began = time.perf_counter()
         guards.before(request, known[request.endpoint] if request.endpoint else NOWHERE)
+        return preflight(request)
 
     @app.after_request
     def after(response: Response) -> Response:
@@ -148,15 +165,26 @@ def _rule() -> str | None:
 
 
 def _short_cuts(services: Services) -> list[ShortCut]:
-    """Stored frames, and the answer to load balancers."""
+    """Stored frames, their levels, and the answer to load balancers."""
 
     def listed(request: Request, **path: str) -> Response:
         return frames.listed_frames(seen_by_caller(services, request), request, **path)
+
+    def levels(request: Request, **path: str) -> Response:
+        return tlm.levels_of_frame(seen_by_caller(services, request), request, **path)
 
     return [
         *(
             ShortCut(_pattern(path), f"{path}{frames.FRAMES_RULE}", Place(path, Operation.RETRIEVE), listed)
             for path in services.config.ae_paths
+        ),
+        ShortCut(
+            tlm.FRAME_PATH,
+            tlm.FRAME_RULE,
+            Place(None, Operation.TLM),
+            levels,
+            methods=frozenset(("GET", "POST")),
+            takes_query=True,
         ),
         ShortCut(
             re.compile("/healthcheck"),
@@ -192,10 +220,18 @@ def _log_access(request: Request, response: Response, rule: str | None, began: f
 
 def _error_answer(rule: str | None, error: Exception) -> Response:
     """The answer to whatever a request raised."""
+    of_service = is_of_service(rule)
+    response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
+    return name_error(response) if of_service else response
+
+
+def _answer_to(
+    rule: str | None, error: Exception, of_gateway: Callable[[GatewayError], Response]
+) -> Response:
     if isinstance(error, GatewayError):
         if status_of(error) >= 500:
             _LOG.warning("%s: %s (%s)", type(error).__name__, error, error.__cause__.__class__.__name__)
-        return gateway_error_response(error)
+        return of_gateway(error)
     if isinstance(error, HTTPException):
         response = error_response(error.code or 500, error.description or error.name)
         allow = error.get_response().headers.get("Allow")

@@ -1,17 +1,22 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
 
+from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
+from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
@@ -22,6 +27,7 @@ from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.logins import make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -45,17 +51,24 @@ def make_index_writer(settings: Settings) -> IndexWriter:
     return IndexWriter(settings.index_url, settings.zone)
 
 
-def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: int) -> Services:
-    """The parts of one web process, made after the fork: engine and SDK client do not survive one."""
+def make_services(
+    settings: Settings, fetcher_addresses: Sequence[str], port: int, limits: ClientLimits | None = None
+) -> Services:
+    """The parts of one web process, made after the fork: engine and SDK client do not survive one.
+
+    `limits` count clients over all web processes; None: nothing is counted.
+    """
     configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
     image_sets = make_image_set_store(settings)
+    shared = _shared_cache(settings, partial(shared_secret, engine, "shared-cache"))
     documents = DocumentCache(
         image_sets,
         settings.cache_folder / "metadata",
         ttl=settings.metadata_ttl,
         waiting=settings.web_threads * 3 // 4,
         timeout=settings.frame_timeout,
+        tier=SharedDocuments(shared) if shared is not None else None,
     )
     source = CachedImageSets(image_sets, documents)
     sight = EVERYTHING.within(settings.allowed_datastores)
@@ -90,8 +103,15 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         max_retrieve_bytes=settings.max_retrieve_bytes,
         max_rendered_instances=settings.max_rendered_instances,
         request_seconds=settings.frame_timeout,
+        cdn_caching=settings.who_may_cache,
+        cors_credentials=settings.cors_credentials,
+        resource_policy=settings.cross_origin_resource_policy,
+        hsts_seconds=settings.hsts_seconds,
+        max_query_parameters=settings.max_query_parameters,
+        max_body_bytes=settings.max_body_bytes,
     )
-    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir)
+    audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
+    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir, audit)
     return Services(
         config=config,
         archive=Archive(
@@ -100,6 +120,9 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
+            first_levels=FirstLevels(settings.level_bytes),
+            passed_on=image_sets.passed_on,
+            shared=shared,
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
@@ -114,10 +137,19 @@ def make_services(settings: Settings, fetcher_addresses: Sequence[str], port: in
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
+        limits=limits,
+        audit=audit,
         rules=RulesFile(settings.access_rules, settings.ae_path),
         authenticator=make_authenticator(settings),
         viewer=_viewer(settings),
     )
+
+
+def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:
+    """The cache tier of all hosts; its secret is theirs alone, as whoever has it could make up values."""
+    if settings.shared_cache is None:
+        return None
+    return SharedCache(settings.shared_cache, secret().encode())
 
 
 def _proxy_headers(settings: Settings) -> tuple[str, ...]:
@@ -160,13 +192,20 @@ class HealthProbe:
     """Asks the parts whether they answer; HealthImaging is looked at in the background (DESIGN 4)."""
 
     def __init__(
-        self, index: IndexReader, pool: FramePool, frames: Path, image_sets: HealthImaging, data_dir: Path
+        self,
+        index: IndexReader,
+        pool: FramePool,
+        frames: Path,
+        image_sets: HealthImaging,
+        data_dir: Path,
+        audit: AuditLog | None = None,
     ) -> None:
         self._index = index
         self._pool = pool
         self._frames = frames
         self._image_sets = image_sets
         self._data_dir = data_dir
+        self._audit = audit
         self._lock = Lock()
         self._asked_at = float("-inf")
         self._upstream_note: str | None = None
@@ -188,7 +227,10 @@ class HealthProbe:
         if progress is not None:
             return HealthReport(failing=f"importing {progress.done} of {progress.total}")
         self._look_upstream()
-        return HealthReport(notes=(self._upstream_note,) if self._upstream_note else ())
+        trouble = self._audit.trouble if self._audit is not None else None
+        if trouble is not None and self._audit is not None and self._audit.is_required:
+            return HealthReport(failing=trouble)
+        return HealthReport(notes=tuple(note for note in (self._upstream_note, trouble) if note))
 
     def _check_frame_store(self) -> None:
         """OSError when the store's folder cannot be listed."""

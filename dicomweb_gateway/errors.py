@@ -6,6 +6,7 @@ GatewayError
  │  ├ Unauthenticated         401, with the challenges to answer
  │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
  │  ├ InvalidRequest          400, names the parameter
+ │  │  └ MissingArgument      400, without an id that HealthImaging's own address needs
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
@@ -19,6 +20,7 @@ GatewayError
  ├ IndexUnavailable           the metadata index does not answer
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
+ ├ AuditUnavailable           what must be logged to be answered cannot be logged
  ├ LoginUnavailable           the identity provider does not answer and nothing is known of its keys
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
@@ -28,6 +30,7 @@ GatewayError
     ├ UpstreamThrottled       429 after all tries
     ├ UpstreamBusy            409 still processing, after all tries
     ├ UpstreamFailed          5xx or nonsense after all tries
+    │  ├ UpstreamInvalid      it finds what was asked malformed
     │  └ CorruptMetadata      one instance's attributes are nonsense; the others' are not touched
     ├ UpstreamTimeout         no answer in time
     └ UpstreamUnavailable     it has failed again and again, so it is not even asked for a while
@@ -64,6 +67,10 @@ class InsufficientScope(Unauthenticated):
 
 class InvalidRequest(RequestError):
     """A malformed UID, key or parameter; the message names it."""
+
+
+class MissingArgument(InvalidRequest):
+    """An id is not given on HealthImaging's own address (healthimaging.md 7.1)."""
 
 
 class ResourceNotFound(RequestError):
@@ -132,6 +139,10 @@ class DecodersUnavailable(GatewayError):
     """No decoder process is free in time, or none can be started."""
 
 
+class AuditUnavailable(GatewayError):
+    """The audit log cannot be written, and nothing may be answered that is not in it."""
+
+
 class LoginUnavailable(GatewayError):
     """Whether a login is good cannot be found out now."""
 
@@ -176,6 +187,10 @@ class UpstreamBusy(UpstreamError):
 
 class UpstreamFailed(UpstreamError):
     """HealthImaging failed, or answered something that makes no sense, through all tries."""
+
+
+class UpstreamInvalid(UpstreamFailed):
+    """HealthImaging finds what was asked malformed: a client's fault where its request was passed on."""
 
 
 class CorruptMetadata(UpstreamFailed):

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from datetime import UTC, tzinfo
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator, model_validator
@@ -22,9 +22,12 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from dicomweb_gateway.access.client_limits import ClientRates
+from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.login_settings import CommaList, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
+from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 from dicomweb_gateway.viewer_settings import ViewerSettings
 
 GIB = 1 << 30
@@ -33,6 +36,16 @@ _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!
 
 def _data_dir() -> Path:
     return Path.home() / ".local" / "share" / "dicomweb-gateway"
+
+
+_N = TypeVar("_N", int, float)
+
+
+def _set(value: _N | None, else_exposed: _N, is_exposed: bool) -> _N:
+    """`value` where it is set; else `else_exposed` where others can come, 0 where not."""
+    if value is not None:
+        return value
+    return else_exposed if is_exposed else type(else_exposed)(0)
 
 
 def _cores() -> int:
@@ -78,6 +91,26 @@ class Settings(ViewerSettings):
     """Frame store and metadata cache; unset: `cache` in DATA_DIR."""
     cache_max_bytes: int | None = Field(default=None, ge=1 << 20)
     """Bytes of the frame store; unset: 20 GB or half of the free disk, whichever is less."""
+    level_cache_bytes: int = Field(default=32 << 20, ge=0)
+    """Bytes of memory of each web process for the smallest levels of frames that were asked; 0: none."""
+    enable_local_nodecache: bool = True
+    """The AWS sample's name: `false` keeps no levels of frames in memory."""
+    memcached_address: CommaList = ()
+    """memcached servers (host:port) that the hosts of one service share; `null` is none."""
+    redis_url: SecretStr | None = None
+    """Redis server (redis:// or rediss://) that they share instead."""
+    enable_amazon_elasticache: bool = True
+    """The AWS sample's name: `false` uses neither."""
+    shared_cache_timeout: float = Field(default=0.05, gt=0, le=5)
+    """Seconds that a request waits for the shared cache at most."""
+    shared_cache_seconds: int = Field(default=604_800, ge=1, le=2_592_000)
+    """Seconds that a value is kept there."""
+    shared_cache_item_bytes: int = Field(default=1_000_000, ge=1024, le=64 << 20)
+    """Bytes of one value there at most; memcached refuses those over 1 MB unless told otherwise."""
+    cdn_caching: Literal["private", "per-caller", "shared"] | None = None
+    """Who may keep answers of HealthImaging's own addresses: `private` the client, `per-caller` also a cache
+    that keeps callers apart, `shared` also one that does not; unset: `per-caller` while no login is asked,
+    else `private`."""
     rendered_cache_bytes: int = Field(default=512 << 20, ge=0)
     """Bytes on disk of rendered images that were asked twice, to be sent again; 0: none are kept."""
     web_processes: int | None = Field(default=None, ge=1, le=256)
@@ -103,10 +136,48 @@ class Settings(ViewerSettings):
     verify_checksums: Literal["always", "off"] = "always"
     """Compare each fetched frame's CRC-32 with the image set metadata before it is used."""
     cors_origins: CommaList = ()
-    """Origins that may read answers in a browser; empty: loopback origins."""
+    """Origins that may read answers in a browser, `*.` standing for one label of a host name, `*` for all;
+    empty: loopback origins while no login is asked, else all."""
+    cors_credentials: bool = False
+    """Pages of CORS_ORIGINS may send the browser's own credentials (HTTP basic, cookies of a proxy)."""
+    cross_origin_resource_policy: Literal["cross-origin", "same-site", "same-origin"] = "cross-origin"
+    """Which pages may embed answers as images and the like (H-4)."""
+    hsts_seconds: int = Field(default=0, ge=0)
+    """Seconds that browsers which came by TLS, as a trusted proxy says, use nothing else; 0: not told."""
     allowed_hosts: CommaList = ()
     """Further host names that a gateway without login answers to: beside loopback names, addresses, and the
     names in HOST and PUBLIC_URL."""
+    max_header_bytes: int = Field(default=1 << 16, ge=1 << 12, le=1 << 20)
+    """Bytes of a request's line and headers; more is a 431."""
+    max_headers: int = Field(default=100, ge=16, le=10_000)
+    """Header lines of a request; more is a 431."""
+    max_url_bytes: int = Field(default=48 << 10, ge=1 << 10, le=1 << 20)
+    """Bytes of a request line; more is a 414."""
+    max_query_parameters: int = Field(default=1000, ge=1)
+    """Parameters of one query; more is a 400."""
+    max_body_bytes: int = Field(default=1 << 20, ge=1 << 10)
+    """Bytes of a request's body; more is a 413."""
+    header_timeout: float = Field(default=20, ge=1, le=3600)
+    """Seconds in which a request's line and headers must come, from the first byte on."""
+    slowest_client: int = Field(default=200, ge=0)
+    """Bytes a second below which a client that sends a body or takes an answer is cut off; 0: never."""
+    max_connections_per_client: int | None = Field(default=None, ge=0)
+    """Connections of one address, trusted proxies left out; 0: any number; unset: 2,048 where others than
+    this machine can come: half of what one web process holds."""
+    client_rate_limit: float | None = Field(default=None, ge=0)
+    """Requests a second of one caller, of one address without a login, in the long run; 0: any number; unset:
+    2,000 where others than this machine can come: no viewer asks more for long, but a script may."""
+    client_rate_burst: int | None = Field(default=None, ge=1)
+    """Requests that may come at once before CLIENT_RATE_LIMIT counts; unset: those of a minute."""
+    client_concurrency: int | None = Field(default=None, ge=0)
+    """Requests of one caller or address that are answered at once; 0: any number; unset: 1,024 where
+    others than this machine can come: a viewer opens 300 frames at once."""
+    failed_login_limit: int = Field(default=600, ge=0)
+    """Refused logins from one address in a minute, after which further ones are a 429; 0: any number."""
+    audit_log: Path | None = None
+    """File of the audit log, `off` for none; unset: `audit.log` in DATA_DIR while a login is asked."""
+    audit_required: bool = False
+    """Answer 503 while the audit log cannot be written."""
     access_rules: Path | None = None
     """TOML file that says which callers see what; unset: all who are known may read everything."""
     max_results: int = Field(default=5000, ge=1)
@@ -150,7 +221,14 @@ class Settings(ViewerSettings):
         """Command line, environment, TOML file; no dotenv file, no secret folder."""
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
-    @field_validator("ae_path", "ahi_datastore_ids", "cors_origins", "allowed_hosts", mode="before")
+    @field_validator(
+        "ae_path",
+        "ahi_datastore_ids",
+        "cors_origins",
+        "allowed_hosts",
+        "memcached_address",
+        mode="before",
+    )
     @classmethod
     def _split(cls, value: Any) -> Any:
         return split_list(value)
@@ -167,6 +245,26 @@ class Settings(ViewerSettings):
         if not cleaned or "/" in cleaned:
             raise ValueError("needs at least one base path that is not the root")
         return cleaned
+
+    @field_validator("memcached_address")
+    @classmethod
+    def _servers(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
+        servers = tuple(one for one in addresses if one.lower() not in ("null", "none"))
+        for one in servers:
+            host_and_port(one)
+        return servers
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not _is_redis(url.get_secret_value()):
+            raise ValueError("must be a redis:// or rediss:// URL with a host")
+        return url
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(map(listed_origin, origins))
 
     @field_validator("public_url")
     @classmethod
@@ -195,9 +293,36 @@ class Settings(ViewerSettings):
     def _consistent(self) -> Self:
         if self.database_url is not None and self.db_secret_arn is not None:
             raise ValueError("DATABASE_URL and DB_SECRET_ARN exclude each other")
+        if self.memcached_address and self.redis_url is not None:
+            raise ValueError("MEMCACHED_ADDRESS and REDIS_URL exclude each other")
         if self.db_tls_ca is not None and self.db_tls != "verify":
             raise ValueError("DB_TLS_CA needs DB_TLS=verify")
+        if self.cors_credentials and (not self.cors_origins or ANY in self.cors_origins):
+            raise ValueError("CORS_CREDENTIALS needs CORS_ORIGINS that names each origin, without *")
+        if self.client_rate_burst is not None and self.client_rate_limit == 0:
+            raise ValueError("CLIENT_RATE_BURST means nothing with CLIENT_RATE_LIMIT=0")
+        if self.audit_required and self.audit_path is None:
+            raise ValueError("AUDIT_REQUIRED needs AUDIT_LOG")
         return self
+
+    @property
+    def audit_path(self) -> Path | None:
+        """The file of the audit log, None where none is written."""
+        if self.audit_log is not None:
+            return None if str(self.audit_log).lower() in ("off", "none") else self.audit_log
+        return self.data_dir / "audit.log" if self.has_login else None
+
+    @property
+    def client_rates(self) -> ClientRates:
+        """What one client may do."""
+        rate = _set(self.client_rate_limit, 2000.0, self.is_exposed)
+        return ClientRates(
+            rate=rate,
+            burst=self.client_rate_burst or max(1, int(rate * 60)),
+            at_once=_set(self.client_concurrency, 1024, self.is_exposed),
+            connections=_set(self.max_connections_per_client, 2048, self.is_exposed),
+            failed_logins=self.failed_login_limit,
+        )
 
     @property
     def answered_hosts(self) -> tuple[str, ...]:
@@ -271,6 +396,29 @@ class Settings(ViewerSettings):
         return max(GIB // 4, min(20 * GIB, shutil.disk_usage(folder).free // 2))
 
     @property
+    def shared_cache(self) -> SharedCacheConfig | None:
+        """The cache tier of all hosts, None where there is none."""
+        if not self.enable_amazon_elasticache or not (self.memcached_address or self.redis_url):
+            return None
+        return SharedCacheConfig(
+            memcached=self.memcached_address,
+            redis_url=self.redis_url.get_secret_value() if self.redis_url else None,
+            timeout=self.shared_cache_timeout,
+            seconds=self.shared_cache_seconds,
+            item_bytes=self.shared_cache_item_bytes,
+        )
+
+    @property
+    def level_bytes(self) -> int:
+        """Memory of one web process for levels of frames."""
+        return self.level_cache_bytes if self.enable_local_nodecache else 0
+
+    @property
+    def who_may_cache(self) -> Literal["private", "per-caller", "shared"]:
+        """CDN_CACHING, or what stands for it: with a login nothing is shared unasked."""
+        return self.cdn_caching or ("private" if self.has_login else "per-caller")
+
+    @property
     def web_process_count(self) -> int:
         """Web processes to fork."""
         return self.web_processes or min(8, _cores())
@@ -294,6 +442,14 @@ class Settings(ViewerSettings):
     def fetcher_count(self) -> int:
         """Frame fetchers to fork."""
         return self.fetcher_processes or (1 if _cores() <= 2 else 2)
+
+
+def _is_redis(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None, config: Path | None = None) -> Settings:

@@ -26,7 +26,7 @@ FLOORS = [
     {"web"},
     {"workflow", "access"},
     {"wado", "stow"},
-    {"index", "frames"},
+    {"index", "frames", "shared"},
     {"imagesets"},
     {"qido", "pixels", "tlm"},
     {"dicom"},
@@ -47,6 +47,8 @@ ONLY_IN = {
     "imagecodecs": {"pixels"},
     "PIL": {"pixels"},
     "jellyfish": {"qido"},
+    "pymemcache": {"shared"},
+    "redis": {"shared"},
     "jwt": {"access"},
     "cryptography": {"access"},
 }

@@ -276,6 +276,84 @@ def test_decode_timeout_is_bounded(seconds):
         load_settings({"decode_timeout": seconds})
 
 
+@pytest.mark.parametrize("off", ["false", "0", "no", "off", "False"])
+def test_false_means_false(monkeypatch, off):
+    monkeypatch.setenv("MEMCACHED_ADDRESS", "cache.example.org:22322")
+    assert load_settings().shared_cache is not None
+    assert load_settings().level_bytes > 0
+    monkeypatch.setenv("ENABLE_AMAZON_ELASTICACHE", off)
+    monkeypatch.setenv("ENABLE_LOCAL_NODECACHE", off)
+    assert load_settings().shared_cache is None
+    assert load_settings().level_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ({"memcached_address": "cache"}, "MEMCACHED_ADDRESS"),
+        ({"memcached_address": "a:1,b"}, "MEMCACHED_ADDRESS"),
+        ({"redis_url": "http://cache"}, "REDIS_URL"),
+        ({"redis_url": "redis://"}, "REDIS_URL"),
+        ({"redis_url": "redis://cache:99999"}, "REDIS_URL"),
+        ({"memcached_address": "a:1", "redis_url": "redis://b"}, "exclude each other"),
+        ({"enable_local_nodecache": "perhaps"}, "ENABLE_LOCAL_NODECACHE"),
+        ({"cdn_caching": "all"}, "CDN_CACHING"),
+    ],
+)
+def test_unusable_caches_are_refused_by_name(given, name):
+    with pytest.raises(SettingsError, match=name):
+        load_settings(given)
+
+
+def test_caches_as_they_are_written():
+    assert load_settings({"memcached_address": "null"}).shared_cache is None
+    assert load_settings({"memcached_address": "a:1, b:2"}).shared_cache.memcached == ("a:1", "b:2")
+    assert load_settings({"redis_url": "rediss://:pw@a/1"}).shared_cache.redis_url == "rediss://:pw@a/1"
+    assert load_settings().who_may_cache == "per-caller"
+    assert load_settings({"cdn_caching": "shared"}).who_may_cache == "shared"
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"cors_origins": "ohif.example.org"}, "CORS_ORIGINS: 'ohif.example.org' is no origin"),
+        ({"cors_credentials": True}, "CORS_CREDENTIALS needs CORS_ORIGINS"),
+        ({"cors_credentials": True, "cors_origins": "*"}, "CORS_CREDENTIALS needs CORS_ORIGINS"),
+        ({"audit_required": True}, "AUDIT_REQUIRED needs AUDIT_LOG"),
+        ({"audit_required": True, "audit_log": "off"}, "AUDIT_REQUIRED needs AUDIT_LOG"),
+        ({"client_rate_limit": 0, "client_rate_burst": 5}, "CLIENT_RATE_BURST means nothing"),
+        ({"max_headers": 1}, "MAX_HEADERS: "),
+    ],
+)
+def test_exposure_is_refused_in_one_sentence(given, sentence):
+    with pytest.raises(SettingsError) as refused:
+        load_settings(given)
+    assert sentence in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_origins_are_kept_in_one_form():
+    settings = load_settings({"cors_origins": "HTTPS://A.org:443, https://*.b.org"})
+    assert settings.cors_origins == ("https://a.org", "https://*.b.org")
+
+
+def test_limits_of_clients_are_for_those_whom_others_can_reach():
+    alone, exposed = load_settings().client_rates, load_settings({"host": "0.0.0.0"}).client_rates
+    assert (alone.rate, alone.at_once, alone.connections) == (0, 0, 0)
+    assert (exposed.rate, exposed.burst, exposed.at_once, exposed.connections) == (2000, 120_000, 1024, 2048)
+    assert load_settings({"client_rate_limit": 5}).client_rates.burst == 300
+    assert load_settings({"client_rate_limit": 0.001}).client_rates.burst == 1
+    assert load_settings({"host": "0.0.0.0", "client_concurrency": 0}).client_rates.at_once == 0
+
+
+def test_the_audit_log_is_written_where_it_is_asked_for():
+    assert load_settings().audit_path is None
+    assert load_settings({"audit_log": "off"}).audit_path is None
+    assert load_settings({"auth_mode": "token", "data_dir": "/d"}).audit_path == Path("/d/audit.log")
+    assert load_settings({"auth_mode": "token", "audit_log": "off"}).audit_path is None
+    assert load_settings({"audit_log": "/var/log/audit"}).audit_path == Path("/var/log/audit")
+
+
 POOL = {"cognito_user_pool_id": "eu-west-1_AbC123"}
 
 

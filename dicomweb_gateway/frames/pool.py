@@ -43,7 +43,20 @@ class FramePool:
         Raises CorruptFrame, an UpstreamError (UpstreamTimeout after `deadline`, time.monotonic),
         FetchersUnavailable when no fetcher took the request, or ClientLeft.
         """
-        return self._at_hand(wanted) or self._result(wanted, self._ask(wanted, deadline))
+        return self.at_hand(wanted) or self._result(wanted, self._ask(wanted, deadline))
+
+    def at_hand(self, wanted: WantedFrame, *, hold: bool = False) -> StoredFrame | None:
+        """The frame from the store, None when it would have to be fetched.
+
+        `hold`: it is used at once (`FrameStore.find`).
+        """
+        found = self._store.find(wanted.key, hold=hold)
+        if found is None:
+            return None
+        self._counters.add("hits")
+        if found.prefetched:
+            self._counters.add("prefetch_useful")
+        return found.recovering(partial(self._fetch_inline, wanted))
 
     def get_many(
         self, wanted: Sequence[WantedFrame], window: int, deadline: float | None = None
@@ -58,7 +71,7 @@ class FramePool:
             while True:
                 while len(under_way) < max(1, window) and (frame := next(following, None)) is not None:
                     # of many frames the last are used long after the first
-                    found = self._at_hand(frame, hold=len(wanted) == 1) or self._ask(frame, deadline)
+                    found = self.at_hand(frame, hold=len(wanted) == 1) or self._ask(frame, deadline)
                     under_way.append((frame, found))
                 if not under_way:
                     return
@@ -103,15 +116,6 @@ class FramePool:
 
     def _channel(self, key: FrameKey) -> Channel:
         return self._channels[self._owner(key)]
-
-    def _at_hand(self, wanted: WantedFrame, *, hold: bool = False) -> StoredFrame | None:
-        found = self._store.find(wanted.key, hold=hold)
-        if found is None:
-            return None
-        self._counters.add("hits")
-        if found.prefetched:
-            self._counters.add("prefetch_useful")
-        return found.recovering(partial(self._fetch_inline, wanted))
 
     def _ask(self, wanted: WantedFrame, deadline: float | None, *, inline: bool = False) -> "_Asked":
         self._counters.add("inline" if inline else "misses")

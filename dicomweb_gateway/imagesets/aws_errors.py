@@ -28,12 +28,14 @@ from dicomweb_gateway.errors import (
     UpstreamDenied,
     UpstreamError,
     UpstreamFailed,
+    UpstreamInvalid,
     UpstreamNotFound,
     UpstreamThrottled,
     UpstreamTimeout,
 )
 
 _BY_STATUS: dict[int, type[UpstreamError]] = {
+    400: UpstreamInvalid,
     401: UpstreamDenied,
     403: UpstreamDenied,
     404: UpstreamNotFound,

@@ -55,11 +55,14 @@ _DOTS = {".", ".."}
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One POST below an image set; `query` is percent-encoded and sorted, `limit` in bytes, 0 for any."""
+    """One POST below an image set, or below a data store where `image_set_id` is None.
+
+    `query` is percent-encoded and sorted, `limit` in bytes, 0 for any.
+    """
 
     operation: str
     datastore_id: str
-    image_set_id: str
+    image_set_id: str | None
     query: str = ""
     body: bytes = b""
     limit: int = 0
@@ -71,13 +74,15 @@ class Call:
 
 
 @lru_cache(maxsize=1024)
-def _path(operation: str, datastore_id: str, image_set_id: str) -> str:
-    for name in (datastore_id, image_set_id):
+def _path(operation: str, datastore_id: str, image_set_id: str | None) -> str:
+    names = [("datastore", datastore_id)]
+    if image_set_id is not None:
+        names.append(("imageSet", image_set_id))
+    for _, name in names:
         if not name or name in _DOTS:
             raise UpstreamNotFound(f"HealthImaging knows no such id ({operation})")
     tail = operation[0].lower() + operation[1:]
-    datastore, image_set = quote(datastore_id, safe=""), quote(image_set_id, safe="")
-    return f"/datastore/{datastore}/imageSet/{image_set}/{tail}"
+    return "".join(f"/{kind}/{quote(name, safe='')}" for kind, name in names) + f"/{tail}"
 
 
 class DirectClient:

@@ -6,6 +6,8 @@ nobody needs it), skeleton, table, text.
 
 import os
 import weakref
+from collections.abc import Callable, Iterator
+from functools import partial
 from hashlib import blake2b
 from struct import Struct
 from typing import Any
@@ -14,6 +16,12 @@ from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.imagesets.kept_files import HEADER, Draft, KeptFile
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, assemble
 from dicomweb_gateway.imagesets.split_document import SplitDocument, TextSlices, load_instance, span_of
+from dicomweb_gateway.imagesets.whole_document import (
+    is_verbatim,
+    pieces_of_file,
+    pieces_of_split,
+    rebuilt,
+)
 
 _DIGEST_SIZE = 16
 _HEAD = Struct("<QQ16s")
@@ -24,14 +32,22 @@ _PARSED = 5
 class OpenDocument:
     """A document and what holds it: `weight` in bytes of memory, `read_at` in seconds of its clock.
 
-    `digest` is 32 hex digits of the document's text, zeros when it was written without. Until
-    `trusted_until`, in seconds of the monotonic clock, it is served however old it is.
+    `digest` is 32 hex digits of the document's text, zeros when it was written without. `pieces` gives its
+    JSON. Until `trusted_until`, in seconds of the monotonic clock, it is served however old it is.
     """
 
-    __slots__ = ("digest", "document", "trusted_until", "weight", "written_at")
+    __slots__ = ("digest", "document", "pieces", "trusted_until", "weight", "written_at")
 
-    def __init__(self, document: ImageSetDocument, digest: str, weight: int, written_at: float) -> None:
+    def __init__(
+        self,
+        document: ImageSetDocument,
+        digest: str,
+        weight: int,
+        written_at: float,
+        pieces: Callable[[], Iterator[bytes]],
+    ) -> None:
         self.document = document
+        self.pieces = pieces
         self.digest = digest
         self.weight = weight
         self.written_at = written_at
@@ -55,8 +71,10 @@ def open_document(file: KeptFile) -> OpenDocument:
     skeleton = _read(file.descriptor, start, skeleton_length)
     slices.table = _read(file.descriptor, start + skeleton_length, table_length)
     slices.origin = start + skeleton_length + table_length
+    slices.length = HEADER.size + file.length - slices.origin
+    slices.skeleton = (start, skeleton_length)
     weight = len(skeleton) * _PARSED + table_length
-    return OpenDocument(assemble(skeleton, slices), digest.hex(), weight, file.written_at)
+    return OpenDocument(assemble(skeleton, slices), digest.hex(), weight, file.written_at, slices.pieces)
 
 
 def document_in_memory(split: SplitDocument, written_at: float, digested: bool) -> OpenDocument:
@@ -64,7 +82,7 @@ def document_in_memory(split: SplitDocument, written_at: float, digested: bool) 
     weight = len(split.skeleton) * _PARSED + len(split.table) + len(split.text)
     document = assemble(split.skeleton, TextSlices(split.table, split.text))
     digest = _digest(split) if digested else bytes(_DIGEST_SIZE)
-    return OpenDocument(document, digest.hex(), weight, written_at)
+    return OpenDocument(document, digest.hex(), weight, written_at, partial(pieces_of_split, split))
 
 
 class _FileSlices:
@@ -74,11 +92,20 @@ class _FileSlices:
         self._descriptor = descriptor
         self.table = b""
         self.origin = 0
+        self.length = 0
+        self.skeleton = (0, 0)
         weakref.finalize(self, os.close, descriptor)
 
     def load(self, number: int) -> dict[str, Any]:
         start, length = span_of(self.table, number)
         return load_instance(_read(self._descriptor, self.origin + start, length))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The document's JSON."""
+        if is_verbatim(self.table, self.length):
+            yield from pieces_of_file(self._descriptor, self.origin, self.length)
+        else:
+            yield rebuilt(_read(self._descriptor, *self.skeleton), self)
 
 
 def _read(descriptor: int, offset: int, length: int) -> bytes:

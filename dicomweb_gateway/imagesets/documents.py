@@ -9,6 +9,7 @@ passed. While HealthImaging is down it is served on.
 import logging
 import time
 from collections import OrderedDict
+from collections.abc import Iterator
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Thread
 
@@ -29,7 +30,8 @@ from dicomweb_gateway.imagesets.document_file import (
 )
 from dicomweb_gateway.imagesets.kept_files import KeptFiles
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
-from dicomweb_gateway.imagesets.split_document import split_document
+from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
+from dicomweb_gateway.imagesets.split_document import SplitDocument, split_document
 from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore
 
 _LOG = logging.getLogger(__name__)
@@ -52,7 +54,8 @@ class DocumentCache:
     take, `disk_bytes` the files. Where no disk takes them whole documents are held within `memory_bytes`.
     `waiting` is how many threads may wait for documents that are not at hand: the rest is told to come
     again, so that a slow upstream never takes every thread (J-9). A document is waited for until `timeout`
-    seconds have passed or the request that asks ends (`patience`).
+    seconds have passed or the request that asks ends (`patience`). What is missing on this host is looked for
+    in `tier` before HealthImaging is asked.
     """
 
     def __init__(
@@ -64,8 +67,10 @@ class DocumentCache:
         ttl: float = 60.0,
         waiting: int = 16,
         timeout: float = 60.0,
+        tier: SharedDocuments | None = None,
     ) -> None:
         self._store = store
+        self._tier = tier
         self._files = KeptFiles(folder, disk_bytes, ".document")
         self._memory_bytes = memory_bytes
         self._ttl = ttl
@@ -87,6 +92,10 @@ class DocumentCache:
         ClientLeft.
         """
         return self._get(ref).document
+
+    def text(self, ref: ImageSetRef) -> Iterator[bytes]:
+        """The JSON of the document of `ref` in pieces; raises as `get` does, at once."""
+        return self._get(ref).pieces()
 
     def version(self, ref: ImageSetRef) -> str:
         """What changes when the document does: its version where that is known, else a digest of it (H-5).
@@ -156,12 +165,28 @@ class DocumentCache:
             # what another process wrote a moment ago or while we waited is new enough for both
             if found is not None and not (renew and self._is_due(ref, found) and found.written_at < began):
                 return found
-            split = split_document(self._store.metadata(ref, deadline))
+            split = self._shared(ref) or self._asked(ref, deadline)
             digested = ref.version_id is None
             file = write_document(self._files.draft(_name(ref)), split, digested)
             if file is None:
                 return document_in_memory(split, time.time(), digested)
             return open_document(file)
+
+    def _shared(self, ref: ImageSetRef) -> SplitDocument | None:
+        """The document as another host has brought it, None when none has."""
+        text = None if self._tier is None else self._tier.get(ref)
+        try:
+            return None if text is None else split_document(text)
+        except UpstreamFailed:
+            return None
+
+    def _asked(self, ref: ImageSetRef, deadline: float) -> SplitDocument:
+        """The document from HealthImaging, told to the other hosts."""
+        text = self._store.metadata(ref, deadline)
+        split = split_document(text)
+        if self._tier is not None:
+            self._tier.put(ref, text)
+        return split
 
     def _read_disk(self, ref: ImageSetRef, too_old: bool = False) -> OpenDocument | None:
         """The document on disk; None when it is missing, damaged or, unless `too_old` will do, too old."""

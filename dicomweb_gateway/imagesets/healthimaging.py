@@ -18,6 +18,7 @@ from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
 from dicomweb_gateway.imagesets.hedging import Hedging
 from dicomweb_gateway.imagesets.pacing import RateLimits, Rates, Urgency, is_urgent
+from dicomweb_gateway.imagesets.passed_on import PassedOn
 from dicomweb_gateway.imagesets.retries import Persistence
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetProperties, ImageSetRef, ImageSetSummary
 from dicomweb_gateway.imagesets.tally import Tally
@@ -36,7 +37,8 @@ class HealthImaging:
     """An ImageSetStore; safe from any thread, and over fork: each process makes its own client at first use.
 
     Timeouts are in seconds and per try. `busy_seconds` is how long a 409 (image set still processing) is
-    waited out in all. Frames and metadata documents do not go through the SDK, all rare calls do.
+    waited out in all. Frames and metadata documents do not go through the SDK, nor do calls that are
+    `passed_on`; all other rare calls do.
     """
 
     def __init__(
@@ -59,6 +61,7 @@ class HealthImaging:
         self._documents = Persistence(
             "GetImageSetMetadata", self._rates.documents, self._tally, busy_seconds, _METADATA_PATIENCE
         )
+        self.passed_on = PassedOn(self._direct, self._tally, busy_seconds)
         self._hedging = Hedging()
         self._lock = threading.Lock()
         self._client: Any = None

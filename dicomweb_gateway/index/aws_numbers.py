@@ -12,6 +12,7 @@ from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
 
@@ -91,3 +92,17 @@ COUNTS: dict[str, Callable[[AwsSight], Any]] = {
     "NumberOfSeriesRelatedInstances": _instances_of_series,
 }
 """Numbers as columns of the rows of studies and series, NULL where unknown."""
+
+
+def aws_totals(connection: Connection, sight: Sight = EVERYTHING) -> dict[str, int]:
+    """How many studies, series and instances the AWS tables hold of what `sight` shows."""
+    seen = AwsSight(sight)
+    tables = {
+        "studies": (aws.study, seen.studies()),
+        "series": (aws.series, seen.series(aws.series)),
+        "instances": (aws.instance, seen.instances(aws.instance)),
+    }
+    return {
+        name: connection.execute(select(func.count()).select_from(table).where(*shown)).scalar_one()
+        for name, (table, shown) in tables.items()
+    }

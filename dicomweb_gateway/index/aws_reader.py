@@ -9,29 +9,28 @@ import copy
 from collections.abc import Collection, Iterator
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import NamedTuple, NoReturn, Protocol
 
-from sqlalchemy import Connection, Engine, Select, func, select
+from sqlalchemy import Engine, select
 
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamError, UpstreamNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, SeriesDocument
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef
 from dicomweb_gateway.imagesets.values import integer, text
-from dicomweb_gateway.index import side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_shown import AwsSight, may_have_instances
+from dicomweb_gateway.index.aws_image_sets import identity, image_set_rows, of_series, unknown_sets
+from dicomweb_gateway.index.aws_shown import may_have_instances
 from dicomweb_gateway.index.aws_values import whole_number
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.engine import lacks_table, reading
+from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import naive_utc
 from dicomweb_gateway.index.records import InstanceRecord, SeenFrame
-from dicomweb_gateway.index.shown import Stores, in_stores
+from dicomweb_gateway.index.shown import in_stores
 from dicomweb_gateway.index.side_reader import OrderedSeries
 from dicomweb_gateway.index.traits import shows_document, traits_of_document
-from dicomweb_gateway.index.unknown_rows import UNKNOWN
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 KEPT_SETS = 10_000
@@ -102,8 +101,8 @@ class AwsReader:
         Those that HealthImaging no longer has are left out.
         """
         with reading(self._engine) as connection:
-            rows = _image_sets(connection, study_uid, self._sight.stores)
-            refs = _unknown(connection, _of_series(rows, series_uid))
+            rows = image_set_rows(connection, study_uid, self._sight.stores)
+            refs = unknown_sets(connection, of_series(rows, series_uid))
         if not self._sight.has_wanted:
             return self._ranked(refs)
         uids = {row.series_uid for row in rows} if series_uid is None else {series_uid}
@@ -130,11 +129,11 @@ class AwsReader:
         The same instance may come several times: the first one counts. Documents are read one at a time.
         """
         with reading(self._engine) as connection:
-            rows = _image_sets(connection, study_uid, self._sight.stores)
-            holders = {uid: set(map(_identity, _of_series(rows, uid))) for uid in series_uids}
+            rows = image_set_rows(connection, study_uid, self._sight.stores)
+            holders = {uid: set(map(identity, of_series(rows, uid))) for uid in series_uids}
             wanted = set().union(*holders.values())
-            refs = [ref for ref in _of_series(rows) if _identity(ref) in wanted]
-            refs = _unknown(connection, refs)
+            refs = [ref for ref in of_series(rows) if identity(ref) in wanted]
+            refs = unknown_sets(connection, refs)
         for ref in self._ranked(refs):
             try:
                 document = self._source.document(ref)
@@ -142,7 +141,7 @@ class AwsReader:
                 continue
             if document.study_uid == study_uid:
                 for series in document.series():
-                    if _identity(ref) in holders.get(series.series_uid, ()) and self._shows(ref, series):
+                    if identity(ref) in holders.get(series.series_uid, ()) and self._shows(ref, series):
                         yield ref, series
 
     def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
@@ -153,7 +152,8 @@ class AwsReader:
             .where(_STUDY.c.studyinstanceuid == study_uid, may_have_instances(self._sight.stores))
         )
         with reading(self._engine) as connection:
-            refs = _unknown(connection, _of_series(_image_sets(connection, study_uid, self._sight.stores)))
+            named = image_set_rows(connection, study_uid, self._sight.stores)
+            refs = unknown_sets(connection, of_series(named))
             rows = connection.execute(query).all() if refs else []
         series = {}
         for row in rows:
@@ -186,10 +186,6 @@ class AwsReader:
         if self._sight.has_wanted:
             found = {one for one in found if self._shows_whole(ImageSetRef(datastore_id, one))}
         return found
-
-    def totals(self, connection: Connection) -> dict[str, int]:
-        """How many studies, series and instances the AWS tables hold of what is shown."""
-        return aws_totals(connection, self._sight)
 
     def _rows_of(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
         found: set[str] = set()
@@ -257,79 +253,6 @@ class AwsReader:
 
 def _raise(error: Exception) -> NoReturn:
     raise error
-
-
-def aws_totals(connection: Connection, sight: Sight = EVERYTHING) -> dict[str, int]:
-    """How many studies, series and instances the AWS tables hold of what `sight` shows."""
-    seen = AwsSight(sight)
-    tables = {
-        "studies": (aws.study, seen.studies()),
-        "series": (aws.series, seen.series(aws.series)),
-        "instances": (aws.instance, seen.instances(aws.instance)),
-    }
-    return {
-        name: connection.execute(select(func.count()).select_from(table).where(*shown)).scalar_one()
-        for name, (table, shown) in tables.items()
-    }
-
-
-class _SetRow(NamedTuple):
-    """An image set and the series that its row names."""
-
-    ref: ImageSetRef
-    series_uid: str
-
-
-def _image_sets(connection: Connection, study_uid: str, stores: Stores) -> list[_SetRow]:
-    """The image sets of a study in some data stores by the AWS tables, written last first."""
-    query: Select[Any] = (
-        select(_SET.c.datastoreid, _SET.c.imagesetid, _SERIES.c.seriesinstanceuid)
-        .select_from(_STUDY.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey))
-        .join(_SET, _SET.c.series_pkey == _SERIES.c.series_pkey)
-        .where(_STUDY.c.studyinstanceuid == study_uid, in_stores(_SET.c.datastoreid, stores))
-        .order_by(_SET.c.imageset_pkey.desc())
-    )
-    return [_SetRow(ImageSetRef(store, uid), series) for store, uid, series in connection.execute(query)]
-
-
-def _of_series(rows: list[_SetRow], series_uid: str | None = None) -> list[ImageSetRef]:
-    """The image sets that may hold a series, or all of them.
-
-    A series without one may lie in an image set of several series, whose row names but one of them: then
-    all of the study's are candidates.
-    """
-    own = [row for row in rows if row.series_uid == series_uid]
-    return [row.ref for row in own or rows]
-
-
-def _identity(ref: ImageSetRef) -> tuple[str, str]:
-    """An image set, whatever its version."""
-    return ref.datastore_id, ref.image_set_id
-
-
-def _unknown(connection: Connection, refs: list[ImageSetRef]) -> list[ImageSetRef]:
-    """Those of `refs` that our side tables do not know; all of them where there are no side tables.
-
-    One that they know is among them when the Lambda noted an instance of it that they do not know: then it
-    has a newer version.
-    """
-    try:
-        known = side_reader.known_among(connection, refs) - _with_unknown_instances(connection, refs)
-    except Exception as error:
-        if not lacks_table(error):
-            raise
-        known = set()
-    return [ref for ref in refs if _identity(ref) not in known]
-
-
-def _with_unknown_instances(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[str, str]]:
-    query = (
-        select(_SET.c.datastoreid, _SET.c.imagesetid)
-        .join(aws.instance, aws.instance.c.imageset_pkey == _SET.c.imageset_pkey)
-        .where(_SET.c.imagesetid.in_([ref.image_set_id for ref in refs]), UNKNOWN["instance"])
-        .distinct()
-    )
-    return {(row.datastoreid, row.imagesetid) for row in connection.execute(query)} if refs else set()
 
 
 def _record(ref: ImageSetRef, series: SeriesDocument, instance_uid: str) -> InstanceRecord:

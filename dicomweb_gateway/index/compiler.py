@@ -38,7 +38,7 @@ def page_of_keys(
 
 def number_of_matches(tables: SearchTables, query: QidoQuery) -> Select[Any]:
     """How many resources match, whatever limit and offset say."""
-    return matching(tables, query, [func.count(tables.key(query.level))])
+    return matching(tables.for_counting(), query, [func.count(tables.key(query.level))])
 
 
 def some_matches(tables: SearchTables, query: QidoQuery, most: int) -> Select[Any]:

@@ -22,6 +22,7 @@ from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.other_variants import searched
+from dicomweb_gateway.index.rare_sights import is_rare
 from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
@@ -121,14 +122,18 @@ class IndexSearch:
         """`is_partial`: some of what the search is about is in no table."""
         sight = self._sight_here(connection)
         if not self._can_be_aws:
-            return [*searched(connection, query, SideSearch(sight))]
+            return [*searched(connection, query, self._side(connection, query, sight, False))]
         if not self._has_ours(connection):
             return [self._aws(connection, None, sight)]
         number = number_unknown(connection, query)
-        ours = searched(connection, query, SideSearch(sight, is_partial or number > 0))
+        side_search = self._side(connection, query, sight, is_partial or number > 0)
+        ours = searched(connection, query, side_search)
         if not number:
             return [*ours]
         return [*ours, self._aws(connection, unknown_rows(query, number, sight), sight)]
+
+    def _side(self, connection: Connection, query: QidoQuery, sight: Sight, beside: bool) -> SideSearch:
+        return SideSearch(sight, beside, is_rare(connection, query, sight))
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""

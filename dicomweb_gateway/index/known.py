@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select
 from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import mains
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.aws_reader import aws_totals
+from dicomweb_gateway.index.aws_numbers import aws_totals
 from dicomweb_gateway.index.engine import lacks_table, make_engine, reading
 from dicomweb_gateway.index.seen_tables import IMAGE_SET
 from dicomweb_gateway.index.tables import imageset

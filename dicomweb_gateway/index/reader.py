@@ -12,18 +12,20 @@ from sqlalchemy.exc import DBAPIError
 from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
-from dicomweb_gateway.index import mains, side_reader
+from dicomweb_gateway.index import known_stores, mains, side_reader
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource, aws_totals
+from dicomweb_gateway.index.aws_numbers import aws_totals
+from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.holdings import whole_sets
 from dicomweb_gateway.index.hot import HotMap
+from dicomweb_gateway.index.hot_frames import HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_outlines, load_records
 from dicomweb_gateway.index.picture_modalities import is_picture
-from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame, is_seen
+from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame
 from dicomweb_gateway.index.side_reader import below
 from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.tombstones import missing
@@ -37,9 +39,6 @@ Answer = TypeVar("Answer")
 
 HOT_BUDGET = 50_000
 """Instances and frames kept for hot lookups, about 300 bytes each."""
-
-HOT_FRAMES = 20_000
-"""Frames kept for lookups by HealthImaging's own address, about 500 bytes each."""
 
 
 @dataclass(slots=True)
@@ -80,7 +79,7 @@ class IndexReader:
         self._sight = sight
         self._hot = HotInstances(cache_seconds, HOT_BUDGET)
         self._sets: HotMap[list[_DatedSet]] = HotMap(cache_seconds, HOT_BUDGET, len)
-        self._frames: HotMap[list[SeenFrame]] = HotMap(cache_seconds, HOT_FRAMES, len)
+        self._frames = HotFrames(cache_seconds)
         self._gone = GoneSets()
         self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, sight)
         self._bindings = _Bindings(sight.has_wanted)
@@ -182,14 +181,7 @@ class IndexReader:
     def image_set_of_frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
         """What the index knows of a frame, None when it does not know it in that image set."""
         path = (datastore_id, image_set_id, frame_id)
-        found = self._seen_frame(self._frames.peek(path) or [])
-        if found is not None:
-            return found
-        # who may not see what is kept has it looked up each time, like what is unknown and never kept
-        frames = self._load_frames(*path)
-        if frames:
-            self._frames.keep(path, frames)
-        return self._seen_frame(frames)
+        return self._frames.get(self._sight, path, lambda: self._load_frames(*path))
 
     def image_set_shown(self, datastore_id: str, image_set_id: str) -> None:
         """ResourceNotFound unless an image set is known and may go out as a whole: all its series are seen.
@@ -209,6 +201,17 @@ class IndexReader:
     def sees_document(self, document: ImageSetDocument) -> bool:
         """Whether a metadata document may go out as a whole, by what it says itself."""
         return shows_document(self._sight, document)
+
+    def has_store(self, datastore_id: str) -> bool:
+        """Whether anything of the data store may be seen and the index holds something of it."""
+        if self._sight.stores is not None and datastore_id not in self._sight.stores:
+            return False
+        if self._side(lambda connection: known_stores.side_has_store(connection, datastore_id)):
+            return True
+        if self._aws is None:
+            return False
+        with reading(self._engine) as connection:
+            return known_stores.lambda_has_store(connection, datastore_id)
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.
@@ -263,10 +266,6 @@ class IndexReader:
             one = self._aws.frame(*path)
             found = [] if one is None else [one]
         return found
-
-    def _seen_frame(self, frames: list[SeenFrame]) -> WantedFrame | None:
-        seen = (one.wanted for one in frames if is_seen(self._sight, one.wanted.key.datastore_id, one.traits))
-        return next(seen, None)
 
     def _dated_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
         path = (study_uid, series_uid)

@@ -39,9 +39,12 @@ def one_grant(sight: Sight, condition: Callable[[Grant], Expression]) -> list[Ex
     return [any_of(condition(grant) for grant in [*grants, *(one for one in sight.grants if one.wanted)])]
 
 
-def studies_shown(studies: FromClause, sight: Sight) -> list[Expression]:
-    """Studies that one of their series shows; not those that only another patient's would."""
-    return one_grant(sight, lambda grant: _study_shown(studies, grant))
+def studies_shown(studies: FromClause, sight: Sight, joins: bool = False) -> list[Expression]:
+    """Studies that one of their series shows; not those that only another patient's would.
+
+    `joins`: in a form that a database may turn round and begin with the series.
+    """
+    return one_grant(sight, lambda grant: _study_shown(studies, grant, joins))
 
 
 def series_shown(series: FromClause, sight: Sight, studies: FromClause | None = None) -> list[Expression]:
@@ -66,17 +69,19 @@ def rows_shown(sets: FromClause, series: FromClause, sight: Sight) -> list[Expre
     )
 
 
-def _study_shown(studies: FromClause, grant: Grant) -> Expression:
+def _study_shown(studies: FromClause, grant: Grant, joins: bool) -> Expression:
     own = _meets(studies, of_study(grant.wanted))
     below = of_series(grant.wanted)
     if not below:
         return and_(*own, *_of_study(studies, grant.stores))
     one = _SERIES.alias("seen_series")
+    meets = [*_meets(one, below), *_held(one, grant.stores)]
+    if joins:
+        mine = one.c.study_key == studies.c.study_key
+        return and_(*own, exists().where(mine, *meets).correlate(studies))
     same = and_(one.c.study_uid == studies.c.study_uid, one.c.study_key == studies.c.study_key)
-    counted = select(func.count()).select_from(one).where(same, *_meets(one, below))
-    # counted, as no database turns that into a join of its own choice: studies are looked at in their order
-    found = counted.where(*_held(one, grant.stores)).correlate(studies).scalar_subquery() > 0
-    return and_(*own, found)
+    counted = select(func.count()).select_from(one).where(same, *meets)
+    return and_(*own, counted.correlate(studies).scalar_subquery() > 0)
 
 
 def _instance_shown(

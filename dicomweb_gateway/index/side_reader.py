@@ -3,11 +3,10 @@
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, Exists, Select, and_, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Exists, Select, and_, bindparam, exists, func, select
 
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.records import SeenFrame
 from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS
 from dicomweb_gateway.index.shown import rows_shown
@@ -16,6 +15,22 @@ from dicomweb_gateway.sight import Sight
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
 _FRAME, _SET, _STUDY = side.gateway_frame, side.gateway_imageset, side.gateway_study
+
+
+_FRAMES = (
+    select(_INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample, *TRAIT_COLUMNS)
+    .select_from(_FRAME)
+    .join(_INSTANCE)
+    .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
+    .join(_SERIES, _SERIES.c.series_key == _INSTANCE.c.series_key)
+    .join(_STUDY, _STUDY.c.study_key == _SERIES.c.study_key)
+    .where(
+        _FRAME.c.frameid == bindparam("frame_id"),
+        _SET.c.datastoreid == bindparam("datastore_id"),
+        _SET.c.imagesetid == bindparam("image_set_id"),
+    )
+)
+"""A frame by the members of its FrameKey: asked for every frame now and then, so it is made once."""
 
 
 class OrderedSeries(NamedTuple):
@@ -79,21 +94,10 @@ def modalities_with_pixels(connection: Connection, study_uid: str, sight: Sight)
 
 def frames(connection: Connection, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
     """A frame of an image set, whoever may see it, once for each instance that has it; none if unknown."""
-    query = (
-        select(
-            _INSTANCE.c.transfer_syntax_uid, _FRAME.c.checksum, _INSTANCE.c.bytes_per_sample, *TRAIT_COLUMNS
-        )
-        .select_from(_FRAME)
-        .join(_INSTANCE)
-        .join(_SET, _SET.c.imageset_key == _INSTANCE.c.imageset_key)
-        .join(_SERIES, _SERIES.c.series_key == _INSTANCE.c.series_key)
-        .join(_STUDY, _STUDY.c.study_key == _SERIES.c.study_key)
-        .where(_FRAME.c.frameid == frame_id, is_set(datastore_id, image_set_id))
-    )
     key = FrameKey(datastore_id, image_set_id, frame_id)
     return [
         SeenFrame(WantedFrame(key, syntax, checksum, size), traits_of_columns(values))
-        for syntax, checksum, size, *values in connection.execute(query)
+        for syntax, checksum, size, *values in connection.execute(_FRAMES, key._asdict())
     ]
 
 

@@ -10,6 +10,7 @@ from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.web.capabilities import ServedPath, capabilities
 from dicomweb_gateway.web.conditional import weak_etag
 from dicomweb_gateway.web.conformance import conformance_page
+from dicomweb_gateway.web.hardening import PAGE_POLICY
 from dicomweb_gateway.web.links import base_path, base_url
 from dicomweb_gateway.web.negotiation import JSON
 from dicomweb_gateway.web.responses import json_response, not_modified
@@ -35,7 +36,7 @@ def tell_capabilities() -> Response:
 def state_conformance() -> Response:
     """The same as a page to read (PS3.2)."""
     response = _answer(conformance_page(_document()).encode(), "text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
     return response
 
 

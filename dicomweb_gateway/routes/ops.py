@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, request
 from markupsafe import escape
 
+from dicomweb_gateway.web.hardening import PAGE_POLICY
 from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.responses import error_response
 from dicomweb_gateway.web.services import services
@@ -38,7 +39,7 @@ def home() -> Response:
     if services().viewer is not None:
         text += f' &middot; <a href="{MOUNT.lstrip("/")}">Viewer</a>'
     response = Response(text, content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = "default-src 'none'"
+    response.headers["Content-Security-Policy"] = PAGE_POLICY
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -46,4 +47,6 @@ def home() -> Response:
 @blueprint.get("/healthcheck")
 def healthcheck() -> Response:
     """200 as soon as this process serves: for load balancers that must not take a node out lightly."""
-    return Response("", content_type="text/plain; charset=utf-8")
+    response = Response("", content_type="text/plain; charset=utf-8")
+    response.headers["Cache-Control"] = "no-store"
+    return response

@@ -10,6 +10,7 @@ from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.answers import RETRIEVE_URL
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.conditional import weak_etag
 from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.multipart import MultipartFraming, boundary_for
@@ -63,6 +64,7 @@ def _search(level: Level, path: ResourcePath) -> Response:
         phonetic=gateway.config.fuzzy_phonetic,
     )
     result = gateway.search(query)
+    note(request, results=len(result.rows))
     links = base_url(request, gateway.config)
     for row in result.rows:
         _put_retrieve_url(row, level, links)

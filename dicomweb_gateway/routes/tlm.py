@@ -4,67 +4,78 @@ import re
 from typing import Any
 
 import orjson
-from flask import Blueprint, Response, request
+from flask import Blueprint, Request, Response, request
 
-from dicomweb_gateway.errors import InvalidRequest, UpstreamDenied, UpstreamError, UpstreamThrottled
+from dicomweb_gateway.errors import InvalidRequest, MissingArgument
 from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.wado.levels import frame_levels, known_frame
+from dicomweb_gateway.web.caching import immutable
 from dicomweb_gateway.web.conditional import strong_etag
-from dicomweb_gateway.web.levels import parse_levels
-from dicomweb_gateway.web.responses import body_response, gateway_error_response, not_modified
-from dicomweb_gateway.web.services import services
+from dicomweb_gateway.web.levels import WHOLE, parse_levels
+from dicomweb_gateway.web.requests import single
+from dicomweb_gateway.web.responses import body_response, not_modified, options_response
+from dicomweb_gateway.web.service_ids import IMAGE_SET_PATH, IMAGE_SET_RULE, check_id, check_image_set
+from dicomweb_gateway.web.services import Services, services
 
 blueprint = Blueprint("tlm", __name__)
 
-_ID = re.compile(r"[0-9a-z]{32}")
+FRAME_RULE = f"{IMAGE_SET_RULE}/getImageFrame"
+FRAME_PATH = re.compile(f"{IMAGE_SET_PATH}/getImageFrame")
 _OCTET_STREAM = "application/octet-stream"
-_IMMUTABLE = "private, max-age=31536000, immutable"
-"""The address holds the frame's id, and a frame never changes (H-5)."""
 
 
-@blueprint.post("/datastore/<datastore_id>/imageSet/<image_set_id>/getImageFrame")
-@blueprint.get("/datastore/<datastore_id>/imageSet/<image_set_id>/getImageFrame")
+@blueprint.post(FRAME_RULE, provide_automatic_options=False)
+@blueprint.get(FRAME_RULE, provide_automatic_options=False)
 def get_image_frame(datastore_id: str, image_set_id: str) -> Response:
     """The levels from startLevel to endLevel of one frame, all of it without either."""
-    gateway = services()
-    frame_id = _frame_id_of_body() if request.method == "POST" else request.args.get("imageFrameId")
+    return levels_of_frame(services(), request, datastore_id, image_set_id)
+
+
+@blueprint.route(FRAME_RULE, methods=["OPTIONS"])
+def frame_options(datastore_id: str, image_set_id: str) -> Response:
+    """What may be asked here, for browsers (7.1)."""
+    return options_response("GET", "HEAD", "POST")
+
+
+def levels_of_frame(gateway: Services, request: Request, datastore_id: str, image_set_id: str) -> Response:
+    """What `get_image_frame` answers to `request`, in no context of Flask's."""
+    posted = request.method == "POST"
+    frame_id = _frame_id_of_body(request) if posted else single(request.args, "imageFrameId")
     key = _key(datastore_id, image_set_id, frame_id)
-    start, end = parse_levels(request.args)
+    start, end = parse_levels(request.args) if request.query_string else WHOLE
     wanted = known_frame(gateway.archive, key)
+    caching = immutable(gateway.config.cdn_caching)
     etag = strong_etag(*key, str(start), str(end))
-    known = not_modified(request, etag)
-    response = known or body_response(
-        request, [frame_levels(gateway.archive, wanted, start, end)], _OCTET_STREAM, etag
-    )
-    response.headers["Cache-Control"] = _IMMUTABLE
-    return response
+    known = None if posted else not_modified(request, etag, caching=caching)
+    if known is not None:
+        return known
+    segment = frame_levels(gateway.archive, wanted, start, end)
+    return body_response(request, [segment], _OCTET_STREAM, etag, caching)
 
 
-@blueprint.errorhandler(UpstreamDenied)
-@blueprint.errorhandler(UpstreamThrottled)
-def as_upstream_said(error: UpstreamError) -> Response:
-    """403 and 429 as HealthImaging gave them (healthimaging.md 7.1)."""
-    return gateway_error_response(error, pass_through=True)
+def _frame_id_of_body(request: Request) -> str | None:
+    """`imageFrameId` at the top or inside `imageFrameInformation`, whatever the Content-Type says.
 
-
-def _frame_id_of_body() -> str | None:
-    """`imageFrameId` at the top or inside `imageFrameInformation`: clients send both."""
+    Clients send both forms; None where it is missing.
+    """
     try:
         body: Any = orjson.loads(request.get_data(cache=False) or b"{}")
     except orjson.JSONDecodeError:
         raise InvalidRequest("the body must be JSON with an imageFrameId") from None
-    if isinstance(body, dict) and isinstance(body.get("imageFrameInformation"), dict):
-        body = body["imageFrameInformation"]
-    found = body.get("imageFrameId") if isinstance(body, dict) else None
-    return found if isinstance(found, str) else None
+    inner = body.get("imageFrameInformation") if isinstance(body, dict) else None
+    named = [one["imageFrameId"] for one in (body, inner) if isinstance(one, dict) and "imageFrameId" in one]
+    if len(named) == 2 and named[0] != named[1]:
+        raise InvalidRequest("the body names two frames")
+    if not named:
+        return None
+    if not isinstance(named[0], str):
+        raise InvalidRequest("imageFrameId must be a text")
+    return named[0]
 
 
 def _key(datastore_id: str, image_set_id: str, frame_id: str | None) -> FrameKey:
     if not frame_id:
-        raise InvalidRequest("Missing argument. Required: datastore ID, imageSet ID, image frame ID.")
-    for name, value in (("data store", datastore_id), ("image set", image_set_id), ("frame", frame_id)):
-        if not _ID.fullmatch(value):
-            raise InvalidRequest(
-                f"{value[:40]!r} is no {name} id: those are 32 digits and lower-case letters"
-            )
+        raise MissingArgument("Missing argument. Required: datastore ID, imageSet ID, image frame ID.")
+    check_image_set(datastore_id, image_set_id)
+    check_id(frame_id, "frame")
     return FrameKey(datastore_id, image_set_id, frame_id)

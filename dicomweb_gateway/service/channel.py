@@ -14,15 +14,38 @@ from typing import Any
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected, HTTPChannel
 
+from dicomweb_gateway.access.shared_counts import Ticket
+from dicomweb_gateway.service.account import Account, Mark
 from dicomweb_gateway.service.heads import RequestParser
 from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
-from dicomweb_gateway.service.task import AHEAD, Paused, Task
+from dicomweb_gateway.service.pace import Pace
+from dicomweb_gateway.service.task import AHEAD, Paused, RefusalTask, Task
+from dicomweb_gateway.web.endings import Ending
 from dicomweb_gateway.web.files import SegmentFile
 
 _LOG = logging.getLogger(__name__)
 
 _AT_ONCE = 4096
 """Bytes that are not worth sending before what follows them."""
+
+
+class Pathless:
+    """waitress's logger for connections: its messages would name addresses, in which patients' UIDs stand."""
+
+    def info(self, *_: object) -> None:
+        """Nothing: that a client has left is no news."""
+
+    def warning(self, *_: object, **__: object) -> None:
+        """Say that something was odd."""
+        _LOG.warning("an answer was not what its head had said")
+
+    def log(self, level: int, *_: object) -> None:
+        """Log what failed in the loop."""
+        _LOG.log(level, "a connection failed", exc_info=True)
+
+    def exception(self, *_: object) -> None:
+        """Log what failed in a worker."""
+        _LOG.exception("an answer failed outside the application")
 
 
 class Channel(HTTPChannel):
@@ -32,6 +55,8 @@ class Channel(HTTPChannel):
     socket: Any
     _fileno: int | None
     request: Any
+    error_task_class: Any = RefusalTask
+    logger: Any = Pathless()
     outbufs: list[Outgoing]  # type: ignore[assignment]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
@@ -46,7 +71,14 @@ class Channel(HTTPChannel):
         self._blocked = False
         self._filling = False
         self._deaf = False
-        self._half: tuple[Any, float] | None = None
+        self.account = Account(0)
+        """Of the answer that is under way."""
+        self.sent_bytes = 0
+        """What the network has taken since the connection came."""
+        self.ticket: Ticket | None = None
+        """Where the connection is counted for its client."""
+        self._given_bytes = 0
+        self._pace = Pace(server.limits)
         self._parser: RequestParser | None = None
         super().__init__(server, sock, addr, adj, map=map)
         self.outbufs = []
@@ -59,7 +91,8 @@ class Channel(HTTPChannel):
     def parser_class(self, adj: Any) -> RequestParser:  # type: ignore[override, unused-ignore]
         """The parser of the next request; in the loop's thread, but for waitress's own error answers."""
         before = self._parser
-        self._parser = RequestParser(adj, None if before is None else before.head)
+        self._parser = RequestParser(adj, None if before is None else before.head, self.server.limits)
+        self._parser.owner = self
         return self._parser
 
     @property
@@ -94,6 +127,7 @@ class Channel(HTTPChannel):
         try:
             if request.task is None and self.is_full:
                 raise Paused
+            self._open_account(request)
             self._serve(request)
         except Paused:
             with self.outbuf_lock:
@@ -114,6 +148,49 @@ class Channel(HTTPChannel):
         # waitress does not go on with an answer whose client has left meanwhile
         if task.body is not None:
             task.body.end()
+
+    def _open_account(self, request: Any) -> None:
+        if request.account is None:
+            request.account = self.account = Account(self._given_bytes)
+            if request.error:
+                self.account.at_end.append(lambda ending: self._note(request, ending))
+
+    @property
+    def body_bytes_given(self) -> int:
+        """Bytes of the present answer's body that are sent or wait to be."""
+        return self._given_bytes - self.account.start - self.account.head
+
+    def is_over(self, request: RequestParser) -> None:
+        """All of the answer to `request` is at hand, or there will be none; before the next one is begun."""
+        account = request.account
+        if account is None:
+            # it waited behind one after which the connection was closed
+            self._note(request, Ending(499, 0, False))
+            return
+        if request.error is None and (request.task is None or request.task.environ is None):
+            # its client had left before it was begun
+            account.at_end.append(lambda ending: self._note(request, ending))
+        with self.outbuf_lock:
+            account.stop = self._given_bytes
+            if self.connected and self.total_outbufs_len:
+                self.outbufs.append(Mark(account, self))
+                return
+        account.settle(self.sent_bytes)
+
+    def cut_off(self) -> None:
+        """End the connection with whatever it has under way."""
+        account = self.account
+        account.stop = max(account.stop, self._given_bytes)
+        self.handle_close()
+        account.settle(self.sent_bytes)
+
+    def _note(self, request: Any, ending: Ending) -> None:
+        """Have the audit log name a request that no application has seen."""
+        method, path, query = (getattr(request, name, "") for name in ("command", "path", "query"))
+        # of a head that is too long waitress pretends another
+        if request.error is not None and ending.status == 431:
+            path = query = ""
+        self.server.refusals.note(self.addr[0], method, path, query, request.headers, ending)
 
     @property
     def _is_unsettled(self) -> bool:
@@ -180,17 +257,16 @@ class Channel(HTTPChannel):
         super().handle_close()
         # its head names this connection by way of the environ, and the collector comes seldom
         self._parser = None
+        if self.request is not None:
+            self.request.owner = None
+        self.server.left(self)
         self._go_on()
 
     def is_stuck(self, now: float, seconds: float) -> bool:
-        """Whether nothing has moved for `seconds`, or a request has not come to its end for so long."""
+        """Whether nothing has moved for `seconds`, or what moves is too slow."""
         # nothing is read while requests or answers wait, so what has not come may not be the client's fault
         half = None if self.requests or self.total_outbufs_len else self.request
-        if half is None:
-            self._half = None
-        elif self._half is None or self._half[0] is not half:
-            self._half = (half, now)
-        elif self._half[1] < now - seconds:
+        if self._pace.is_too_slow(now, half, self.total_outbufs_len, self.sent_bytes):
             return True
         waits = not self.requests or self.total_outbufs_len
         return bool(waits and self.last_activity < now - seconds)
@@ -208,6 +284,7 @@ class Channel(HTTPChannel):
                 raise ClientDisconnected
             self.outbufs.append(outgoing)
             self.total_outbufs_len += length
+            self._given_bytes += length
         if self.total_outbufs_len >= _AT_ONCE:
             self.send_now()
         return length
@@ -259,8 +336,10 @@ class Channel(HTTPChannel):
                         self.server.task_dispatcher.add_step(_Fill(self))
                     break
                 else:
-                    count = outgoing.send(self.socket, len(self.outbufs) > 1)
+                    # what follows may be no more than a mark
+                    count = outgoing.send(self.socket, self.total_outbufs_len > len(outgoing))
                     self.total_outbufs_len -= count
+                    self.sent_bytes += count
                     sent += count
         except BlockingIOError:
             self._blocked = True

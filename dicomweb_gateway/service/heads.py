@@ -12,12 +12,24 @@ from functools import lru_cache
 from typing import Any
 
 from waitress.parser import HTTPRequestParser
-from waitress.utilities import build_http_date
+from waitress.utilities import BadRequest, build_http_date
+
+from dicomweb_gateway.service.account import Account
+from dicomweb_gateway.service.server_limits import ServerLimits
+from dicomweb_gateway.service.strict import (
+    BARE_LINE_END,
+    RefusedHead,
+    check_header_lines,
+    check_request_line,
+    origin_in,
+)
 
 _PLAIN = re.compile(rb"(GET|HEAD) (/(?!/)[0-9A-Za-z._~,/-]*)(?:\?([!-\"$-~]*))? HTTP/1\.1")
 """A request line of which no part needs decoding."""
 _LONGEST = 4096
-"""Bytes of header lines that are remembered for a connection."""
+"""Bytes of header lines that are remembered for a connection, and of request lines that are not looked at."""
+_TOO_LONG = b"GET / HTTP/1.0\r\n"
+_LIMITS = ServerLimits()
 
 
 class Head:
@@ -52,20 +64,58 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
     head: Head | None
     task: Any
     """What answers the request, once it has been begun."""
+    account: Account | None
+    """Of its answer, likewise."""
+    owner: Any
+    """The connection, which is told when the request is over."""
+    origin: str | None
+    """The page that sent a request which could not be read."""
     repeated: frozenset[str] = frozenset()
     """Names, as in the environment, of headers that came in several lines: waitress joins their values."""
 
-    def __init__(self, adj: Any, before: Head | None) -> None:
+    def __init__(self, adj: Any, before: Head | None, limits: ServerLimits | None = None) -> None:
         super().__init__(adj)
         self.head = before
-        self.task = None
+        self.task = self.account = self.owner = self.origin = None
+        self._limits = limits or _LIMITS
+
+    def received(self, data: bytes) -> int:
+        """See HTTPRequestParser; what is refused is not read to its end."""
+        try:
+            consumed: int = super().received(data)
+        except RefusedHead as refused:
+            self._refuse(refused.error, data)
+            return len(data)
+        if not self.completed and not self.headers_finished and b"\n" in data:
+            if BARE_LINE_END.search(self.header_plus):
+                self._refuse(BadRequest("a line of the head does not end as lines do"), b"")
+        elif self.error is not None and self.origin is None:
+            self.origin = origin_in(self.header_plus + data)
+        return consumed
+
+    def close(self) -> None:
+        """The request is over, whether it was answered or not."""
+        super().close()
+        owner, self.owner = self.owner, None
+        if owner is not None:
+            owner.is_over(self)
+
+    def _refuse(self, error: Any, data: bytes) -> None:
+        self.error = error
+        self.origin = origin_in(self.header_plus + data)
+        self.completed = self.headers_finished = True
+        self.version, self.connection_close = "1.1", True
 
     def parse_header(self, header_plus: bytes) -> None:
-        """See HTTPRequestParser."""
+        """See HTTPRequestParser; RefusedHead."""
         first_line, _, lines = header_plus.partition(b"\r\n")
         plain = _PLAIN.fullmatch(first_line)
         known, self.head = self.head, None
-        if plain is None or known is None or known.lines != lines:
+        if plain is None or known is None or known.lines != lines or len(first_line) > _LONGEST:
+            # waitress's own, when the head is too long to be looked at
+            if header_plus != _TOO_LONG:
+                check_request_line(first_line, self._limits)
+                check_header_lines(lines, first_line.endswith(b"1.0"), self._limits)
             super().parse_header(header_plus)
             self.repeated = _repeated(lines)
             if plain is not None and self.body_rcv is None and not self.expect_continue:

@@ -42,6 +42,8 @@ def set_up_logging(level: str, form: Literal["text", "json"] | None) -> None:
         handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
     # no line names them, and to find them out costs as much as the rest of a line
     logging.logThreads = logging.logMultiprocessing = False
+    # nor who called: the logging HOWTO's own way to leave that out
+    logging._srcfile = None
     root = logging.getLogger()
     root.handlers[:] = [handler]
     # other libraries speak only when something is wrong: botocore's debug lines would hold data

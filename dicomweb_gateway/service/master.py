@@ -15,12 +15,16 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.rules import read_rules
+from dicomweb_gateway.access.shared_counts import SharedCounts
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
+from dicomweb_gateway.service.audit_activity import audited_run
 from dicomweb_gateway.service.logins import check_logins, log_logins
 from dicomweb_gateway.service.memory import bound_allocator
 from dicomweb_gateway.service.run_folder import run_folder
+from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.supervision import Child, Supervisor
 from dicomweb_gateway.settings import Settings
 
@@ -36,13 +40,17 @@ def run_gateway(settings: Settings, listening: Sequence[socket.socket], helpers:
     check_logins(settings)
     _prepare(settings)
     _log_start(settings, port)
-    with run_folder() as run_dir:
+    counts = SharedCounts(len(listening))
+    with audited_run(settings), run_folder() as run_dir:
         addresses = [str(run_dir / f"fetcher-{number}") for number in range(settings.fetcher_count)]
         doors = [listen(address) for address in addresses]
         children = [
             *(_fetcher(settings, number, door) for number, door in enumerate(doors)),
             *helpers,
-            *(_web(settings, number, door, addresses, port, doors) for number, door in enumerate(listening)),
+            *(
+                _web(settings, number, door, addresses, port, doors, counts)
+                for number, door in enumerate(listening)
+            ),
         ]
         gc.collect()
         # what lives until now is never freed: moved out of the collector's sight, its pages stay shared
@@ -116,6 +124,18 @@ def upgrade_index(settings: Settings) -> None:
         raise SettingsError("the index is not at this version's schema: run `dicomweb-gateway db upgrade`")
 
 
+def server_limits(settings: Settings) -> ServerLimits:
+    """What a web process lets one connection do."""
+    return ServerLimits(
+        header_bytes=settings.max_header_bytes,
+        header_lines=settings.max_headers,
+        url_bytes=settings.max_url_bytes,
+        body_bytes=settings.max_body_bytes,
+        header_seconds=settings.header_timeout,
+        slowest=settings.slowest_client,
+    )
+
+
 def _refuse_taken(family: int, kind: int, protocol: int, address: tuple[Any, ...]) -> None:
     """SO_REUSEPORT would share a port with another gateway of the same user: better to say so."""
     with socket.socket(family, kind, protocol) as probe:
@@ -163,6 +183,7 @@ def _web(
     addresses: Sequence[str],
     port: int,
     others: Sequence[socket.socket],
+    counts: SharedCounts,
 ) -> Child:
     def run() -> None:
         # until the imports are done a SIGTERM must simply end this process
@@ -172,8 +193,9 @@ def _web(
         from dicomweb_gateway.bootstrap import make_services
         from dicomweb_gateway.service.server import serve
 
-        services = make_services(settings, addresses, port)
+        limits = ClientLimits(settings.client_rates, counts.claim(number))
+        services = make_services(settings, addresses, port, limits)
         _LOG.info("web process %d serves %s:%d", number, settings.listen_host, port)
-        serve(services, door, settings.web_threads)
+        serve(services, door, settings.web_threads, server_limits(settings))
 
     return Child(f"web process {number}", run, order=_WEB)

@@ -6,18 +6,25 @@ import resource
 import signal
 import socket
 import time
+from contextlib import suppress
 from typing import Any
 
 from waitress.adjustments import Adjustments
 from waitress.server import TcpWSGIServer
 
+from dicomweb_gateway.access.addresses import client_key
+from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.app import create_app
+from dicomweb_gateway.errors import TooManyRequests
 from dicomweb_gateway.service.channel import Channel
 from dicomweb_gateway.service.loop import Watched
 from dicomweb_gateway.service.memory import give_back
+from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.task import TASK
 from dicomweb_gateway.service.workers import Workers
 from dicomweb_gateway.web.files import PINNED
+from dicomweb_gateway.web.refusals import Refusals
 from dicomweb_gateway.web.services import Services
 
 _LOG = logging.getLogger(__name__)
@@ -25,7 +32,9 @@ _CONNECTIONS = 4096
 """Idle keep-alive connections must never keep a new client out (DESIGN 5)."""
 _LOOKAHEAD = 1
 """Requests that are read while one is answered; more than none, so that a client that leaves is noticed."""
-_LARGEST_BODY = 8 << 20
+_TOO_MANY = (
+    b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+)
 _LOOK_SECONDS = 5
 _DRAIN_SECONDS = 10.0
 
@@ -33,14 +42,26 @@ _DRAIN_SECONDS = 10.0
 class Server(TcpWSGIServer):
     """waitress's server on our connections, threads and loop.
 
-    A connection on which nothing has moved for `idle_seconds` is closed: between two requests, within one
-    that does not come to its end, or with an answer that nobody reads.
+    See `limits` for when a connection is closed. `refusals` answers what cannot be read; `clients` counts the
+    connections of each address but those of `proxies`.
     """
 
-    channel_class: Any = Channel
     active_channels: Any
 
-    def __init__(self, app: Any, listening: socket.socket, threads: int, idle_seconds: int) -> None:
+    def __init__(
+        self,
+        app: Any,
+        listening: socket.socket,
+        threads: int,
+        limits: ServerLimits,
+        refusals: Refusals | None = None,
+        clients: ClientLimits | None = None,
+        proxies: tuple[str, ...] = (),
+    ) -> None:
+        self.limits = limits
+        self.refusals = refusals or Refusals()
+        self._clients = clients
+        self._proxies = proxies
         self.watched = Watched()
         # waitress asks no more of it than this
         workers: Any = Workers(threads)
@@ -48,12 +69,13 @@ class Server(TcpWSGIServer):
             sockets=[listening],
             threads=threads,
             connection_limit=_connection_limit(),
-            channel_timeout=idle_seconds,
-            cleanup_interval=min(_LOOK_SECONDS, idle_seconds),
+            channel_timeout=limits.idle_seconds,
+            cleanup_interval=min(_LOOK_SECONDS, limits.idle_seconds, max(1, int(limits.header_seconds) // 2)),
             channel_request_lookahead=_LOOKAHEAD,
             recv_bytes=1 << 16,
-            max_request_header_size=1 << 16,
-            max_request_body_size=_LARGEST_BODY,
+            max_request_header_size=limits.header_bytes,
+            # waitress refuses what is as large
+            max_request_body_size=limits.body_bytes + 1,
             ident=None,
             clear_untrusted_proxy_headers=False,
         )
@@ -66,6 +88,25 @@ class Server(TcpWSGIServer):
             bind_socket=False,
             sockinfo=(listening.family, listening.type, listening.proto, listening.getsockname()),
         )
+
+    def channel_class(  # type: ignore[override]
+        self, _: Any, sock: socket.socket, address: Any, adj: Any, map: Any
+    ) -> None:
+        """Take a connection, unless its client has too many."""
+        ticket = None
+        if self._clients is not None and not is_trusted(address[0], self._proxies):
+            try:
+                ticket = self._clients.connect(client_key(address[0]))
+            except TooManyRequests:
+                _turn_away(sock)
+                return
+        Channel(self, sock, address, adj, map=map).ticket = ticket
+
+    def left(self, channel: Channel) -> None:
+        """`channel` is closed; once or more often."""
+        ticket, channel.ticket = channel.ticket, None
+        if ticket is not None and self._clients is not None:
+            self._clients.leave(ticket)
 
     def pull_trigger(self) -> None:
         """Nothing: connections tell for themselves when the loop must look at them (`wake`)."""
@@ -98,9 +139,19 @@ class Server(TcpWSGIServer):
         return any(channel.requests or channel.total_outbufs_len for channel in channels)
 
 
-def serve(services: Services, listening: socket.socket, threads: int, idle_seconds: int = 120) -> None:
+def serve(
+    services: Services, listening: socket.socket, threads: int, limits: ServerLimits | None = None
+) -> None:
     """Serve until SIGTERM, then finish what is under way for at most 10 s."""
-    server = Server(create_app(services), listening, threads, idle_seconds)
+    server = Server(
+        create_app(services),
+        listening,
+        threads,
+        limits or ServerLimits(),
+        Refusals(services.config, services.audit),
+        services.limits,
+        services.config.trusted_proxies,
+    )
     draining: list[float] = []
 
     def drain(*_: object) -> None:
@@ -116,8 +167,18 @@ def serve(services: Services, listening: socket.socket, threads: int, idle_secon
     server.del_channel()
     while server.is_busy and time.monotonic() < draining[0]:
         server.watched.turn(0.1)
+    for channel in list(server.active_channels.values()):
+        # what is cut off here is taken note of too
+        channel.cut_off()
     # the threads are daemons that wait for work; nothing they hold needs an orderly end
     _LOG.info("web process ended")
+
+
+def _turn_away(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.setblocking(False)
+        sock.send(_TOO_MANY)
+    sock.close()
 
 
 def _pausing(app: Any) -> Any:

@@ -7,11 +7,12 @@ from typing import Any
 
 from waitress.buffers import ReadOnlyFileBasedBuffer
 from waitress.channel import ClientDisconnected
-from waitress.task import WSGITask
+from waitress.task import ErrorTask, WSGITask
 
 from dicomweb_gateway.errors import ClientLeft
 from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.service.heads import environ_of, remember_environ, response_head
+from dicomweb_gateway.web.endings import AT_END
 from dicomweb_gateway.web.identity import REPEATED
 from dicomweb_gateway.web.streams import REFUSED
 
@@ -109,6 +110,7 @@ class Task(WSGITask):
         environ: dict[str, Any] = super().get_environment()
         remember_environ(self.request, environ)
         environ[TASK] = self
+        environ[AT_END] = self.channel.account.at_end
         if self.request.repeated:
             environ[REPEATED] = self.request.repeated
         if self.channel.refused:
@@ -118,14 +120,15 @@ class Task(WSGITask):
 
     def build_response_header(self) -> bytes:
         """The head of the answer; waitress's where it must say how the connection goes on."""
+        account = self.channel.account
         if self.version == "1.1" and not self._is_last:
             head = response_head(self.status, self.response_headers, self.has_body)
             if head is not None:
-                return head
+                return bytes(account.begin(self.status, head))
         head = super().build_response_header()
         if self.version == "1.0" and self.content_length is None:
             self.channel.ends_open, self.channel.is_made = True, False
-        return head
+        return bytes(account.begin(self.status, head))
 
     @property
     def _is_last(self) -> bool:
@@ -141,4 +144,40 @@ class Task(WSGITask):
             self.chunked_response = False
         super().finish()
         self.channel.is_made = True
+        self.channel.account.is_made = self._is_whole
         self.channel.send_now()
+
+    @property
+    def _is_whole(self) -> bool:
+        """Whether the application has given as much as the head says."""
+        if self.content_length is None or not self.has_body or self.request.command == "HEAD":
+            return True
+        return bool(self.channel.body_bytes_given == self.content_length)
+
+
+class RefusalTask(ErrorTask):
+    """The answer to a request that cannot be read, or whose application failed before it answered."""
+
+    channel: Any
+    request: Any
+
+    def execute(self) -> None:
+        """See ErrorTask; in the form of all errors of the gateway."""
+        error = self.request.error
+        # what follows a quotation mark is the client's own
+        message = str(error.body).partition('"')[0].strip() or error.reason
+        headers, body = self.channel.server.refusals.answer(error.code, message, self.request.origin)
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers = [*self.response_headers, *headers]
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
+
+    def build_response_header(self) -> bytes:
+        """The head, of which the account takes note."""
+        return bytes(self.channel.account.begin(self.status, super().build_response_header()))
+
+    def finish(self) -> None:
+        """See ErrorTask."""
+        super().finish()
+        self.channel.account.is_made = True

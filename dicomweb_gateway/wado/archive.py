@@ -5,10 +5,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
+from dicomweb_gateway.imagesets.passed_on import PassedOn
+from dicomweb_gateway.imagesets.shared_documents import SharedBytes
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
@@ -29,6 +32,8 @@ class Archive:
     `prefetcher` None means no prefetching. Of one answer at most `window` frames are under way, and no more
     than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
     Decoding waits for its turn in `turns`. `pictures` None means that rendered images are not kept.
+    `passed_on` asks HealthImaging what is answered as it stands.
+    `shared` is the cache tier of all hosts, None for none.
     """
 
     index: IndexReader
@@ -39,10 +44,13 @@ class Archive:
     window_bytes: int = 64 << 20
     spools: SpoolSpace = field(default_factory=SpoolSpace)
     levels: LevelBounds = field(default_factory=LevelBounds)
+    first_levels: FirstLevels = field(default_factory=FirstLevels)
     turns: DecodeTurns = field(default_factory=DecodeTurns)
     presentations: Presentations = field(default_factory=Presentations)
     pictures: KeptPictures | None = None
     spans: CodestreamSpans = field(default_factory=CodestreamSpans)
+    passed_on: PassedOn | None = None
+    shared: SharedBytes | None = None
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""

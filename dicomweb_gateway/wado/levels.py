@@ -3,10 +3,15 @@
 from collections.abc import Sequence
 
 from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.tlm.levels import levels_between
 from dicomweb_gateway.wado.archive import Archive
-from dicomweb_gateway.wado.body import FrameSlice
+from dicomweb_gateway.wado.body import FrameSlice, read_segment
+
+_NAMESPACE = "level0"
+MAX_FIRST_LEVEL = 1 << 20
+"""Bytes of a level 0 that is worth holding in memory; a frame without levels is its own level 0."""
 
 
 def codestream_levels(
@@ -41,16 +46,49 @@ def known_frame(archive: Archive, key: FrameKey) -> WantedFrame:
     return wanted
 
 
-def frame_levels(archive: Archive, wanted: WantedFrame, start: int | None, end: int | None) -> FrameSlice:
+def frame_levels(
+    archive: Archive, wanted: WantedFrame, start: int | None, end: int | None
+) -> FrameSlice | bytes:
     """The bytes of levels `start` to `end` (0-based, included) of a frame; without either all of it.
 
-    InvalidRequest for levels of a frame that has none, ResourceNotFound when HealthImaging lost it.
+    `wanted` is what the caller may see (`known_frame`). InvalidRequest for levels of a frame that has none,
+    ResourceNotFound when HealthImaging lost it.
     """
-    try:
-        stored = archive.frames.get(wanted)
-    except UpstreamNotFound as error:
-        raise ResourceNotFound("HealthImaging no longer has this frame") from error
+    if end == 0 and not start:
+        return _first_level(archive, wanted)
+    stored = _stored(archive, wanted)
     if start is None and end is None:
         return FrameSlice(stored, 0, stored.length)
     first, last = levels_between(archive.levels.of(wanted.key, stored), start, end)
     return FrameSlice(stored, first, last - first)
+
+
+def _first_level(archive: Archive, wanted: WantedFrame) -> FrameSlice | bytes:
+    """Level 0: from memory where it was asked before, from another host where that has it and this not."""
+    known = archive.first_levels.get(wanted.key)
+    if known is not None:
+        return known
+    stored = None
+    if archive.shared is not None:
+        stored = archive.frames.at_hand(wanted)
+        told = archive.shared.get((_NAMESPACE, *wanted.key)) if stored is None else None
+        if told is not None:
+            archive.first_levels.keep(wanted.key, told)
+            return told
+    stored = stored or _stored(archive, wanted)
+    first, last = levels_between(archive.levels.of(wanted.key, stored), 0, 0)
+    level = FrameSlice(stored, first, last - first)
+    if level.length > MAX_FIRST_LEVEL:
+        return level
+    data = read_segment(level)
+    archive.first_levels.keep(wanted.key, data)
+    if archive.shared is not None:
+        archive.shared.put((_NAMESPACE, *wanted.key), data)
+    return data
+
+
+def _stored(archive: Archive, wanted: WantedFrame) -> StoredFrame:
+    try:
+        return archive.frames.get(wanted)
+    except UpstreamNotFound as error:
+        raise ResourceNotFound("HealthImaging no longer has this frame") from error

@@ -1,23 +1,13 @@
-"""Who may read the answers in a browser: CORS headers and the Host rule (dicomweb.md H-1 to H-4)."""
+"""Under which names a gateway without login answers: the Host rule (dicomweb.md H-1)."""
 
 from functools import lru_cache
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from flask import Request, Response
+from flask import Request
 
 from dicomweb_gateway.errors import InvalidRequest
-from dicomweb_gateway.web.headers import add_vary
-from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.services import WebConfig
-
-_ALLOW_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, token"
-_EXPOSE_HEADERS = (
-    "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
-    f"X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, {LEVEL_ENDS}"
-)
-_METHODS = "GET, HEAD, OPTIONS, POST"
-_MAX_AGE_SECONDS = 86_400
 
 
 def check_host(request: Request, config: WebConfig) -> None:
@@ -39,32 +29,6 @@ def check_host(request: Request, config: WebConfig) -> None:
 def _is_hostless(request: Request) -> bool:
     """HTTP/1.0 without Host, as load balancers check health; every browser names the host."""
     return "Host" not in request.headers and request.environ.get("SERVER_PROTOCOL") == "HTTP/1.0"
-
-
-def add_cors(request: Request, response: Response, config: WebConfig) -> None:
-    """CORS headers for an allowed Origin, on errors too (H-1 to H-4)."""
-    response.headers.add("Cross-Origin-Resource-Policy", "cross-origin")
-    add_vary(response, "Origin")
-    origin = request.headers.get("Origin")
-    if origin is None or not is_allowed_origin(origin, config):
-        return
-    response.headers["Access-Control-Allow-Origin"] = origin
-    response.headers["Access-Control-Expose-Headers"] = _EXPOSE_HEADERS
-    if request.method == "OPTIONS":
-        response.headers["Access-Control-Allow-Methods"] = _METHODS
-        response.headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
-        response.headers["Access-Control-Max-Age"] = str(_MAX_AGE_SECONDS)
-
-
-def is_allowed_origin(origin: str, config: WebConfig) -> bool:
-    """Whether `origin` is configured, or, where nothing is configured, a loopback origin."""
-    if config.cors_origins:
-        return "*" in config.cors_origins or origin in config.cors_origins
-    try:
-        name = urlsplit(origin).hostname or ""
-    except ValueError:
-        return False
-    return not config.host_rule_on or _is_loopback_name(name)
 
 
 @lru_cache(maxsize=256)

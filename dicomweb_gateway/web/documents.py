@@ -8,6 +8,7 @@ from dicomweb_gateway.wado.archive import version_of
 from dicomweb_gateway.wado.documents import encapsulated_document
 from dicomweb_gateway.wado.frames import stored_segments
 from dicomweb_gateway.web.conditional import strong_etag
+from dicomweb_gateway.web.hardening import DOCUMENT_POLICY
 from dicomweb_gateway.web.negotiation import Representation, negotiate_rendered
 from dicomweb_gateway.web.parts import Part, represented
 from dicomweb_gateway.web.requests import accepted
@@ -47,8 +48,7 @@ def document_response(request: Request, gateway: Services, record: InstanceRecor
 def shield(response: Response, chosen: Representation) -> None:
     """Keep a document out of a file from acting as a page of this gateway.
 
-    Browsers take the named type only, and run no script of what they would show as a page.
+    Browsers run no script of what they would show as a page; `harden` has them take the named type only.
     """
-    response.headers["X-Content-Type-Options"] = "nosniff"
     if not chosen.multipart and chosen.media_type not in _HARMLESS:
-        response.headers["Content-Security-Policy"] = "sandbox"
+        response.headers["Content-Security-Policy"] = DOCUMENT_POLICY

@@ -1,6 +1,7 @@
 """Exception to HTTP status: the only such table (dicomweb.md C-7)."""
 
 from dicomweb_gateway.errors import (
+    AuditUnavailable,
     ClientLeft,
     CorruptFrame,
     CorruptMetadata,
@@ -12,6 +13,7 @@ from dicomweb_gateway.errors import (
     InsufficientScope,
     InvalidRequest,
     LoginUnavailable,
+    MissingArgument,
     NotAcceptable,
     PayloadTooLarge,
     RangeNotSatisfiable,
@@ -24,6 +26,7 @@ from dicomweb_gateway.errors import (
     UpstreamBusy,
     UpstreamDenied,
     UpstreamFailed,
+    UpstreamInvalid,
     UpstreamNotFound,
     UpstreamThrottled,
     UpstreamTimeout,
@@ -32,6 +35,7 @@ from dicomweb_gateway.errors import (
 
 STATUS: dict[type[GatewayError], int] = {
     InvalidRequest: 400,
+    MissingArgument: 400,
     Unauthenticated: 401,
     InsufficientScope: 403,
     ResourceNotFound: 404,
@@ -49,19 +53,26 @@ STATUS: dict[type[GatewayError], int] = {
     DecodersUnavailable: 503,
     LoginUnavailable: 503,
     GatewayBusy: 503,
+    AuditUnavailable: 503,
     ClientLeft: 499,
     UpstreamNotFound: 404,
     UpstreamDenied: 502,
     UpstreamThrottled: 503,
     UpstreamBusy: 503,
     UpstreamFailed: 502,
+    UpstreamInvalid: 502,
     UpstreamTimeout: 504,
     UpstreamUnavailable: 503,
 }
 """499 is what nginx logs of a client that has left; nobody reads it."""
 
-PASSED_THROUGH: dict[type[GatewayError], int] = {UpstreamDenied: 403, UpstreamThrottled: 429}
-"""What differs on HealthImaging's own address: its own statuses (healthimaging.md 7.1)."""
+PASSED_THROUGH: dict[type[GatewayError], int] = {
+    UpstreamInvalid: 400,
+    UpstreamDenied: 403,
+    UpstreamBusy: 409,
+    UpstreamThrottled: 429,
+}
+"""What differs on HealthImaging's own addresses: its own statuses (healthimaging.md 1.5, 7.1)."""
 
 RETRY_AFTER_SECONDS = 5
 """What a 503 or 429 advises when nobody upstream said better."""
@@ -82,6 +93,6 @@ def message_of(error: GatewayError) -> str:
 
 def retry_after_of(error: GatewayError) -> int | None:
     """Seconds for Retry-After, None where retrying is not the advice."""
-    if status_of(error, pass_through=True) not in (429, 503):
+    if status_of(error, pass_through=True) not in (409, 429, 503):
         return None
     return max(1, round(getattr(error, "retry_after", None) or RETRY_AFTER_SECONDS))

@@ -10,18 +10,14 @@ from urllib.parse import unquote_plus
 from flask import Request, Response
 
 from dicomweb_gateway.access.caller import ANYBODY, Caller
-from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.access.presented import Presented
+from dicomweb_gateway.web.caching import NO_CACHE
+from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
 from dicomweb_gateway.web.headers import add_vary
-from dicomweb_gateway.web.responses import NO_CACHE
 from dicomweb_gateway.web.services import Services, WebConfig
 
-CALLER = "dicomweb_gateway.caller"
-"""Key of the WSGI environment: the Caller, once the request's login has been looked at."""
 REPEATED = "dicomweb_gateway.repeated_headers"
 """Key of the WSGI environment: the names (as in it) of headers that came in several lines."""
-_QUERY_TOKENS = "dicomweb_gateway.query_tokens"
-_LONGEST_ADDRESS = 64
 
 
 def without_query_tokens(inner: Any) -> Any:
@@ -46,7 +42,7 @@ def _take_tokens(environ: dict[str, Any]) -> None:
             rest.append(pair)
     if not tokens:
         return
-    environ[_QUERY_TOKENS] = tuple(tokens)
+    environ[QUERY_TOKENS] = tuple(tokens)
     environ["QUERY_STRING"] = query = "&".join(rest)
     for name in ("REQUEST_URI", "RAW_URI"):
         if name in environ:
@@ -62,12 +58,6 @@ def identify(request: Request, services: Services) -> Caller:
     return caller
 
 
-def caller_of(request: Request) -> Caller | None:
-    """Who asks; None for a request that needs no login."""
-    found: Caller | None = request.environ.get(CALLER)
-    return found
-
-
 def presented_by(request: Request, config: WebConfig) -> Presented:
     """What `request` says of who sends it."""
     environ = request.environ
@@ -76,28 +66,14 @@ def presented_by(request: Request, config: WebConfig) -> Presented:
     repeated = environ.get(REPEATED, ())
     return Presented(
         peer=request.remote_addr or "",
-        client=client_address(request, config),
+        client=address_of(environ, config),
         authorization=environ.get("HTTP_AUTHORIZATION", ""),
         token_header=environ.get("HTTP_TOKEN", ""),
-        query_tokens=environ.get(_QUERY_TOKENS, ()) if config.query_token else (),
+        query_tokens=environ.get(QUERY_TOKENS, ()) if config.query_token else (),
         proxy_user=user,
         proxy_groups=groups,
         repeated=any(name in repeated for name in ("HTTP_AUTHORIZATION", "HTTP_TOKEN", *names)),
     )
-
-
-def client_address(request: Request, config: WebConfig) -> str:
-    """The address that the request comes from: of X-Forwarded-For the last that is no trusted proxy's."""
-    address = request.remote_addr or ""
-    if not is_trusted(address, config.trusted_proxies):
-        return address
-    for told in reversed(request.environ.get("HTTP_X_FORWARDED_FOR", "").split(",")):
-        if not told.strip():
-            break
-        address = told.strip()[:_LONGEST_ADDRESS]
-        if not is_trusted(address, config.trusted_proxies):
-            break
-    return address
 
 
 def keep_private(request: Request, response: Response, services: Services) -> None:
@@ -108,9 +84,10 @@ def keep_private(request: Request, response: Response, services: Services) -> No
     """
     if services.authenticator.is_open:
         return
-    add_vary(response, "Authorization", "token", *services.config.proxy_headers)
-    if _QUERY_TOKENS in request.environ:
+    kept = response.headers.get("Cache-Control", "")
+    if services.config.cdn_caching != "shared" or not kept.startswith("public"):
+        add_vary(response, "Authorization", "token", *services.config.proxy_headers)
+    if QUERY_TOKENS in request.environ:
         response.headers["Referrer-Policy"] = "no-referrer"
-        kept = response.headers.get("Cache-Control", "")
         if "private" not in kept and "no-store" not in kept:
             response.headers["Cache-Control"] = NO_CACHE

@@ -1,10 +1,13 @@
 """startLevel and endLevel of a frame request (healthimaging.md 7.1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
+
+from werkzeug.datastructures import MultiDict
 
 from dicomweb_gateway.tlm.levels import parse_level
 from dicomweb_gateway.web.accept import MediaRange
+from dicomweb_gateway.web.requests import single
 
 Levels = tuple[int | None, int | None]
 """(start, end), 0-based and included, None where not given."""
@@ -17,9 +20,9 @@ def as_stored(ranges: Sequence[MediaRange]) -> list[MediaRange]:
     return [replace(wanted, transfer_syntax=wanted.transfer_syntax or "*") for wanted in ranges]
 
 
-def parse_levels(args: Mapping[str, str]) -> Levels:
+def parse_levels(args: MultiDict[str, str]) -> Levels:
     """(start, end), 0-based and included, None where not given; InvalidRequest names a junk value."""
-    start, end = args.get("startLevel"), args.get("endLevel")
+    start, end = single(args, "startLevel"), single(args, "endLevel")
     return (
         None if start is None else parse_level(start, "startLevel"),
         None if end is None else parse_level(end, "endLevel"),

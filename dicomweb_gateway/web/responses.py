@@ -10,6 +10,7 @@ from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable, Unauthent
 from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
 from dicomweb_gateway.wado.ready_metadata import ReadyAnswer
 from dicomweb_gateway.wado.slicing import segments_between
+from dicomweb_gateway.web.caching import NO_CACHE, REVALIDATED, Caching
 from dicomweb_gateway.web.compression import MINIMUM, accepts_gzip, closing_all, gunzip_pieces, gzip_pieces
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
@@ -19,9 +20,6 @@ from dicomweb_gateway.web.ranges import requested_range
 
 _GATHERED = 4 << 20
 _READ = 1 << 16
-
-NO_CACHE = "private, no-cache"
-"""Instances may be imported again, so DICOMweb answers are revalidated (H-5)."""
 
 
 def json_response(request: Request, body: bytes, media_type: str, etag: str | None = None) -> Response:
@@ -39,6 +37,13 @@ def empty_response() -> Response:
     response = Response(status=204)
     del response.headers["Content-Type"]
     add_vary(response, "Accept")
+    return response
+
+
+def options_response(*methods: str) -> Response:
+    """204 that names the `methods` of an address; CORS headers are added to every answer."""
+    response = Response(status=204, headers=[("Allow", ", ".join((*methods, "OPTIONS")))])
+    del response.headers["Content-Type"]
     return response
 
 
@@ -65,15 +70,13 @@ def json_stream(
         pieces = pieces if packed else gunzip_pieces(pieces)
     elif packed:
         pieces = gzip_pieces(pieces)
-    gathered = bytearray()
-    for piece in pieces:
-        gathered += piece
-        if len(gathered) > _GATHERED:
-            response.response = _joined(bytes(gathered), pieces)
-            response.direct_passthrough = True
-            return response
-    response.set_data(bytes(gathered))
-    return response
+    return _gathered(response, pieces)
+
+
+def packed_stream(pieces: Iterator[bytes], media_type: str, etag: str, caching: Caching) -> Response:
+    """Pieces in gzip whatever the client takes, as HealthImaging sends metadata (1.2); gathered as above."""
+    headers = [("Content-Type", media_type), ("Content-Encoding", "gzip"), ("ETag", etag), *caching.headers]
+    return _gathered(Response(status=200, headers=headers), gzip_pieces(pieces))
 
 
 def ready_response(
@@ -100,7 +103,11 @@ def ready_response(
 
 
 def body_response(
-    request: Request, segments: Sequence[Segment], content_type: str, etag: str | None = None
+    request: Request,
+    segments: Sequence[Segment],
+    content_type: str,
+    etag: str | None = None,
+    caching: Caching = REVALIDATED,
 ) -> Response:
     """A body of known length: stored bytes go out as a file, what is to be made by this thread.
 
@@ -108,7 +115,7 @@ def body_response(
     """
     total = content_length(segments)
     asked = requested_range(request, etag, total) if etag is not None else None
-    headers = [("Content-Type", content_type), ("Vary", "Accept"), ("Cache-Control", NO_CACHE)]
+    headers = [("Content-Type", content_type), *caching.headers]
     if etag is not None:
         headers += [("ETag", etag), ("Accept-Ranges", "bytes")]
     if asked is not None:
@@ -119,7 +126,9 @@ def body_response(
     response = Response(status=200 if asked is None else 206, headers=headers, direct_passthrough=True)
     if request.method == "HEAD":
         return response
-    if is_static(segments):
+    if all(isinstance(segment, bytes) for segment in segments):
+        response.response = [segment for segment in segments if isinstance(segment, bytes)]
+    elif is_static(segments):
         file = SegmentFile([segment for segment in segments if not isinstance(segment, Lazy)])
         # what cannot be had of the first frames is thus known before the first byte goes out (M-9)
         file.fill()
@@ -139,17 +148,18 @@ def stream_response(pieces: Iterator[bytes], content_type: str) -> Response:
     return response
 
 
-def not_modified(request: Request, etag: str, may_be_encoded: bool = False) -> Response | None:
+def not_modified(
+    request: Request, etag: str, may_be_encoded: bool = False, caching: Caching = REVALIDATED
+) -> Response | None:
     """304 without a body when the client holds `etag`, else None (H-8).
 
     `may_be_encoded`: the full answer varies with Accept-Encoding too, as JSON does.
     """
     if not is_match(request.headers.get("If-None-Match"), etag):
         return None
-    response = Response(status=304)
-    response.headers["ETag"] = etag
-    response.headers["Cache-Control"] = NO_CACHE
-    add_vary(response, *(("Accept", "Accept-Encoding") if may_be_encoded else ("Accept",)))
+    response = Response(status=304, headers=[("ETag", etag), *caching.headers])
+    if may_be_encoded:
+        add_vary(response, "Accept-Encoding")
     return response
 
 
@@ -176,6 +186,19 @@ def gateway_error_response(error: GatewayError, pass_through: bool = False) -> R
             response.headers.add("WWW-Authenticate", challenge)
     if isinstance(error, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.total}"
+    return response
+
+
+def _gathered(response: Response, pieces: Iterator[bytes]) -> Response:
+    """`response` with the pieces: at once up to 4 MB, else as they come."""
+    gathered = bytearray()
+    for piece in pieces:
+        gathered += piece
+        if len(gathered) > _GATHERED:
+            response.response = _joined(bytes(gathered), pieces)
+            response.direct_passthrough = True
+            return response
+    response.set_data(bytes(gathered))
     return response
 
 

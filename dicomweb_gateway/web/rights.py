@@ -10,6 +10,9 @@ from dicomweb_gateway.sight import NOTHING, Sight
 SIGHT = "dicomweb_gateway.sight"
 """In the WSGI environment: what the caller may see, once that is decided."""
 
+PLACE = "dicomweb_gateway.place"
+"""In the WSGI environment: where the request goes (Place)."""
+
 OPERATIONS: dict[str, Operation] = {
     "search_studies": Operation.SEARCH,
     "search_series": Operation.SEARCH,
@@ -24,6 +27,12 @@ OPERATIONS: dict[str, Operation] = {
     "retrieve_rendered": Operation.RENDERED,
     "retrieve_thumbnail": Operation.RENDERED,
     "get_image_frame": Operation.TLM,
+    "get_image_set_metadata": Operation.RETRIEVE,
+    "get_image_set": Operation.RETRIEVE,
+    "search_image_sets": Operation.SEARCH,
+    "frame_options": Operation.PUBLIC,
+    "image_set_options": Operation.PUBLIC,
+    "search_options": Operation.PUBLIC,
     "tell_capabilities": Operation.ENTER,
     "state_conformance": Operation.ENTER,
     "home": Operation.PUBLIC,

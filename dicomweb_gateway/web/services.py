@@ -8,8 +8,10 @@ from typing import Protocol
 
 from flask import Request, current_app, request
 
+from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
@@ -18,6 +20,7 @@ from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
+from dicomweb_gateway.web.caching import CdnCaching
 from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer
@@ -37,8 +40,12 @@ class WebConfig:
     `hard_max_results` and `empty_status` are those of Q-39 and Q-41, `zone` is that of Q-20,
     `fuzzy_phonetic` the switch of Q-27.
     A request waits `request_seconds` in all before its answer begins.
+    `cdn_caching` says who may keep answers of HealthImaging's own addresses.
     `host_rule_on` refuses foreign Host names while no login is asked (H-1). `query_token` lets tokens stand
     in the query; `proxy_headers` name the user and the groups that a proxy has logged in, () without such.
+    `cors_credentials` lets pages of the listed origins send what the browser knows of the login;
+    `resource_policy` is that of H-4. `hsts_seconds`: how long browsers must use TLS, 0: not told.
+    A query has at most `max_query_parameters`, a body `max_body_bytes`.
     """
 
     ae_paths: tuple[str, ...]
@@ -59,6 +66,12 @@ class WebConfig:
     max_retrieve_bytes: int | None = None
     max_rendered_instances: int = 100
     request_seconds: float = 60
+    cdn_caching: CdnCaching = "per-caller"
+    cors_credentials: bool = False
+    resource_policy: str = "cross-origin"
+    hsts_seconds: int = 0
+    max_query_parameters: int = 1000
+    max_body_bytes: int = 1 << 20
     query_token: bool = True
     proxy_headers: tuple[str, ...] = ()
 
@@ -105,7 +118,8 @@ class Services:
     `ready` is there only where links start with a configured URL: no Host header may fill a cache. Routes
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
-    `authenticator` knows who asks, `rules` what they may see. `viewer` is OHIF, where it is served.
+    `authenticator` knows who asks, `rules` what they may see. `limits` and `audit` are None where nothing is
+    limited or kept a record of. `viewer` is OHIF, where it is served.
     """
 
     config: WebConfig
@@ -115,6 +129,8 @@ class Services:
     failures: RecentFailures = field(default_factory=RecentFailures)
     ready: ReadyMetadata | None = None
     streams: Streams = field(default_factory=Streams)
+    limits: ClientLimits | None = None
+    audit: AuditLog | None = None
     authenticator: Authenticator = field(default_factory=Authenticator)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     viewer: Viewer | None = None

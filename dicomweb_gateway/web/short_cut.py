@@ -21,15 +21,18 @@ View = Callable[..., Response]
 
 @dataclass(frozen=True, slots=True)
 class ShortCut:
-    """An address of GET requests: `pattern` of the whole path, `rule` as the access log names it, `place`.
+    """An address: `pattern` of the whole path, `rule` as the access log names it, its `place`.
 
-    `pattern` matches nothing that Flask would give to another view.
+    `pattern` matches nothing that Flask would give to another view. Requests of other `methods` are left to
+    Flask, and so are those with a query, unless it `takes_query`.
     """
 
     pattern: re.Pattern[str]
     rule: str
     place: Place
     view: View
+    methods: frozenset[str] = frozenset(("GET",))
+    takes_query: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,7 @@ class Guards:
 def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) -> Any:
     """`app.wsgi_app` with the short cuts before it.
 
-    Requests with a query, of another method or below a prefix go the long way, and so do all while `app` has
+    Requests below a prefix, and such as no short cut takes, go the long way, and so do all while `app` has
     more functions before or after its requests than the one of each that calls `guards`.
     """
     inner = app.wsgi_app
@@ -61,6 +64,7 @@ def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) 
         short_cut, match = found
         began = time.perf_counter()
         request = Request(environ)
+        request.max_content_length = app.config["MAX_CONTENT_LENGTH"]
         try:
             guards.before(request, short_cut.place)
             response = short_cut.view(request, **match.groupdict())
@@ -77,10 +81,12 @@ def with_short_cuts(app: Flask, short_cuts: Sequence[ShortCut], guards: Guards) 
 
 
 def _find(environ: dict[str, Any], short_cuts: Sequence[ShortCut]) -> tuple[ShortCut, re.Match[str]] | None:
-    if environ["REQUEST_METHOD"] != "GET" or environ.get("QUERY_STRING") or environ.get("SCRIPT_NAME"):
+    if environ.get("SCRIPT_NAME"):
         return None
-    path = environ["PATH_INFO"]
+    method, path, query = environ["REQUEST_METHOD"], environ["PATH_INFO"], environ.get("QUERY_STRING")
     for short_cut in short_cuts:
+        if method not in short_cut.methods or (query and not short_cut.takes_query):
+            continue
         match = short_cut.pattern.fullmatch(path)
         if match is not None:
             return (short_cut, match) if _is_routable(environ.get("HTTP_HOST", "")) else None

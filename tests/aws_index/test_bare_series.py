@@ -16,7 +16,9 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.sight import EVERYTHING
+from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from tests.aws_index.conftest import raw, slices
 from tests.aws_index.test_index_search import parsed
@@ -232,10 +234,11 @@ def test_rows_that_are_written_meanwhile_are_not_listed_twice(ours, mixed, image
     assert mixed(query) == ours(query)
 
 
-def test_over_http(mixed, image_sets, monkeypatch):
+def test_over_http(mixed, proxy_engine, image_sets, monkeypatch):
     config = WebConfig(ae_paths=("/dicomweb",), public_url="http://gw", port=80, boundary_key=b"key")
     unused: Any = None
-    client = create_app(Services(config, unused, mixed, HealthReport)).test_client()
+    archive = Archive(IndexReader(proxy_engine), unused, unused)
+    client = create_app(Services(config, archive, mixed, HealthReport)).test_client()
 
     def fail(_ref):
         raise UpstreamTimeout("no answer")

@@ -27,10 +27,11 @@ _SECONDS = 120.0
 
 @dataclass(frozen=True)
 class Lane:
-    """`paths` asked in this order over so many connections."""
+    """`paths` asked in this order over so many connections; with `bodies`, one for each, by POST."""
 
     connections: int
     paths: list[str]
+    bodies: list[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,11 @@ class Outcome:
 
 def ask(port: int, lanes: list[Lane], headers: dict[str, str]) -> Outcome:
     """Carry the job out in a new process; AssertionError when an answer failed."""
-    job = {"port": port, "headers": headers, "lanes": [[lane.connections, lane.paths] for lane in lanes]}
+    job = {
+        "port": port,
+        "headers": headers,
+        "lanes": [[one.connections, one.paths, one.bodies] for one in lanes],
+    }
     done = subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.client"],
         input=json.dumps(job).encode(),
@@ -144,6 +149,14 @@ class _Exchange:
             self.socket = None
 
 
+def _request(port: int, path: str, head: str, body: str | None) -> bytes:
+    line = f"{'GET' if body is None else 'POST'} {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{head}"
+    if body is None:
+        return f"{line}\r\n".encode()
+    kind = "Content-Type: application/json\r\n"
+    return f"{line}{kind}Content-Length: {len(body)}\r\n\r\n{body}".encode()
+
+
 class _Job:
     def __init__(self, job: dict[str, Any]) -> None:
         self.port: int = job["port"]
@@ -154,9 +167,10 @@ class _Job:
         self._by_number: dict[int, _Exchange] = {}
         head = "".join(f"{name}: {value}\r\n" for name, value in job["headers"].items())
         self._exchanges = []
-        for connections, paths in job["lanes"]:
+        for connections, paths, bodies in job["lanes"]:
             todo = deque(
-                f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{self.port}\r\n{head}\r\n".encode() for path in paths
+                _request(self.port, path, head, body)
+                for path, body in zip(paths, bodies or [None] * len(paths), strict=True)
             )
             self._exchanges += [_Exchange(self, todo) for _ in range(connections)]
 

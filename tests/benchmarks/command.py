@@ -15,12 +15,22 @@ from tests.benchmarks.bench import Bench
 from tests.benchmarks.curves import CURVES
 from tests.benchmarks.measuring import Result, Scenario, results_of
 from tests.benchmarks.report import as_markdown, as_table, machine, plain_table
-from tests.benchmarks.scenarios import fetching, metadata, opening, rendering, searching, serving, streaming
+from tests.benchmarks.scenarios import (
+    fetching,
+    levels,
+    metadata,
+    opening,
+    rendering,
+    searching,
+    serving,
+    streaming,
+)
 
 SCENARIOS: tuple[Scenario, ...] = (
     *fetching.SCENARIOS,
     *opening.SCENARIOS,
     *serving.SCENARIOS,
+    *levels.SCENARIOS,
     *metadata.SCENARIOS,
     *rendering.SCENARIOS,
     *streaming.SCENARIOS,

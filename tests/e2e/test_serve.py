@@ -1,45 +1,24 @@
 """The README's way to run it for real, with the emulator in the place of AWS."""
 
 import os
-import re
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import requests
 
-from dicomweb_gateway.imagesets.import_jobs import ImportJobs
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 
 from .running import NO_AWS
-
-COMMAND = [sys.executable, "-m", "dicomweb_gateway"]
+from .served import filled_emulator, run, serving
 
 
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[str]:
     write_synthetic_series(tmp_path / "in", slices=3, size=64)
-    command = [*COMMAND, "emulator", "--data", str(tmp_path / "emulator"), "--port", "0"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **NO_AWS}
-    ) as process:
-        assert process.stdout is not None
-        url = process.stdout.readline().split()[-1]
-        jobs = ImportJobs(url, "us-east-1")
-        store = jobs.ensure_data_store("mine")
-        role = "arn:aws:iam::123456789012:role/import"
-        job = jobs.start(store, (tmp_path / "in").as_uri() + "/", tmp_path.as_uri() + "/", role, "token-1")
-        while not job.has_ended:
-            time.sleep(0.1)
-            job = jobs.look(job)
+    with filled_emulator(tmp_path) as url:
         yield url
-        process.terminate()
-        process.wait(30)
 
 
 @pytest.fixture
@@ -53,12 +32,6 @@ def environment(emulator: str, tmp_path: Path) -> dict[str, str]:
         "PUBLIC_URL": "https://pacs.example.org/imaging",
         "WEB_PROCESSES": "1",
     }
-
-
-def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False
-    )
 
 
 def test_upgrade_sync_check_serve(environment: dict[str, str], tmp_path: Path) -> None:
@@ -84,19 +57,6 @@ def test_upgrade_sync_check_serve(environment: dict[str, str], tmp_path: Path) -
         assert expected in text
 
 
-@contextmanager
-def serving(environment: dict[str, str], log: Path) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    with (
-        log.open("wb") as out,
-        subprocess.Popen([*COMMAND, "serve"], env=environment, stdout=out, stderr=out) as process,
-    ):
-        try:
-            port = wait_for(log, r"web process 0 serves 127\.0\.0\.1:(\d+)")
-            yield process, f"http://127.0.0.1:{port}"
-        finally:
-            process.terminate()
-
-
 def test_a_taken_port_is_one_sentence(environment: dict[str, str]) -> None:
     with requests.Session() as session:
         taken = session.get(environment["AHI_ENDPOINT"] + "/_emulator/health", timeout=10).url.split(":")[2]
@@ -104,13 +64,3 @@ def test_a_taken_port_is_one_sentence(environment: dict[str, str]) -> None:
     assert refused.returncode == 2
     assert refused.stderr.strip().count("\n") == 0
     assert "cannot listen on" in refused.stderr
-
-
-def wait_for(log: Path, pattern: str) -> str:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        found = re.search(pattern, log.read_text())
-        if found:
-            return found[1]
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())

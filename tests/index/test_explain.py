@@ -15,6 +15,8 @@ import pytest
 
 from dicomweb_gateway.index import search_plan
 from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.sight import Grant, Sight
 from tests.benchmarks.qido_fill import fill
 from tests.benchmarks.qido_scale import BareSql, Shape, shapes, sounding_shapes
 from tests.databases import drop_database, new_database
@@ -113,3 +115,26 @@ def test_a_scan_would_be_seen(filled: Filled) -> None:
     statement = "SELECT study_key FROM gateway_study WHERE attributes LIKE 'x%'"
     [line] = filled.gateway.explained([(statement, None)])
     assert line["type"] == "ALL"
+
+
+@pytest.mark.parametrize(
+    ("modality", "issuer", "study_key", "series_key"),
+    [
+        ("CT", "north", "gateway_study_latest", "gateway_series_unique"),
+        ("CT", None, "gateway_study_latest", "gateway_series_unique"),
+        ("X?", "north", "PRIMARY", "gateway_series_modality"),
+    ],
+)
+def test_what_a_caller_may_see_is_found_by_indexes(filled, modality, issuer, study_key, series_key):
+    """Studies are walked through in their order where much is shown, and looked up by the series of few."""
+    wanted = [("Modality", (modality,)), ("IssuerOfPatientID", (issuer,))]
+    sight = Sight((Grant(None, tuple(one for one in wanted if one[1] != (None,))),))
+    bare = filled.gateway
+    bare.said.clear()
+    bare.search.seen_by(sight)(parse_query("study", [("limit", "50")]))
+    (page,) = [one for one in bare.said if "seen_series" in one[0]]
+    lines = {line["table"]: line for line in bare.explained([page]) if line["table"] != "gateway_study"}
+    studies = [one["key"] for one in bare.explained([page]) if one["table"] == "gateway_study"]
+    assert lines["seen_series"]["key"] == series_key
+    assert study_key in studies
+    assert None not in studies

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from dicomweb_gateway.app import create_app
+from dicomweb_gateway.index.index_search import IndexSearch
+from dicomweb_gateway.index.reader import IndexReader
+from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
-from tests.index.searching import search
 from tests.properties import store as made
 from tests.properties.matcher import Matcher
 
@@ -125,7 +127,9 @@ def ask(engine_of):
         ae_paths=("/aetitle",), public_url="http://gw", port=80, boundary_key=b"k", host_rule_on=False
     )
     nothing: Any = None
-    services = Services(config, nothing, partial(search, engine_of(SEED)), HealthReport)
+    engine = engine_of(SEED)
+    archive = Archive(IndexReader(engine), nothing, nothing)
+    services = Services(config, archive, IndexSearch(engine), HealthReport)
     client = create_app(services).test_client()
 
     def get(route, query):

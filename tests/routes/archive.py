@@ -99,6 +99,32 @@ class ImageSetsInMemory:
 
 
 @dataclass
+class PassedOnInMemory:
+    """In place of HealthImaging's answers that go through as they are; searches find every image set."""
+
+    image_sets: ImageSetsInMemory
+
+    def image_set(self, ref: ImageSetRef, deadline: float | None = None) -> bytes:
+        return orjson.dumps({"datastoreId": ref.datastore_id, "imageSetId": ref.image_set_id})
+
+    def search(
+        self, datastore_id: str, criteria: bytes, query: Mapping[str, str], deadline: float | None = None
+    ) -> bytes:
+        found = [(one, blob) for one, blob in self.image_sets.documents.items() if isinstance(blob, bytes)]
+        rows = [{"imageSetId": one, "DICOMTags": _tags_of(blob)} for one, blob in found]
+        return orjson.dumps({"imageSetsMetadataSummaries": rows, "nextToken": None})
+
+
+def _tags_of(blob: bytes) -> dict[str, Any]:
+    study = orjson.loads(blob)["Study"]
+    return {
+        "DICOMStudyInstanceUID": study["DICOM"]["StudyInstanceUID"],
+        "DICOMSeriesInstanceUID": next(iter(study["Series"])),
+        "DICOMNumberOfStudyRelatedSeries": 8,
+    }
+
+
+@dataclass
 class House:
     """Everything that a test may look at or change."""
 
@@ -267,7 +293,9 @@ def build(
     }
     sight = EVERYTHING.within(allowed)
     index = IndexReader(engine, sight=sight)
-    archive: Any = Archive(index, DocumentCache(image_sets, folder / "documents"), frames)  # type: ignore[arg-type]
+    archive: Any = Archive(
+        index, DocumentCache(image_sets, folder / "documents"), frames, passed_on=PassedOnInMemory(image_sets)
+    )  # type: ignore[arg-type]
     health = [HealthReport()]
     web = WebConfig(**{**config, **settings})
     services = Services(

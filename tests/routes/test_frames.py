@@ -5,6 +5,7 @@ import email
 import numpy as np
 import pytest
 
+from dicomweb_gateway.web.hardening import DOCUMENT_POLICY
 from tests.routes.archive import (
     BOXED,
     BROKEN,
@@ -297,7 +298,7 @@ def test_bulk_data(get, series, steps, accept, multipart, kind, expected):
 
 def test_documents_out_of_files_run_no_scripts_here(get):
     page = get(f"{path_of(HTML, 1)}/bulkdata/00420011", "text/html")
-    assert page.headers["Content-Security-Policy"] == "sandbox"
+    assert page.headers["Content-Security-Policy"] == DOCUMENT_POLICY
     assert page.headers["X-Content-Type-Options"] == "nosniff"
     assert (
         "Content-Security-Policy"

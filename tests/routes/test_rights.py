@@ -64,7 +64,8 @@ def rules(locked: Locked) -> Iterator[tuple[Rule, str, Operation, str | None]]:
 
 def ask(locked: Locked, caller: str | None, url: str, method: str, series: str = CT) -> Any:
     headers = {} if caller is None else {"Authorization": f"Bearer {locked.tokens[caller]}"}
-    body = {"imageFrameId": hex_id("frame", series, 1, 1)} if method == "POST" else None
+    named = {} if url.endswith("/searchImageSets") else {"imageFrameId": hex_id("frame", series, 1, 1)}
+    body = named if method == "POST" else None
     response = locked.app.test_client().open(url, method=method, headers=headers, json=body)
     response.get_data()
     return response
@@ -243,3 +244,13 @@ def test_addresses_that_do_not_exist_tell_nothing_before_the_login(locked):
         assert client.get(url).status_code == 401
         assert client.delete(url).status_code == 401
         assert ask(locked, "all", url, "GET").status_code == 404
+
+
+def test_searches_of_healthimagings_own_show_what_is_seen_and_count_nothing_else(locked):
+    url = f"/datastore/{STORE}/searchImageSets"
+    rows = ask(locked, "ct", url, "POST").get_json()["imageSetsMetadataSummaries"]
+    everything = ask(locked, "all", url, "POST").get_json()["imageSetsMetadataSummaries"]
+    assert 0 < len(rows) < len(everything)
+    assert hex_id("set", CT) in {row["imageSetId"] for row in rows}
+    assert all("DICOMNumberOfStudyRelatedSeries" not in row["DICOMTags"] for row in rows)
+    assert all("DICOMNumberOfStudyRelatedSeries" in row["DICOMTags"] for row in everything)

@@ -1,5 +1,7 @@
 """Resolution levels by HealthImaging's own address (healthimaging.md 7.1; dicomweb.md F-11)."""
 
+from functools import partial
+
 import pytest
 
 from dicomweb_gateway.errors import (
@@ -9,7 +11,10 @@ from dicomweb_gateway.errors import (
     UpstreamNotFound,
     UpstreamThrottled,
 )
-from tests.routes.archive import CT, JPEG, jpeg_bytes
+from dicomweb_gateway.tlm.levels import level_bounds
+from tests.routes.archive import CT, JPEG, build, jpeg_bytes
+
+MISSING = "Missing argument. Required: datastore ID, imageSet ID, image frame ID."
 
 
 def address(key, query=""):
@@ -68,7 +73,19 @@ def test_levels_past_the_last(ask, frame, query, slice_of):
 
 
 @pytest.mark.parametrize(
-    "query", ["?startLevel=-1", "?startLevel=1.9", "?endLevel=x", "?startLevel=", "?endLevel=1e1"]
+    "query",
+    [
+        "?startLevel=-1",
+        "?startLevel=1.9",
+        "?endLevel=x",
+        "?startLevel=",
+        "?endLevel=1e1",
+        "?endLevel=99999999999999999999",
+        "?startLevel=%D9%A3",
+        "?startLevel=%C2%B2",
+        "?endLevel=+0",
+        "?endLevel=0%00",
+    ],
 )
 def test_junk_levels_are_400(ask, query):
     response = ask(query)
@@ -81,22 +98,145 @@ def test_a_frame_kept_as_jpeg_comes_whole_and_has_no_levels(ask):
     assert ask("?startLevel=0", series=JPEG).status_code == 400
 
 
+KINDS = ["application/json", "text/plain", "application/x-www-form-urlencoded", "image/jph", None]
+
+
 @pytest.mark.parametrize(
-    ("data", "kind"),
-    [
-        (b"", "application/json"),
-        (b"{}", "application/json"),
-        (b"[]", "application/json"),
-        (b"not json", "text/plain"),
-        (b'{"imageFrameId": 5}', "application/json"),
-        (b'{"imageFrameId": "short"}', "application/json"),
-        (b'{"imageFrameInformation": {}}', "application/json"),
-    ],
+    "data", [b"", b"{}", b"[]", b'{"imageFrameInformation": {}}', b'{"imageFrameInformation": 3}', b'"x"']
 )
-def test_bodies_without_a_frame_id_are_400(house, data, kind):
+@pytest.mark.parametrize("kind", KINDS)
+def test_bodies_without_a_frame_id_are_400_in_plain_text(house, data, kind):
     response = house.app.test_client().post(address(house.key(CT)), data=data, content_type=kind)
     assert response.status_code == 400
+    assert response.content_type == "text/plain; charset=utf-8"
+    assert response.get_data(as_text=True) == MISSING
+    assert response.headers["x-amzn-ErrorType"] == "ValidationException"
+
+
+def test_an_address_without_the_frame_id_is_the_same_400(house):
+    response = house.app.test_client().get(address(house.key(CT)))
+    assert (response.status_code, response.get_data(as_text=True)) == (400, MISSING)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"not json",
+        b'{"imageFrameId": 5}',
+        b'{"imageFrameId": null}',
+        b'{"imageFrameId": "short"}',
+        b'{"imageFrameId": "a", "imageFrameInformation": {"imageFrameId": "b"}}',
+        b"\xff\xfe",
+        b"[" * 5000,
+    ],
+)
+def test_bodies_that_make_no_sense_are_400(house, data):
+    response = house.app.test_client().post(address(house.key(CT)), data=data, content_type=None)
+    assert response.status_code == 400
     assert response.get_json()["status"] == 400
+    assert response.headers["x-amzn-ErrorType"] == "ValidationException"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_content_type_keeps_a_body_from_being_read(house, frame, kind):
+    key = house.key(CT)
+    body = b'{"imageFrameId": "%s"}' % key.frame_id.encode()
+    response = house.app.test_client().post(address(key), data=body, content_type=kind)
+    assert (response.status_code, response.get_data()) == (200, frame)
+
+
+def test_a_huge_body_is_413(house):
+    response = house.app.test_client().post(address(house.key(CT)), data=b" " * (1 << 21))
+    assert response.status_code == 413
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_other_methods_are_405(house, method):
+    response = house.app.test_client().open(address(house.key(CT)), method=method)
+    assert response.status_code == 405
+    assert "POST" in response.headers["Allow"]
+
+
+def test_options_is_204(house):
+    origin = {"Origin": "http://localhost:3000", "Access-Control-Request-Method": "POST"}
+    response = house.app.test_client().options(address(house.key(CT)), headers=origin)
+    assert (response.status_code, response.get_data()) == (204, b"")
+    assert "POST" in response.headers["Access-Control-Allow-Methods"]
+    assert response.headers["Access-Control-Allow-Origin"] == "http://localhost:3000"
+
+
+def test_head_tells_the_length(house, frame):
+    key = house.key(CT)
+    whole = house.app.test_client().head(address(key, f"?imageFrameId={key.frame_id}"))
+    first = house.app.test_client().head(address(key, f"?imageFrameId={key.frame_id}&endLevel=0"))
+    assert int(whole.headers["Content-Length"]) == len(frame)
+    assert int(first.headers["Content-Length"]) == level_bounds(frame)[1]
+    assert whole.get_data() == first.get_data() == b""
+
+
+@pytest.mark.parametrize("query", ["", "&startLevel=0&endLevel=0", "&startLevel=1"])
+def test_byte_ranges(house, ask, query):
+    key = house.key(CT)
+    get = partial(house.app.test_client().get, address(key, f"?imageFrameId={key.frame_id}{query}"))
+    whole = get()
+    part = get(headers={"Range": "bytes=10-29", "If-Range": whole.headers["ETag"]})
+    assert (part.status_code, part.get_data()) == (206, whole.get_data()[10:30])
+    assert part.headers["Content-Range"] == f"bytes 10-29/{len(whole.get_data())}"
+    assert get(headers={"Range": "bytes=-5"}).get_data() == whole.get_data()[-5:]
+    outside = get(headers={"Range": "bytes=9999999-"})
+    assert outside.status_code == 416
+    assert outside.headers["Content-Range"] == f"bytes */{len(whole.get_data())}"
+    other = get(headers={"Range": "bytes=10-29", "If-Range": '"of another"'})
+    assert (other.status_code, other.get_data()) == (200, whole.get_data())
+    assert ask(query.replace("&", "?", 1)).get_data() == whole.get_data()
+
+
+def test_what_the_client_holds_matters_to_get_alone(ask, house):
+    key = house.key(CT)
+    answer = house.app.test_client().post(
+        address(key), json={"imageFrameId": key.frame_id}, headers={"If-None-Match": "*"}
+    )
+    assert answer.status_code == 200
+
+
+def test_a_repeated_parameter_is_400(house, ask):
+    key = house.key(CT)
+    assert ask("?startLevel=0&startLevel=1").status_code == 400
+    twice = f"?imageFrameId={key.frame_id}&imageFrameId={key.frame_id}"
+    assert house.app.test_client().get(address(key, twice)).status_code == 400
+
+
+def test_level_0_is_kept_and_the_rest_is_cut_without_asking_for_more(tmp_path):
+    house = build(tmp_path)
+    house.services.archive.first_levels.__init__(1 << 20)
+    key = house.key(CT)
+    post = partial(house.app.test_client().post, json={"imageFrameId": key.frame_id})
+    frame = house.frames.frames[key]
+    answers = [post(address(key, "?startLevel=0&endLevel=0")) for _ in range(3)]
+    assert {answer.get_data() for answer in answers} == {frame[: level_bounds(frame)[1]]}
+    assert len({str(sorted(answer.headers)) for answer in answers}) == 1
+    assert house.frames.asked == [key]
+
+
+@pytest.mark.parametrize(
+    ("mode", "control", "named"),
+    [
+        ("private", "private, max-age=31536000, immutable", set()),
+        ("per-caller", "public, max-age=31536000, immutable", {"Authorization", "Cookie", "token"}),
+        ("shared", "public, max-age=31536000, immutable", set()),
+    ],
+)
+def test_who_may_keep_a_frame(tmp_path, mode, control, named):
+    house = build(tmp_path, cdn_caching=mode)
+    key = house.key(CT)
+    client = house.app.test_client()
+    answer = client.get(address(key, f"?imageFrameId={key.frame_id}"))
+    tag = {"If-None-Match": answer.headers["ETag"]}
+    for one in (answer, client.get(address(key, f"?imageFrameId={key.frame_id}"), headers=tag)):
+        assert one.headers["Cache-Control"] == control
+        assert set(one.headers["Vary"].split(", ")) == {"Origin", *named}
+    refused = client.get(address(key, "?imageFrameId=" + "0" * 32))
+    assert refused.headers["Cache-Control"] == "no-store"
 
 
 @pytest.mark.parametrize(
@@ -119,7 +259,7 @@ def test_malformed_ids_are_400(ask):
         (UpstreamNotFound("gone"), 404, None),
         (UpstreamDenied("refused"), 403, None),
         (UpstreamThrottled("slow", retry_after=3), 429, "3"),
-        (UpstreamBusy("processing"), 503, "5"),
+        (UpstreamBusy("processing", retry_after=2), 409, "2"),
         (UpstreamFailed("nonsense"), 502, None),
     ],
 )

@@ -18,7 +18,9 @@ from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
 from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.service.channel import Channel
 from dicomweb_gateway.service.outgoing import OutgoingBytes
+from dicomweb_gateway.service.pace import Pace
 from dicomweb_gateway.service.server import Server
+from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.wado.body import FrameSlice
 from dicomweb_gateway.web.files import PINNED, SegmentFile
 
@@ -86,9 +88,9 @@ class House:
 
 
 class Running:
-    def __init__(self, house, idle_seconds):
+    def __init__(self, house, limits, **more):
         self._door = socket.create_server(("127.0.0.1", 0))
-        self.server = Server(house.app, self._door, THREADS, idle_seconds)
+        self.server = Server(house.app, self._door, THREADS, limits, **more)
         self._on = True
         self._thread = threading.Thread(target=self._run, name="loop")
         self._thread.start()
@@ -110,6 +112,12 @@ class Running:
         client.connect(self._door.getsockname())
         ends = "" if stays else "Connection: close\r\n"
         client.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\n{ends}\r\n".encode())
+        self._clients.append(client)
+        return client
+
+    def connect(self):
+        """A connection on which nothing has been asked."""
+        client = socket.create_connection(self._door.getsockname(), timeout=20)
         self._clients.append(client)
         return client
 
@@ -159,7 +167,9 @@ def start(house):
     running = []
 
     def begin(idle_seconds=60):
-        running.append(Running(house, idle_seconds))
+        running.append(
+            Running(house, ServerLimits(idle_seconds=idle_seconds, header_seconds=min(20, idle_seconds)))
+        )
         return running[-1]
 
     yield begin
@@ -262,8 +272,10 @@ def test_a_request_that_does_not_come_to_its_end_is_ended(start):
 def test_half_a_request_behind_a_long_answer_does_not_end_that():
     """It is not read to its end as long as the answer is not."""
     channel: Any = SimpleNamespace(
-        request=object(), requests=[], total_outbufs_len=1, last_activity=0, _half=None
+        request=SimpleNamespace(headers_finished=False), requests=[], total_outbufs_len=1, last_activity=0
     )
+    channel._pace = Pace(ServerLimits(header_seconds=2, slowest=0))
+    channel.sent_bytes, channel._pace = 0, Pace(ServerLimits(header_seconds=3, slowest=0))
     assert not Channel.is_stuck(channel, 0, 2)
     channel.last_activity = 4
     assert not Channel.is_stuck(channel, 5, 2)
@@ -427,7 +439,7 @@ def test_a_fault_in_the_loop_costs_one_connection(start, monkeypatch):
 
 def test_a_server_that_cannot_accept_does_not_go_on_in_silence(house, monkeypatch):
     door = socket.create_server(("127.0.0.1", 0))
-    server = Server(house.app, door, THREADS, 60)
+    server = Server(house.app, door, THREADS, ServerLimits())
     monkeypatch.setattr(server, "channel_class", lambda _, sock, *__, **___: sock.close() or 1 // 0)
     with socket.create_connection(door.getsockname()), pytest.raises(ZeroDivisionError):
         server.turn(5)

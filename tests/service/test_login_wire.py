@@ -49,7 +49,7 @@ class Wire:
                 env={**os.environ, "PYTHONPATH": str(ROOT)},
                 stderr=log,
             )
-        self.connection = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.connection = socket.create_connection(("127.0.0.1", port), timeout=90)
         self.answers = self.connection.makefile("rb")
         door.close()
 
@@ -118,7 +118,6 @@ SMUGGLED = [
     (["X-Forwarded-User: anna", "X-Forwarded-Groups: admins", "X-Forwarded-Groups: readers"], 401),
     (["X-Forwarded-User: root, anna"], 401),
     (["X-Forwarded-User: J\xf6rg"], 401),
-    (["X-Forwarded-User: anna\r\n root"], 200),
     (["token: TOKEN", "token: TOKEN"], 400),
     (["token: TOKEN", "Token: other"], 400),
     (["to_ken: TOKEN"], 401),

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dicomweb_gateway.web.hardening import DOCUMENT_POLICY
 from tests.routes.archive import parts_of, path_of
 from tests.web.rendering_archive import (
     DOCUMENT,
@@ -100,7 +101,7 @@ def test_without_a_length_that_fits_every_byte_is_served(get, series, number):
 def test_other_documents_are_shielded(get, series, media_type):
     response = get(f"{path_of(series, 1)}/rendered")
     assert response.headers["Content-Type"].partition(";")[0] == media_type
-    assert response.headers["Content-Security-Policy"] == "sandbox"
+    assert response.headers["Content-Security-Policy"] == DOCUMENT_POLICY
     assert response.headers["X-Content-Type-Options"] == "nosniff"
 
 

@@ -19,6 +19,8 @@ def leaves(kind):
 
 
 def make(kind, message="what is wrong"):
+    if kind is errors.TooManyRequests:
+        return kind(message, 3)
     return kind(12) if kind is errors.RangeNotSatisfiable else kind(message)
 
 
@@ -43,6 +45,8 @@ def test_every_error_that_can_reach_a_client_is_in_the_table(kind):
         (errors.NotAcceptable, 406),
         (errors.PayloadTooLarge, 413),
         (errors.RangeNotSatisfiable, 416),
+        (errors.TooManyRequests, 429),
+        (errors.AuditUnavailable, 503),
         (errors.UpstreamNotFound, 404),
         (errors.UpstreamDenied, 502),
         (errors.UpstreamFailed, 502),

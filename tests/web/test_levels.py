@@ -1,6 +1,7 @@
 """startLevel and endLevel (healthimaging.md 7.1)."""
 
 import pytest
+from werkzeug.datastructures import MultiDict
 
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.web.levels import parse_levels
@@ -16,11 +17,16 @@ from dicomweb_gateway.web.levels import parse_levels
     ],
 )
 def test_levels(args, levels):
-    assert parse_levels(args) == levels
+    assert parse_levels(MultiDict(args)) == levels
 
 
 @pytest.mark.parametrize("text", ["", "-1", "1.9", "a", " 1", "²", "99999"])
 @pytest.mark.parametrize("name", ["startLevel", "endLevel"])
 def test_junk_levels_are_refused_by_name(name, text):
     with pytest.raises(InvalidRequest, match=name):
-        parse_levels({name: text})
+        parse_levels(MultiDict({name: text}))
+
+
+def test_two_values_are_refused():
+    with pytest.raises(InvalidRequest, match="endLevel is given more than once"):
+        parse_levels(MultiDict([("endLevel", "0"), ("endLevel", "0")]))

@@ -55,6 +55,36 @@ def test_both_ways_are_one(house, path, headers):
     assert short == described(client, f"{path}?unused=1", headers)
 
 
+LEVELS = "/datastore/{}/imageSet/{}/getImageFrame?startLevel=0&endLevel={}"
+
+
+@pytest.mark.parametrize(
+    ("level", "body", "headers"),
+    [
+        ("0", None, {}),
+        ("7", None, {"Range": "bytes=0-5"}),
+        ("x", None, {}),
+        ("0", b"", {}),
+        ("0", b"no json", {"Origin": "http://localhost"}),
+        ("0", b'{"imageFrameId": "%s"}' % (b"0" * 32), {}),
+        ("0", b" " * (1 << 21), {}),
+        ("0", None, {"Host": "evil.example.org"}),
+    ],
+)
+def test_both_ways_are_one_for_levels_too(house, monkeypatch, level, body, headers):
+    key = house.key(CT)
+    path = LEVELS.format(key.datastore_id, key.image_set_id, level)
+    body = b'{"imageFrameId": "%s"}' % key.frame_id.encode() if body is None else body
+
+    def asked():
+        answer = house.app.test_client().post(path, data=body, headers=headers)
+        return answer.status, sorted(answer.headers), answer.data
+
+    short = asked()
+    monkeypatch.setattr("dicomweb_gateway.web.short_cut._find", lambda *_: None)
+    assert short == asked()
+
+
 def test_it_is_taken_and_logged_by_the_rule(house, monkeypatch, caplog):
     monkeypatch.setattr(house.app, "preprocess_request", lambda: pytest.fail("the long way"))
     with caplog.at_level(logging.INFO, "dicomweb_gateway.app"):

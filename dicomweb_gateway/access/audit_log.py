@@ -1,0 +1,157 @@
+"""The audit log: a file of JSON lines, only ever appended to; the one place where patients' data are logged.
+
+Each line is one write to a file opened for appending, so lines of several processes never mix. Before each
+the name is looked at: where it leads to another file, or to none, since the log has been rotated, that one is
+opened. Lines are ASCII: whatever a client sent can neither end a line nor look like another.
+"""
+
+import json
+import logging
+import os
+import time
+from collections import deque
+from functools import lru_cache
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+from dicomweb_gateway.errors import AuditUnavailable
+
+_LOG = logging.getLogger(__name__)
+_MODE = 0o600
+_TRY_SECONDS = 1.0
+_SAY_SECONDS = 60.0
+_MOST_WAITING = 10_000
+"""Lines that are kept while the file cannot be written."""
+
+_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+
+
+class AuditLog:
+    """The log at `path` as one process writes it; safe from any thread.
+
+    While it cannot be written lines wait in memory, a bounded number, and an error is logged once a minute.
+    `required`: `check` refuses requests meanwhile.
+    """
+
+    def __init__(self, path: Path, required: bool = False) -> None:
+        self._path = str(path)
+        self.is_required = required
+        self._lock = Lock()
+        self._descriptor = -1
+        self._known = (0, 0)
+        self._waiting: deque[bytes] = deque()
+        self._torn = False
+        self._lost = 0
+        self._failed: str | None = None
+        self._try_at = 0.0
+        self._say_at = 0.0
+
+    def open(self) -> None:
+        """Open the file, made where it is missing; OSError when that cannot be done."""
+        with self._lock:
+            self._reopen()
+
+    def close(self) -> None:
+        """Close the file; the next line opens it again."""
+        with self._lock:
+            self._shut()
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append `entry`, which gets the time (UTC) before all else; never raises for the file's sake."""
+        line = (_encode({"time": stamp(), **entry}) + "\n").encode("ascii")
+        with self._lock:
+            if self._failed is None or self._may_try():
+                self._put([*self._waiting, line])
+            else:
+                self._keep(line)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the log cannot be written, None when it can; what waits is tried again first."""
+        with self._lock:
+            if self._failed is not None and self._may_try():
+                self._put(list(self._waiting))
+            return self._failed
+
+    def check(self) -> None:
+        """AuditUnavailable where nothing may be answered that is not logged, and nothing can be."""
+        if self.is_required and self._failed is not None and self.trouble is not None:
+            raise AuditUnavailable("the audit log cannot be written")
+
+    def _may_try(self) -> bool:
+        return time.monotonic() >= self._try_at
+
+    def _put(self, lines: list[bytes]) -> None:
+        """Write `lines`, which hold all that waits; what cannot be written waits on."""
+        self._waiting.clear()
+        for number, line in enumerate(lines):
+            try:
+                self._append(line)
+            except OSError as error:
+                self._fail(error)
+                for left in lines[number:]:
+                    self._keep(left)
+                return
+        if self._failed is not None:
+            _LOG.warning("the audit log can be written again; %d lines were lost", self._lost)
+            self._failed, self._lost = None, 0
+
+    def _append(self, line: bytes) -> None:
+        self._follow()
+        whole = b"\n" + line if self._torn else line
+        written = os.write(self._descriptor, whole)
+        # the rest is written by itself: a full disk takes a part of a line
+        self._torn = written != len(whole)
+        if self._torn:
+            raise OSError(f"{written} of {len(whole)} bytes were written")
+
+    def _follow(self) -> None:
+        """Have the file open that bears the name now."""
+        if self._descriptor >= 0:
+            try:
+                there = os.stat(self._path)
+            except FileNotFoundError:
+                pass
+            else:
+                if (there.st_dev, there.st_ino) == self._known:
+                    return
+        self._reopen()
+
+    def _reopen(self) -> None:
+        self._shut()
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+        self._descriptor = os.open(self._path, flags, _MODE)
+        opened = os.fstat(self._descriptor)
+        self._known = (opened.st_dev, opened.st_ino)
+        self._torn = False
+
+    def _shut(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def _keep(self, line: bytes) -> None:
+        if len(self._waiting) >= _MOST_WAITING:
+            self._lost += 1
+            return
+        self._waiting.append(line)
+
+    def _fail(self, error: OSError) -> None:
+        self._failed = f"the audit log cannot be written: {error.strerror or error}"
+        now = time.monotonic()
+        self._try_at = now + _TRY_SECONDS
+        if now >= self._say_at:
+            self._say_at = now + _SAY_SECONDS
+            _LOG.error("%s (%s)", self._failed, self._path)
+
+
+def stamp() -> str:
+    """This moment in UTC, to the millisecond."""
+    now = time.time()
+    return f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

@@ -1,0 +1,192 @@
+"""What clients do at this moment, counted over all web processes of a gateway, in memory that they share.
+
+Each process writes a row of its own and adds up those of all, so that nobody ever waits for a lock that a
+stopped or killed process holds. A row is cleared when the process in whose place it was is replaced: what a
+killed process had under way is not counted for longer. The number of clients is bounded: each has one of two
+cells; whoever finds both taken shares the last cell with others like him.
+"""
+
+import mmap
+import os
+import struct
+import time
+from functools import lru_cache
+from hashlib import blake2b
+from threading import Lock
+from typing import NamedTuple
+
+CELLS = 8192
+"""Cells of a row, without the last one; a power of two."""
+_ROWS_EACH = 3
+"""Rows of one web process and of those whose place it has taken and that still end their answers."""
+_CELL = struct.Struct("<16sqIIiI")
+"""Digest of the client, number of the stretch of time, what was counted in it and in the one before, how much
+is under way, and the second (time.monotonic) from which on none of what was counted matters."""
+_OWNER = struct.Struct("<q")
+
+
+class Usage(NamedTuple):
+    """What a client does: how much was counted within the last `seconds`, how much is `under_way`."""
+
+    recent: float
+    under_way: int
+
+
+class Ticket(NamedTuple):
+    """Where something that is under way was counted; for `leave`."""
+
+    offset: int
+
+
+class SharedCounts:
+    """The memory, made before the web processes are forked; `processes` is their number."""
+
+    def __init__(self, processes: int) -> None:
+        self._rows = processes * _ROWS_EACH
+        self._owners = struct.Struct(f"<{self._rows}q")
+        self._row_bytes = (CELLS + 1) * _CELL.size
+        self._start = self._owners.size
+        self._starts = [self._start + row * self._row_bytes for row in range(self._rows)]
+        self._memory = mmap.mmap(-1, self._start + self._rows * self._row_bytes)
+
+    def claim(self, number: int) -> "ClientCounts":
+        """The row of web process `number` (from 0), which is the calling process, cleared.
+
+        Rows of processes that are no more are cleared too. A process that ends its last answers keeps its row
+        until that is done.
+        """
+        candidates = range(number * _ROWS_EACH, (number + 1) * _ROWS_EACH)
+        owners = self._owners.unpack_from(self._memory, 0)
+        free = [row for row in candidates if not owners[row] or not _lives(owners[row])]
+        for row in free:
+            self._clear(row)
+        chosen = free[0] if free else candidates[0]
+        self._clear(chosen)
+        _OWNER.pack_into(self._memory, chosen * _OWNER.size, os.getpid())
+        return ClientCounts(self, chosen)
+
+    def offset(self, row: int) -> int:
+        """Where `row` begins."""
+        return self._starts[row]
+
+    def others(self, row: int) -> list[int]:
+        """Where the rows begin that other processes own."""
+        owners = self._owners.unpack_from(self._memory, 0)
+        return [start for other, start in enumerate(self._starts) if owners[other] and other != row]
+
+    @property
+    def memory(self) -> mmap.mmap:
+        """All of it."""
+        return self._memory
+
+    def _clear(self, row: int) -> None:
+        _OWNER.pack_into(self._memory, row * _OWNER.size, 0)
+        start = self.offset(row)
+        self._memory[start : start + self._row_bytes] = bytes(self._row_bytes)
+
+
+class ClientCounts:
+    """The counts as one process sees and changes them; for any of its threads."""
+
+    def __init__(self, shared: SharedCounts, row: int) -> None:
+        self._shared = shared
+        self._row = row
+        self._start = shared.offset(row)
+        self._lock = Lock()
+
+    def usage(self, name: str, seconds: float) -> Usage:
+        """What all processes know of `name`, which is always counted with the same `seconds`."""
+        now = time.monotonic() / seconds
+        place = _place(name)
+        recent, under_way = 0.0, 0
+        memory = self._shared.memory
+        for start in (self._start, *self._shared.others(self._row)):
+            for cell in place.cells:
+                found = _CELL.unpack_from(memory, start + cell)
+                if found[0] == place.digest:
+                    recent += _recent(found, now)
+                    under_way += max(0, found[4])
+                    break
+        return Usage(recent, under_way)
+
+    def enter(self, name: str, seconds: float, count: int = 1, under_way: int = 1) -> Ticket:
+        """Count `count` for `name` now, and `under_way` until `leave`."""
+        now = time.monotonic()
+        stretch = int(now / seconds)
+        place = _place(name)
+        memory = self._shared.memory
+        with self._lock:
+            offset = self._cell_for(place, now)
+            digest, before, now_count, then_count, running, _ = _CELL.unpack_from(memory, offset)
+            if digest != place.digest and offset != self._last:
+                before, now_count, then_count, running = stretch, 0, 0, 0
+            if before != stretch:
+                then_count = now_count if before == stretch - 1 else 0
+                now_count = 0
+            _CELL.pack_into(
+                memory,
+                offset,
+                place.digest,
+                stretch,
+                min(now_count + count, 0xFFFFFFFF),
+                then_count,
+                running + under_way,
+                int((stretch + 2) * seconds) + 1,
+            )
+        return Ticket(offset)
+
+    def leave(self, ticket: Ticket) -> None:
+        """What `enter` counted as under way has ended."""
+        memory = self._shared.memory
+        with self._lock:
+            *kept, running, until = _CELL.unpack_from(memory, ticket.offset)
+            _CELL.pack_into(memory, ticket.offset, *kept, max(0, running - 1), until)
+
+    @property
+    def _last(self) -> int:
+        return self._start + CELLS * _CELL.size
+
+    def _cell_for(self, place: "_Place", now: float) -> int:
+        """The client's cell of this row: its own, else one that nobody uses now, else the last."""
+        free = None
+        for cell in place.cells:
+            offset = self._start + cell
+            digest, *_, running, until = _CELL.unpack_from(self._shared.memory, offset)
+            if digest == place.digest:
+                return offset
+            if free is None and running <= 0 and until < now:
+                free = offset
+        return self._last if free is None else free
+
+
+class _Place(NamedTuple):
+    digest: bytes
+    cells: tuple[int, int]
+    """From the start of a row."""
+
+
+@lru_cache(maxsize=2048)
+def _place(name: str) -> _Place:
+    digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
+    first, second = (int.from_bytes(part, "little") % CELLS for part in (digest[:4], digest[4:8]))
+    return _Place(digest, (first * _CELL.size, second * _CELL.size))
+
+
+def _recent(found: tuple[bytes, int, int, int, int, int], now: float) -> float:
+    """What was counted within the last stretch: of the one before the share that is not yet past."""
+    _, stretch, count, before, _, _ = found
+    if stretch == int(now):
+        return count + before * (1 - now % 1)
+    return count * (1 - now % 1) if stretch == int(now) - 1 else 0.0
+
+
+def _lives(pid: int) -> bool:
+    if pid == os.getpid():
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,68 @@
+"""The shared tier: what one host has brought the others need not ask HealthImaging for.
+
+It has no effect but speed: what is slow, full, gone, wrong or forged there is a miss.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
+from dicomweb_gateway.shared.backend import Backend
+from dicomweb_gateway.shared.counts import Counts
+from dicomweb_gateway.shared.lane import Lane
+from dicomweb_gateway.shared.memcached import Memcached
+from dicomweb_gateway.shared.redis_server import RedisServer
+from dicomweb_gateway.shared.sealing import OVERHEAD, Key, Sealer
+
+
+class SharedCache:
+    """Values by key, in the servers of `config`, sealed with `secret`; safe from any thread."""
+
+    def __init__(self, config: SharedCacheConfig, secret: bytes) -> None:
+        self._config = config
+        self._sealer = Sealer(secret)
+        self._counts = Counts()
+        self._lanes = [
+            Lane(name, connect, config.timeout, self._counts) for name, connect in _servers(config)
+        ]
+
+    def get(self, key: Key) -> bytes | None:
+        """The value that was put under `key`, None without one; raises nothing, waits `timeout` at most."""
+        name = self._sealer.name(key)
+        sealed = self._lane(name).get(name, self._config.item_bytes)
+        if sealed is None:
+            self._counts.add("misses")
+            return None
+        value = self._sealer.opened(name, sealed)
+        self._counts.add("wrong" if value is None else "hits")
+        return value
+
+    def put(self, key: Key, value: bytes, seconds: float | None = None) -> None:
+        """Have `value` kept for `seconds`, None for the setting; returns at once, promises nothing."""
+        if len(value) + OVERHEAD > self._config.item_bytes:
+            self._counts.add("too_large")
+            return
+        name = self._sealer.name(key)
+        kept = self._config.seconds if seconds is None else seconds
+        self._lane(name).put(name, self._sealer.seal(name, value, kept), max(1, int(kept)))
+
+    def counts(self) -> dict[str, int]:
+        """What happened so far: hits, misses, wrong (torn, swapped or forged), failures, skipped, ..."""
+        return self._counts.snapshot()
+
+    def _lane(self, name: str) -> Lane:
+        """The server of a value: adding one moves only the values that become its own."""
+        if len(self._lanes) == 1:
+            return self._lanes[0]
+        return max(self._lanes, key=lambda lane: sha256(f"{lane.name} {name}".encode()).digest())
+
+
+def _servers(config: SharedCacheConfig) -> Sequence[tuple[str, Callable[[], Backend]]]:
+    """Name and connection maker of each server; names hold no password."""
+    if config.redis_url is not None:
+        parts = urlsplit(config.redis_url)
+        name = f"{parts.hostname}:{parts.port or 6379}"
+        return [(name, partial(RedisServer, config.redis_url, config.timeout))]
+    return [(one, partial(Memcached, host_and_port(one), config.timeout)) for one in config.memcached]

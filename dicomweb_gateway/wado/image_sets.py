@@ -1,0 +1,64 @@
+"""Image sets as HealthImaging's own operations give them, as far as the caller may see (7.2).
+
+Only what the index knows is asked of HealthImaging, so nothing else is reached with our credentials.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from dicomweb_gateway import patience
+from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.imagesets.passed_on import PassedOn
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from dicomweb_gateway.wado.archive import Archive, version_of
+
+_SECONDS = 30.0
+
+
+class Document(NamedTuple):
+    """The JSON of a metadata document in pieces; `version` changes when it does."""
+
+    version: str
+    pieces: Iterator[bytes]
+
+
+def image_set_document(
+    archive: Archive, datastore_id: str, image_set_id: str, version_id: str | None
+) -> Document:
+    """The metadata document of an image set at a version, None for the latest.
+
+    Another version than the indexed one may be of another patient, so what is hidden in it hides it. Raises
+    ResourceNotFound and what `DocumentCache` raises.
+    """
+    archive.index.image_set_shown(datastore_id, image_set_id)
+    ref = ImageSetRef(datastore_id, image_set_id, version_id)
+    try:
+        # a version that does not exist says nothing of the others: the rows are not stale then
+        version = version_of(archive, ref) if version_id is None else archive.documents.version(ref)
+        document = archive.documents.get(ref)
+    except UpstreamNotFound as error:
+        raise _unknown(image_set_id) from error
+    if not archive.index.sees_document(document):
+        raise _unknown(image_set_id)
+    return Document(version, archive.documents.text(ref))
+
+
+def image_set_properties(
+    archive: Archive, datastore_id: str, image_set_id: str, version_id: str | None
+) -> bytes:
+    """GetImageSet's answer as HealthImaging wrote it; ResourceNotFound and UpstreamError."""
+    archive.index.image_set_shown(datastore_id, image_set_id)
+    ref = ImageSetRef(datastore_id, image_set_id, version_id)
+    return asking(archive).image_set(ref, patience.until(_SECONDS))
+
+
+def asking(archive: Archive) -> PassedOn:
+    """The way to HealthImaging; ResourceNotFound where there is none."""
+    if archive.passed_on is None:
+        raise ResourceNotFound("HealthImaging is not asked here")
+    return archive.passed_on
+
+
+def _unknown(image_set_id: str) -> ResourceNotFound:
+    """What the index says of image sets that it does not know: what is hidden must look the same."""
+    return ResourceNotFound(f"the index does not know image set {image_set_id}")

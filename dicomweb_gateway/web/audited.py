@@ -1,0 +1,125 @@
+"""What the audit log says of a request: who asked what, and what they got (DICOM PS3.15 A.5)."""
+
+import re
+import secrets
+import time
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flask import Request, Response
+
+from dicomweb_gateway.access.audit_events import event_of, outcome_of
+from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.web.client import address_of, known_caller
+from dicomweb_gateway.web.endings import Ending, at_end
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
+from dicomweb_gateway.web.services import Services
+
+_NOTES = "dicomweb_gateway.audit_notes"
+_SECRET = ("token", "access_token", "id_token", "api_key", "apikey", "password", "authorization")
+"""Parameters whose values are never written."""
+_NAMED = re.compile(
+    r"/(studies|series|instances|frames|rendered|thumbnail|bulkdata|datastore|imageSet)/([^/]+)"
+)
+_FIELDS = {
+    "studies": "study",
+    "series": "series",
+    "instances": "instance",
+    "frames": "frames",
+    "rendered": "frames",
+    "thumbnail": "frames",
+    "bulkdata": "bulk_data",
+    "datastore": "data_store",
+    "imageSet": "image_set",
+}
+_OPEN = (Operation.PUBLIC, Operation.ENTER)
+_REFUSED = (401, 403, 429)
+
+
+def note(request: Request, **facts: Any) -> None:
+    """Have the line of `request` say `facts` too, such as `results`, the number of rows of a search."""
+    request.environ.setdefault(_NOTES, {}).update(facts)
+
+
+def audit(request: Request, response: Response, rule: str | None, began: float, services: Services) -> None:
+    """Write the line of `request` when `response` is over; `began` by time.perf_counter.
+
+    Health checks, pages and preflights, which show nothing of patients, have none unless they were refused.
+    """
+    log = services.audit
+    if log is None:
+        return
+    place: Place = request.environ.get(PLACE, NOWHERE)
+    operation = None if rule is None else place.operation
+    if operation in _OPEN and response.status_code not in _REFUSED:
+        return
+    if request.method == "OPTIONS" and response.status_code < 400:
+        return
+    environ = request.environ
+    caller = known_caller(environ)
+    entry = {
+        **_who(caller),
+        "address": address_of(environ, services.config),
+        "operation": operation.value if operation is not None else None,
+        "method": request.method,
+        "route": rule,
+        **what_was_asked(request.path, environ.get("QUERY_STRING", "")),
+        **environ.get(_NOTES, {}),
+    }
+    at_end(environ, response, partial(_write, log, operation, entry, began))
+
+
+def _who(caller: Caller | None) -> dict[str, str | None]:
+    """The fields of a caller, null where nobody has logged in."""
+    if caller is None or caller.mode == "none":
+        return {"user": None, "client": None, "login": None}
+    return {"user": caller.name, "client": caller.client, "login": caller.mode}
+
+
+def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: str, ending: Ending) -> None:
+    """The line of a request that no application saw: it was malformed, or its client had left."""
+    entry = {
+        **_who(None),
+        "address": address,
+        "operation": None,
+        "method": method,
+        "route": None,
+        **what_was_asked(path, query),
+    }
+    _write(log, None, entry, time.perf_counter(), ending)
+
+
+def what_was_asked(path: str, query: str) -> dict[str, Any]:
+    """Patients' data: the UIDs and ids in `path`, and the names and values of `query`, tokens left out.
+
+    A path that names none is written as it is.
+    """
+    found: dict[str, Any] = {_FIELDS[kind]: name for kind, name in _NAMED.findall(path)}
+    if not found:
+        found["path"] = path
+    if query:
+        pairs: dict[str, list[str]] = {}
+        for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
+            pairs.setdefault(name, []).append("[left out]" if name.strip().lower() in _SECRET else value)
+        found["query"] = {name: values if len(values) > 1 else values[0] for name, values in pairs.items()}
+    return found
+
+
+def _write(
+    log: AuditLog, operation: Operation | None, entry: dict[str, Any], began: float, ending: Ending
+) -> None:
+    log.write(
+        {
+            "id": secrets.token_hex(8),
+            **event_of(operation, ending.status).fields,
+            "outcome": outcome_of(ending.status, ending.is_whole),
+            "status": ending.status,
+            "complete": ending.is_whole,
+            "bytes": ending.sent,
+            "ms": int((time.perf_counter() - began) * 10_000) / 10,
+            **entry,
+        }
+    )

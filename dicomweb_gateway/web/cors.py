@@ -1,0 +1,76 @@
+"""Which web pages may read answers: CORS headers and preflights (dicomweb.md H-1 to H-4)."""
+
+from collections.abc import Iterator
+
+from flask import Request, Response
+
+from dicomweb_gateway.access.origins import is_listed, is_loopback_origin
+from dicomweb_gateway.web.headers import add_vary
+from dicomweb_gateway.web.parts import LEVEL_ENDS
+from dicomweb_gateway.web.services import WebConfig
+
+_ALLOW_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, token"
+_EXPOSE_HEADERS = (
+    "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
+    f"X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, {LEVEL_ENDS}"
+)
+_METHODS = "GET, HEAD, OPTIONS, POST"
+_MAX_AGE_SECONDS = 86_400
+_LONGEST_ORIGIN = 300
+"""Characters; a host name has 253 at most, and origins are remembered."""
+_ASKED = "Access-Control-Request-Method"
+
+
+def preflight(request: Request) -> Response | None:
+    """The answer to a browser that asks whether it may ask; None for any other request.
+
+    Nobody has logged in for it, since browsers send no credentials along: it tells nothing but the headers
+    that `add_cors` adds for allowed origins.
+    """
+    if request.method != "OPTIONS" or "Origin" not in request.headers or _ASKED not in request.headers:
+        return None
+    response = Response(status=204)
+    del response.headers["Content-Type"]
+    response.headers["Allow"] = _METHODS
+    add_vary(response, "Origin", _ASKED, "Access-Control-Request-Headers")
+    return response
+
+
+def add_cors(request: Request, response: Response, config: WebConfig) -> None:
+    """CORS headers for an allowed Origin, on errors too (H-1 to H-4)."""
+    response.headers.add("Cross-Origin-Resource-Policy", config.resource_policy)
+    add_vary(response, "Origin")
+    origin = request.headers.get("Origin")
+    if origin is None:
+        return
+    for name, value in cors_headers(origin, config):
+        response.headers[name] = value
+    if request.method == "OPTIONS" and is_allowed_origin(origin, config):
+        response.headers["Access-Control-Allow-Methods"] = _METHODS
+        response.headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS
+        response.headers["Access-Control-Max-Age"] = str(_MAX_AGE_SECONDS)
+        if request.headers.get("Access-Control-Request-Private-Network") == "true":
+            response.headers["Access-Control-Allow-Private-Network"] = "true"
+
+
+def cors_headers(origin: str, config: WebConfig) -> Iterator[tuple[str, str]]:
+    """The headers of any answer to a page of `origin`, as it names itself; none where it may not read it."""
+    if not is_allowed_origin(origin, config):
+        return
+    yield "Access-Control-Allow-Origin", origin
+    yield "Access-Control-Expose-Headers", _EXPOSE_HEADERS
+    if config.cors_credentials:
+        yield "Access-Control-Allow-Credentials", "true"
+
+
+def is_allowed_origin(origin: str, config: WebConfig) -> bool:
+    """Whether `origin` is configured.
+
+    Where nothing is: any where a login is asked, as pages get none of the browser's credentials for it, and
+    loopback origins where none is.
+    """
+    if len(origin) > _LONGEST_ORIGIN:
+        return False
+    if config.cors_origins:
+        return is_listed(origin, config.cors_origins)
+    return not config.host_rule_on or is_loopback_origin(origin)

@@ -1,0 +1,177 @@
+"""Lines of the audit log are whole, each stands alone, and none is lost to a rotation or a full disk."""
+
+import errno
+import json
+import os
+import stat
+import threading
+
+import pytest
+
+from dicomweb_gateway.access import audit_log
+from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.errors import AuditUnavailable
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "audit.log"
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    now = [1000.0]
+    monkeypatch.setattr(audit_log.time, "monotonic", lambda: now[0])
+    return now
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_line_has_its_time_first_and_the_file_is_its_owners(path):
+    AuditLog(path).write({"a": 1})
+    (line,) = lines(path)
+    assert list(line) == ["time", "a"]
+    assert line["time"].endswith("Z")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "a\nb",
+        "a\r\n{}",
+        "\u2028\u2029\x85",
+        '"}\n{"user":"root',
+        "\x00\x1b[31m",
+        "Müller^Jörg",
+        "\udcff",
+        "😀",
+    ],
+)
+def test_no_value_ends_a_line(path, value):
+    AuditLog(path).write({"name": value})
+    AuditLog(path).write({"name": "next"})
+    assert [line["name"] for line in lines(path)] == [value, "next"]
+    assert path.read_bytes().isascii()
+
+
+@pytest.mark.parametrize("leave_empty", [True, False])
+def test_a_rotation_is_followed_at_the_next_line(path, tmp_path, leave_empty):
+    log = AuditLog(path)
+    log.write({"n": 1})
+    path.rename(tmp_path / "audit.log.1")
+    if leave_empty:
+        path.touch()
+    log.write({"n": 2})
+    assert [line["n"] for line in lines(tmp_path / "audit.log.1")] == [1]
+    assert [line["n"] for line in lines(path)] == [2]
+
+
+def test_a_truncated_file_is_gone_on_with_from_its_new_end(path):
+    log = AuditLog(path)
+    log.write({"n": 1})
+    os.truncate(path, 0)
+    log.write({"n": 2})
+    assert [line["n"] for line in lines(path)] == [2]
+
+
+def test_a_link_in_its_place_is_not_followed(path, tmp_path):
+    path.symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match=r".*"):
+        AuditLog(path).open()
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_many_threads_and_rotations_lose_nothing(path, tmp_path):
+    log = AuditLog(path)
+
+    def write(number):
+        for count in range(200):
+            log.write({"n": number * 1000 + count, "text": "x" * 500})
+
+    threads = [threading.Thread(target=write, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        if path.exists():
+            path.rename(tmp_path / f"rotated.{number}")
+    for thread in threads:
+        thread.join()
+    found = [line["n"] for file in [*tmp_path.glob("rotated.*"), path] for line in lines(file)]
+    assert sorted(found) == [number * 1000 + count for number in range(4) for count in range(200)]
+
+
+class FullDisk:
+    """os.write of which only `room` bytes are done."""
+
+    def __init__(self, monkeypatch):
+        self.room = None
+        self._write = os.write
+        monkeypatch.setattr(audit_log.os, "write", self)
+
+    def __call__(self, descriptor, data):
+        if self.room is None:
+            return self._write(descriptor, data)
+        if self.room == 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        done, self.room = self._write(descriptor, data[: self.room]), 0
+        return done
+
+
+def test_what_a_full_disk_does_not_take_waits(path, clock, monkeypatch, caplog):
+    disk = FullDisk(monkeypatch)
+    log = AuditLog(path, required=True)
+    log.write({"n": 1})
+    log.check()
+    disk.room = 7
+    for number in (2, 3, 4):
+        log.write({"n": number})
+        clock[0] += 0.1
+    assert "No space" in log.trouble or "bytes were written" in log.trouble
+    with pytest.raises(AuditUnavailable):
+        log.check()
+    assert len([record for record in caplog.records if record.levelname == "ERROR"]) == 1
+    disk.room = None
+    clock[0] += 2
+    log.check()
+    assert log.trouble is None
+    log.write({"n": 5})
+    whole, torn, *rest = path.read_text().splitlines()
+    assert json.loads(whole)["n"] == 1
+    assert len(torn) == 7
+    assert [json.loads(line)["n"] for line in rest] == [2, 3, 4, 5]
+
+
+def test_without_being_required_requests_go_on(path, clock, monkeypatch):
+    FullDisk(monkeypatch).room = 0
+    log = AuditLog(path)
+    log.write({"n": 1})
+    log.check()
+    assert log.trouble
+
+
+def test_a_folder_that_is_missing_is_trouble_until_it_is_there(tmp_path, clock):
+    path = tmp_path / "later" / "audit.log"
+    log = AuditLog(path)
+    log.write({"n": 1})
+    assert log.trouble
+    path.parent.mkdir()
+    clock[0] += 2
+    assert log.trouble is None
+    assert [line["n"] for line in lines(path)] == [1]
+
+
+def test_what_waits_is_bounded_and_what_is_lost_is_said(path, clock, monkeypatch, caplog):
+    monkeypatch.setattr(audit_log, "_MOST_WAITING", 3)
+    disk = FullDisk(monkeypatch)
+    disk.room = 0
+    log = AuditLog(path)
+    for number in range(5):
+        log.write({"n": number})
+    disk.room = None
+    clock[0] += 2
+    assert log.trouble is None
+    assert [line["n"] for line in lines(path)] == [0, 1, 2]
+    assert "2 lines were lost" in caplog.text

@@ -1,0 +1,155 @@
+"""nginx as deploy/nginx.conf has it, in front of a gateway."""
+
+import datetime
+import os
+import pwd
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.client import HTTPSConnection
+from ipaddress import ip_address
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.conftest import ROOT
+from tests.databases import find_program
+
+_OUTER = """
+daemon off;
+{user}
+worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 512; }}
+http {{
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+
+class Front:
+    """A running nginx; `connect` comes from an address of its own."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self.port = port
+        self.log = folder / "access.log"
+        self.certificate = folder / "cert.pem"
+
+    def connect(self, source: str = "127.0.0.5") -> HTTPSConnection:
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        return HTTPSConnection(
+            "localhost", self.port, source_address=(source, 0), context=context, timeout=60
+        )
+
+    def get(self, path: str, source: str = "127.0.0.5", **headers: str) -> tuple[int, dict[str, str], bytes]:
+        """Status, headers with names in lower case, body."""
+        connection = self.connect(source)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        connection.request("GET", path, headers=names)
+        answer = connection.getresponse()
+        found = answer.status, {n.lower(): v for n, v in answer.getheaders()}, answer.read()
+        connection.close()
+        return found
+
+    def protocol(self) -> str | None:
+        """What a client that knows HTTP/2 is offered."""
+        context = ssl.create_default_context(cafile=str(self.certificate))
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        with (
+            socket.create_connection(("127.0.0.1", self.port)) as plain,
+            context.wrap_socket(plain, server_hostname="localhost") as secure,
+        ):
+            return secure.selected_alpn_protocol()
+
+
+@contextmanager
+def nginx_before(folder: Path, gateway_port: int, caching: bool = False) -> Iterator[Front]:
+    """nginx with the project's configuration, its own port, certificate and folders put in."""
+    program = find_program("nginx")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    folder.mkdir()
+    port = _free_port()
+    _make_certificate(folder)
+    site = (ROOT / "deploy" / "nginx.conf").read_text()
+    for stands, here in (
+        ("server 127.0.0.1:8080;", f"server 127.0.0.1:{gateway_port};"),
+        ("listen 443 ssl http2;", f"listen 127.0.0.1:{port} ssl http2;"),
+        ("server_name pacs.example.org;", "server_name localhost;"),
+        ("/etc/ssl/certs/pacs.example.org.pem", f"{folder}/cert.pem"),
+        ("/etc/ssl/private/pacs.example.org.key", f"{folder}/key.pem"),
+        ("/var/log/nginx/dicomweb.log", f"{folder}/access.log"),
+        ("/var/log/nginx/dicomweb-error.log", f"{folder}/site-error.log"),
+        ("/var/cache/nginx/dicomweb", f"{folder}/cache"),
+    ):
+        assert stands in site
+        site = site.replace(stands, here)
+    (folder / "site.conf").write_text(site.replace("#cache ", "") if caching else site)
+    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(_OUTER.format(folder=folder, user=user))
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    with subprocess.Popen(command) as process:
+        try:
+            _wait_for(port, process, folder)
+            yield Front(port, folder)
+        finally:
+            process.terminate()
+            process.wait(20)
+    shutil.rmtree(folder / "cache", ignore_errors=True)
+
+
+def _wait_for(port: int, process: subprocess.Popen[bytes], folder: Path) -> None:
+    until = time.monotonic() + 20
+    while True:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        assert time.monotonic() < until, (folder / "error.log").read_text()
+        assert process.poll() is None, (folder / "error.log").read_text()
+        time.sleep(0.05)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _make_certificate(folder: Path) -> None:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=30))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )

@@ -1,0 +1,140 @@
+"""The README's nginx before a gateway keeps frames, for each caller or, on purpose, for all (7.2)."""
+
+import os
+import pwd
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import requests
+
+from dicomweb_gateway.workflow.samples import write_synthetic_series
+from tests.databases import find_program
+from tests.emulator.running import client_of
+
+from .house import House, answers, free_port, wait_for
+
+README = Path(__file__).parents[2] / "README.md"
+_HTTP = """
+daemon off;
+{user}worker_processes 1;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    add_header X-Cache $upstream_cache_status always;
+{recipe}
+}}
+"""
+
+
+def recipe(folder: Path, port: int, gateway: int) -> str:
+    """What the README says, at other places."""
+    (found,) = re.findall(r"```nginx\n(proxy_cache_path.*?)```", README.read_text(), re.DOTALL)
+    found = found.replace("/var/cache/nginx/frames", str(folder / "cache"))
+    found = found.replace("http://127.0.0.1:8080", f"http://127.0.0.1:{gateway}")
+    return found.replace("server {", f"server {{\n    listen 127.0.0.1:{port};")
+
+
+@contextmanager
+def nginx(folder: Path, gateway: int) -> Iterator[str]:
+    """Its root."""
+    program = find_program("nginx")
+    if program is None:
+        pytest.skip("nginx is not installed")
+    folder.mkdir()
+    port = free_port()
+    user = f"user {pwd.getpwuid(0).pw_name};\n" if os.geteuid() == 0 else ""
+    (folder / "nginx.conf").write_text(
+        _HTTP.format(folder=folder, user=user, recipe=recipe(folder, port, gateway))
+    )
+    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
+    with subprocess.Popen(command) as process:
+        root = f"http://127.0.0.1:{port}"
+        try:
+            wait_for(lambda: answers(f"{root}/datastore/healthcheck") or process.poll() is None)
+            wait_for(lambda: reached(root))
+            yield root
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def reached(root: str) -> bool:
+    try:
+        return requests.get(f"{root}/datastore/x", timeout=10).status_code == 404
+    except requests.RequestException:
+        return False
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    folder = tmp_path_factory.mktemp("cdn")
+    write_synthetic_series(folder / "in", slices=2, size=64)
+    house = House(folder / "house", folder / "in", {"WEB_PROCESSES": "1", "FETCHER_PROCESSES": "1"})
+    yield house
+    house.close()
+
+
+@pytest.fixture(scope="module")
+def address(house: House) -> str:
+    """Path of a frame's level 0."""
+    service = client_of(house.emulator)
+    (store,) = service.list_datastores()["datastoreSummaries"]
+    found = service.search_image_sets(datastoreId=store["datastoreId"], searchCriteria={})
+    (row,) = found["imageSetsMetadataSummaries"]
+    path = f"/datastore/{store['datastoreId']}/imageSet/{row['imageSetId']}"
+    blob = requests.post(f"{house.emulator}{path}/getImageSetMetadata", timeout=30).json()
+    (series,) = blob["Study"]["Series"].values()
+    frame = next(iter(series["Instances"].values()))["ImageFrames"][0]["ID"]
+    return f"{path}/getImageFrame?imageFrameId={frame}&startLevel=0&endLevel=0"
+
+
+@pytest.fixture(params=[None, "shared", "private"])
+def mode(request: pytest.FixtureRequest, house: House) -> Iterator[str | None]:
+    """A gateway with this CDN_CACHING."""
+    house.settings.pop("CDN_CACHING", None)
+    if request.param is not None:
+        house.settings["CDN_CACHING"] = request.param
+    house.start()
+    yield request.param
+    assert house.stop() == 0
+
+
+def test_what_nginx_keeps_and_for_whom(house: House, address: str, mode: str | None, tmp_path: Path) -> None:
+    callers = [{"Authorization": "Bearer one"}, {"Authorization": "Bearer two"}, {"token": "three"}, {}]
+    with nginx(tmp_path / "nginx", house.port) as root:
+
+        def ask(caller: dict[str, str], path: str = address) -> str:
+            answer = requests.get(f"{root}{path}", headers=caller, timeout=30)
+            assert answer.status_code == 200
+            return str(answer.headers["X-Cache"])
+
+        first = [ask(caller) for caller in callers]
+        again = [ask(caller) for caller in callers]
+        other = ask({}, address.replace("endLevel=0", "endLevel=1"))
+        refused = [
+            requests.get(f"{root}{address.replace('imageFrameId=', 'imageFrameId=0')}", timeout=30)
+            for _ in range(2)
+        ]
+    assert [answer.status_code for answer in refused] == [400, 400]
+    assert {answer.headers["X-Cache"] for answer in refused} == {"MISS"}
+    assert other == "MISS"
+    if mode is None:
+        assert first == ["MISS"] * 4
+        # nginx has the caller who came last under the first name of the key, the others beside it
+        assert again == ["HIT"] * 4
+    elif mode == "shared":
+        assert first == ["MISS", "HIT", "HIT", "HIT"]
+        assert again == ["HIT"] * 4
+    else:
+        assert first == again == ["MISS"] * 4

@@ -1,0 +1,250 @@
+"""HealthImaging's own operations here: who is shown what, and what never reaches HealthImaging (7.2)."""
+
+import gzip
+from dataclasses import replace
+
+import orjson
+import pytest
+
+from dicomweb_gateway.app import create_app
+from dicomweb_gateway.errors import UpstreamInvalid, UpstreamNotFound
+from dicomweb_gateway.sight import NOTHING, Grant, Sight
+from tests.routes.archive import CT, JPEG, OTHER, STORE, STUDY, build, hex_id
+
+SET, OTHERS = hex_id("set", CT), hex_id("set", JPEG)
+ONE, UNSEEN = f"/datastore/{STORE}/imageSet/{SET}", f"/datastore/{STORE}/imageSet/{'0' * 32}"
+SEARCH = f"/datastore/{STORE}/searchImageSets"
+
+
+class Upstream:
+    """In place of `PassedOn`; notes what it is asked."""
+
+    def __init__(self):
+        self.asked = []
+        self.pages = {}
+        self.error = None
+
+    def image_set(self, ref, deadline=None):
+        self.asked.append(ref)
+        return orjson.dumps({"imageSetId": ref.image_set_id, "versionId": ref.version_id or "1"})
+
+    def search(self, datastore_id, criteria, query, deadline=None):
+        self.asked.append((criteria, query))
+        if self.error is not None:
+            raise self.error
+        return self.pages[query.get("nextToken")]
+
+
+def row(image_set_id, **tags):
+    return {
+        "imageSetId": image_set_id,
+        "version": 1,
+        "DICOMTags": {"DICOMStudyInstanceUID": STUDY, "DICOMNumberOfStudyRelatedSeries": 2, **tags},
+    }
+
+
+def page(*rows, token=None):
+    return orjson.dumps({"imageSetsMetadataSummaries": rows, "sort": None, "nextToken": token})
+
+
+@pytest.fixture
+def upstream():
+    return Upstream()
+
+
+@pytest.fixture
+def house(tmp_path):
+    return build(tmp_path)
+
+
+@pytest.fixture
+def seen_by(house, upstream):
+    """`seen_by(sight)`: a client of a gateway that shows so much."""
+
+    def client(sight=None):
+        services = replace(house.services, archive=replace(house.services.archive, passed_on=upstream))
+        return create_app(services if sight is None else services.seen_by(sight)).test_client()
+
+    return client
+
+
+@pytest.fixture
+def client(seen_by):
+    return seen_by()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_metadata_come_in_gzip_and_those_of_a_version_never_change(client, house, method):
+    latest = client.open(f"{ONE}/getImageSetMetadata", method=method)
+    named = client.open(f"{ONE}/getImageSetMetadata?version=1", method=method)
+    for answer in (latest, named):
+        assert answer.status_code == 200
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert answer.content_type == "application/json"
+        document = orjson.loads(house.image_sets.documents[SET])
+        assert orjson.loads(gzip.decompress(answer.get_data())) == document
+        assert int(answer.headers["Content-Length"]) == len(answer.get_data())
+    assert named.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+    assert latest.headers["Cache-Control"] == "public, no-cache"
+    assert {"Authorization", "Cookie", "token"} <= set(named.headers["Vary"].split(", "))
+
+
+def test_what_is_held_already_is_304(client):
+    for path in (f"{ONE}/getImageSetMetadata", f"{ONE}/getImageSet"):
+        tag = {"If-None-Match": client.get(path).headers["ETag"]}
+        assert client.get(path, headers=tag).status_code == 304
+        assert client.post(path, headers=tag).status_code == 200
+
+
+def test_properties_are_healthimagings_own(client, upstream):
+    answer = client.get(f"{ONE}/getImageSet?version=3")
+    assert answer.get_json() == {"imageSetId": SET, "versionId": "3"}
+    assert "immutable" not in answer.headers["Cache-Control"]
+    assert client.post(f"{ONE}/getImageSet").get_json()["versionId"] == "1"
+    assert [ref.version_id for ref in upstream.asked] == ["3", None]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "getImageSetMetadata?version=0",
+        "getImageSetMetadata?version=x",
+        "getImageSet?version=-1",
+        "getImageSet?version=1&version=2",
+        "getImageSet?version=%D9%A3",
+        "getImageSet?version=99999999999",
+    ],
+)
+def test_junk_versions_are_400(client, upstream, path):
+    answer = client.get(f"{ONE}/{path}")
+    assert answer.status_code == 400
+    assert answer.headers["x-amzn-ErrorType"] == "ValidationException"
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("operation", ["getImageSet", "getImageSetMetadata"])
+@pytest.mark.parametrize(
+    ("image_set", "status"), [(UNSEEN, 404), (f"/datastore/{STORE}/imageSet/{'A' * 32}", 400)]
+)
+def test_what_the_index_does_not_know_is_not_asked(client, upstream, operation, image_set, status):
+    assert client.post(f"{image_set}/{operation}").status_code == status
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/datastore",
+        f"/datastore/{STORE}",
+        f"{ONE}/deleteImageSet",
+        f"{ONE}/updateImageSetMetadata?latestVersion=1",
+        f"{ONE}/listImageSetVersions",
+        f"{ONE}/copyImageSet",
+        f"/startDICOMImportJob/datastore/{STORE}",
+        "/tags/arn%3Aaws",
+        f"{ONE}/getImageSet/../deleteImageSet",
+        f"{ONE}/getImageFrame/x",
+        f"{ONE}/GetImageSet",
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
+def test_no_other_operation_is_passed_on(client, upstream, path, method):
+    assert client.open(path, method=method, json={}).status_code in (404, 405)
+    assert upstream.asked == []
+
+
+@pytest.mark.parametrize("path", [f"{ONE}/getImageSet", f"{ONE}/getImageSetMetadata", SEARCH])
+def test_options_are_204(client, path):
+    answer = client.options(path, headers={"Origin": "http://localhost"})
+    assert (answer.status_code, answer.get_data()) == (204, b"")
+    assert "POST" in answer.headers["Access-Control-Allow-Methods"]
+
+
+def test_a_version_that_is_not_there_makes_nothing_stale(client, house):
+    house.image_sets.documents[SET] = UpstreamNotFound("no such version")
+    assert client.get(f"{ONE}/getImageSetMetadata?version=9").status_code == 404
+    house.services.archive.index.image_set_shown(STORE, SET)
+    assert client.get(f"{ONE}/getImageSetMetadata").status_code == 404
+    assert client.get(f"{ONE}/getImageSet").status_code == 404
+
+
+def test_a_search_shows_what_the_index_knows(client, upstream):
+    upstream.pages[None] = page(row(SET), row("0" * 32), row(OTHERS), token="more/=")
+    answer = client.post(f"{SEARCH}?maxResults=3", json={"sort": {"sortField": "updatedAt"}})
+    found = answer.get_json()
+    assert [one["imageSetId"] for one in found["imageSetsMetadataSummaries"]] == [SET, OTHERS]
+    assert found["imageSetsMetadataSummaries"][0] == row(SET)
+    assert found["nextToken"] == "more/="
+    ((criteria, query),) = upstream.asked
+    assert orjson.loads(criteria) == {"sort": {"sortField": "updatedAt"}}
+    assert query == {"maxResults": "3"}
+
+
+def test_pages_that_show_nothing_are_passed_over(client, upstream):
+    upstream.pages = {None: page(row("0" * 32), token="b"), "b": page(token="c"), "c": page(row(SET))}
+    found = client.post(SEARCH).get_json()
+    assert [one["imageSetId"] for one in found["imageSetsMetadataSummaries"]] == [SET]
+    assert found["nextToken"] is None
+
+
+def test_a_search_without_end_ends(client, upstream):
+    upstream.pages = {None: page(token="b"), "b": page(token="b")}
+    assert client.post(SEARCH).get_json()["imageSetsMetadataSummaries"] == []
+    assert len(upstream.asked) == 20
+
+
+@pytest.mark.parametrize("store", ["0" * 32, "x"])
+def test_other_data_stores_are_not_searched(client, upstream, store):
+    assert client.post(f"/datastore/{store}/searchImageSets").status_code in (400, 404)
+    assert upstream.asked == []
+
+
+def test_what_healthimaging_refuses_and_nonsense(client, upstream):
+    upstream.error = UpstreamInvalid("HealthImaging answered SearchImageSets with 400 ValidationException")
+    refused = client.post(f"{SEARCH}?nextToken=old")
+    assert (refused.status_code, refused.headers["x-amzn-ErrorType"]) == (400, "ValidationException")
+    upstream.error = None
+    upstream.pages[None] = b"[]"
+    assert client.post(SEARCH).status_code == 502
+
+
+def test_a_store_that_is_not_allowed_is_as_unknown(tmp_path, upstream):
+    (tmp_path / "other").mkdir()
+    house = build(tmp_path / "other", allowed=frozenset({"e" * 32}))
+    archive = replace(house.services.archive, passed_on=upstream)
+    client = create_app(replace(house.services, archive=archive)).test_client()
+    for path in (f"{ONE}/getImageSet", f"{ONE}/getImageSetMetadata", SEARCH):
+        assert client.post(path).status_code == 404
+    assert upstream.asked == []
+
+
+def test_another_version_is_shown_only_if_it_shows_nothing_hidden(seen_by, house):
+    """Rules follow from what is indexed; an older document may be another patient's."""
+    client = seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))
+    house.image_sets.documents[SET], indexed = (
+        house.image_sets.documents[SET].replace(b'"P1 "', b'"P2"'),
+        house.image_sets.documents[SET],
+    )
+    hidden = client.get(f"{ONE}/getImageSetMetadata?version=2")
+    house.image_sets.documents[SET], kept = UpstreamNotFound("gone"), house.image_sets.documents[SET]
+    missing = client.get(f"{ONE}/getImageSetMetadata?version=4")
+    never = client.get(f"{UNSEEN}/getImageSetMetadata?version=2")
+    house.image_sets.documents[SET] = kept
+    assert hidden.status_code == missing.status_code == never.status_code == 404
+    assert hidden.data == missing.data == never.data.replace(b"0" * 32, SET.encode())
+    house.image_sets.documents[SET] = indexed
+    assert client.get(f"{ONE}/getImageSetMetadata?version=3").status_code == 200
+    assert client.get(f"{ONE}/getImageSetMetadata").status_code == 200
+
+
+def test_counts_of_a_study_are_left_out_where_some_of_it_may_be_hidden(seen_by, upstream):
+    upstream.pages[None] = page(row(SET))
+    client = seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))
+    (found,) = client.post(SEARCH).get_json()["imageSetsMetadataSummaries"]
+    assert found["DICOMTags"] == {"DICOMStudyInstanceUID": STUDY}
+    assert seen_by(NOTHING).post(SEARCH).status_code == 404
+
+
+def test_series_of_one_study_are_not_mixed_up(client):
+    body = gzip.decompress(client.get(f"/datastore/{STORE}/imageSet/{OTHERS}/getImageSetMetadata").get_data())
+    assert orjson.loads(body)["Study"]["DICOM"]["StudyInstanceUID"] == OTHER
