@@ -37,8 +37,8 @@ def test_requirements_with_hashes_have_the_same_pins():
     )
     held = {canonicalize_name(name): Version(version) for name, version, *_ in found}
     assert held.items() >= pinned().items()
-    # what other versions of Python need is pinned too
-    assert all(marker for name, _, marker, _ in found if canonicalize_name(name) not in pinned())
+    # Debian 12's Python 3.11.2 needs it beside redis; later ones do not
+    assert held.keys() - pinned().keys() <= {"async-timeout"}
     assert len(re.findall(r"^[a-zA-Z]", text, re.MULTILINE)) == len(found)
 
 
