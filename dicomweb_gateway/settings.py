@@ -27,6 +27,7 @@ from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.login_settings import CommaList, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
+from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 from dicomweb_gateway.viewer_settings import ViewerSettings
 
@@ -382,7 +383,12 @@ class Settings(ViewerSettings):
 
     @property
     def cache_folder(self) -> Path:
-        """Root of frame store and metadata cache."""
+        """Root of frame store and metadata cache, as the running gateway has claimed it."""
+        return CLAIMS.folder(self.whole_cache)
+
+    @property
+    def whole_cache(self) -> Path:
+        """CACHE_ROOT, which several gateways may share."""
         return self.cache_root or self.data_dir / "cache"
 
     @property

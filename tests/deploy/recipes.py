@@ -39,10 +39,15 @@ def dockerfile_steps(path: Path = DEPLOY / "Dockerfile") -> list[Step]:
     return steps
 
 
+def of_last_stage(word: str) -> list[str]:
+    """What follows `word` in the last stage."""
+    last = dockerfile_steps()[-1].stage
+    return [step.rest for step in dockerfile_steps() if step.stage == last and step.word == word]
+
+
 def image_environment() -> dict[str, str]:
     """ENV of the last stage."""
-    last = dockerfile_steps()[-1].stage
-    words = [shlex.split(step.rest) for step in dockerfile_steps() if step[:2] == (last, "ENV")]
+    words = map(shlex.split, of_last_stage("ENV"))
     return dict(word.split("=", 1) for line in words for word in line)
 
 
