@@ -26,6 +26,7 @@ from dicomweb_gateway.routes import (
     qido,
     rendered,
     tlm,
+    viewer,
 )
 from dicomweb_gateway.web.access import check_host
 from dicomweb_gateway.web.admin import is_scraper
@@ -70,6 +71,8 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
+    if services.viewer is not None:
+        app.register_blueprint(viewer.blueprint)
     app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
     known = places(app, services.config.ae_paths)

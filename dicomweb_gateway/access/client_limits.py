@@ -49,6 +49,8 @@ class ClientLimits:
         self.rates = rates
         self._counts = counts
         self._counts_requests = bool(rates.rate or rates.at_once)
+        # each request needs them
+        self._seconds, self._most = rates.seconds, rates.most
 
     def enter(self, client: str) -> Ticket | None:
         """Count a request of `client`; None when nothing is counted. TooManyRequests when it is one too many.
@@ -59,19 +61,15 @@ class ClientLimits:
             return None
         rates = self.rates
         name = f"client {client}"
-        usage = self._counts.usage(name, rates.seconds)
+        usage = self._counts.usage(name, self._seconds)
         if rates.at_once and usage.under_way >= rates.at_once:
-            raise _refusal(
-                "client_concurrency",
-                f"at most {rates.at_once} requests of one client are answered at once",
-                1,
-            )
-        if rates.rate and usage.recent + 1 > rates.most:
-            wait = math.ceil((usage.recent + 1 - rates.most) / rates.rate)
-            raise _refusal(
-                "client_rate", f"more than {rates.rate:g} requests a second of one client", max(1, wait)
-            )
-        return self._counts.enter(name, rates.seconds)
+            message = f"at most {rates.at_once} requests of one client are answered at once"
+            raise _refusal("client_concurrency", message, 1)
+        if rates.rate and usage.recent + 1 > self._most:
+            wait = math.ceil((usage.recent + 1 - self._most) / rates.rate)
+            message = f"more than {rates.rate:g} requests a second of one client"
+            raise _refusal("client_rate", message, max(1, wait))
+        return self._counts.enter(name, self._seconds)
 
     def leave(self, ticket: Ticket) -> None:
         """The answer has gone out, or has been cut."""
