@@ -18,8 +18,8 @@ _ALLOW_HEADERS = (
 """With those that AWS's SDK for JavaScript sends where it takes the gateway for HealthImaging (7.2)."""
 _EXPOSE_HEADERS = (
     "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
-    "X-Total-Count, Server-Timing, X-Request-Id, WWW-Authenticate, Retry-After, "
-    f"x-amzn-ErrorType, {LEVEL_ENDS}"
+    "X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, "
+    f"x-amzn-ErrorType, {LEVEL_ENDS}, X-Request-Id"
 )
 _METHODS = "GET, HEAD, OPTIONS, POST"
 _MAX_AGE_SECONDS = 86_400
