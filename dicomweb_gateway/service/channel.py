@@ -262,7 +262,7 @@ class Channel(HTTPChannel):
         self._go_on()
 
     def _drop_half(self) -> None:
-        """Forget the request that has begun to come, and take note of one of which only the body is missing."""
+        """Forget the request that has begun to come, and note one of which only the body is missing."""
         half: Any = self.request
         if half is None or half.owner is None:
             return
