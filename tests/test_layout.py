@@ -18,6 +18,7 @@ FLOORS = [
         "app",
         "settings",
         "login_settings",
+        "viewer_settings",
         "checks",
         "service",
     },

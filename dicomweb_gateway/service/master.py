@@ -21,6 +21,7 @@ from dicomweb_gateway.access.shared_counts import SharedCounts
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.service.audit_activity import audited_run
+from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.service.logins import check_logins, log_logins
 from dicomweb_gateway.service.memory import bound_allocator
 from dicomweb_gateway.service.run_folder import run_folder
@@ -152,7 +153,7 @@ def _prepare(settings: Settings) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 16), hard))
-    settings.cache_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    CLAIMS.claim(settings.whole_cache)
     (settings.cache_folder / "frames").mkdir(mode=0o700, exist_ok=True)
 
 
