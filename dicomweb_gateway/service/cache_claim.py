@@ -30,7 +30,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 class Claims:
-    """Which folder stands for which CACHE_ROOT, held until `close` or the last fork ends."""
+    """Which folder stands for which CACHE_ROOT, held until `close` or the end of process and forks."""
 
     def __init__(self) -> None:
         self._held: dict[Path, tuple[Path, BinaryIO]] = {}

@@ -19,6 +19,9 @@ def house(tmp_path_factory):
 
 def described(client, path, headers):
     answer = client.get(path, headers=headers)
+    # every request has its own name, and takes its own time
+    assert answer.headers.pop("X-Request-Id")
+    assert (answer.headers.pop("Server-Timing", None) is not None) == (answer.status_code < 400)
     return answer.status, sorted(answer.headers), answer.data
 
 
@@ -78,7 +81,11 @@ def test_both_ways_are_one_for_levels_too(house, monkeypatch, level, body, heade
 
     def asked():
         answer = house.app.test_client().post(path, data=body, headers=headers)
-        return answer.status, sorted(answer.headers), answer.data
+        # every request has its own name, and takes its own time
+
+    assert answer.headers.pop("X-Request-Id")
+    assert (answer.headers.pop("Server-Timing", None) is not None) == (answer.status_code < 400)
+    return answer.status, sorted(answer.headers), answer.data
 
     short = asked()
     monkeypatch.setattr("dicomweb_gateway.web.short_cut._find", lambda *_: None)
