@@ -92,9 +92,9 @@ def test_both_ways_are_one_for_levels_too(house, monkeypatch, level, body, heade
 
 def test_it_is_taken_and_logged_by_the_rule(house, monkeypatch, caplog):
     monkeypatch.setattr(house.app, "preprocess_request", lambda: pytest.fail("the long way"))
-    with caplog.at_level(logging.INFO, "dicomweb_gateway.app"):
+    with caplog.at_level(logging.INFO, "dicomweb_gateway.web.observed"):
         assert house.app.test_client().get(FRAME, headers={"Accept": OHIF}).status_code == 200
-    (line,) = [record.getMessage() for record in caplog.records if record.name == "dicomweb_gateway.app"]
+    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith("observed")]
     assert line.startswith(
         "GET /aetitle/studies/<study>/series/<series>/instances/<instance>/frames/<frames> 2"
     )
