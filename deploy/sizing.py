@@ -21,7 +21,7 @@ class Site:
     """What a site does in its busiest hour.
 
     `viewers` people have a viewer open; each opens `studies_per_hour` studies of `series` series with
-    `slices` images in all, `frame_kb` kB each, and looks at `viewed` of the images (of the rest none is asked).
+    `slices` images in all, `frame_kb` kB each, and looks at `viewed` of the images (no more is asked).
     `cold` is the share of images that no instance has in its store. `searches` are asked for each study.
     """
 

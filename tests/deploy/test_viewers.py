@@ -1,4 +1,4 @@
-"""The ready files for viewers: OHIF's configuration is the gateway's own, Weasis's links say what was asked."""
+"""The ready files for viewers: OHIF is told what the gateway itself tells it, Weasis's links hold all."""
 
 import importlib.util
 import subprocess
