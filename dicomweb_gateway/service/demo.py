@@ -50,7 +50,7 @@ def _run_held(
     }
     settings = make_settings(decided)
     count = settings.web_process_count
-    listening = Listening(tuple(listen_tcp(settings.listen_host, settings.port, count)), count)
+    listening = Listening.on(listen_tcp(settings.listen_host, settings.port, count), count)
     if settings.public_url is None and not settings.is_exposed:
         decided["public_url"] = f"http://{_url_host(settings)}:{listening.port}"
         settings = make_settings(decided)

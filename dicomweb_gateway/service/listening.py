@@ -17,26 +17,23 @@ _FIRST = 3
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """`sockets` on one address, one per web process where there are as many; `processes` share them.
-
-    `inherited`: another process holds them too, so that what comes while nobody accepts waits there.
-    """
+    """`sockets` on `host` and `port`, one per web process where there are as many; `processes` share them."""
 
     sockets: tuple[socket.socket, ...]
     processes: int
-    inherited: bool = False
+    host: str
+    port: int
+
+    @classmethod
+    def on(cls, sockets: Sequence[socket.socket], processes: int) -> "Listening":
+        """`sockets`, which are open still."""
+        host, port = sockets[0].getsockname()[:2]
+        return cls(tuple(sockets), processes, host, port)
 
     @property
     def address(self) -> str:
         """Host and port, for people."""
-        host, port = self.sockets[0].getsockname()[:2]
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-    @property
-    def port(self) -> int:
-        """The TCP port."""
-        port: int = self.sockets[0].getsockname()[1]
-        return port
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def door(self, number: int) -> socket.socket:
         """Where web process `number` (from 0) accepts."""
@@ -54,7 +51,7 @@ def listen(settings: Settings) -> Listening:
     if handed:
         return _adopt(settings, handed)
     count = settings.web_process_count
-    return Listening(tuple(listen_tcp(settings.listen_host, settings.port, count)), count)
+    return Listening.on(listen_tcp(settings.listen_host, settings.port, count), count)
 
 
 def listen_tcp(host: str, port: int, count: int) -> list[socket.socket]:
@@ -120,7 +117,7 @@ def _adopt(settings: Settings, handed: Sequence[socket.socket]) -> Listening:
         )
     # a socket that nobody accepts from would keep its connections waiting for ever
     count = settings.web_processes or (len(handed) if len(handed) > 1 else settings.web_process_count)
-    return Listening(tuple(handed), count, inherited=True)
+    return Listening.on(handed, count)
 
 
 def _refuse_taken(family: int, kind: int, protocol: int, address: tuple[Any, ...]) -> None:
