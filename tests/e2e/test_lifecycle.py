@@ -26,8 +26,8 @@ from .served import COMMAND, filled_emulator, run
 STUDY = "1.2.826.0.1.3680043.10.1443.77.1"
 
 LAUNCHER = """
-import os, sys
-held = [os.dup(int(one)) for one in sys.argv[1].split(",")]
+import fcntl, os, sys
+held = [fcntl.fcntl(int(one), fcntl.F_DUPFD, 100) for one in sys.argv[1].split(",")]
 for number, one in enumerate(held):
     os.dup2(one, 3 + number)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(held)))

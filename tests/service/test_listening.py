@@ -12,12 +12,12 @@ from dicomweb_gateway.service.listening import Listening, handed_over, listen_tc
 from tests.conftest import ROOT
 
 ADOPTING = """
-import os, sys
+import fcntl, os, sys
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.service.listening import listen
 from dicomweb_gateway.settings import load_settings
 
-held = [os.dup(int(one)) for one in sys.argv[1].split(",")]
+held = [fcntl.fcntl(int(one), fcntl.F_DUPFD, 100) for one in sys.argv[1].split(",")]
 for number, one in enumerate(held):
     os.dup2(one, 3 + number)
 os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(held)))
