@@ -90,9 +90,10 @@ def _load(settings: Settings, sources: Sequence[Path], port: int) -> None:
 def _how_to_use(settings: Settings, port: int) -> str:
     root = settings.public_url or f"http://{_url_host(settings)}:{port}"
     url = f"{root.rstrip('/')}{settings.ae_path[0]}"
+    login = "-H 'Authorization: …' " if settings.has_login else ""
     return (
         f"\nready: point a DICOMweb viewer (OHIF, Weasis) at  {url}\n"
-        f"try:   curl '{url}/studies?limit=3'\n"
+        f"try:   curl {login}'{url}/studies?limit=3'\n"
         f"       curl {root}/health\n"
         "stop with Ctrl-C\n"
     )
