@@ -81,7 +81,7 @@ class Row:
         _BEAT.pack_into(self._memory, self._start + _BEAT_AT, time.monotonic())
 
     def starts(self) -> None:
-        """A new process is about to take the place."""
+        """The last process is no more, a new one is about to take its place."""
         _BEAT.pack_into(self._memory, self._start + _BEAT_AT, 0.0)
 
     def count(self, failures: int, restarts: int) -> None:

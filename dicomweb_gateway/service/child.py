@@ -59,6 +59,13 @@ class Child:
         beat = self.row.beat if self.row is not None and self.pid else 0.0
         return bool(beat) and time.monotonic() - beat > seconds
 
+    def died(self) -> None:
+        """It is no more, which others are told."""
+        self.pid = 0
+        if self.row is not None:
+            self.row.starts()
+        self.note()
+
     def note(self) -> None:
         """Tell others of its failures."""
         if self.row is not None:

@@ -15,6 +15,7 @@ from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.service.board import Board, Row
 from dicomweb_gateway.service.child import Child
 from dicomweb_gateway.service.listening import Listening
+from dicomweb_gateway.service.neighbours import Neighbours
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.settings import Settings
 
@@ -43,9 +44,10 @@ class Generations:
         """Fetchers and web processes, not yet started."""
         while len(self._doors) < settings.fetcher_count:
             self._doors.append(listen(str(self._address(len(self._doors)))))
+        rows = [self._board.claim(_web_name(number)) for number in range(self._listening.processes)]
         return [
             *(self._fetcher(settings, number) for number in range(settings.fetcher_count)),
-            *(self._web(settings, number) for number in range(self._listening.processes)),
+            *(self._web(settings, number, rows) for number in range(len(rows))),
         ]
 
     def helper(self, child: Child) -> Child:
@@ -84,17 +86,19 @@ class Generations:
             _LOG.info("AWS credentials: %s", source)
         run_fetcher(door, fetcher_config(settings, number), row.alive)
 
-    def _web(self, settings: Settings, number: int) -> Child:
-        name = f"web process {number}"
-        row = self._board.claim(name)
-        run = partial(self._run_web, settings, number, row)
-        return Child(name, run, order=WEB, renewed=True, farewell=signal.SIGUSR2, row=row)
+    def _web(self, settings: Settings, number: int, rows: Sequence[Row]) -> Child:
+        run = partial(self._run_web, settings, number, rows)
+        return Child(
+            _web_name(number), run, order=WEB, renewed=True, farewell=signal.SIGUSR2, row=rows[number]
+        )
 
-    def _run_web(self, settings: Settings, number: int, row: Row) -> None:
+    def _run_web(self, settings: Settings, number: int, rows: Sequence[Row]) -> None:
         # until the imports are done a SIGTERM must simply end this process
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         door = self._listening.door(number)
-        self._let_go([door])
+        self._let_go(self._listening.sockets)
+        others = [(self._listening.door(other), row) for other, row in enumerate(rows)]
+        neighbours = Neighbours([pair for pair in others if pair[0] is not door])
         from dicomweb_gateway.bootstrap import make_services
         from dicomweb_gateway.service.server import serve
 
@@ -103,8 +107,18 @@ class Generations:
         services = make_services(settings, addresses, self._listening.port, limits, self._board.trouble)
         _LOG.info("web process %d serves %s", number, self._listening.address)
         serve(
-            services, door, settings.web_threads, server_limits(settings), settings.drain_seconds, row.alive
+            services,
+            door,
+            settings.web_threads,
+            server_limits(settings),
+            settings.drain_seconds,
+            rows[number].alive,
+            neighbours,
         )
+
+
+def _web_name(number: int) -> str:
+    return f"web process {number}"
 
 
 class Reread:

@@ -21,6 +21,7 @@ from dicomweb_gateway.service.channel import Channel
 from dicomweb_gateway.service.draining import Ending, drain
 from dicomweb_gateway.service.loop import Watched
 from dicomweb_gateway.service.memory import give_back
+from dicomweb_gateway.service.neighbours import Neighbours
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.task import TASK
 from dicomweb_gateway.service.workers import Workers
@@ -138,16 +139,22 @@ class Server(TcpWSGIServer):
     def stop_accepting(self) -> None:
         """Take what has come, and nothing more; the master's own hold of the socket stays."""
         self.is_draining = True
-        self.take_waiting()
+        self.take_waiting(self.socket)
         self.del_channel()
         self.socket.close()
 
-    def take_waiting(self) -> None:
-        """Accept what waits in the socket's queue."""
+    def take_waiting(self, door: Any) -> None:
+        """Accept what waits in the queue of `door`."""
+        own = self.socket
         for _ in range(_CONNECTIONS):
-            if not select.select([self.socket], [], [], 0)[0]:
+            if len(self.watched) >= self.adj.connection_limit or not _has_waiting(door):
                 return
-            self.handle_accept()
+            # waitress accepts from its own socket only
+            self.socket = door
+            try:
+                self.handle_accept()
+            finally:
+                self.socket = own
 
 
 def serve(
@@ -157,11 +164,13 @@ def serve(
     limits: ServerLimits | None = None,
     drain_seconds: float = 10.0,
     alive: Callable[[], None] = lambda: None,
+    neighbours: Neighbours | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGUSR2, then finish what is under way for at most `drain_seconds` (`drain`).
 
-    `alive` is called once a second at least.
+    `alive` is called once a second at least. Of `neighbours` it accepts what nobody else does.
     """
+    neighbours = neighbours or Neighbours(())
     server = Server(
         create_app(services),
         listening,
@@ -177,10 +186,21 @@ def serve(
     gc.freeze()
     while not ending.is_asked:
         alive()
+        for door in neighbours.unattended():
+            server.take_waiting(door)
         server.turn(1)
+    server.is_draining = True
+    # whoever lets go of a socket last resets what waits there
+    neighbours.close(server.take_waiting)
     drain(server, ending, drain_seconds, alive)
     # the threads are daemons that wait for work; nothing they hold needs an orderly end
     _LOG.info("web process ended")
+
+
+def _has_waiting(door: Any) -> bool:
+    waiting = select.poll()
+    waiting.register(door, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _turn_away(sock: socket.socket) -> None:

@@ -124,8 +124,7 @@ class Supervisor:
     def _schedule(self, child: Child, code: int) -> None:
         child.failures = 0 if child.is_steady else child.failures + 1
         child.restarts += 1
-        child.pid = 0
-        child.note()
+        child.died()
         delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2**child.failures) if child.failures else 0.0
         child.due_at = time.monotonic() + delay
         _LOG.warning("%s ended with %d, replaced in %.1f s", child.name, code, delay)

@@ -226,6 +226,23 @@ def test_killed_processes_cost_their_own_requests_only(house: Path, tmp_path: Pa
         print(f"kill: {tally.asked} requests, {tally.failures.total()} failed, by a killed web process")
 
 
+def test_a_web_process_that_keeps_ending_keeps_nobody_waiting(house: Path, tmp_path: Path) -> None:
+    with service(house, tmp_path) as running:
+        name = "web process 0"
+        for killed in range(1, 6):
+            until(lambda number=killed: len(running.pids(name)) >= number)
+            os.kill(running.pids(name)[-1], signal.SIGKILL)
+        # the next one comes in 3.2 s, and connections that the kernel gave to the dead do not wait for it
+        waited = []
+        for _ in range(12):
+            began = time.monotonic()
+            assert requests.get(f"{running.root}/healthcheck", timeout=30).status_code == 200
+            waited.append(time.monotonic() - began)
+        print(f"while a web process keeps ending: {max(waited):.1f} s at most until an answer")
+        until(lambda: running.health()[0] == 503 and "web process 0 keeps ending" in running.health()[1])
+        until(lambda: running.health() == (200, "OK"))
+
+
 def test_a_crash_loop_turns_health_red_and_it_recovers(house: Path, tmp_path: Path) -> None:
     with service(house, tmp_path) as running:
         name = "frame fetcher 0"
