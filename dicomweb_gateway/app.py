@@ -25,6 +25,7 @@ from dicomweb_gateway.routes import (
     qido,
     rendered,
     tlm,
+    viewer,
 )
 from dicomweb_gateway.web.access import check_host
 from dicomweb_gateway.web.audited import audit
@@ -66,6 +67,8 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(tlm.blueprint)
+    if services.viewer is not None:
+        app.register_blueprint(viewer.blueprint)
     app.register_blueprint(image_sets.blueprint)
     guards = _guards(services)
     known = places(app, services.config.ae_paths)

@@ -37,6 +37,8 @@ from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from dicomweb_gateway.web.streams import Streams
+from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
+from dicomweb_gateway.web.viewer_files import ViewerFiles
 from dicomweb_gateway.workflow.progress import read_progress
 
 _LOG = logging.getLogger(__name__)
@@ -144,6 +146,7 @@ def make_services(
         audit=audit,
         rules=RulesFile(settings.access_rules, settings.ae_path),
         authenticator=make_authenticator(settings),
+        viewer=_viewer(settings),
     )
 
 
@@ -159,6 +162,16 @@ def _proxy_headers(settings: Settings) -> tuple[str, ...]:
     if "proxy" not in settings.login_modes:
         return ()
     return (settings.proxy_user_header, settings.proxy_groups_header)
+
+
+def _viewer(settings: Settings) -> Viewer | None:
+    """OHIF, where a folder of it is configured."""
+    if settings.ohif_dist is None:
+        return None
+    login = None
+    if "oidc" in settings.login_modes and settings.issuer and settings.viewer_client:
+        login = ViewerLogin(settings.issuer, settings.viewer_client, settings.viewer_scopes)
+    return Viewer(ViewerFiles(settings.ohif_dist), login)
 
 
 def _ahead_bytes(settings: Settings) -> int:

@@ -25,9 +25,11 @@ from pydantic_settings import (
 from dicomweb_gateway.access.client_limits import ClientRates
 from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
-from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
+from dicomweb_gateway.login_settings import CommaList, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
+from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
+from dicomweb_gateway.viewer_settings import ViewerSettings
 
 GIB = 1 << 30
 _SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
@@ -51,7 +53,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class Settings(LoginSettings):
+class Settings(ViewerSettings):
     """The effective settings; unset optional ones are filled in by the properties below."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -383,7 +385,12 @@ class Settings(LoginSettings):
 
     @property
     def cache_folder(self) -> Path:
-        """Root of frame store and metadata cache."""
+        """Root of frame store and metadata cache, as the running gateway has claimed it."""
+        return CLAIMS.folder(self.whole_cache)
+
+    @property
+    def whole_cache(self) -> Path:
+        """CACHE_ROOT, which several gateways may share."""
         return self.cache_root or self.data_dir / "cache"
 
     @property

@@ -6,10 +6,12 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from tests.benchmarks.command import BY_HAND, SCENARIOS, main, parser
+from tests.benchmarks.constant import Constant
 from tests.benchmarks.content import frame_index, make_frames, make_series
 from tests.benchmarks.measuring import Budget, Line, Pair, percentiles, quantile, results_of
 from tests.benchmarks.processes import Family, cpu_of, memory_of
@@ -108,3 +110,13 @@ def test_a_quick_run_fetches_cold_and_warm_and_writes_json(tmp_path: Path, capsy
     assert found["machine"]["cores"] == os.cpu_count()
     assert "| open of 300 slices, cold, 6 connections |" in capsys.readouterr().out
     assert list(tmp_path.iterdir()) == [file]
+
+
+def test_the_constant_answer_is_served():
+    server = Constant(100)
+    try:
+        address = f"http://127.0.0.1:{server.port}/datastore/a/imageSet/b/getImageFrame"
+        with urlopen(address, timeout=20) as answer:
+            assert len(answer.read()) == 100
+    finally:
+        server.stop()

@@ -19,6 +19,7 @@ FLOORS = [
         "app",
         "settings",
         "login_settings",
+        "viewer_settings",
         "checks",
         "service",
     },

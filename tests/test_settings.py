@@ -416,3 +416,27 @@ def test_files_of_logins_lie_with_the_data(tmp_path):
     settings = load_settings({"data_dir": tmp_path, "users_file": "/etc/users.toml"})
     assert settings.tokens_path == tmp_path / "tokens.toml"
     assert settings.users_path == Path("/etc/users.toml")
+
+
+@pytest.mark.parametrize("inside", ["", "dist"])
+def test_ohif_is_found_in_its_package_and_itself(tmp_path, inside):
+    (tmp_path / inside).mkdir(exist_ok=True)
+    (tmp_path / inside / "index.html").write_text("page")
+    assert load_settings({"ohif_dist": tmp_path}).ohif_dist == tmp_path / inside
+
+
+def test_a_folder_without_ohif_is_refused(tmp_path):
+    with pytest.raises(SettingsError, match=r"OHIF_DIST: there is no index\.html"):
+        load_settings({"ohif_dist": tmp_path})
+
+
+def test_ohif_logs_in_as_a_client_that_is_let_in(tmp_path):
+    (tmp_path / "index.html").write_text("page")
+    given = {"ohif_dist": tmp_path, "oidc_issuer": "https://login.example.org", "oidc_scopes": "imaging"}
+    with pytest.raises(SettingsError, match="OHIF_CLIENT_ID"):
+        load_settings({**given, "oidc_audience": "gateway", "oidc_client_ids": "*"})
+    settings = load_settings({**given, "oidc_client_ids": "first,second"})
+    assert settings.viewer_client == "first"
+    assert settings.viewer_scopes == ("openid", "profile", "email", "imaging")
+    named = load_settings({**given, "oidc_audience": "gateway", "ohif_client_id": "ohif"})
+    assert named.viewer_client == "ohif"

@@ -15,6 +15,8 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import orjson
+
 from dicomweb_gateway.errors import AuditUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ _SAY_SECONDS = 60.0
 _MOST_WAITING = 10_000
 """Lines that are kept while the file cannot be written."""
 
-_encode = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_encode_any = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 
 class AuditLog:
@@ -53,13 +55,15 @@ class AuditLog:
             self._reopen()
 
     def close(self) -> None:
-        """Close the file; the next line opens it again."""
+        """Close the file, after a last try to write what waits; the next line opens it again."""
         with self._lock:
+            if self._waiting:
+                self._put(list(self._waiting))
             self._shut()
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append `entry`, which gets the time (UTC) before all else; never raises for the file's sake."""
-        line = (_encode({"time": stamp(), **entry}) + "\n").encode("ascii")
+        line = _line({"time": stamp(), **entry})
         with self._lock:
             if self._failed is None or self._may_try():
                 self._put([*self._waiting, line])
@@ -104,7 +108,15 @@ class AuditLog:
         # the rest is written by itself: a full disk takes a part of a line
         self._torn = written != len(whole)
         if self._torn:
+            self._take_back(written)
             raise OSError(f"{written} of {len(whole)} bytes were written")
+
+    def _take_back(self, written: int) -> None:
+        """Cut off the part of a line that was written last, lest another process's line is glued to it."""
+        end = os.lseek(self._descriptor, 0, os.SEEK_CUR)
+        if end >= written and os.fstat(self._descriptor).st_size == end:
+            os.ftruncate(self._descriptor, end - written)
+            self._torn = False
 
     def _follow(self) -> None:
         """Have the file open that bears the name now."""
@@ -144,6 +156,16 @@ class AuditLog:
         if now >= self._say_at:
             self._say_at = now + _SAY_SECONDS
             _LOG.error("%s (%s)", self._failed, self._path)
+
+
+def _line(entry: dict[str, Any]) -> bytes:
+    """`entry` as a line; the fast way where that gives ASCII already."""
+    try:
+        line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
+    except orjson.JSONEncodeError:
+        # lone surrogates, numbers of more than 64 bits, what is no JSON
+        line = b"\xff"
+    return line if line.isascii() else (_encode_any(entry) + "\n").encode("ascii")
 
 
 def stamp() -> str:

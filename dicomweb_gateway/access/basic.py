@@ -9,6 +9,7 @@ from concurrent.futures import TimeoutError as Late
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
+from dicomweb_gateway.access.addresses import client_key
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.kept import KeptCallers
 from dicomweb_gateway.access.passwords import DEFAULT, LONGEST, PasswordHash, unknown_password
@@ -56,6 +57,8 @@ class BasicLogin:
         Raises Unauthenticated, TooManyRequests after too many failures, GatewayBusy.
         """
         name, password = _decoded(credentials)
+        # an IPv6 client has as many addresses as it likes
+        address = client_key(address)
         user = self._file.content.get(name)
         # a changed row is another digest: what was verified by the old one no longer counts
         digest = self._digest(name, password, user)

@@ -18,6 +18,9 @@ _LONGEST = 255
 _OTHER_KINDS = {"ID": "id", "REFRESH": "refresh", "OFFLINE": "refresh", "LOGOUT": "logout"}
 """Keycloak's claim `typ`, as Cognito's claim `token_use` would say it."""
 
+_OF_ID_TOKENS = ("at_hash", "c_hash", "s_hash")
+"""Claims that bind an id token to what was issued with it (OpenID Connect Core 3.3.2.11; FAPI)."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClaimRules:
@@ -89,6 +92,8 @@ class ClaimRules:
 def _kind(claims: Claims) -> Any:
     if "token_use" in claims:
         return claims["token_use"] if isinstance(claims["token_use"], str) else ""
+    if any(name in claims for name in _OF_ID_TOKENS):
+        return "id"
     return _OTHER_KINDS.get(str(claims.get("typ", "")).upper())
 
 

@@ -47,6 +47,8 @@ class ClientLimits:
         self.rates = rates
         self._counts = counts
         self._counts_requests = bool(rates.rate or rates.at_once)
+        # each request needs them
+        self._seconds, self._most = rates.seconds, rates.most
 
     def enter(self, client: str) -> Ticket | None:
         """Count a request of `client`; None when nothing is counted. TooManyRequests when it is one too many.
@@ -57,13 +59,13 @@ class ClientLimits:
             return None
         rates = self.rates
         name = f"client {client}"
-        usage = self._counts.usage(name, rates.seconds)
+        usage = self._counts.usage(name, self._seconds)
         if rates.at_once and usage.under_way >= rates.at_once:
             raise TooManyRequests(f"at most {rates.at_once} requests of one client are answered at once", 1)
-        if rates.rate and usage.recent + 1 > rates.most:
-            wait = math.ceil((usage.recent + 1 - rates.most) / rates.rate)
+        if rates.rate and usage.recent + 1 > self._most:
+            wait = math.ceil((usage.recent + 1 - self._most) / rates.rate)
             raise TooManyRequests(f"more than {rates.rate:g} requests a second of one client", max(1, wait))
-        return self._counts.enter(name, rates.seconds)
+        return self._counts.enter(name, self._seconds)
 
     def leave(self, ticket: Ticket) -> None:
         """The answer has gone out, or has been cut."""

@@ -155,6 +155,8 @@ def read_rules(path: Path | None, ae_paths: tuple[str, ...]) -> AccessRules:
         raise SettingsError(f"ACCESS_RULES: {path} is no TOML file: {error}") from None
     except ValidationError as error:
         raise SettingsError(f"ACCESS_RULES: {path}: {_first(error)}") from None
+    if not read.paths and read.rules is None:
+        raise SettingsError(f"ACCESS_RULES: {path} holds neither rules nor paths")
     named = [*read.paths, *(one for rule in read.rules or () for one in rule.paths or ())]
     for one in named:
         if one not in ae_paths:

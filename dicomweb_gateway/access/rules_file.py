@@ -13,7 +13,9 @@ from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.sight import Sight
 
 _LOG = logging.getLogger(__name__)
-_LOOK_SECONDS = 1.0
+_LOOK_SECONDS = 0.5
+_SETTLE_SECONDS = 0.3
+"""What was written later than this may still be being written."""
 _MOST_KEPT = 4096
 _Asked = tuple[Caller, str | None, Operation]
 
@@ -23,6 +25,9 @@ class RulesFile:
 
     One that cannot be used any more is complained about once, and the rules that were read before hold on:
     neither is everybody locked out nor is anything shown that they hide. Threads share it.
+
+    Editors empty a file before they write it anew, and rules that are cut off, or gone, may show more than
+    whole ones. So a file is read when it has come to rest, and one without rules ends no others.
     """
 
     def __init__(self, path: Path | None, ae_paths: tuple[str, ...]) -> None:
@@ -30,7 +35,7 @@ class RulesFile:
         self._path = path
         self._ae_paths = ae_paths
         self._lock = threading.Lock()
-        self._state = _state_of(path)
+        self._state = self._seen = _state_of(path)
         self._rules: AccessRules = read_rules(path, ae_paths)
         self._looked_at = time.monotonic()
         self._sights: OrderedDict[_Asked, Sight] = OrderedDict()
@@ -52,17 +57,32 @@ class RulesFile:
         if self._path is None or now - self._looked_at < _LOOK_SECONDS:
             return
         self._looked_at = now
-        state = _state_of(self._path)
-        if state == self._state:
+        state, seen = _state_of(self._path), self._seen
+        self._seen = state
+        if state == self._state or not (state == seen or _is_at_rest(state)):
             return
         self._state = state
         try:
-            self._rules = read_rules(self._path, self._ae_paths)
+            self._rules = self._read(self._path)
         except SettingsError as error:
             _LOG.error("the access rules did not change: %s", error)
             return
         self._sights.clear()
         _LOG.info("the access rules were read again")
+
+    def _read(self, path: Path) -> AccessRules:
+        rules = read_rules(path, self._ae_paths)
+        if rules.rules is None and self._rules.rules is not None:
+            raise SettingsError(
+                f"ACCESS_RULES: {path} holds no rules any more; start anew to show everything to all who are "
+                "known, or write `rules = []` to show nothing"
+            )
+        return rules
+
+
+def _is_at_rest(state: tuple[int, int, int] | None) -> bool:
+    """Whether the file was written long enough ago; a time in the future tells nothing."""
+    return state is None or time.time() - state[0] / 1e9 > _SETTLE_SECONDS
 
 
 def _state_of(path: Path | None) -> tuple[int, int, int] | None:

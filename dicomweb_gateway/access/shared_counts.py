@@ -2,8 +2,10 @@
 
 Each process writes a row of its own and adds up those of all, so that nobody ever waits for a lock that a
 stopped or killed process holds. A row is cleared when the process in whose place it was is replaced: what a
-killed process had under way is not counted for longer. The number of clients is bounded: each has one of two
-cells; whoever finds both taken shares the last cell with others like him.
+killed process had under way is not counted for longer. The number of clients is bounded: each has one of a
+few neighbouring cells. Who finds all of them taken takes the place of whoever has asked the least and has
+nothing under way; if all have, he is not counted (the last cell keeps his books), for he must not suffer for
+others.
 """
 
 import mmap
@@ -17,6 +19,8 @@ from typing import NamedTuple
 
 CELLS = 8192
 """Cells of a row, without the last one; a power of two."""
+_NEIGHBOURS = 16
+"""Cells of which a client may have one."""
 _ROWS_EACH = 3
 """Rows of one web process and of those whose place it has taken and that still end their answers."""
 _CELL = struct.Struct("<16sqIIiI")
@@ -69,10 +73,14 @@ class SharedCounts:
         """Where `row` begins."""
         return self._starts[row]
 
-    def others(self, row: int) -> list[int]:
-        """Where the rows begin that other processes own."""
-        owners = self._owners.unpack_from(self._memory, 0)
-        return [start for other, start in enumerate(self._starts) if owners[other] and other != row]
+    def owners(self) -> bytes:
+        """Who owns which row: changes when that does."""
+        return self._memory[: self._start]
+
+    def owned(self, owners: bytes) -> list[int]:
+        """Where the rows begin that have an owner."""
+        found = self._owners.unpack(owners)
+        return [start for start, owner in zip(self._starts, found, strict=True) if owner]
 
     @property
     def memory(self) -> mmap.mmap:
@@ -90,8 +98,9 @@ class ClientCounts:
 
     def __init__(self, shared: SharedCounts, row: int) -> None:
         self._shared = shared
-        self._row = row
         self._start = shared.offset(row)
+        self._last = self._start + CELLS * _CELL.size
+        self._rows: tuple[bytes, list[int]] = (b"", [])
         self._lock = Lock()
 
     def usage(self, name: str, seconds: float) -> Usage:
@@ -100,13 +109,13 @@ class ClientCounts:
         place = _place(name)
         recent, under_way = 0.0, 0
         memory = self._shared.memory
-        for start in (self._start, *self._shared.others(self._row)):
-            for cell in place.cells:
-                found = _CELL.unpack_from(memory, start + cell)
-                if found[0] == place.digest:
-                    recent += _recent(found, now)
-                    under_way += max(0, found[4])
-                    break
+        for start in self._owned():
+            cells = memory[start + place.first : start + place.end]
+            at = _found_in(cells, place.digest)
+            if at >= 0:
+                found = _CELL.unpack_from(cells, at)
+                recent += _recent(found, now)
+                under_way += max(0, found[4])
         return Usage(recent, under_way)
 
     def enter(self, name: str, seconds: float, count: int = 1, under_way: int = 1) -> Ticket:
@@ -142,34 +151,57 @@ class ClientCounts:
             *kept, running, until = _CELL.unpack_from(memory, ticket.offset)
             _CELL.pack_into(memory, ticket.offset, *kept, max(0, running - 1), until)
 
-    @property
-    def _last(self) -> int:
-        return self._start + CELLS * _CELL.size
+    def _owned(self) -> list[int]:
+        """Where the rows begin of all processes; they change when one of these is replaced."""
+        owners = self._shared.owners()
+        known, starts = self._rows
+        if owners != known:
+            starts = self._shared.owned(owners)
+            self._rows = (owners, starts)
+        return starts
 
     def _cell_for(self, place: "_Place", now: float) -> int:
-        """The client's cell of this row: its own, else one that nobody uses now, else the last."""
-        free = None
-        for cell in place.cells:
-            offset = self._start + cell
-            digest, *_, running, until = _CELL.unpack_from(self._shared.memory, offset)
-            if digest == place.digest:
-                return offset
-            if free is None and running <= 0 and until < now:
-                free = offset
-        return self._last if free is None else free
+        """The client's cell of this row: its own, else one that nobody uses now, else that of the laziest."""
+        first = self._start + place.first
+        cells = self._shared.memory[first : self._start + place.end]
+        at = _found_in(cells, place.digest)
+        if at >= 0:
+            return first + at
+        least, chosen = _NOBODY, self._last
+        for at in range(0, len(cells), _CELL.size):
+            _, _, count, before, running, until = _CELL.unpack_from(cells, at)
+            if running > 0:
+                continue
+            asked = -1 if until < now else count + before
+            if asked < least:
+                least, chosen = asked, first + at
+        return chosen
+
+
+_NOBODY = 1 << 40
 
 
 class _Place(NamedTuple):
     digest: bytes
-    cells: tuple[int, int]
-    """From the start of a row."""
+    first: int
+    """Where its cells begin, from the start of a row, and where they end."""
+    end: int
 
 
 @lru_cache(maxsize=2048)
 def _place(name: str) -> _Place:
     digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
-    first, second = (int.from_bytes(part, "little") % CELLS for part in (digest[:4], digest[4:8]))
-    return _Place(digest, (first * _CELL.size, second * _CELL.size))
+    each = min(_NEIGHBOURS, CELLS)
+    first = int.from_bytes(digest[:4], "little") % (CELLS // each) * each
+    return _Place(digest, first * _CELL.size, (first + each) * _CELL.size)
+
+
+def _found_in(cells: bytes, digest: bytes) -> int:
+    """Where in `cells` the one of `digest` begins, -1 where none does."""
+    at = cells.find(digest)
+    while at > 0 and at % _CELL.size:
+        at = cells.find(digest, at + 1)
+    return at
 
 
 def _recent(found: tuple[bytes, int, int, int, int, int], now: float) -> float:

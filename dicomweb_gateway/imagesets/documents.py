@@ -9,7 +9,6 @@ passed. While HealthImaging is down it is served on.
 import logging
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
 from pathlib import Path
 from threading import BoundedSemaphore, Lock, Thread
 
@@ -93,9 +92,9 @@ class DocumentCache:
         """
         return self._get(ref).document
 
-    def text(self, ref: ImageSetRef) -> Iterator[bytes]:
-        """The JSON of the document of `ref` in pieces; raises as `get` does, at once."""
-        return self._get(ref).pieces()
+    def opened(self, ref: ImageSetRef) -> OpenDocument:
+        """The document of `ref` with its text and digest, all of one reading; raises as `get` does."""
+        return self._get(ref)
 
     def version(self, ref: ImageSetRef) -> str:
         """What changes when the document does: its version where that is known, else a digest of it (H-5).

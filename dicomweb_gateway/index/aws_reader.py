@@ -187,6 +187,11 @@ class AwsReader:
             found = {one for one in found if self._shows_whole(ImageSetRef(datastore_id, one))}
         return found
 
+    def latest_versions(self, datastore_id: str, image_set_ids: Collection[str]) -> dict[str, str | None]:
+        """By their ids the versions of image sets of a data store that HealthImaging has."""
+        found = {uid: self._find(ImageSetRef(datastore_id, uid)) for uid in image_set_ids}
+        return {uid: one.ref.version_id for uid, one in found.items() if one is not None}
+
     def _rows_of(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
         found: set[str] = set()
         with reading(self._engine) as connection:

@@ -14,6 +14,18 @@ _SET, _LINK = side.gateway_imageset, side.gateway_imageset_series
 _SERIES, _STUDY = side.gateway_series, side.gateway_study
 
 
+def indexed_versions(
+    connection: Connection, datastore_id: str, image_set_ids: Iterable[str]
+) -> dict[str, str]:
+    """By their ids the versions at which our side tables know image sets of a data store."""
+    found: dict[str, str] = {}
+    for ids in portions(image_set_ids):
+        query = select(_SET.c.imagesetid, _SET.c.version).where(_SET.c.datastoreid == datastore_id)
+        query = query.where(_SET.c.state == side.ACTIVE, _SET.c.imagesetid.in_(ids))
+        found.update((uid, str(version)) for uid, version in connection.execute(query))
+    return found
+
+
 def whole_sets(
     connection: Connection, datastore_id: str, image_set_ids: Iterable[str], sight: Sight
 ) -> dict[str, bool]:

@@ -18,7 +18,7 @@ from dicomweb_gateway.index.aws_numbers import aws_totals
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
-from dicomweb_gateway.index.holdings import whole_sets
+from dicomweb_gateway.index.holdings import indexed_versions, whole_sets
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.hot_frames import HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
@@ -197,6 +197,13 @@ class IndexReader:
         shown = {uid for uid, is_shown in known.items() if is_shown}
         others = [uid for uid in image_set_ids if uid not in known]
         return shown if self._aws is None else shown | self._aws.whole_sets(datastore_id, others)
+
+    def judged_versions(self, datastore_id: str, image_set_ids: Collection[str]) -> dict[str, str | None]:
+        """By their ids the versions of image sets of a data store by which `image_sets_shown` judges them."""
+        known = self._side(lambda one: indexed_versions(one, datastore_id, image_set_ids)) or {}
+        others = [uid for uid in image_set_ids if uid not in known]
+        more = {} if self._aws is None else self._aws.latest_versions(datastore_id, others)
+        return {**known, **more}
 
     def sees_document(self, document: ImageSetDocument) -> bool:
         """Whether a metadata document may go out as a whole, by what it says itself."""

@@ -5,10 +5,12 @@ GetImageFrame stands in `tlm.py`. No other operation is passed on.
 
 from hashlib import sha256
 
+import orjson
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.wado.found_sets import found_image_sets
 from dicomweb_gateway.wado.image_sets import image_set_document, image_set_properties
+from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.caching import changing, immutable
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.criteria import parse_criteria, parse_page
@@ -71,7 +73,10 @@ def search_image_sets(datastore_id: str) -> Response:
     check_id(datastore_id, "data store")
     page = parse_page(request.args)
     criteria = parse_criteria(request.get_data(cache=False))
-    return json_response(request, found_image_sets(services().archive, datastore_id, criteria, page), _JSON)
+    note(request, criteria=orjson.loads(criteria))
+    found = found_image_sets(services().archive, datastore_id, criteria, page)
+    note(request, results=found.rows)
+    return json_response(request, found.body, _JSON)
 
 
 @blueprint.route(METADATA_RULE, methods=["OPTIONS"])

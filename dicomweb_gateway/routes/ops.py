@@ -7,6 +7,7 @@ from dicomweb_gateway.web.hardening import PAGE_POLICY
 from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.responses import error_response
 from dicomweb_gateway.web.services import services
+from dicomweb_gateway.web.viewer import MOUNT
 
 blueprint = Blueprint("ops", __name__)
 health_blueprint = Blueprint("health", __name__)
@@ -35,6 +36,8 @@ def home() -> Response:
         f"<h1>dicomweb-gateway</h1><p>Point a DICOMweb viewer at <code>{path}</code>."
         f'<p><a href="{path}/studies?limit=25">Studies</a> &middot; <a href="health">Health</a>'
     )
+    if services().viewer is not None:
+        text += f' &middot; <a href="{MOUNT.lstrip("/")}">Viewer</a>'
     response = Response(text, content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = PAGE_POLICY
     response.headers["Cache-Control"] = "no-store"

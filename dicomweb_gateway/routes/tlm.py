@@ -9,6 +9,7 @@ from flask import Blueprint, Request, Response, request
 from dicomweb_gateway.errors import InvalidRequest, MissingArgument
 from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.wado.levels import frame_levels, known_frame
+from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.caching import immutable
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.levels import WHOLE, parse_levels
@@ -42,6 +43,9 @@ def levels_of_frame(gateway: Services, request: Request, datastore_id: str, imag
     posted = request.method == "POST"
     frame_id = _frame_id_of_body(request) if posted else single(request.args, "imageFrameId")
     key = _key(datastore_id, image_set_id, frame_id)
+    if posted:
+        # nothing of the address tells which
+        note(request, image_frame=key.frame_id)
     start, end = parse_levels(request.args) if request.query_string else WHOLE
     wanted = known_frame(gateway.archive, key)
     caching = immutable(gateway.config.cdn_caching)

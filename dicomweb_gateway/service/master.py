@@ -15,6 +15,7 @@ from functools import partial
 from dicomweb_gateway.access.rules import read_rules
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.service.audit_activity import audited_run
+from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.service.child import Child
 from dicomweb_gateway.service.generation import HELPERS, UPSTREAM, Generations, Reread
 from dicomweb_gateway.service.listening import Listening
@@ -131,7 +132,7 @@ def _prepare(settings: Settings) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 1 << 16), hard))
-    settings.cache_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    CLAIMS.claim(settings.whole_cache)
     (settings.cache_folder / "frames").mkdir(mode=0o700, exist_ok=True)
 
 

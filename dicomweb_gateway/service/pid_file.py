@@ -8,7 +8,6 @@ import fcntl
 import os
 import re
 import signal
-import socket
 import struct
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from typing import Any
 import orjson
 
 from dicomweb_gateway.errors import ReloadFailed, SettingsError
+from dicomweb_gateway.service.cache_claim import host_name
 
 _FLOCK = struct.Struct("hhlli4x")
 """struct flock of Linux with 64 bits: type, whence, start, length, pid."""
@@ -56,8 +56,7 @@ class PidFile:
 
 def pid_path(folder: Path, port: int) -> Path:
     """Where the gateway that listens on `port` of this host has its file; hosts may share the folder."""
-    host = re.sub(r"[^\w.-]", "_", socket.gethostname()) or "host"
-    return folder / f"gateway-{host}-{port}.pid"
+    return folder / f"gateway-{host_name()}-{port}.pid"
 
 
 @contextmanager

@@ -77,8 +77,8 @@ class Server(TcpWSGIServer):
             cleanup_interval=min(_LOOK_SECONDS, limits.idle_seconds, max(1, int(limits.header_seconds) // 2)),
             channel_request_lookahead=_LOOKAHEAD,
             recv_bytes=1 << 16,
-            max_request_header_size=limits.header_bytes,
             # waitress refuses what is as large
+            max_request_header_size=limits.header_bytes + 1,
             max_request_body_size=limits.body_bytes + 1,
             ident=None,
             clear_untrusted_proxy_headers=False,
@@ -193,6 +193,8 @@ def serve(
     # whoever lets go of a socket last resets what waits there
     neighbours.close(server.take_waiting)
     drain(server, ending, drain_seconds, alive)
+    if services.audit is not None:
+        services.audit.close()
     # the threads are daemons that wait for work; nothing they hold needs an orderly end
     _LOG.info("web process ended")
 

@@ -1,12 +1,11 @@
 """What a fetcher needs of the settings, and no more: of the time that replacing one takes most is imports."""
 
-import re
-import socket
 from pathlib import Path
 
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits
+from dicomweb_gateway.service.cache_claim import host_name
 from dicomweb_gateway.settings import Settings
 
 MIN_FREE_BYTES = 512 << 20
@@ -20,7 +19,7 @@ def frame_folder(settings: Settings) -> Path:
 
 def rate_folder(settings: Settings) -> Path:
     """Where the processes of this host keep the rates that they share; other hosts have other clocks."""
-    return settings.cache_folder / "rates" / (re.sub(r"[^\w.-]", "_", socket.gethostname()) or "host")
+    return settings.whole_cache / "rates" / host_name()
 
 
 def fetcher_config(settings: Settings, number: int) -> FetcherConfig:

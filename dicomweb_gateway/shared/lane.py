@@ -125,7 +125,9 @@ class Lane:
                 backend, found = None, None
                 self._note_failure(self._asking, type(error).__name__)
             else:
-                self._note_success(self._asking)
+                # what comes too late is of no use: whoever is always late must be left alone too
+                if time.monotonic() <= wanted.until:
+                    self._note_success(self._asking)
             wanted.answer.set_result(found)
 
     def _put_on(self) -> None:

@@ -22,6 +22,7 @@ class Rest:
         self._failures = 0
         self._seconds = 0.0
         self._until = 0.0
+        self._tries = False
 
     def may_ask(self) -> bool:
         """Whether to ask; of many, during a rest, the first one after its end."""
@@ -32,6 +33,7 @@ class Rest:
             if not self._seconds or now >= self._until:
                 # whoever comes while this one asks waits for another rest
                 self._until = now + self._seconds
+                self._tries = bool(self._seconds)
                 return True
             return False
 
@@ -43,14 +45,17 @@ class Rest:
             ends = bool(self._seconds)
             self._failures = 0
             self._seconds = 0.0
+            self._tries = False
             return ends
 
     def failed(self) -> bool:
         """It did not; True when a first rest begins."""
         with self._lock:
             self._failures += 1
-            if self._failures < FAILURES:
+            if self._failures < FAILURES or (self._seconds and not self._tries):
+                # what was asked before the rest began and fails during it makes it no longer
                 return False
+            self._tries = False
             begins = not self._seconds
             self._seconds = min(_LONGEST_SECONDS, self._seconds * 2 or _FIRST_SECONDS)
             self._until = self._clock() + self._seconds

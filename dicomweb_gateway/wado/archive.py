@@ -8,6 +8,7 @@ from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, Upstream
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.level_bounds import LevelBounds
 from dicomweb_gateway.frames.pool import FramePool
+from dicomweb_gateway.imagesets.document_file import OpenDocument
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.imagesets.passed_on import PassedOn
@@ -104,12 +105,17 @@ def version_of(archive: Archive, ref: ImageSetRef) -> str:
         raise
 
 
-def _document(archive: Archive, ref: ImageSetRef) -> ImageSetDocument:
+def opened_document(archive: Archive, ref: ImageSetRef) -> OpenDocument:
+    """The metadata document of an image set and its text; fails as `document_of`."""
     try:
-        return archive.documents.get(ref)
+        return archive.documents.opened(ref)
     except UpstreamNotFound:
         _mark_stale(archive, ref)
         raise
+
+
+def _document(archive: Archive, ref: ImageSetRef) -> ImageSetDocument:
+    return opened_document(archive, ref).document
 
 
 def forget_stale(archive: Archive, record: InstanceRecord) -> None:

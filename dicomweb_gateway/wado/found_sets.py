@@ -1,6 +1,6 @@
 """SearchImageSets as far as the caller may see: HealthImaging's pages, cut to what the index shows (7.2)."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -16,7 +16,16 @@ _SUMMARIES = "imageSetsMetadataSummaries"
 _COUNTS = ("DICOMNumberOfStudyRelatedSeries", "DICOMNumberOfStudyRelatedInstances")
 
 
-def found_image_sets(archive: Archive, datastore_id: str, criteria: bytes, query: dict[str, str]) -> bytes:
+class FoundPage(NamedTuple):
+    """A page as JSON, and the number of its rows."""
+
+    body: bytes
+    rows: int
+
+
+def found_image_sets(
+    archive: Archive, datastore_id: str, criteria: bytes, query: dict[str, str]
+) -> FoundPage:
     """A page of SearchImageSets; ResourceNotFound for a data store that is not served, and UpstreamError.
 
     `criteria` is a JSON object, `query` has maxResults and nextToken where they are given. What is hidden is
@@ -32,7 +41,7 @@ def found_image_sets(archive: Archive, datastore_id: str, criteria: bytes, query
         if shown or not isinstance(token, str) or not token:
             break
         query = {**query, "nextToken": token}
-    return orjson.dumps({**page, _SUMMARIES: shown})
+    return FoundPage(orjson.dumps({**page, _SUMMARIES: shown}), len(shown))
 
 
 def _page(body: bytes) -> dict[str, Any]:
@@ -49,12 +58,20 @@ def _shown(archive: Archive, datastore_id: str, summaries: list[Any]) -> list[di
     rows = [row for row in summaries if isinstance(row, dict) and isinstance(row.get("imageSetId"), str)]
     known = archive.index.image_sets_shown(datastore_id, [row["imageSetId"] for row in rows])
     found = [row for row in rows if row["imageSetId"] in known]
-    return [_uncounted(row) for row in found] if archive.index.sight.has_wanted else found
+    if not archive.index.sight.has_wanted:
+        return found
+    judged = archive.index.judged_versions(datastore_id, [row["imageSetId"] for row in found])
+    return [_cut(row, judged.get(row["imageSetId"])) for row in found]
 
 
-def _uncounted(row: dict[str, Any]) -> dict[str, Any]:
-    """`row` without the numbers of a study, which count also what is hidden."""
+def _cut(row: dict[str, Any], judged: str | None) -> dict[str, Any]:
+    """`row` without the numbers of a study, which count also what is hidden.
+
+    Without any tags where it tells of another version than the `judged` one, which may be of another patient.
+    """
     tags = row.get("DICOMTags")
+    if judged is None or str(row.get("version")) != judged:
+        return {name: value for name, value in row.items() if name != "DICOMTags"}
     if not isinstance(tags, dict):
         return row
     return {**row, "DICOMTags": {name: value for name, value in tags.items() if name not in _COUNTS}}

@@ -10,7 +10,7 @@ from dicomweb_gateway import patience
 from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.imagesets.passed_on import PassedOn
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from dicomweb_gateway.wado.archive import Archive, version_of
+from dicomweb_gateway.wado.archive import Archive, opened_document
 
 _SECONDS = 30.0
 
@@ -34,13 +34,13 @@ def image_set_document(
     ref = ImageSetRef(datastore_id, image_set_id, version_id)
     try:
         # a version that does not exist says nothing of the others: the rows are not stale then
-        version = version_of(archive, ref) if version_id is None else archive.documents.version(ref)
-        document = archive.documents.get(ref)
+        held = opened_document(archive, ref) if version_id is None else archive.documents.opened(ref)
     except UpstreamNotFound as error:
         raise _unknown(image_set_id) from error
-    if not archive.index.sees_document(document):
+    # what is judged, named and sent is of one reading: the latest version may be another one the next time
+    if not archive.index.sees_document(held.document):
         raise _unknown(image_set_id)
-    return Document(version, archive.documents.text(ref))
+    return Document(version_id or held.digest, held.pieces())
 
 
 def image_set_properties(

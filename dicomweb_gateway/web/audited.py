@@ -3,6 +3,7 @@
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -66,7 +67,7 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         "operation": operation.value if operation is not None else None,
         "method": request.method,
         "route": rule,
-        **what_was_asked(request.path, environ.get("QUERY_STRING", "")),
+        **what_was_asked(request.path, _pairs_of(request)),
         **environ.get(_NOTES, {}),
     }
     at_end(environ, response, partial(_write, log, operation, entry, began))
@@ -87,12 +88,24 @@ def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: s
         "operation": None,
         "method": method,
         "route": None,
-        **what_was_asked(path, query),
+        **what_was_asked(path, _pairs_in(query)),
     }
     _write(log, None, entry, time.perf_counter(), ending)
 
 
-def what_was_asked(path: str, query: str) -> dict[str, Any]:
+def _pairs_of(request: Request) -> Iterable[tuple[str, str]]:
+    # as the route has read them, if it has: to read a query again costs as much as to write the line
+    known = request.__dict__.get("args")
+    if known is not None:
+        return list(known.items(multi=True))
+    return _pairs_in(request.environ.get("QUERY_STRING", ""))
+
+
+def _pairs_in(query: str) -> Iterable[tuple[str, str]]:
+    return parse_qsl(query, keep_blank_values=True, errors="replace") if query else ()
+
+
+def what_was_asked(path: str, query: Iterable[tuple[str, str]]) -> dict[str, Any]:
     """Patients' data: the UIDs and ids in `path`, and the names and values of `query`, tokens left out.
 
     A path that names none is written as it is.
@@ -102,7 +115,7 @@ def what_was_asked(path: str, query: str) -> dict[str, Any]:
         found["path"] = path
     if query:
         pairs: dict[str, list[str]] = {}
-        for name, value in parse_qsl(query, keep_blank_values=True, errors="replace"):
+        for name, value in query:
             pairs.setdefault(name, []).append("[left out]" if name.strip().lower() in _SECRET else value)
         found["query"] = {name: values if len(values) > 1 else values[0] for name, values in pairs.items()}
     return found

@@ -9,10 +9,15 @@ from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.services import WebConfig
 
-_ALLOW_HEADERS = "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, token"
+_ALLOW_HEADERS = (
+    "Accept, Authorization, Content-Type, Range, If-None-Match, If-Range, Cache-Control, token, "
+    "amz-sdk-invocation-id, amz-sdk-request, x-amz-content-sha256, x-amz-date, x-amz-security-token, "
+    "x-amz-target, x-amz-user-agent"
+)
+"""With those that AWS's SDK for JavaScript sends where it takes the gateway for HealthImaging (7.2)."""
 _EXPOSE_HEADERS = (
     "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
-    f"X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, {LEVEL_ENDS}"
+    f"X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, x-amzn-ErrorType, {LEVEL_ENDS}"
 )
 _METHODS = "GET, HEAD, OPTIONS, POST"
 _MAX_AGE_SECONDS = 86_400
@@ -44,7 +49,8 @@ def add_cors(request: Request, response: Response, config: WebConfig) -> None:
     if origin is None:
         return
     for name, value in cors_headers(origin, config):
-        response.headers[name] = value
+        # not set: to look whether they are there costs more than all else here, and nobody else writes them
+        response.headers.add(name, value)
     if request.method == "OPTIONS" and is_allowed_origin(origin, config):
         response.headers["Access-Control-Allow-Methods"] = _METHODS
         response.headers["Access-Control-Allow-Headers"] = _ALLOW_HEADERS

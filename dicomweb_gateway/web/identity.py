@@ -4,6 +4,7 @@ A token in the query is taken out of it before anything else looks: it is no sea
 link, warning, entity tag, cache key or log.
 """
 
+from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote_plus
 
@@ -61,7 +62,7 @@ def identify(request: Request, services: Services) -> Caller:
 def presented_by(request: Request, config: WebConfig) -> Presented:
     """What `request` says of who sends it."""
     environ = request.environ
-    names = [f"HTTP_{name.upper().replace('-', '_')}" for name in config.proxy_headers]
+    names = _names_of(config.proxy_headers)
     user, groups = (environ.get(name, "") for name in names or ("", ""))
     repeated = environ.get(REPEATED, ())
     return Presented(
@@ -74,6 +75,12 @@ def presented_by(request: Request, config: WebConfig) -> Presented:
         proxy_groups=groups,
         repeated=any(name in repeated for name in ("HTTP_AUTHORIZATION", "HTTP_TOKEN", *names)),
     )
+
+
+@lru_cache(maxsize=8)
+def _names_of(headers: tuple[str, ...]) -> tuple[str, ...]:
+    """As the WSGI environment names these headers."""
+    return tuple(f"HTTP_{name.upper().replace('-', '_')}" for name in headers)
 
 
 def keep_private(request: Request, response: Response, services: Services) -> None:

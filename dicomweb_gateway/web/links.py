@@ -9,9 +9,10 @@ _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 def base_path(request: Request, config: WebConfig) -> str:
-    """The base path (such as "/aetitle") under which the request came in."""
+    """The base path (such as "/aetitle") under which the request came in: the longest that fits."""
     path = request.path
-    return next((p for p in config.ae_paths if path == p or path.startswith(f"{p}/")), config.ae_paths[0])
+    fitting = [one for one in config.ae_paths if path == one or path.startswith(f"{one}/")]
+    return max(fitting, key=len, default=config.ae_paths[0])
 
 
 def base_url(request: Request, config: WebConfig) -> str:

@@ -36,6 +36,10 @@ OPERATIONS: dict[str, Operation] = {
     "tell_capabilities": Operation.ENTER,
     "state_conformance": Operation.ENTER,
     "home": Operation.PUBLIC,
+    # files that are the same at every site, and where to log in
+    "view": Operation.PUBLIC,
+    "configure_viewer": Operation.PUBLIC,
+    "tell_signed_out": Operation.PUBLIC,
     "health": Operation.PUBLIC,
     "healthcheck": Operation.PUBLIC,
 }

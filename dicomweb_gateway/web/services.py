@@ -23,6 +23,7 @@ from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.caching import CdnCaching
 from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
+from dicomweb_gateway.web.viewer import Viewer
 
 EXTENSION = "dicomweb_gateway"
 
@@ -118,7 +119,7 @@ class Services:
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
     `authenticator` knows who asks, `rules` what they may see. `limits` and `audit` are None where nothing is
-    limited or kept a record of.
+    limited or kept a record of. `viewer` is OHIF, where it is served.
     """
 
     config: WebConfig
@@ -132,6 +133,7 @@ class Services:
     audit: AuditLog | None = None
     authenticator: Authenticator = field(default_factory=Authenticator)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
+    viewer: Viewer | None = None
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":

@@ -138,10 +138,58 @@ def test_what_a_full_disk_does_not_take_waits(path, clock, monkeypatch, caplog):
     log.check()
     assert log.trouble is None
     log.write({"n": 5})
-    whole, torn, *rest = path.read_text().splitlines()
-    assert json.loads(whole)["n"] == 1
-    assert len(torn) == 7
-    assert [json.loads(line)["n"] for line in rest] == [2, 3, 4, 5]
+    assert [line["n"] for line in lines(path)] == [1, 2, 3, 4, 5]
+
+
+def test_a_line_that_was_cut_short_is_not_glued_to_that_of_another_process(path, clock, monkeypatch):
+    disk = FullDisk(monkeypatch)
+    log, other = AuditLog(path), AuditLog(path)
+    log.write({"n": 1})
+    disk.room = 7
+    log.write({"n": 2})
+    disk.room = None
+    other.write({"n": 3})
+    clock[0] += 2
+    log.write({"n": 4})
+    assert [line["n"] for line in lines(path)] == [1, 3, 2, 4]
+
+
+def test_what_another_process_wrote_meanwhile_is_not_cut_off(path, clock, monkeypatch):
+    disk = FullDisk(monkeypatch)
+    log, other = AuditLog(path), AuditLog(path)
+    cut = AuditLog._take_back
+
+    def late(self, written):
+        disk.room = None
+        other.write({"n": 3})
+        cut(self, written)
+
+    monkeypatch.setattr(AuditLog, "_take_back", late)
+    log.write({"n": 1})
+    disk.room = 7
+    log.write({"n": 2})
+    clock[0] += 2
+    log.write({"n": 4})
+    _, glued, *rest = filter(None, path.read_text().splitlines())
+    assert glued.endswith('"n":3}')
+    assert [json.loads(line)["n"] for line in rest] == [2, 4]
+
+
+def test_what_waits_is_tried_once_more_at_the_end(path, clock, monkeypatch):
+    disk = FullDisk(monkeypatch)
+    log = AuditLog(path)
+    disk.room = 0
+    log.write({"n": 1})
+    disk.room = None
+    log.close()
+    assert [line["n"] for line in lines(path)] == [1]
+
+
+@pytest.mark.parametrize("value", [2**70, float("nan"), {1}, b"x", {"a": ["\udc80", "ü"]}])
+def test_no_value_keeps_a_line_from_being_written(path, value):
+    AuditLog(path).write({"value": value, "n": 1})
+    assert [line["n"] for line in lines(path)] == [1]
+    assert path.read_bytes().isascii()
 
 
 def test_without_being_required_requests_go_on(path, clock, monkeypatch):

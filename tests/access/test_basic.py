@@ -134,6 +134,17 @@ def test_an_address_that_tries_user_after_user_must_wait(path):
         login.caller_of(coded("new:wrong"), "10.0.0.1")
 
 
+def test_addresses_of_one_ipv6_client_are_one(path):
+    login = BasicLogin(path)
+    for number in range(50):
+        with pytest.raises(Unauthenticated):
+            login.caller_of(coded(f"user{number}:wrong"), f"2001:db8::{number:x}")
+    with pytest.raises(TooManyRequests):
+        login.caller_of(coded("new:wrong"), "2001:db8::ffff")
+    with pytest.raises(Unauthenticated):
+        login.caller_of(coded("new:wrong"), "2001:db8:0:1::1")
+
+
 def test_only_so_many_hashes_at_once_and_one_for_the_same_password(path, monkeypatch):
     login = BasicLogin(path)
     gate, begun = threading.Event(), threading.Semaphore(0)

@@ -84,18 +84,41 @@ def test_what_is_under_way_does_not_fade_and_is_not_counted_below_nothing(clock)
     assert counts.usage("a", 1).under_way == 0
 
 
-def test_more_clients_than_there_are_cells_share_one_and_push_nobody_out(clock, monkeypatch):
+def test_thousands_of_clients_are_each_counted(clock):
+    counts = SharedCounts(1).claim(0)
+    names = [f"client {number}" for number in range(2000)]
+    for name in names:
+        counts.enter(name, 60)
+    assert [name for name in names if counts.usage(name, 60) != (1, 1)] == []
+
+
+@pytest.fixture
+def few_cells(monkeypatch):
     monkeypatch.setattr(shared_counts, "CELLS", 4)
     shared_counts._place.cache_clear()
-    counts = SharedCounts(1).claim(0)
-    tickets = {name: counts.enter(name, 10) for name in map(str, range(40))}
-    seen = [name for name in tickets if counts.usage(name, 10) == (1, 1)]
-    assert len(seen) >= 3
+    yield SharedCounts(1).claim(0)
+    shared_counts._place.cache_clear()
+
+
+def test_of_more_clients_than_there_are_cells_none_suffers_for_others(clock, few_cells):
+    tickets = {name: few_cells.enter(name, 10) for name in map(str, range(40))}
+    assert sum(few_cells.usage(name, 10) == (1, 1) for name in tickets) == 4
+    assert all(few_cells.usage(name, 10).under_way <= 1 for name in tickets)
     for ticket in tickets.values():
-        counts.leave(ticket)
-    assert all(counts.usage(name, 10).under_way == 0 for name in tickets)
+        few_cells.leave(ticket)
+    assert all(few_cells.usage(name, 10).under_way == 0 for name in tickets)
     # and places become free again
     clock[0] += 100
-    counts.enter("new", 10)
-    assert counts.usage("new", 10) == (1, 1)
-    shared_counts._place.cache_clear()
+    few_cells.enter("new", 10)
+    assert few_cells.usage("new", 10) == (1, 1)
+
+
+def test_who_asks_the_most_is_not_forgotten_for_many_who_ask_little(clock, few_cells):
+    few_cells.enter("greedy", 60, count=500, under_way=0)
+    busy = few_cells.enter("busy", 60)
+    for number in range(200):
+        few_cells.enter(str(number), 60, under_way=0)
+        assert few_cells.usage(str(number), 60).recent == 1
+    assert few_cells.usage("greedy", 60).recent == 500
+    assert few_cells.usage("busy", 60).under_way == 1
+    few_cells.leave(busy)

@@ -70,6 +70,7 @@ def _serve(listening: socket.socket, length: int) -> int:
     from flask import Flask, Response
 
     from dicomweb_gateway.service.server import Server
+    from dicomweb_gateway.service.server_limits import ServerLimits
 
     app = Flask("constant", static_folder=None)
     body = os.urandom(length)
@@ -82,7 +83,7 @@ def _serve(listening: socket.socket, length: int) -> int:
     def healthcheck() -> Response:
         return Response("")
 
-    server = Server(app, listening, _THREADS, 120)
+    server = Server(app, listening, _THREADS, ServerLimits())
     while True:
         server.turn(1)
 

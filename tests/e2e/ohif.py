@@ -15,6 +15,12 @@ from .node import FOLDER
 LASTS = 400
 """Seconds that one drive may take."""
 
+OF_OHIF = (
+    # its OpenJPH throws on a part of a codestream while the rest is on its way; then it decodes again
+    "_setThrew is not defined",
+)
+"""Errors on its console that are its own."""
+
 _SOURCE = "@ohif/extension-default.dataSourcesModule.dicomweb"
 
 

@@ -13,7 +13,7 @@ from pydicom import dcmread
 from tests.conftest import corpus_folder
 
 from .node import need_chromium, need_ohif, need_packages
-from .ohif import drive, served
+from .ohif import OF_OHIF, drive, served
 from .running import Demo, start_demo
 from .viewer_files import write_viewer_files
 
@@ -21,11 +21,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:.*:UserWarning")
 
 PATIENCE = 90_000
 """Milliseconds that OHIF may take for each thing that is waited for; it takes 1 to 4 s on an idle machine."""
-
-OF_OHIF = (
-    # its OpenJPH throws on a part of a codestream while the rest is on its way; then it decodes again
-    "_setThrew is not defined",
-)
 
 
 @pytest.fixture(scope="module")

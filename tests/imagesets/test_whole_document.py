@@ -33,5 +33,5 @@ def test_the_whole_comes_back(tmp_path, text, on_disk):
         folder.write_bytes(b"no folder")
     cache = DocumentCache(CountingStore(tmp_path / "asked", {"1": text}), folder)
     for _ in range(2):
-        assert orjson.loads(b"".join(cache.text(ONE))) == orjson.loads(text)
+        assert orjson.loads(b"".join(cache.opened(ONE).pieces())) == orjson.loads(text)
     assert b"".join(pieces_of_split(split_document(LARGE))) == LARGE

@@ -111,7 +111,7 @@ class PassedOnInMemory:
         self, datastore_id: str, criteria: bytes, query: Mapping[str, str], deadline: float | None = None
     ) -> bytes:
         found = [(one, blob) for one, blob in self.image_sets.documents.items() if isinstance(blob, bytes)]
-        rows = [{"imageSetId": one, "DICOMTags": _tags_of(blob)} for one, blob in found]
+        rows = [{"imageSetId": one, "version": 1, "DICOMTags": _tags_of(blob)} for one, blob in found]
         return orjson.dumps({"imageSetsMetadataSummaries": rows, "nextToken": None})
 
 

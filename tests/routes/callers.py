@@ -11,7 +11,10 @@ from dicomweb_gateway.access.operations import READING, Operation
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.access.tokens import StaticTokens, add_token
 from dicomweb_gateway.app import create_app
+from dicomweb_gateway.web.viewer import Viewer
+from dicomweb_gateway.web.viewer_files import ViewerFiles
 from tests.routes.archive import STORE, House, build
+from tests.web.ohif_files import write_ohif
 
 ELSEWHERE = "e" * 32
 RULES = f"""
@@ -123,6 +126,7 @@ def lock(folder: Path) -> Locked:
     services = replace(
         house.services,
         authenticator=Authenticator(tokens=StaticTokens(folder / "tokens")),
+        viewer=Viewer(ViewerFiles(write_ohif(folder / "ohif") / "dist")),
         rules=RulesFile(folder / "rules.toml", house.services.config.ae_paths),
     )
     return Locked(house, create_app(services), tokens)

@@ -59,6 +59,32 @@ def test_what_was_asked_and_what_came(house, path, event, operation, facts):
     assert (line["method"], line["address"]) == ("GET", "127.0.0.1")
 
 
+def test_what_was_asked_in_a_body(house):
+    frame = {"imageFrameId": hex_id("frame", CT, 1, 1)}
+    address = f"/datastore/{STORE}/imageSet/{hex_id('set', CT)}/getImageFrame"
+    for body in (frame, {"imageFrameInformation": frame}):
+        assert house.client.post(address, json=body).status_code == 200
+    assert house.client.post(address, json={"imageFrameId": "x" * 5000}).status_code == 400
+    assert [line.get("image_frame") for line in house.lines()] == [*[frame["imageFrameId"]] * 2, None]
+    assert "xxxx" not in house.path.read_text()
+
+
+def test_a_search_for_image_sets_says_for_whom_and_how_many(house):
+    wanted = {"filters": [{"values": [{"DICOMPatientId": "P1"}], "operator": "EQUAL"}]}
+    answer = house.client.post(f"/datastore/{STORE}/searchImageSets?maxResults=5", json=wanted)
+    (line,) = house.lines()
+    assert line["criteria"] == wanted
+    assert line["query"] == {"maxResults": "5"}
+    assert line["results"] == len(answer.get_json()["imageSetsMetadataSummaries"]) > 0
+
+
+@pytest.mark.parametrize("query", ["%ff=%fe", "a=%ed%a0%80", "PatientName=\xff", "&&=&a&b="])
+def test_a_query_that_is_no_text_is_written_too(house, query):
+    house.get("/aetitle/studies", environ={"QUERY_STRING": query})
+    (line,) = house.lines()
+    assert isinstance(line["query"], dict)
+
+
 @pytest.mark.parametrize(
     ("path", "status", "event"),
     [

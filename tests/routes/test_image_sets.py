@@ -1,6 +1,7 @@
 """HealthImaging's own operations here: who is shown what, and what never reaches HealthImaging (7.2)."""
 
 import gzip
+import itertools
 from dataclasses import replace
 
 import orjson
@@ -8,6 +9,7 @@ import pytest
 
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import UpstreamInvalid, UpstreamNotFound
+from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.sight import NOTHING, Grant, Sight
 from tests.routes.archive import CT, JPEG, OTHER, STORE, STUDY, build, hex_id
 
@@ -243,6 +245,40 @@ def test_counts_of_a_study_are_left_out_where_some_of_it_may_be_hidden(seen_by, 
     (found,) = client.post(SEARCH).get_json()["imageSetsMetadataSummaries"]
     assert found["DICOMTags"] == {"DICOMStudyInstanceUID": STUDY}
     assert seen_by(NOTHING).post(SEARCH).status_code == 404
+
+
+@pytest.mark.parametrize("version", [2, None, "1"])
+def test_tags_of_a_version_that_nobody_judged_are_left_out(seen_by, upstream, version):
+    """HealthImaging searches the latest version, the rules judge the indexed one."""
+    upstream.pages[None] = page({**row(SET, DICOMPatientId="P2"), "version": version})
+    client = seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))
+    (found,) = client.post(SEARCH).get_json()["imageSetsMetadataSummaries"]
+    assert found["imageSetId"] == SET
+    assert ("DICOMTags" in found) == (version == "1")
+    (found,) = seen_by().post(SEARCH).get_json()["imageSetsMetadataSummaries"]
+    assert found["DICOMTags"]["DICOMPatientId"] == "P2"
+
+
+def test_what_is_judged_is_what_is_sent(tmp_path):
+    """The latest version is read anew at any moment, here each time, and may be another patient's then."""
+
+    class Changing:
+        def __init__(self, blob):
+            self.blobs = itertools.cycle([blob, blob.replace(b'"P1 "', b'"P2"')])
+
+        def metadata(self, ref, deadline=None):
+            return next(self.blobs)
+
+    house = build(tmp_path)
+    documents = DocumentCache(Changing(house.image_sets.documents[SET]), tmp_path / "changing", ttl=0)
+    services = replace(house.services, archive=replace(house.services.archive, documents=documents))
+    client = create_app(services.seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))).test_client()
+    statuses = set()
+    for _ in range(6):
+        answer = client.get(f"{ONE}/getImageSetMetadata")
+        statuses.add(answer.status_code)
+        assert answer.status_code == 404 or b'"P2"' not in gzip.decompress(answer.get_data())
+    assert statuses == {200, 404}
 
 
 def test_series_of_one_study_are_not_mixed_up(client):

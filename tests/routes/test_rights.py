@@ -41,6 +41,7 @@ def arguments_of(series: str) -> dict[str, str]:
         "instance": f"{series}.1",
         "frames": "1",
         "steps": "00091001",
+        "name": "app.bundle.css",
         "datastore_id": STORE,
         "image_set_id": hex_id("set", series),
     }

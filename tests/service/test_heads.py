@@ -109,3 +109,28 @@ def test_the_head_of_an_answer():
 )
 def test_where_the_connection_is_at_stake_waitress_writes(headers):
     assert response_head("200 OK", headers) is None
+
+
+def test_nothing_that_an_application_notes_outlives_its_request():
+    """Caller, rights and tokens are noted in the environment."""
+    first = RequestParser(ADJUSTMENTS, None)
+    parsed(first, b"GET /a HTTP/1.1\r\n" + LINES)
+    made = {"HTTP_HOST": "a", "wsgi.input": io.BytesIO()}
+    remember_environ(first, made)
+    head = first.head
+    for noted in ("caller", "sight", "tokens"):
+        made[noted] = "of the request before"
+        # a paused answer is taken up with what the application has made of its environment
+        remember_environ(first, made)
+        following = RequestParser(ADJUSTMENTS, head)
+        parsed(following, b"GET /b HTTP/1.1\r\n" + LINES)
+        made = environ_of(following)
+        assert made is not None
+        assert set(made) == {
+            "HTTP_HOST",
+            "wsgi.input",
+            "REQUEST_METHOD",
+            "PATH_INFO",
+            "REQUEST_URI",
+            "QUERY_STRING",
+        }

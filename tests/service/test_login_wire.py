@@ -36,12 +36,12 @@ FRAME = f"{path_of(CT, 1)}/frames/1"
 class Wire:
     """A connection to a server with logins by token and by a proxy at 127.0.0.1."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, server=SERVER):
         self.token = add_token(folder / "t", "ct", (), (), None)
         self.log = folder / "log"
         door = socket.create_server(("127.0.0.1", 0))
         port = door.getsockname()[1]
-        command = [sys.executable, "-c", SERVER, str(door.fileno()), str(folder)]
+        command = [sys.executable, "-c", server, str(door.fileno()), str(folder)]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
                 command,

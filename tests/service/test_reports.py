@@ -35,6 +35,7 @@ def test_the_watchdog_hears_only_while_each_kind_has_one_that_is_ready():
 
         assert heard() == ""
         reports.started()
+        manager.until("READY=1")
         assert heard() == "WATCHDOG=1\n\n"
         children[0].pid = 0
         assert heard() == "WATCHDOG=1\n\nSTATUS=serving here; being replaced: web process 0\n\n"
@@ -47,6 +48,7 @@ def test_the_watchdog_hears_only_while_each_kind_has_one_that_is_ready():
         assert "WATCHDOG=1" not in heard()
         reports.reloaded("PORT: no")
         reports.stopping()
+        manager.until("STOPPING=1")
         assert heard() == ""
 
 

@@ -140,6 +140,7 @@ def test_the_same_after_a_good_request_whose_lines_are_known(start, asked):
         GET + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000,
         GET + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n",
         GET + b"X_Odd_Name: 1\r\n\r\n",
+        GET + b"X-A: " + b"a" * (LIMITS.header_bytes - len(GET) - 9) + b"\r\n\r\n",
         b"GET /a HTTP/1.0\r\n\r\n",
         GET + "X-A: ü\r\n\r\n".encode("latin-1"),
     ],

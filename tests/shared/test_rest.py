@@ -47,3 +47,17 @@ def test_rests_grow_to_half_a_minute():
         assert rest.failed() is False
     assert lengths == sorted(lengths)
     assert lengths[-1] == 30
+
+
+def test_what_was_asked_before_a_rest_makes_it_no_longer():
+    """Of sixty requests that wait at the same moment each fails."""
+    clock = Clock()
+    rest = rested(clock)
+    assert [rest.failed() for _ in range(60)] == [False] * 60
+    clock.now += 1.1
+    assert rest.may_ask()
+    rest.failed()
+    clock.now += 1.5
+    assert not rest.may_ask()
+    clock.now += 0.6
+    assert rest.may_ask()

@@ -53,7 +53,7 @@ def test_exposed_headers_are_those_of_h2():
         "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
         "X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After"
     )
-    assert exposed == [*needed.split(", "), "Resolution-Level-Ends"]
+    assert exposed == [*needed.split(", "), "x-amzn-ErrorType", "Resolution-Level-Ends"]
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert "Access-Control-Allow-Credentials" not in response.headers
 
@@ -67,6 +67,9 @@ def test_preflight():
     assert {"Accept", "Authorization", "Range", "If-None-Match", "If-Range", "Cache-Control", "token"} <= set(
         allowed
     )
+    # what AWS's SDK for JavaScript sends besides, signed or not
+    asked = "amz-sdk-invocation-id,amz-sdk-request,x-amz-content-sha256,x-amz-date,x-amz-user-agent"
+    assert {*asked.split(","), "x-amz-security-token", "Content-Type"} <= set(allowed)
 
 
 def test_without_an_origin_there_is_nothing_to_allow():

@@ -123,3 +123,11 @@ def test_links_stay_below_the_base_path_that_was_used(path, base):
 )
 def test_trusted_peers(peer, expected):
     assert is_trusted(peer, PROXY) is expected
+
+
+@pytest.mark.parametrize("paths", [("/a", "/a/b"), ("/a/b", "/a")])
+@pytest.mark.parametrize(("path", "base"), [("/a/b/studies", "/a/b"), ("/a/studies", "/a"), ("/a/bc", "/a")])
+def test_a_base_path_beneath_another_is_told_from_it(paths, path, base):
+    request = Request(EnvironBuilder(path=path).get_environ())
+    config = WebConfig(ae_paths=paths, public_url="http://gw", port=80, boundary_key=b"")
+    assert base_url(request, config) == f"http://gw{base}"
