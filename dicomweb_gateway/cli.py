@@ -14,6 +14,7 @@ import orjson
 from dicomweb_gateway.cli_access import tokens, users
 from dicomweb_gateway.cli_common import Given
 from dicomweb_gateway.cli_index import index
+from dicomweb_gateway.cli_service import install_service, reload
 from dicomweb_gateway.errors import GatewayError, SettingsError
 from dicomweb_gateway.release import release
 from dicomweb_gateway.service.logs import set_up_logging
@@ -74,13 +75,19 @@ def demo(
 @click.pass_obj
 def serve(given: Given, host: str | None, port: int | None) -> None:
     """Serve the configured index and HealthImaging."""
-    from dicomweb_gateway.service.master import listen_tcp, run_gateway, run_once, upgrade_index
+    from dicomweb_gateway.service.listening import listen
+    from dicomweb_gateway.service.master import run_gateway, run_once, upgrade_index
+    from dicomweb_gateway.service.notify import Notifier
 
-    settings = given.settings(host=host, port=port)
+    def read() -> Settings:
+        return given.settings(host=host, port=port)
+
+    notifier = Notifier.of_environment()
+    settings = read()
     set_up_logging(settings.log_level, settings.log_format)
-    listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)
+    listening = listen(settings)
     code = run_once(lambda: upgrade_index(settings))
-    sys.exit(code or run_gateway(settings, listening))
+    sys.exit(code or run_gateway(settings, listening, read, notifier=notifier))
 
 
 @main.command()
@@ -212,5 +219,7 @@ def _shown(value: Any) -> Any:
 
 
 main.add_command(index)
+main.add_command(reload)
+main.add_command(install_service)
 main.add_command(tokens)
 main.add_command(users)

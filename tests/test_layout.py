@@ -12,6 +12,7 @@ FLOORS = [
         "cli_access",
         "cli_common",
         "cli_index",
+        "cli_service",
         "aws_lambda",
         "__main__",
         "bootstrap",
