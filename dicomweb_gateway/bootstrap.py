@@ -53,11 +53,16 @@ def make_index_writer(settings: Settings) -> IndexWriter:
 
 
 def make_services(
-    settings: Settings, fetcher_addresses: Sequence[str], port: int, limits: ClientLimits | None = None
+    settings: Settings,
+    fetcher_addresses: Sequence[str],
+    port: int,
+    limits: ClientLimits | None = None,
+    trouble: Callable[[], str | None] = lambda: None,
 ) -> Services:
     """The parts of one web process, made after the fork: engine and SDK client do not survive one.
 
-    `limits` count clients over all web processes; None: nothing is counted.
+    `limits` count clients over all web processes; None: nothing is counted. `trouble` says what troubles the
+    master, None for nothing.
     """
     configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
@@ -115,7 +120,7 @@ def make_services(
         max_body_bytes=settings.max_body_bytes,
     )
     audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
-    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir, audit)
+    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir, audit, trouble)
     return Services(
         config=config,
         archive=Archive(
@@ -204,7 +209,9 @@ class HealthProbe:
         image_sets: HealthImaging,
         data_dir: Path,
         audit: AuditLog | None = None,
+        trouble: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._trouble = trouble
         self._index = index
         self._pool = pool
         self._frames = frames
@@ -216,26 +223,31 @@ class HealthProbe:
         self._upstream_note: str | None = None
 
     def report(self) -> HealthReport:
-        """What fails first: index, frame store, fetchers, or an import that `demo` still does."""
+        """What fails first: index, frame store, fetchers, a process, or an import that `demo` still does."""
         for name, fine, detail in self._asked():
             if not fine:
                 _LOG.warning("health: %s: %s", name, detail)
                 return HealthReport(failing=f"{name}: {detail}" if detail else name)
+        trouble = self._trouble()
+        if trouble is not None:
+            return HealthReport(failing=trouble)
         progress = read_progress(self._data_dir)
         if progress is not None:
             return HealthReport(failing=f"importing {progress.done} of {progress.total}")
         self._look_upstream()
-        trouble = self._audit.trouble if self._audit is not None else None
-        if trouble is not None and self._audit is not None and self._audit.is_required:
-            return HealthReport(failing=trouble)
-        return HealthReport(notes=tuple(note for note in (self._upstream_note, trouble) if note))
+        unwritten = self._audit.trouble if self._audit is not None else None
+        if unwritten is not None and self._audit is not None and self._audit.is_required:
+            return HealthReport(failing=unwritten)
+        return HealthReport(notes=tuple(note for note in (self._upstream_note, unwritten) if note))
 
     def parts(self) -> tuple[Part, ...]:
         """Each part by itself; HealthImaging as it was when it was last looked at."""
         self._look_upstream()
         trouble = self._audit.trouble if self._audit is not None else None
+        restless = self._trouble()
         return (
             *self._asked(),
+            ("processes", restless is None, restless or ""),
             ("HealthImaging", self._upstream_note is None, self._upstream_note or ""),
             *([("audit log", trouble is None, trouble or "")] if self._audit is not None else []),
         )

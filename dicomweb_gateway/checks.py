@@ -1,27 +1,19 @@
 """`check`: what an administrator looks at before starting the service."""
 
-import resource
-import shutil
-from typing import NamedTuple
-
+from dicomweb_gateway.access.rules import read_rules
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied
+from dicomweb_gateway.imagesets.event_queue import EventQueue
 from dicomweb_gateway.index.known import index_counts
 from dicomweb_gateway.index.migrate import current_revision, head_revision, is_made_by_aws
 from dicomweb_gateway.index.missing_ddl import missing_ddl
+from dicomweb_gateway.index.rights import may_write
 from dicomweb_gateway.service.logins import describe_logins
+from dicomweb_gateway.service.machine_checks import CheckResult, machine_checks
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
 
-_FREE_BYTES = 1 << 30
-_DESCRIPTORS = 4096
-
-
-class CheckResult(NamedTuple):
-    """One line of the table."""
-
-    name: str
-    ok: bool
-    detail: str
+_SKEW_SECONDS = 60.0
+"""AWS refuses what is signed with a clock that is five minutes off, and tokens end by the second."""
 
 
 def run_checks(settings: Settings) -> list[CheckResult]:
@@ -30,11 +22,14 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         _schema(settings),
         *_missing(settings),
         _index(settings),
+        *_rights(settings),
         _logins(settings),
+        _rules(settings),
         _credentials(settings),
         _upstream(settings),
-        _disk(settings),
-        _limits(),
+        *_clock(settings),
+        *_queue(settings),
+        *machine_checks(settings),
     ]
 
 
@@ -77,30 +72,77 @@ def _logins(settings: Settings) -> CheckResult:
         return CheckResult("logins", False, str(error))
 
 
+def _rights(settings: Settings) -> list[CheckResult]:
+    try:
+        found = may_write(settings.index_url)
+    except GatewayError:
+        # the line above says so
+        return []
+    if found is None:
+        return []
+    told = (
+        "may read and write"
+        if found
+        else "may only read: `index sync` and `index watch` need a user who may write"
+    )
+    return [CheckResult("rights", True, told)]
+
+
+def _rules(settings: Settings) -> CheckResult:
+    try:
+        read_rules(settings.access_rules, settings.ae_path)
+    except GatewayError as error:
+        return CheckResult("rules", False, str(error))
+    if settings.access_rules is None:
+        return CheckResult("rules", True, "none: who is let in may read everything")
+    return CheckResult("rules", True, str(settings.access_rules))
+
+
 def _credentials(settings: Settings) -> CheckResult:
-    source = make_image_set_store(settings).credentials_source()
-    return CheckResult("credentials", source != "none", source)
+    image_sets = make_image_set_store(settings)
+    source = image_sets.credentials_source()
+    if source.startswith("none") or settings.ahi_endpoint is not None:
+        return CheckResult(
+            "credentials", not source.startswith("none") or bool(settings.ahi_endpoint), source
+        )
+    try:
+        return CheckResult("credentials", True, f"{source}: {image_sets.identity()}")
+    except UpstreamDenied as error:
+        return CheckResult("credentials", False, f"{source}: {error}")
+    except GatewayError:
+        return CheckResult("credentials", True, f"{source}; STS, which knows whose they are, does not answer")
 
 
 def _upstream(settings: Settings) -> CheckResult:
     try:
-        make_image_set_store(settings).ping()
+        known = make_image_set_store(settings).data_store_ids()
     except UpstreamDenied as error:
         return CheckResult("HealthImaging", True, f"answers, but may not list data stores: {error}")
     except GatewayError as error:
         return CheckResult("HealthImaging", False, str(error))
-    return CheckResult("HealthImaging", True, settings.ahi_endpoint or "AWS")
+    missing = sorted(set(settings.ahi_datastore_ids) - set(known))
+    if missing:
+        return CheckResult("HealthImaging", False, f"has no active data store {', '.join(missing)}")
+    return CheckResult("HealthImaging", True, f"{settings.ahi_endpoint or 'AWS'}, {len(known)} data stores")
 
 
-def _disk(settings: Settings) -> CheckResult:
-    folder = settings.cache_folder
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    free = shutil.disk_usage(folder).free
-    return CheckResult("disk", free > _FREE_BYTES, f"{free / (1 << 30):.1f} GiB free at {folder}")
+def _clock(settings: Settings) -> list[CheckResult]:
+    try:
+        ahead = make_image_set_store(settings).clock_ahead()
+    except GatewayError:
+        return []
+    if ahead is None:
+        return []
+    return [
+        CheckResult("clock", abs(ahead) <= _SKEW_SECONDS, f"HealthImaging's is {ahead:+.0f} s ahead of ours")
+    ]
 
 
-def _limits() -> CheckResult:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    fine = hard == resource.RLIM_INFINITY or hard >= _DESCRIPTORS
-    return CheckResult("limits", fine, f"{hard} open files allowed")
+def _queue(settings: Settings) -> list[CheckResult]:
+    if settings.index_queue_url is None:
+        return []
+    try:
+        waiting = EventQueue(settings.index_queue_url, settings.ahi_region).waiting()
+    except GatewayError as error:
+        return [CheckResult("queue", False, str(error))]
+    return [CheckResult("queue", True, f"{waiting} messages wait")]

@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,9 @@ import orjson
 from dicomweb_gateway.cli_access import tokens, users
 from dicomweb_gateway.cli_common import Given
 from dicomweb_gateway.cli_index import index
+from dicomweb_gateway.cli_service import install_service, reload
 from dicomweb_gateway.errors import GatewayError, SettingsError
+from dicomweb_gateway.release import release
 from dicomweb_gateway.service.logs import set_up_logging
 from dicomweb_gateway.settings import Settings, shown, source_of
 
@@ -39,7 +40,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("dicomweb-gateway"))
+@click.version_option(release())
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 @click.pass_context
@@ -74,13 +75,19 @@ def demo(
 @click.pass_obj
 def serve(given: Given, host: str | None, port: int | None) -> None:
     """Serve the configured index and HealthImaging."""
-    from dicomweb_gateway.service.master import listen_tcp, run_gateway, run_once, upgrade_index
+    from dicomweb_gateway.service.listening import listen
+    from dicomweb_gateway.service.master import run_gateway, run_once, upgrade_index
+    from dicomweb_gateway.service.notify import Notifier
 
-    settings = given.settings(host=host, port=port)
+    def read() -> Settings:
+        return given.settings(host=host, port=port)
+
+    notifier = Notifier.of_environment()
+    settings = read()
     set_up_logging(settings.log_level, settings.log_format)
-    listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)
+    listening = listen(settings)
     code = run_once(lambda: upgrade_index(settings))
-    sys.exit(code or run_gateway(settings, listening))
+    sys.exit(code or run_gateway(settings, listening, read, notifier=notifier))
 
 
 @main.command()
@@ -206,5 +213,7 @@ def check(given: Given, as_json: bool) -> None:
 
 
 main.add_command(index)
+main.add_command(reload)
+main.add_command(install_service)
 main.add_command(tokens)
 main.add_command(users)

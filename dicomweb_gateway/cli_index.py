@@ -163,8 +163,10 @@ def index_failures(given: Given, retry: bool, as_json: bool) -> None:
 def index_watch(given: Given, reconcile: int) -> None:
     """Follow HealthImaging's events in INDEX_QUEUE_URL until SIGTERM; see what they missed now and then."""
     from dicomweb_gateway.imagesets.event_queue import EventQueue
+    from dicomweb_gateway.service.notify import Notifier
     from dicomweb_gateway.workflow.watch import Watcher
 
+    notifier = Notifier.of_environment()
     settings = given.settings()
     if settings.index_queue_url is None:
         raise SettingsError("INDEX_QUEUE_URL: `index watch` needs the URL of the SQS queue with the events")
@@ -175,7 +177,9 @@ def index_watch(given: Given, reconcile: int) -> None:
     watcher = Watcher(queue, writer, synchroniser, lambda: only or store.data_store_ids(), only, reconcile)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: watcher.end())
+    notifier.ready(f"following {settings.index_queue_url}")
     watcher.run()
+    notifier.stopping()
 
 
 def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:

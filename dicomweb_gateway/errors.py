@@ -2,6 +2,7 @@
 
 GatewayError
  ├ SettingsError              contradictory or unusable settings; refused at start
+ ├ ReloadFailed               a running gateway could not be told to reload, or refused, with its reason
  ├ RequestError               the client's fault, answered 4xx
  │  ├ Unauthenticated         401, with the challenges to answer
  │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
@@ -47,6 +48,10 @@ class GatewayError(Exception):
 
 class SettingsError(GatewayError):
     """Settings that contradict each other or cannot be used; one sentence says which and why."""
+
+
+class ReloadFailed(GatewayError):
+    """No running gateway took its settings anew; the sentence says why."""
 
 
 class RequestError(GatewayError):

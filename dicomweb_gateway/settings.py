@@ -204,6 +204,8 @@ class Settings(ViewerSettings):
     """Secret behind multipart boundaries, the same on all hosts of one service; unset: kept in the index."""
     frame_timeout: float = Field(default=60, gt=0)
     """Seconds that a request waits before its answer begins, and for each frame after that; then 504."""
+    drain_seconds: float = Field(default=20, ge=0, le=3600)
+    """Seconds that running answers may take to finish when the gateway ends or reloads; then they are cut."""
     decode_timeout: float = Field(default=30, ge=1, le=3600)
     """Seconds that decoding one frame may take before its decoder process is killed."""
     slow_request_seconds: float = Field(default=5, ge=0)

@@ -12,6 +12,7 @@ FLOORS = [
         "cli_access",
         "cli_common",
         "cli_index",
+        "cli_service",
         "aws_lambda",
         "__main__",
         "bootstrap",
@@ -31,7 +32,7 @@ FLOORS = [
     {"qido", "pixels", "tlm"},
     {"dicom"},
     {"patience", "telemetry"},
-    {"errors", "sight"},
+    {"errors", "sight", "release"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "errors"}

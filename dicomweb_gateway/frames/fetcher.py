@@ -74,10 +74,12 @@ class FrameSource(Protocol):
         ...
 
 
-def run_fetcher(listening: socket.socket, config: FetcherConfig) -> None:
+def run_fetcher(
+    listening: socket.socket, config: FetcherConfig, alive: Callable[[], None] = lambda: None
+) -> None:
     """Serve the connections of `listening` until SIGTERM, or until the parent process is gone.
 
-    Call it in the main thread of a freshly forked process.
+    Call it in the main thread of a freshly forked process. `alive` is called once a second at least.
     """
     image_sets = HealthImaging(
         config.endpoint_url,
@@ -91,7 +93,13 @@ def run_fetcher(listening: socket.socket, config: FetcherConfig) -> None:
     )
     configure_decoders(config.decode_timeout, config.decoders)
     with _stop_signal() as stop:
-        Fetcher(config, image_sets).serve(listening, stop, partial(_outlive, config.stuck_seconds))
+        outlive = partial(_outlive, config.stuck_seconds)
+
+        def turned() -> None:
+            outlive()
+            alive()
+
+        Fetcher(config, image_sets).serve(listening, stop, turned)
 
 
 @dataclass(frozen=True, slots=True)

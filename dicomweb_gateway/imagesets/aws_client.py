@@ -131,6 +131,16 @@ def credentials_source(settings: ClientSettings) -> str:
     return "none (emulator endpoint)" if settings.endpoint_url else "none"
 
 
+def caller_arn(settings: ClientSettings) -> str:
+    """Whose the credentials are, as STS says; botocore's errors."""
+    session, _ = _session(settings)
+    quick = _new_config(
+        connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 1}
+    )
+    arn: str = session.client("sts", region_name=_region(settings), config=quick).get_caller_identity()["Arn"]
+    return arn
+
+
 class _NotSent(Exception):
     """Carries the request that the SDK was about to send."""
 

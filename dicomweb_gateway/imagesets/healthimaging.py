@@ -7,13 +7,14 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
 import orjson
 
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamNotFound
-from dicomweb_gateway.imagesets.aws_client import ClientSettings, credentials_source, make_client
+from dicomweb_gateway.imagesets.aws_client import ClientSettings, caller_arn, credentials_source, make_client
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
 from dicomweb_gateway.imagesets.hedging import Hedging
@@ -96,6 +97,30 @@ class HealthImaging:
         """Return when HealthImaging answers; the UpstreamError that fits else."""
         with self._asking("ListDatastores") as api:
             api.list_datastores(maxResults=1)
+
+    def identity(self) -> str:
+        """The ARN of whom the credentials belong to, as STS says; UpstreamDenied when they are no good."""
+        with translated("GetCallerIdentity"):
+            return caller_arn(self._settings)
+
+    def clock_ahead(self) -> float | None:
+        """Seconds that HealthImaging's clock is ahead of ours, to about one; None when it says nothing.
+
+        A refusal tells the time too, and a clock that is off is a reason for one.
+        """
+        began = time.time()
+        try:
+            with self._asking("ListDatastores") as api:
+                answer = api.list_datastores(maxResults=1)
+        except UpstreamDenied as error:
+            answer = getattr(error.__cause__, "response", None) or {}
+        headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        try:
+            told = parsedate_to_datetime(headers["date"]).timestamp()
+        except (KeyError, ValueError, TypeError):
+            return None
+        # the header has whole seconds: half of one is added on average
+        return told + 0.5 - (began + time.time()) / 2
 
     def data_store_ids(self) -> list[str]:
         """Ids of the ACTIVE data stores."""

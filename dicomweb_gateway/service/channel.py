@@ -177,6 +177,11 @@ class Channel(HTTPChannel):
                 return
         account.settle(self.sent_bytes)
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether no request is being read or answered, and no answer waits to be sent."""
+        return not (self.requests or self.request is not None or self.total_outbufs_len or self._serving)
+
     def cut_off(self) -> None:
         """End the connection with whatever it has under way."""
         account = self.account

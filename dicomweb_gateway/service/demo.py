@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.service.listening import Listening, listen_tcp
 from dicomweb_gateway.service.master import (
     helper_child,
-    listen_tcp,
     run_gateway,
     run_once,
     upgrade_index,
@@ -49,21 +49,21 @@ def _run_held(
         "host": make_settings({}).host or "127.0.0.1",
     }
     settings = make_settings(decided)
-    listening = listen_tcp(settings.listen_host, settings.port, settings.web_process_count)
+    count = settings.web_process_count
+    listening = Listening.on(listen_tcp(settings.listen_host, settings.port, count), count)
     if settings.public_url is None and not settings.is_exposed:
-        decided["public_url"] = f"http://{_url_host(settings)}:{listening[0].getsockname()[1]}"
+        decided["public_url"] = f"http://{_url_host(settings)}:{listening.port}"
         settings = make_settings(decided)
     write_progress(settings.data_dir, Progress(0, 0))
     code = run_once(lambda: upgrade_index(settings))
     if code:
         return code
     resolved = [path.resolve() for path in sources]
-    port = listening[0].getsockname()[1]
     helpers = [
         upstream_child("emulator", _emulator_command(settings.data_dir, emulator_port)),
-        helper_child("loader", lambda: _load(settings, resolved, port)),
+        helper_child("loader", lambda: _load(settings, resolved, listening.port)),
     ]
-    return run_gateway(settings, listening, helpers)
+    return run_gateway(settings, listening, lambda: make_settings(decided), helpers)
 
 
 @contextmanager

@@ -3,9 +3,9 @@
 import gc
 import logging
 import resource
-import signal
+import select
 import socket
-import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -18,8 +18,10 @@ from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import TooManyRequests
 from dicomweb_gateway.service.channel import Channel
+from dicomweb_gateway.service.draining import Ending, drain
 from dicomweb_gateway.service.loop import Watched
 from dicomweb_gateway.service.memory import give_back
+from dicomweb_gateway.service.neighbours import Neighbours
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.task import TASK
 from dicomweb_gateway.service.workers import Workers
@@ -36,7 +38,6 @@ _TOO_MANY = (
     b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 5\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 )
 _LOOK_SECONDS = 5
-_DRAIN_SECONDS = 10.0
 
 
 class Server(TcpWSGIServer):
@@ -47,6 +48,9 @@ class Server(TcpWSGIServer):
     """
 
     active_channels: Any
+    socket: Any
+    is_draining = False
+    """Whether each answer is the last one of its connection."""
 
     def __init__(
         self,
@@ -132,17 +136,41 @@ class Server(TcpWSGIServer):
         """End this process, which the master replaces; waitress would go on without listening."""
         raise
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether a request is being answered or an answer still waits to be sent."""
-        channels = list(self.active_channels.values())
-        return any(channel.requests or channel.total_outbufs_len for channel in channels)
+    def stop_accepting(self) -> None:
+        """Take what has come, and nothing more; the master's own hold of the socket stays."""
+        self.is_draining = True
+        self.take_waiting(self.socket)
+        self.del_channel()
+        self.socket.close()
+
+    def take_waiting(self, door: Any) -> None:
+        """Accept what waits in the queue of `door`."""
+        own = self.socket
+        for _ in range(_CONNECTIONS):
+            if len(self.watched) >= self.adj.connection_limit or not _has_waiting(door):
+                return
+            # waitress accepts from its own socket only
+            self.socket = door
+            try:
+                self.handle_accept()
+            finally:
+                self.socket = own
 
 
 def serve(
-    services: Services, listening: socket.socket, threads: int, limits: ServerLimits | None = None
+    services: Services,
+    listening: socket.socket,
+    threads: int,
+    limits: ServerLimits | None = None,
+    drain_seconds: float = 10.0,
+    alive: Callable[[], None] = lambda: None,
+    neighbours: Neighbours | None = None,
 ) -> None:
-    """Serve until SIGTERM, then finish what is under way for at most 10 s."""
+    """Serve until SIGTERM or SIGUSR2, then finish what is under way for at most `drain_seconds` (`drain`).
+
+    `alive` is called once a second at least. Of `neighbours` it accepts what nobody else does.
+    """
+    neighbours = neighbours or Neighbours(())
     server = Server(
         create_app(services),
         listening,
@@ -152,28 +180,29 @@ def serve(
         services.limits,
         services.config.trusted_proxies,
     )
-    draining: list[float] = []
-
-    def drain(*_: object) -> None:
-        draining.append(time.monotonic() + _DRAIN_SECONDS)
-        server.watched.interrupt()
-
-    signal.signal(signal.SIGTERM, drain)
+    ending = Ending(server)
     gc.collect()
     # modules and services live as long as the process: walking them takes 50 ms, every some hundred searches
     gc.freeze()
-    while not draining:
+    while not ending.is_asked:
+        alive()
+        for door in neighbours.unattended():
+            server.take_waiting(door)
         server.turn(1)
-    server.del_channel()
-    while server.is_busy and time.monotonic() < draining[0]:
-        server.watched.turn(0.1)
-    for channel in list(server.active_channels.values()):
-        # what is cut off here is taken note of too
-        channel.cut_off()
+    server.is_draining = True
+    # whoever lets go of a socket last resets what waits there
+    neighbours.close(server.take_waiting)
+    drain(server, ending, drain_seconds, alive)
     if services.audit is not None:
         services.audit.close()
     # the threads are daemons that wait for work; nothing they hold needs an orderly end
     _LOG.info("web process ended")
+
+
+def _has_waiting(door: Any) -> bool:
+    waiting = select.poll()
+    waiting.register(door, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _turn_away(sock: socket.socket) -> None:

@@ -126,6 +126,8 @@ class Task(WSGITask):
     def build_response_header(self) -> bytes:
         """The head of the answer; waitress's where it must say how the connection goes on."""
         account = self.channel.account
+        if self.channel.server.is_draining:
+            self.request.headers["CONNECTION"] = "close"
         if self.version == "1.1" and not self._is_last:
             head = response_head(self.status, self.response_headers, self.has_body)
             if head is not None:
@@ -137,7 +139,7 @@ class Task(WSGITask):
 
     @property
     def _is_last(self) -> bool:
-        """Whether the client ends the connection with this request."""
+        """Whether the connection ends with this request: the client says so, or the process ends."""
         return bool(self.request.headers.get("CONNECTION", "").lower() == "close")
 
     def finish(self) -> None:

@@ -98,8 +98,8 @@ class SharedMeters:
     def claim(self, kind: str, number: int = 0) -> Meters:
         """The meters of the calling process; where no row is free it counts for itself alone."""
         each = 1 if kind == "master" else _EACH
-        start = self._first[kind] + number * each
-        row = self.rows.claim(range(start, start + each))
+        first = self._first[kind] + number * each
+        row = self.rows.claim(range(first, min(first + each, self.rows.count)))
         return Meters(self.rows, row) if row is not None else SharedMeters().claim("master")
 
 

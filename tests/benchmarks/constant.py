@@ -54,7 +54,7 @@ class Constant:
 
 def main(length: int) -> None:
     """Serve until SIGTERM."""
-    from dicomweb_gateway.service.master import listen_tcp
+    from dicomweb_gateway.service.listening import listen_tcp
 
     sockets = listen_tcp("127.0.0.1", 0, min(8, len(os.sched_getaffinity(0))))
     print(sockets[0].getsockname()[1], flush=True)

@@ -10,12 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from dicomweb_gateway.service.supervision import Child, Supervisor
+from dicomweb_gateway.service.child import Child
+from dicomweb_gateway.service.supervision import Supervisor
 
 PARENT = """
 import os, signal, sys, time
 from pathlib import Path
-from dicomweb_gateway.service.supervision import Child, Supervisor
+from dicomweb_gateway.service.child import Child
+from dicomweb_gateway.service.supervision import Supervisor
 
 folder = Path(sys.argv[1])
 
@@ -104,7 +106,7 @@ def alive(pid):
 def test_a_killed_child_is_replaced_and_the_others_stay(start):
     run = start("""
         children = [Child("a", stay("a")), Child("b", stay("b"))]
-        sys.exit(Supervisor(children, reloads=lambda child: False).run())
+        sys.exit(Supervisor(children).run())
     """)
     run.until(lambda: run.pids("a") and run.pids("b"))
     os.kill(run.pids("a")[0], signal.SIGKILL)
@@ -119,7 +121,7 @@ def test_children_end_in_their_order(start):
     run = start("""
         order = {"late": 2, "early": 0, "middle": 1}
         children = [Child(name, stay(name), number) for name, number in order.items()]
-        sys.exit(Supervisor(children, reloads=lambda child: False).run())
+        sys.exit(Supervisor(children).run())
     """)
     run.until(lambda: all(run.pids(name) for name in ("late", "early", "middle")))
     assert run.end() == 0
@@ -129,7 +131,7 @@ def test_children_end_in_their_order(start):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_ctrl_c_and_sigterm_both_end_all(start, number):
     run = start("""
-        sys.exit(Supervisor([Child("a", stay("a"))], reloads=lambda child: False).run())
+        sys.exit(Supervisor([Child("a", stay("a"))]).run())
     """)
     run.until(lambda: run.pids("a"))
     assert run.end(number) == 0
@@ -143,7 +145,7 @@ def test_a_child_that_ends_with_2_ends_all(start):
                 time.sleep(0.01)
             raise SystemExit(2)
         children = [Child("a", stay("a")), Child("refusing", refuse)]
-        sys.exit(Supervisor(children, reloads=lambda child: False).run())
+        sys.exit(Supervisor(children).run())
     """)
     assert run.process.wait(20) == 2
     assert run.lines[-1] == "end a"
@@ -156,7 +158,7 @@ def test_once_is_not_replaced_after_success_but_after_failure(start):
             raise SystemExit(1 if sum("loader" in line for line in open(folder / "log")) == 1 else 0)
         once = [Child("done", leave("done", 0), once=True), Child("loader", fail_first, once=True)]
         children = [*once, Child("a", stay("a"))]
-        sys.exit(Supervisor(children, reloads=lambda child: False).run())
+        sys.exit(Supervisor(children).run())
     """)
     run.until(lambda: len(run.pids("loader")) == 2 and run.pids("a"))
     # a further death wakes the supervisor: whatever it meant to start again would be due
@@ -171,23 +173,79 @@ def test_a_child_that_raises_is_replaced(start):
         def crash():
             started("crash")
             raise RuntimeError("why it fell")
-        sys.exit(Supervisor([Child("crash", crash)], reloads=lambda child: False).run())
+        sys.exit(Supervisor([Child("crash", crash)]).run())
     """)
     run.until(lambda: len(run.pids("crash")) == 2)
     assert run.end() == 0
     assert b"why it fell" in run.process.stderr.read()
 
 
-def test_reload_replaces_only_what_it_names(start):
-    run = start("""
-        children = [Child("web", stay("web")), Child("fetcher", stay("fetcher"))]
-        sys.exit(Supervisor(children, reloads=lambda child: child.name == "web").run())
+RENEWING = """
+def web(generation):
+    return Child("web", stay(f"web{generation}"), renewed=True)
+
+def fetcher(generation):
+    return Child("fetcher", stay(f"fetcher{generation}"), 1, renewed=True)
+
+generations = iter(range(1, 9))
+"""
+
+
+def test_a_reload_replaces_only_what_is_renewed(start):
+    run = start(f"""
+        {textwrap.indent(RENEWING, " " * 8).strip()}
+
+        children = [Child("helper", stay("helper")), web(0), fetcher(0)]
+        sys.exit(Supervisor(children, lambda: [web(n := next(generations)), fetcher(n)]).run())
     """)
-    run.until(lambda: run.pids("web") and run.pids("fetcher"))
-    run.process.send_signal(signal.SIGHUP)
-    run.until(lambda: len(run.pids("web")) == 2 and "end web" in run.lines)
-    assert len(run.pids("fetcher")) == 1
+    run.until(lambda: run.pids("web0") and run.pids("fetcher0") and run.pids("helper"))
+    for generation in (1, 2):
+        run.process.send_signal(signal.SIGHUP)
+        gone = {f"end web{generation - 1}", f"end fetcher{generation - 1}"}
+        run.until(lambda gone=gone: gone <= set(run.lines))
+        assert run.pids(f"web{generation}")
+    assert len(run.pids("helper")) == 1
     assert run.end() == 0
+
+
+def test_a_refused_reload_changes_nothing(start):
+    run = start(f"""
+        {textwrap.indent(RENEWING, " " * 8).strip()}
+
+        from dicomweb_gateway.errors import SettingsError
+
+        def refuse():
+            note("asked")
+            raise SettingsError("PORT: why not")
+        sys.exit(Supervisor([web(0)], refuse).run())
+    """)
+    run.until(lambda: run.pids("web0"))
+    run.process.send_signal(signal.SIGHUP)
+    run.until(lambda: "asked" in run.lines)
+    assert run.end() == 0
+    assert run.lines[-1] == "end web0"
+    assert b"PORT: why not" in run.process.stderr.read()
+
+
+def test_successors_that_do_not_come_up_are_ended_again(start):
+    run = start(f"""
+        {textwrap.indent(RENEWING, " " * 8).strip()}
+
+        from dicomweb_gateway.service.board import Board
+
+        board = Board()
+
+        def successors():
+            slow = Child("web", stay("slow"), renewed=True, row=board.claim("web"))
+            return [slow, Child("fetcher", leave("broken", 1), renewed=True, row=board.claim("fetcher"))]
+        sys.exit(Supervisor([web(0), fetcher(0)], successors).run())
+    """)
+    run.until(lambda: run.pids("web0") and run.pids("fetcher0"))
+    run.process.send_signal(signal.SIGHUP)
+    run.until(lambda: "end slow" in run.lines or (run.pids("broken") and not alive(run.pids("slow")[0])))
+    assert not {"end web0", "end fetcher0"} & set(run.lines)
+    assert run.end() == 0
+    assert b"fetcher ended with 1" in run.process.stderr.read()
 
 
 def test_one_that_will_not_end_is_killed(start):
@@ -197,7 +255,7 @@ def test_one_that_will_not_end_is_killed(start):
             started("deaf")
             while True:
                 time.sleep(10)
-        sys.exit(Supervisor([Child("deaf", deaf)], reloads=lambda child: False, grace_seconds=0.3).run())
+        sys.exit(Supervisor([Child("deaf", deaf)], grace_seconds=0.3).run())
     """)
     run.until(lambda: run.pids("deaf"))
     assert run.end() == 0
@@ -206,7 +264,7 @@ def test_one_that_will_not_end_is_killed(start):
 
 def test_children_do_not_outlive_a_killed_parent(start):
     run = start("""
-        sys.exit(Supervisor([Child("a", stay("a"))], reloads=lambda child: False).run())
+        sys.exit(Supervisor([Child("a", stay("a"))]).run())
     """)
     run.until(lambda: run.pids("a"))
     run.process.kill()
@@ -220,7 +278,7 @@ def test_children_do_not_outlive_a_killed_parent(start):
 
 def test_failures_in_a_row_wait_longer_up_to_a_limit_and_a_steady_life_forgives():
     child = Child("a", lambda: None)
-    supervisor = Supervisor([child], reloads=lambda _: False)
+    supervisor = Supervisor([child])
     delays = []
     for _ in range(12):
         child.started_at = time.monotonic()
@@ -228,7 +286,7 @@ def test_failures_in_a_row_wait_longer_up_to_a_limit_and_a_steady_life_forgives(
         delays.append(round(child.due_at - time.monotonic(), 1))
     assert delays == sorted(delays)
     assert delays[0] < delays[3] < delays[-1] == 10.0
-    child.started_at = time.monotonic() - 60
+    child.pid, child.started_at = os.getpid(), time.monotonic() - 60
     supervisor._schedule(child, 1)
     assert child.failures == 0
     assert child.due_at <= time.monotonic()

@@ -9,7 +9,7 @@ from dicomweb_gateway.frames.stored_frame import LostFrame
 from dicomweb_gateway.web.errors import STATUS, message_of, retry_after_of, status_of
 from dicomweb_gateway.web.responses import gateway_error_response
 
-NEVER_SENT = {errors.SettingsError, errors.UnreadableDicom}
+NEVER_SENT = {errors.SettingsError, errors.ReloadFailed, errors.UnreadableDicom}
 """Raised at start and in imports only."""
 
 
