@@ -3,10 +3,10 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 from dicomweb_gateway.frames.pool import FramePool
+from dicomweb_gateway.release import release
 from dicomweb_gateway.settings import Settings, shown
 from dicomweb_gateway.telemetry.catalogue import FETCH_QUEUE, FETCHER_UP, HEALTHY, INFO, STORE_BYTES
 from dicomweb_gateway.web.metrics import Gauge
@@ -22,9 +22,9 @@ def make_about(
     parts: Callable[[], tuple[Part, ...]],
 ) -> About:
     """What the status page and the metrics tell beyond what is counted."""
-    release = version("dicomweb-gateway")
+    told = release()
     return About(
-        version=release,
+        version=told,
         started_at=time.time(),
         settings=tuple(
             (
@@ -35,14 +35,14 @@ def make_about(
             for name, value in settings.model_dump().items()
         ),
         parts=parts,
-        gauges=partial(live_gauges, pool, health, release),
+        gauges=partial(live_gauges, pool, health, told),
     )
 
 
-def live_gauges(pool: FramePool, health: Callable[[], HealthReport], release: str) -> list[Gauge]:
+def live_gauges(pool: FramePool, health: Callable[[], HealthReport], version: str) -> list[Gauge]:
     """Gauges of this moment; a fetcher that does not answer within 2 s is down and has no others."""
     found: list[Gauge] = [
-        (INFO, (release,), 1.0),
+        (INFO, (version,), 1.0),
         (HEALTHY, (), float(health().failing is None)),
     ]
     for number, stats in enumerate(pool.stats()["fetchers"]):

@@ -27,6 +27,7 @@ PREFIX = "dicomweb_gateway_"
 class Observed:
     root: str
     log: Path
+    master: int = 0
     frames: list[str] = field(default_factory=list)
     secrets: set[str] = field(default_factory=set)
 
@@ -62,8 +63,8 @@ def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
         assert run(environment, "db", "upgrade").returncode == 0
         assert run(environment, "index", "sync").returncode == 0
         log = folder / "serve.log"
-        with serving(environment, log) as (_, root):
-            found = Observed(root, log)
+        with serving(environment, log) as (process, root):
+            found = Observed(root, log, process.pid)
             rows = requests.get(f"{root}/aetitle/instances?includefield=all", timeout=30).json()
             for row in rows:
                 study, series, instance = (
@@ -128,6 +129,22 @@ def test_killed_processes_take_no_number_with_them(observed: Observed, name: str
     assert counted(after, "/frames/<frames>") - counted(before, "/frames/<frames>") == asked
     ends = (f"{PREFIX}process_ends_total", (("process", name.replace(" ", "_")),))
     assert after[ends] == before.get(ends, 0) + 1
+
+
+def test_a_reload_takes_no_number_with_it(observed: Observed) -> None:
+    ask_all(observed)
+    before = observed.numbers()
+    started = len(observed.pids("web process"))
+    os.kill(observed.master, signal.SIGHUP)
+    asked = 0
+    until = time.monotonic() + 60
+    while len(observed.pids("web process")) < started + 2:
+        asked += ask_all(observed)
+        assert time.monotonic() < until
+    asked += ask_all(observed)
+    after = observed.numbers()
+    assert not backwards(before, after)
+    assert counted(after, "/frames/<frames>") - counted(before, "/frames/<frames>") == asked
 
 
 def test_a_request_id_leads_to_its_lines(observed: Observed) -> None:
