@@ -5,7 +5,6 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or settings.
 
 import os
 import sys
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from dicomweb_gateway.cli_common import Given
 from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.cli_service import install_service, reload
 from dicomweb_gateway.errors import GatewayError, SettingsError
+from dicomweb_gateway.release import release
 from dicomweb_gateway.service.logs import set_up_logging
 from dicomweb_gateway.settings import Settings, source_of
 
@@ -40,7 +40,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("dicomweb-gateway"))
+@click.version_option(release())
 @click.option("--config", type=click.Path(path_type=Path), help="TOML file with settings.")
 @click.option("--set", "pairs", multiple=True, metavar="NAME=VALUE", help="Any setting; repeatable.")
 @click.pass_context

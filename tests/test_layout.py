@@ -32,7 +32,7 @@ FLOORS = [
     {"qido", "pixels", "tlm"},
     {"dicom"},
     {"patience"},
-    {"errors", "sight"},
+    {"errors", "sight", "release"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
 EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "errors"}

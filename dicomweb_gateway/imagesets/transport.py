@@ -88,7 +88,10 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Hedge:
-    """When an answer has not begun `after` seconds, and `allowed` says yes, the request is sent once more."""
+    """When an answer has not begun `after` seconds, and `allowed` says yes, the request is sent once more.
+
+    Where it says no it is asked again after as long.
+    """
 
     after: float
     allowed: Callable[[], bool]
@@ -421,9 +424,13 @@ class _Loop:
 
     def _hedge(self, exchange: _Exchange, transfer: _Transfer) -> None:
         exchange.hedge_at = None
-        if not transfer.lines and exchange.hedge is not None and exchange.hedge.allowed():
-            exchange.hedged = True
-            self._start(exchange)
+        if transfer.lines or exchange.hedge is None:
+            return
+        if not exchange.hedge.allowed():
+            exchange.hedge_at = time.monotonic() + exchange.hedge.after
+            return
+        exchange.hedged = True
+        self._start(exchange)
 
     def _shut(self) -> None:
         with self._closing:

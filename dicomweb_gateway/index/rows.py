@@ -83,12 +83,12 @@ _INT32 = 2**31 - 1
 _TIMEZONE = "TimezoneOffsetFromUTC"
 
 
-def patient_key(document: ImageSetDocument) -> str:
-    """What tells two patients under one Study Instance UID apart (64 hex digits)."""
+def variant_key(document: ImageSetDocument) -> str:
+    """What tells variants of one Study Instance UID apart: patient and data store (64 hex digits)."""
     patient = document.patient
     name = "=".join(fold_name(text(patient, "PatientName") or ""))
     facts = [text(patient, key) or "" for key in ("PatientID", "IssuerOfPatientID", "PatientBirthDate")]
-    return hashlib.sha256("\0".join([*facts, name]).encode()).hexdigest()
+    return hashlib.sha256("\0".join([*facts, name, document.datastore_id]).encode()).hexdigest()
 
 
 def study_row(document: ImageSetDocument) -> Row:

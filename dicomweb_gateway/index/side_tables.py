@@ -2,7 +2,7 @@
 
     gateway_imageset          one image set: version, primary or not, state, the study variant it belongs to
      └ gateway_imageset_series   the series that it holds, also those whose instances another set gave
-    gateway_study             one study as one patient's image sets describe it (a variant)
+    gateway_study             one study as one patient's image sets in a data store describe it (a variant)
      ├ gateway_person_name       folded name groups, for matching
      ├ gateway_name_word         their words without diacritics, and how these sound, for fuzzy matching
      └ gateway_series            one series of that variant
@@ -13,8 +13,9 @@
     gateway_secret            random secrets that all hosts of one service share
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
-patients: then every variant keeps its own patient, so that no answer mixes two people, and `is_main`
-marks the variant that `/studies` shows (that of the best image set). Likewise for a series.
+patients, so that no answer mixes two people, or lie in different data stores, so that nobody is told what
+only a data store says which they may not see. `is_main` marks the variant that `/studies` shows (that of the
+best image set). Likewise for a series.
 
 Text compares byte by byte everywhere (utf8mb4_bin on MySQL), and holds stripped values; what is answered
 comes from `attributes`, DICOM JSON of that level without bulk data.

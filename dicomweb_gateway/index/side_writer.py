@@ -15,10 +15,10 @@ from dicomweb_gateway.index.rows import (
     frame_rows,
     instance_row,
     name_rows,
-    patient_key,
     request_rows,
     series_row,
     study_row,
+    variant_key,
     word_rows,
 )
 
@@ -48,7 +48,7 @@ class Writer:
 
     def put_study(self, document: ImageSetDocument) -> int:
         """The study variant of the document's patient, written where we win; its key."""
-        identity = {"study_uid": document.study_uid, "patient_key": patient_key(document)}
+        identity = {"study_uid": document.study_uid, "patient_key": variant_key(document)}
         found = self.connection.execute(
             select(_STUDY.c.study_key, _STUDY.c.imageset_key).filter_by(**identity)
         ).first()

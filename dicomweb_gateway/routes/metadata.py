@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 from functools import partial
-from importlib.metadata import version
 
 import orjson
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.dicom.xml_model import native_model
+from dicomweb_gateway.release import release
 from dicomweb_gateway.wado.metadata import json_array, metadata_objects
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import strong_etag
@@ -23,7 +23,7 @@ from dicomweb_gateway.web.services import Services, services
 
 blueprint = Blueprint("metadata", __name__)
 
-_RELEASE = version("dicomweb-gateway")
+_RELEASE = release()
 """Another release may write the same metadata in another way."""
 
 

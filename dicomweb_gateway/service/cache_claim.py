@@ -30,7 +30,7 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 
 class Claims:
-    """Which folder stands for which CACHE_ROOT, held until `close` or the end of process and forks."""
+    """Which folder stands for which CACHE_ROOT, held until `close` or until the last fork has ended."""
 
     def __init__(self) -> None:
         self._held: dict[Path, tuple[Path, BinaryIO]] = {}

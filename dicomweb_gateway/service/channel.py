@@ -262,10 +262,18 @@ class Channel(HTTPChannel):
         super().handle_close()
         # its head names this connection by way of the environ, and the collector comes seldom
         self._parser = None
-        if self.request is not None:
-            self.request.owner = None
+        self._drop_half()
         self.server.left(self)
         self._go_on()
+
+    def _drop_half(self) -> None:
+        """Forget the request that has begun to come, and note one of which only the body is missing."""
+        half: Any = self.request
+        if half is None or half.owner is None:
+            return
+        half.owner = None
+        if half.headers_finished and not half.completed:
+            self._note(half, Ending(499, 0, False))
 
     def is_stuck(self, now: float, seconds: float) -> bool:
         """Whether nothing has moved for `seconds`, or what moves is too slow."""

@@ -20,7 +20,13 @@ from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
 from dicomweb_gateway.web.services import Services
 
 _NOTES = "dicomweb_gateway.audit_notes"
-_SECRET = ("token", "access_token", "id_token", "api_key", "apikey", "password", "authorization")
+_SECRET = frozenset(
+    (
+        *("token", "access_token", "id_token", "refresh_token", "jwt", "bearer", "authorization", "auth"),
+        *("api_key", "apikey", "api-key", "x-api-key", "key", "password", "secret", "client_secret", "code"),
+        *("x-amz-security-token", "x-amz-signature", "x-amz-credential", "signature", "sig"),
+    )
+)
 """Parameters whose values are never written."""
 _NAMED = re.compile(
     r"/(studies|series|instances|frames|rendered|thumbnail|bulkdata|datastore|imageSet)/([^/]+)"

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from typing import Any
 
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_LE, TRANSFER_SYNTAXES
@@ -16,6 +15,7 @@ from dicomweb_gateway.qido.attributes import (
     Matching,
     usable_at,
 )
+from dicomweb_gateway.release import release
 from dicomweb_gateway.web.errors import STATUS
 from dicomweb_gateway.web.services import WebConfig
 
@@ -60,7 +60,7 @@ def capabilities(paths: Iterable[ServedPath], config: WebConfig, base_url: str) 
     """The whole document; plain values that serialise to JSON, each list in a fixed order."""
     return {
         "product": "dicomweb-gateway",
-        "version": version("dicomweb-gateway"),
+        "version": release(),
         "baseUrl": base_url,
         "conformance": f"{base_url}/conformance",
         "resources": [_resource(served) for served in paths],

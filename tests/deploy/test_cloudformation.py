@@ -42,6 +42,8 @@ KNOWN = {
     "UserPool": "eu-west-1_AbCdEfGhI",
     "UserPoolClient": "1h57kf5cpq17m0eml12EXAMPLE",
     "LogGroup": "gateway",
+    "AuditLogGroup": "audit",
+    "AuditLogGroup.Arn": "arn:aws:logs:eu-west-1:123456789012:log-group:audit",
     "CacheUrl": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:cache-AbCdEf",
     "BoundaryKey": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:key-AbCdEf",
     "DatabaseSecret": "arn:aws:secretsmanager:eu-west-1:123456789012:secret:index-AbCdEf",
@@ -232,4 +234,8 @@ def test_the_task_runs_as_it_stands(
         assert stop(gateway) == 0
     log = (tmp_path / "gateway.log").read_text()
     assert "p4ss" not in log
+    # the audit log lies where the container that passes it on looks
+    (watched,) = (word for word in container("audit")["Command"] if word.startswith("/"))
+    lines = Path(replaced(watched, paths)).read_text().splitlines()
+    assert any(json.loads(line).get("status") == 401 for line in lines)
     assert f"listening on 0.0.0.0:{port}" in log

@@ -5,7 +5,8 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from ipaddress import ip_address
@@ -155,14 +156,26 @@ def test_a_body_that_stands_still_ends():
     server.close()
 
 
+@contextmanager
+def overtaken(store: HealthImaging, frame_id: str) -> Iterator[Future[bytes]]:
+    """What a frame's call gives, after which three others have been answered."""
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(store.frame, FrameKey(STORE, IMAGE_SET, frame_id))
+        time.sleep(0.05)
+        for _ in range(3):
+            store.frame(KEY)
+        yield answer
+
+
 def test_a_straggler_is_asked_a_second_time(store, upstream):
     for _ in range(64):
         store.frame(KEY)
     slow = "a" * 32
-    upstream.then(slow, Reply(b"slow", delay=0.9), Reply(b"quick"))
-    assert store.frame(FrameKey(STORE, IMAGE_SET, slow)) == b"quick"
+    upstream.then(slow, Reply(b"slow", delay=2), Reply(b"quick"))
+    with overtaken(store, slow) as answer:
+        assert answer.result(20) == b"quick"
     counters = store.counters()
-    assert (counters["hedges"], counters["calls"]) == (1, 65)
+    assert (counters["hedges"], counters["calls"]) == (1, 68)
     assert "retries" not in counters
 
 
@@ -170,8 +183,19 @@ def test_an_error_for_the_second_request_does_not_win(store, upstream):
     for _ in range(64):
         store.frame(KEY)
     slow = "a" * 32
-    upstream.then(slow, Reply(b"slow", delay=0.5), error(500, "InternalServerException"))
+    upstream.then(slow, Reply(b"slow", delay=1), error(500, "InternalServerException"))
+    with overtaken(store, slow) as answer:
+        assert answer.result(20) == b"slow"
+
+
+def test_a_frame_that_nothing_overtakes_is_asked_once(store, upstream):
+    """However long it takes, and however many wait for it."""
+    for _ in range(64):
+        store.frame(KEY)
+    slow = "a" * 32
+    upstream.then(slow, Reply(b"slow", delay=1))
     assert store.frame(FrameKey(STORE, IMAGE_SET, slow)) == b"slow"
+    assert upstream.frame_calls[slow] == 1
 
 
 def test_the_breaker_opens_and_closes_by_itself(upstream):

@@ -143,7 +143,9 @@ def test_the_address_is_what_trusted_proxies_say(tmp_path):
     assert [line["address"] for line in house.lines()] == ["8.8.8.8"]
 
 
-@pytest.mark.parametrize("name", ["token", "TOKEN", "access_token", "to%6ben"])
+@pytest.mark.parametrize(
+    "name", ["token", "TOKEN", "access_token", "to%6ben", "X-Amz-Security-Token", "X-Amz-Signature"]
+)
 def test_no_token_is_written(house, name):
     house.get(
         f"/aetitle/studies?{name}=geheim1234&PatientID=P1",

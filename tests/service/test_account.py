@@ -169,3 +169,12 @@ def test_who_has_left_before_being_begun_is_noted(running, house):
         body_with_head(one)
     until(lambda: len(house.told) + len(house.noted) == 5)
     assert house.noted == [("/small", 499, False)]
+
+
+def test_a_body_whose_client_leaves_before_its_end_is_noted_once(running, house):
+    client = running.connect()
+    client.sendall(b"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")
+    time.sleep(0.1)
+    client.close()
+    end_of(house)
+    assert house.noted == [("/half", 499, False)]
