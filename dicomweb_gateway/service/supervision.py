@@ -147,8 +147,6 @@ class Supervisor:
             for child in group:
                 _wait(child, deadline)
 
-        count(PROCESS_ENDS, (child.name.rstrip("0123456789 ").replace(" ", "_"),))
-
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
