@@ -172,7 +172,7 @@ def test_a_straggler_is_asked_a_second_time(store, upstream):
     for _ in range(64):
         store.frame(KEY)
     slow = "a" * 32
-    upstream.then(slow, Reply(b"slow", delay=2), Reply(b"quick"))
+    upstream.then(slow, Reply(b"slow", delay=0.9), Reply(b"quick"))
     with overtaken(store, slow) as answer:
         assert answer.result(20) == b"quick"
     counters = store.counters()
@@ -184,7 +184,7 @@ def test_an_error_for_the_second_request_does_not_win(store, upstream):
     for _ in range(64):
         store.frame(KEY)
     slow = "a" * 32
-    upstream.then(slow, Reply(b"slow", delay=1), error(500, "InternalServerException"))
+    upstream.then(slow, Reply(b"slow", delay=0.7), error(500, "InternalServerException"))
     with overtaken(store, slow) as answer:
         assert answer.result(20) == b"slow"
 
@@ -194,7 +194,7 @@ def test_a_frame_that_nothing_overtakes_is_asked_once(store, upstream):
     for _ in range(64):
         store.frame(KEY)
     slow = "a" * 32
-    upstream.then(slow, Reply(b"slow", delay=1))
+    upstream.then(slow, Reply(b"slow", delay=0.7))
     assert store.frame(FrameKey(STORE, IMAGE_SET, slow)) == b"slow"
     assert upstream.frame_calls[slow] == 1
 

@@ -308,6 +308,12 @@ def build(
     return House(create_app(services), services, engine, image_sets, frames, health)
 
 
+def lasting(response: Any) -> dict[str, str]:
+    """The headers of an answer that another one to the same request must have too."""
+    own = ("Date", "Server-Timing", "X-Request-Id")
+    return {name: value for name, value in response.headers.items() if name not in own}
+
+
 def path_of(series: str, number: int | None = None) -> str:
     """Below the base path: the series, or its instance `number` from 1."""
     found = f"/aetitle/studies/{series.rpartition('.')[0]}/series/{series}"
