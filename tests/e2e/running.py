@@ -15,6 +15,8 @@ import requests
 START_SECONDS = 60
 LOAD_SECONDS = 300
 NO_AWS = {"AWS_EC2_METADATA_DISABLED": "true"}
+ONE = {"WEB_PROCESSES": "1"}
+"""Of a demo; what several web processes have to do with each other is tested with `serve`."""
 
 
 @dataclass
@@ -58,7 +60,7 @@ def start_demo(
     for source in sources:
         command += ["--dicom", str(source)]
     with written.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **NO_AWS})
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**ONE, **os.environ, **NO_AWS})
     demo = Demo(process, written)
     demo.root = _wait_for(demo, r"listening on (127\.0\.0\.1:\d+)", "http://{}")
     demo.emulator = _wait_for(demo, r"emulator on (http://[0-9.:]+)", "{}")
