@@ -103,7 +103,7 @@ def test_many_come_in_the_order_asked(start, upstream):
 
 
 def test_what_was_fetched_on_demand_is_known_to_be_bare_or_not(start, upstream):
-    bare, wanted = htj2k_frame(1)
+    bare, wanted = htj2k_frame(7)
     upstream.add_frames([(wanted.key.frame_id, bare), (key_of(1).frame_id, raw_frame(1))])
     pool = start().pool()
     assert [pool.get(one).is_bare for one in (wanted, raw_wanted(1))] == [True, False]
