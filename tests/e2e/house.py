@@ -16,7 +16,7 @@ import requests
 
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
 
-from .running import NO_AWS
+from .running import NO_AWS, ONE
 
 COMMAND = (sys.executable, "-m", "dicomweb_gateway")
 ROLE = "arn:aws:iam::123456789012:role/import"
@@ -53,6 +53,7 @@ class House:
             "AHI_ENDPOINT": self.emulator,
             "PORT": str(self.port),
             "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            **ONE,
             **settings,
         }
         self.start_emulator()

@@ -37,7 +37,6 @@ def house(folder: Path) -> Iterator[House]:
     issue_credentials(folder, "OLDKEY")
     settings = {
         "FRAME_TIMEOUT": str(PATIENCE),
-        "WEB_PROCESSES": "1",
         "FETCHER_PROCESSES": "1",
         "PREFETCH": "false",
         "AWS_CONFIG_FILE": str(folder / "aws.ini"),
