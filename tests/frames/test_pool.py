@@ -52,6 +52,14 @@ def fetcher_stats(pool: FramePool) -> Counter:
     return total
 
 
+def is_up(pool: FramePool) -> bool:
+    """Whether every fetcher answers; on a busy machine a start takes longer than a ping waits."""
+    with suppress(FetchersUnavailable):
+        pool.ping()
+        return True
+    return False
+
+
 def test_a_frame_is_fetched_once_and_then_found(start, upstream):
     payload, wanted = htj2k_frame(1)
     upstream.frames[wanted.key.frame_id] = payload
@@ -127,9 +135,8 @@ def test_a_window_bounds_what_is_under_way(start, upstream):
 def test_a_slow_reader_gets_what_left_the_store_meanwhile(start, upstream):
     upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(2))
     fetchers = start()
-    # a start takes longer than that on a busy machine
-    fetchers.pool().ping()
     pool = fetchers.pool(timeout=1.5)
+    wait_until(lambda: is_up(pool), 30)
     many = pool.get_many([raw_wanted(n) for n in range(2)], window=2)
     assert next(many).read() == raw_frame(0)
     path = FrameStore(fetchers.root).path(raw_wanted(1).key)
@@ -277,13 +284,7 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
     watching = fetchers.pool()
     stop = threading.Event()
 
-    def is_up() -> bool:
-        with suppress(FetchersUnavailable):
-            watching.ping()
-            return True
-        return False
-
-    wait_until(is_up)
+    wait_until(lambda: is_up(watching), 30)
 
     def master() -> None:
         number = 0
@@ -292,7 +293,7 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
             fetchers.replace(number)
             number = 1 - number
             # on a busy machine a start takes longer than the next kill is away
-            while not stop.is_set() and not is_up():
+            while not stop.is_set() and not is_up(watching):
                 pass
 
     playing = threading.Thread(target=master)
