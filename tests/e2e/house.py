@@ -85,7 +85,10 @@ class House:
         self._emulator.wait()
 
     def start(self) -> None:
-        """Start the gateway and wait until it answers."""
+        """Start the gateway and wait until it answers and its fetchers do.
+
+        A start takes seconds on a busy machine, which would be taken from the first frame's time.
+        """
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [*self.wrapped, *COMMAND, "serve"], stdout=out, stderr=out, env=self.environment
@@ -165,7 +168,11 @@ class House:
     def _is_up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text(errors="replace")
-        return answers(f"http://127.0.0.1:{self.port}/healthcheck")
+        root = f"http://127.0.0.1:{self.port}"
+        return (
+            answers(f"{root}/healthcheck")
+            and "fetcher" not in requests.get(f"{root}/health", timeout=30).text
+        )
 
 
 def free_port() -> int:
