@@ -77,7 +77,7 @@ def test_behind_nginx(filled: Filled, tmp_path: Path) -> None:
     with serving({**filled.environment, **settings}, tmp_path / "serve.log") as (_, base):
         port = urlsplit(base).port
         assert port is not None
-        with nginx_before(tmp_path / "nginx", port) as front:
+        with nginx_before(tmp_path / "nginx", f"127.0.0.1:{port}") as front:
             assert front.protocol() == "h2"
             status, headers, body = front.get("/aetitle/studies?limit=1")
             assert status == 200
@@ -127,7 +127,7 @@ def test_frames_that_nginx_keeps_are_each_logins_own(filled: Filled, tmp_path: P
         frame = next(iter(record["frames"]))
         # the emulator names frames by their ids alone, so where this one lies is asked of the metadata
         path = tlm_path(filled, frame)
-        with nginx_before(tmp_path / "nginx", port, caching=True) as front:
+        with nginx_before(tmp_path / "nginx", f"127.0.0.1:{port}", options=["cache"]) as front:
             states = [
                 front.get(path, **headers)[1]["x-cache"]
                 for headers in (
