@@ -62,7 +62,7 @@ def run_gateway(
             Reread(generations, settings, read, _prepare_anew),
             settings.drain_seconds + _GRACE,
             Reports(notifier, file, f"serving {listening.address}"),
-            listening.close,
+            listening.end,
         ).run()
 
 
