@@ -5,6 +5,7 @@ from markupsafe import escape
 
 from dicomweb_gateway.web.hardening import PAGE_POLICY
 from dicomweb_gateway.web.links import base_url
+from dicomweb_gateway.web.observed import FAILURE
 from dicomweb_gateway.web.responses import error_response
 from dicomweb_gateway.web.services import services
 from dicomweb_gateway.web.viewer import MOUNT
@@ -19,6 +20,7 @@ def health() -> Response:
     """200 `OK` when index, frame store and fetchers answer; 503 naming the part that does not."""
     report = services().health()
     if report.failing is not None:
+        request.environ[FAILURE] = report.failing
         return error_response(503, report.failing, retry_after=2)
     response = Response("OK", content_type="text/plain; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"

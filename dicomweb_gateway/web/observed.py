@@ -35,7 +35,7 @@ _LOG = logging.getLogger(__name__)
 TIMELINE = "dicomweb_gateway.timeline"
 """Key of the WSGI environment: the request's Timeline."""
 FAILURE = "dicomweb_gateway.failure"
-"""Key of the WSGI environment: the kind of error that the answer tells of."""
+"""Key of the WSGI environment: the kind of error that the answer tells of, or the part that fails."""
 REQUEST_ID = "X-Request-Id"
 _UNKNOWN = "unknown"
 _SUM = REQUEST_SECONDS.cells - 1
