@@ -34,6 +34,15 @@ INSERT INTO patient VALUES (7, 1, 'KEPT', 'None', NULL, 'None', NULL)
 """
 
 
+@pytest.fixture
+def engine(index_url):
+    """Migrated for one test alone."""
+    migrate.upgrade(index_url)
+    made = make_engine(index_url)
+    yield made
+    made.dispose()
+
+
 def test_migrated_schema_is_that_of_the_tables(engine):
     with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
