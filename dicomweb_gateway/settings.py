@@ -214,6 +214,8 @@ class Settings(ViewerSettings):
     """Tell in each answer's Server-Timing header where its time went."""
     metrics_from: CommaList = ()
     """Addresses and networks that may read `/metrics` without a login, such as Prometheus' own."""
+    watch_metrics: str | None = None
+    """Where `index watch` tells its numbers (`host:port`, `/metrics`), to METRICS_FROM and this machine."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged; no level logs patient data."""
     log_format: Literal["text", "json"] | None = None
@@ -278,6 +280,13 @@ class Settings(ViewerSettings):
         for network in networks:
             ip_network(network, strict=False)
         return networks
+
+    @field_validator("watch_metrics")
+    @classmethod
+    def _numbers_of_the_watcher(cls, address: str | None) -> str | None:
+        if address is not None:
+            host_and_port(address)
+        return address
 
     @field_validator("cors_origins")
     @classmethod

@@ -18,15 +18,16 @@ h1{font-size:22px;margin:0}h2{font-size:16px;margin:0 0 8px}
 .soft{color:var(--soft)}.good{color:var(--good);font-weight:600}.bad{color:var(--bad);font-weight:600}
 a{color:var(--link)}nav a{margin-right:14px}
 section{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:14px 16px;margin:14px 0}
-.grid{display:grid;gap:0 14px;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
+.grid section{margin:0}
+.grid{display:grid;gap:14px;margin:14px 0;grid-template-columns:repeat(auto-fit,minmax(min(100%,440px),1fr))}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:14px}
 th{font-weight:600;color:var(--soft);text-align:left}
-th,td{padding:4px 10px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
+th,td{padding:4px 10px 4px 0;border-bottom:1px solid var(--line);vertical-align:baseline}
 tr:last-child td{border-bottom:0}
 .number{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 code,.name{font:13px ui-monospace,monospace;overflow-wrap:anywhere}
-td.name:first-child{min-width:13em}
+td.name{min-width:8em}td.name:empty{min-width:0}td.name:first-child{min-width:13em}
 """)
 _LINKS = (("./", "Start"), ("health", "Health"), ("metrics", "Metrics"), ("status?format=json", "As JSON"))
 

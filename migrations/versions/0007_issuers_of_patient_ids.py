@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import inspect
 
-revision = "0007"
+revision = "0007_from_0006"
 down_revision = "0006"
 branch_labels = None
 depends_on = None
