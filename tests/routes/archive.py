@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
@@ -269,20 +269,27 @@ def build(
     folder: Path,
     allowed: frozenset[str] | None = None,
     more: Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]] | None = None,
+    change: Callable[[str, bytes], bytes | None] = lambda _, blob: blob,
     **settings: Any,
 ) -> House:
-    """A gateway over a new index below `folder`; `allowed` data stores, None for all; `more` like _series."""
+    """A gateway over a new index below `folder`; `allowed` data stores, None for all; `more` like _series.
+
+    `change` gives another document for that of a series, None to leave it out.
+    """
     url = f"sqlite:///{folder / 'index.sqlite'}"
     upgrade(url)
     writer, image_sets, frames = IndexWriter(url), ImageSetsInMemory(), FramesInMemory()
     for series, (instances, tags) in {**_series(), **(more or {})}.items():
-        blob = image_set(series, instances, **tags)
+        blob = change(series, image_set(series, instances, **tags))
+        if blob is None:
+            continue
+        store = parse_document(blob).datastore_id
         image_sets.documents[hex_id("set", series)] = blob
         writer.put(parse_document(blob), version=1, is_primary=True, updated_at=None)
         for number, instance in enumerate(instances, 1):
             for frame, data in enumerate(instance.get("frames", []), 1):
                 frames.frames[
-                    FrameKey(STORE, hex_id("set", series), hex_id("frame", series, number, frame))
+                    FrameKey(store, hex_id("set", series), hex_id("frame", series, number, frame))
                 ] = data
     engine = make_engine(url)
     config = {
