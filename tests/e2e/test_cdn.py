@@ -72,7 +72,7 @@ def nginx(folder: Path, gateway: int) -> Iterator[str]:
 
 def reached(root: str) -> bool:
     try:
-        return requests.get(f"{root}/datastore/x", timeout=10).status_code == 404
+        return requests.get(f"{root}/datastore/x", timeout=10).status_code in (401, 404)
     except requests.RequestException:
         return False
 
