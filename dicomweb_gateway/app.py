@@ -39,7 +39,7 @@ from dicomweb_gateway.web.identity import identify, keep_private, without_query_
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
@@ -116,6 +116,8 @@ def _guards(services: Services) -> Guards:
 
     def before(request: Request, place: Place) -> None:
         request.environ[PLACE] = place
+        if place.body_bytes is not None:
+            request.max_content_length = min(place.body_bytes, services.config.max_body_bytes)
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
@@ -189,7 +191,7 @@ def _short_cuts(services: Services) -> list[ShortCut]:
         ShortCut(
             tlm.FRAME_PATH,
             tlm.FRAME_RULE,
-            Place(None, Operation.TLM),
+            Place(None, Operation.TLM, BODY_BYTES["get_image_frame"]),
             levels,
             methods=frozenset(("GET", "POST")),
             takes_query=True,

@@ -260,7 +260,8 @@ class HealthProbe:
         unwritten = self._audit.trouble if self._audit is not None else None
         if unwritten is not None and self._audit is not None and self._audit.is_required:
             return HealthReport(failing=unwritten)
-        down = f"the shared cache is down: {', '.join(self._down)}" if self._down else None
+        # everybody reads this: which server it is stands in `parts`
+        down = "the shared cache is down, all is served without it" if self._down else None
         notes = (self._upstream_note, unwritten, down, *self._files())
         return HealthReport(notes=tuple(note for note in notes if note))
 

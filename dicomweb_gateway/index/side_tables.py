@@ -104,7 +104,7 @@ gateway_study = side_table(
     UniqueConstraint("study_uid", "patient_key", name="gateway_study_unique"),
     Index("gateway_study_latest", "is_main", "studydate", "studytime", "study_uid"),
     Index("gateway_study_patientid", "patientid"),
-    Index("gateway_study_issuer", "issuerofpatientid"),
+    Index("gateway_study_issuer", "issuerofpatientid", "is_main", "studydate", "studytime", "study_uid"),
     Index("gateway_study_accessionnumber", "accessionnumber"),
     Index("gateway_study_studyid", "studyid"),
     Index("gateway_study_birthdate", "patientbirthdate"),
