@@ -25,6 +25,13 @@ THROTTLE_RATES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "ListDatastores": (5, 10),
         "StartDICOMImportJob": (1, 2),
         "DeleteImageSet": (0.25, 1),
+        "UpdateImageSetMetadata": (0.25, 1),
+        "CopyImageSet": (0.25, 1),
+        "TagResource": (10, 20),
+        "UntagResource": (10, 20),
+        "ListTagsForResource": (10, 20),
+        "StoreDICOM": (50, 100),
+        "StoreDICOMStudy": (50, 100),
         "CreateDatastore": (0.085, 1),
         "DeleteDatastore": (0.085, 1),
     }

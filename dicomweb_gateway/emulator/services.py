@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.counters import Counters
 from dicomweb_gateway.emulator.ingest.importer import Importer
+from dicomweb_gateway.emulator.ingest.storer import Storer
 from dicomweb_gateway.emulator.mishaps import Mishaps
 from dicomweb_gateway.emulator.reaper import Reaper
 from dicomweb_gateway.emulator.storage import Storage
@@ -17,6 +18,7 @@ class Services:
     config: EmulatorConfig
     storage: Storage
     importer: Importer
+    storer: Storer
     reaper: Reaper
     mishaps: Mishaps
     counters: Counters
@@ -24,6 +26,7 @@ class Services:
     def close(self) -> None:
         """Stop the threads and give the folder free; an unfinished import goes on at the next start."""
         self.importer.stop()
+        self.storer.stop()
         self.reaper.stop()
         self.storage.close()
 
@@ -40,6 +43,7 @@ def open_services(config: EmulatorConfig) -> Services:
         config=config,
         storage=storage,
         importer=Importer(storage, config),
+        storer=Storer(storage, config),
         reaper=Reaper(storage),
         mishaps=Mishaps(config.faults, counters),
         counters=counters,

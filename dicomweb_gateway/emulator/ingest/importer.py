@@ -252,10 +252,7 @@ class Importer:
             progress.count(publish(self._storage, job["id"], job["datastore_id"], ready))
 
     def _tasks(self, job: Row, groups: list[Group]) -> Iterator[Task]:
-        row = self._storage.catalogue.one(
-            "SELECT storage_format FROM datastore WHERE id = ?", (job["datastore_id"],)
-        )
-        lossless = J2K_LOSSLESS if row and row["storage_format"] == J2K_STORAGE else HTJ2K_LOSSLESS_RPCL
+        lossless = lossless_syntax(self._storage, job["datastore_id"])
         for group in groups:
             for file in group.files:
                 yield ImportTask(file.path, self._storage.frames, job["datastore_id"], lossless)
@@ -268,6 +265,12 @@ class Importer:
     def _require_running(self) -> None:
         if self._stop.is_set():
             raise _Stopped
+
+
+def lossless_syntax(storage: Storage, datastore_id: str) -> str:
+    """The transfer syntax in which a data store keeps lossless frames (healthimaging.md 2.7)."""
+    row = storage.catalogue.one("SELECT storage_format FROM datastore WHERE id = ?", (datastore_id,))
+    return J2K_LOSSLESS if row and row["storage_format"] == J2K_STORAGE else HTJ2K_LOSSLESS_RPCL
 
 
 def _reason(answer: object) -> str:

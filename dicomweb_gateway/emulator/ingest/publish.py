@@ -34,9 +34,14 @@ class Target:
 
 
 def publish(
-    storage: Storage, job_id: str, datastore_id: str, group: Sequence[tuple[FoundFile, ImportedInstance]]
+    storage: Storage,
+    job_id: str | None,
+    datastore_id: str,
+    group: Sequence[tuple[FoundFile, ImportedInstance]],
 ) -> list[FileOutcome]:
     """Store one group (same grouping elements, files in path order) and record what became of each file.
+
+    `job_id` None: the files are parts of a request, of which nothing is recorded.
 
     Of several files with one SOP Instance UID the first counts; the others are skipped, and the message says
     whether they differ. Document and blobs are on disk before the transaction; a crash in between leaves
@@ -62,11 +67,12 @@ def publish(
             connection.executemany(
                 "INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?, ?)", _frame_rows(target, winners)
             )
-            connection.executemany(INSERT_OUTCOME, outcome_rows(job_id, outcomes))
-            connection.executemany(
-                "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
-                _ledger_rows(datastore_id, target, winners, losers),
-            )
+            if job_id is not None:
+                connection.executemany(INSERT_OUTCOME, outcome_rows(job_id, outcomes))
+                connection.executemany(
+                    "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    _ledger_rows(datastore_id, target, winners, losers),
+                )
     _discard_unused(storage, [instance.blob for _, instance in group if instance.blob])
     return outcomes
 
