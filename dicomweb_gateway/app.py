@@ -25,6 +25,7 @@ from dicomweb_gateway.routes import (
     pixeldata,
     qido,
     rendered,
+    stow,
     tlm,
     viewer,
 )
@@ -56,6 +57,7 @@ DICOMWEB = (
     ops.health_blueprint,
     capabilities.blueprint,
     pixeldata.blueprint,
+    stow.blueprint,
 )
 
 

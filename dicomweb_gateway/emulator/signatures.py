@@ -82,7 +82,9 @@ def check_clock(headers: Mapping[str, str], now: float) -> None:
 
 
 def check_signature(request: SignedRequest, secrets: Mapping[str, Secret], region: str) -> ChunkChain:
-    """What the chunks of a streamed body are checked with; raise unless one of `secrets`, by access key id, signed the request for this service and region.
+    """Raise unless one of `secrets`, by access key id, signed the request for this service and region.
+
+    Gives what the chunks of a streamed body are checked with.
 
     MissingSignature without an Authorization header, UnrecognizedClient for unknown keys and tokens,
     InvalidSignature for everything else. The clock is `check_clock`'s.

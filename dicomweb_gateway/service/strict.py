@@ -26,6 +26,13 @@ class UriTooLong(BadRequest):  # type: ignore[misc, unused-ignore]
     reason = "URI Too Long"
 
 
+class InsufficientStorage(BadRequest):  # type: ignore[misc, unused-ignore]
+    """507."""
+
+    code = 507
+    reason = "Insufficient Storage"
+
+
 class RefusedHead(Exception):
     """The request is not read any further; `error` is waitress's word for the answer."""
 
