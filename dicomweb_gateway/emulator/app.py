@@ -12,6 +12,7 @@ from werkzeug.exceptions import HTTPException
 from dicomweb_gateway.emulator.chunked_signing import CHAIN, STREAMING
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.errors import InternalFailure, InvalidRequest, ServiceError, UnknownOperation
+from dicomweb_gateway.emulator.routes.changes import change_routes
 from dicomweb_gateway.emulator.routes.datastores import datastore_routes
 from dicomweb_gateway.emulator.routes.dicomweb import dicomweb_routes
 from dicomweb_gateway.emulator.routes.image_sets import image_set_routes
@@ -36,7 +37,7 @@ def create_emulator_app(config: EmulatorConfig) -> Flask:
     services = open_services(config)
     app = Flask(__name__, static_folder=None)
     app.extensions[SERVICES] = services
-    for routes in (datastore_routes, job_routes, image_set_routes, dicomweb_routes):
+    for routes in (datastore_routes, job_routes, image_set_routes, change_routes, dicomweb_routes):
         app.register_blueprint(routes(services))
     app.register_blueprint(side_routes(services))
     _count_and_disturb(app, services)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.counters import Counters
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.importer import Importer
 from dicomweb_gateway.emulator.ingest.storer import Storer
 from dicomweb_gateway.emulator.mishaps import Mishaps
@@ -22,12 +23,14 @@ class Services:
     reaper: Reaper
     mishaps: Mishaps
     counters: Counters
+    events: Events
 
     def close(self) -> None:
         """Stop the threads and give the folder free; an unfinished import goes on at the next start."""
         self.importer.stop()
         self.storer.stop()
         self.reaper.stop()
+        self.events.stop()
         self.storage.close()
 
 
@@ -39,14 +42,18 @@ def open_services(config: EmulatorConfig) -> Services:
     storage = Storage(config.data_dir)
     storage.sweep()
     counters = Counters()
+    mishaps = Mishaps(config.faults, counters)
+    events = Events(config, lambda: mishaps.faults)
+    events.start()
     services = Services(
         config=config,
         storage=storage,
-        importer=Importer(storage, config),
-        storer=Storer(storage, config),
-        reaper=Reaper(storage),
-        mishaps=Mishaps(config.faults, counters),
+        importer=Importer(storage, config, events),
+        storer=Storer(storage, config, events),
+        reaper=Reaper(storage, events),
+        mishaps=mishaps,
         counters=counters,
+        events=events,
     )
     services.reaper.start()
     services.importer.start()

@@ -12,6 +12,7 @@ import orjson
 
 from dicomweb_gateway.emulator.blobs import blob_path, write_durably
 from dicomweb_gateway.emulator.catalogue import Row
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
 from dicomweb_gateway.emulator.ingest.merge import MergedDocument, merged_document
 from dicomweb_gateway.emulator.ingest.reading import Identity
@@ -35,6 +36,7 @@ class Target:
 
 def publish(
     storage: Storage,
+    events: Events,
     job_id: str | None,
     datastore_id: str,
     group: Sequence[tuple[FoundFile, ImportedInstance]],
@@ -73,6 +75,8 @@ def publish(
                     "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
                     _ledger_rows(datastore_id, target, winners, losers),
                 )
+    made = {"id": target.image_set_id, "datastore_id": datastore_id, "is_primary": target.is_primary}
+    events.image_set("Created" if target.existing is None else "Updated", made, target.version)
     _discard_unused(storage, [instance.blob for _, instance in group if instance.blob])
     return outcomes
 

@@ -11,6 +11,7 @@ from typing import BinaryIO
 from dicomweb_gateway.dicom.multipart import Part
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, PROCESSING_FAILURE, Outcome
 from dicomweb_gateway.emulator.config import EmulatorConfig
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.importer import lossless_syntax
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
 from dicomweb_gateway.emulator.ingest.plan import Group, plan_groups
@@ -29,8 +30,9 @@ _COPY_BYTES = 1 << 20
 class Storer:
     """Imports the parts of requests, one request after the other; `stop` ends its processes."""
 
-    def __init__(self, storage: Storage, config: EmulatorConfig) -> None:
+    def __init__(self, storage: Storage, config: EmulatorConfig, events: Events) -> None:
         self._storage = storage
+        self._events = events
         self._pool = WorkerPool(config.workers)
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -89,7 +91,7 @@ class Storer:
         if len(ready) + len(outcomes) < len(tasks):
             raise RuntimeError("the emulator is ending")
         files = [(file, ready[file.path]) for file in group.files if file.path in ready]
-        for done in publish(self._storage, None, datastore_id, files) if files else ():
+        for done in publish(self._storage, self._events, None, datastore_id, files) if files else ():
             identity = named[done.path]
             outcomes[done.path] = (
                 _stored(identity) if done.outcome == IMPORTED else _failed(identity, done.message or "")
