@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 
 from dicomweb_gateway.emulator.config import EmulatorConfig
-from dicomweb_gateway.imagesets.event_queue import EventQueue
 from dicomweb_gateway.imagesets.events import parse_event
 from tests.emulator.files import ct_slice, save
 from tests.emulator.running import running
-from tests.sqs import running_sqs
 
 PATIENCE = 30
 
@@ -96,15 +94,13 @@ def test_hooks(tmp_path):
     assert kinds(posted) == ["Data Store Creating", "Data Store Created"]
 
 
-def test_a_queue_that_index_watch_reads(tmp_path, monkeypatch):
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
-        monkeypatch.setenv(name, "test")
-    with running_sqs() as sqs, running(tmp_path, workers=1, events=f"sqs:{sqs.queue()}") as emulator:
+def test_a_queue_that_index_watch_reads(tmp_path, queue):
+    with running(tmp_path, workers=1, events=f"sqs:{queue.url}") as emulator:
         emulator.datastore()
-        queue = EventQueue(sqs.queue(), region="us-east-1")
-        bodies: list[str] = []
-        while len(bodies) < 2:
-            bodies += [message.body for message in queue.receive()]
+    reader = queue.reader()
+    bodies: list[str] = []
+    while len(bodies) < 2:
+        bodies += [message.body for message in reader.receive()]
     assert [json.loads(body)["detail"]["datastoreStatus"] for body in bodies] == ["CREATING", "ACTIVE"]
 
 
