@@ -13,7 +13,9 @@ from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.imagesets.events import parse_event
 from tests.emulator.files import ct_slice, save
 from tests.emulator.running import running
+from tests.sqs import aws_server, queue
 
+__all__ = ["aws_server", "queue"]
 PATIENCE = 30
 
 
