@@ -1,7 +1,7 @@
 """Many instances in one STOW-RS request: how long it takes, and what memory the processes have meanwhile.
 
-`python -m tests.benchmarks.store --instances 5000 --size 64` starts a demo, sends one request that is made while
-it is sent, and stores the same once more.
+`python -m tests.benchmarks.store --instances 5000 --size 64` starts a demo, sends one request that is made
+while it is sent, and stores the same once more.
 """
 
 import argparse
@@ -33,7 +33,7 @@ def pieces(instances: int, size: int) -> Iterator[bytes]:
 
 
 def store(demo: Demo, instances: int, size: int) -> tuple[int, int, float]:
-    """(status, bytes, seconds) of one request; the body is sent in chunks, so that it is nowhere as a whole."""
+    """(status, bytes, seconds) of one request, whose body is sent in chunks and is nowhere as a whole."""
     sent = 0
 
     def counted() -> Iterator[bytes]:
