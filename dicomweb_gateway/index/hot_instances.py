@@ -79,16 +79,23 @@ class HotInstances:
         epoch = self._kept.epoch
         series = (sight.digest, *path[:2])
         if self._neighbours.looked_up(series):
-            records = self._leafed.get(series, load_series)
-            self._neighbours.learned(series, sum(map(weight, records)))
-            self.add(records, epoch)
-            for record in records:
+            # who only waits for it has nothing to keep: 32 connections would do that 32 times
+            for record in self._leafed.get(series, lambda: self._leaf(series, load_series)):
                 if record.instance_uid == path[2]:
                     return record
         found = load()
         key: Hashable = path if found.is_ours or sight.is_everything else (sight.digest, path)
         self._kept.keep(key, found.record, epoch)
         return found.record
+
+    def _leaf(
+        self, series: Hashable, load_series: Callable[[], list[InstanceRecord]]
+    ) -> list[InstanceRecord]:
+        epoch = self._kept.epoch
+        records = load_series()
+        self._neighbours.learned(series, sum(map(weight, records)))
+        self.add(records, epoch)
+        return records
 
 
 def weight(record: InstanceRecord) -> int:
