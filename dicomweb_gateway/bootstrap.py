@@ -189,6 +189,7 @@ def _storing(
         arrivals.index,
         image_sets.data_store_ids,
         settings.store_datastore_id,
+        settings.allowed_datastores,
         settings.store_max_parts,
     )
 

@@ -3,6 +3,8 @@
 import hashlib
 import hmac
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
@@ -42,17 +44,24 @@ def is_streamed(request: Request) -> bool:
     return request.headers.get("x-amz-content-sha256") == STREAMING
 
 
-def opened_body(request: Request) -> BinaryIO:
+@contextmanager
+def opened_body(request: Request) -> Iterator[BinaryIO]:
     """The body as a file that can seek, its chunks taken out of their signatures."""
     source: Any = request.environ["wsgi.input"]
-    if not is_streamed(request):
-        source.seek(0)
-        found: BinaryIO = source
-        return found
-    chain: ChunkChain | None = request.environ.get(CHAIN)
-    told = request.headers.get("x-amz-decoded-content-length", "")
-    target: Any = TemporaryFile()  # noqa: SIM115  # it ends with the request
     source.seek(0)
+    if not is_streamed(request):
+        yield source
+        return
+    with TemporaryFile() as target:
+        _decode(source, target, request.environ.get(CHAIN))
+        told = request.headers.get("x-amz-decoded-content-length", "")
+        if told and told != str(target.tell()):
+            raise InvalidRequest("x-amz-decoded-content-length is not the length of the body")
+        target.seek(0)
+        yield target
+
+
+def _decode(source: Any, target: Any, chain: ChunkChain | None) -> None:
     while True:
         head = _HEAD.match(_peek(source))
         if head is None:
@@ -65,13 +74,8 @@ def opened_body(request: Request) -> BinaryIO:
             chain.check(data, head[2].decode())
         source.read(2)
         if not data:
-            break
+            return
         target.write(data)
-    if told and told != str(target.tell()):
-        raise InvalidRequest("x-amz-decoded-content-length is not the length of the body")
-    target.seek(0)
-    decoded: BinaryIO = target
-    return decoded
 
 
 def _peek(source: Any) -> bytes:

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, BinaryIO
@@ -21,7 +21,6 @@ from botocore.awsrequest import AWSRequest
 
 from dicomweb_gateway.dicom.store_response import Outcome, read_response
 from dicomweb_gateway.errors import (
-    ClientLeft,
     PayloadTooLarge,
     UpstreamDenied,
     UpstreamFailed,
@@ -113,12 +112,11 @@ class DicomStore:
         datastore_id: str,
         instances: Sequence[Piece],
         deadline: float,
-        has_left: Callable[[], bool] = lambda: False,
     ) -> list[Outcome]:
         """What became of `instances`, DICOM files of at most MOST_BYTES together, as HealthImaging says.
 
-        Raises the UpstreamError that fits; ClientLeft when `has_left` says so meanwhile. Storing the same
-        again changes nothing, so what may help is tried again until `deadline` (time.monotonic).
+        Raises the UpstreamError that fits. Storing the same again changes nothing, so what may help is tried
+        again until `deadline` (time.monotonic).
         """
         boundary = secrets.token_hex(16)
         body = _framed(instances, boundary)
@@ -127,7 +125,7 @@ class DicomStore:
         digest = _Body(body).digest()
 
         def once() -> list[Outcome]:
-            return self._send(datastore_id, body, boundary, digest, deadline, has_left)
+            return self._send(datastore_id, body, boundary, digest, deadline)
 
         return self._persistence.run(once, datastore_id, datastore_id, deadline)
 
@@ -138,7 +136,6 @@ class DicomStore:
         boundary: str,
         digest: str,
         deadline: float,
-        has_left: Callable[[], bool],
     ) -> list[Outcome]:
         endpoint = self._resolved()
         url = f"{self._url or endpoint.url.replace(*_HOSTS)}/datastore/{quote(datastore_id, safe='')}/studies"
@@ -157,7 +154,6 @@ class DicomStore:
             easy.setopt(pycurl.READFUNCTION, body.read)
             easy.setopt(pycurl.WRITEFUNCTION, answer.write)
             easy.setopt(pycurl.HEADERFUNCTION, lines.append)
-            easy.setopt(pycurl.XFERINFOFUNCTION, lambda *_: int(has_left()))
             easy.perform()
             status = int(easy.getinfo(pycurl.RESPONSE_CODE))
         except pycurl.error as error:
@@ -193,7 +189,6 @@ def _prepare(easy: Any, endpoint: Endpoint, url: str, connect_timeout: float, de
     easy.setopt(pycurl.URL, url)
     easy.setopt(pycurl.POST, 1)
     easy.setopt(pycurl.NOSIGNAL, 1)
-    easy.setopt(pycurl.NOPROGRESS, 0)
     easy.setopt(pycurl.NOPROXY, "")
     easy.setopt(pycurl.PROXY, endpoint.proxy)
     easy.setopt(pycurl.HTTP_VERSION, pycurl.CURL_HTTP_VERSION_1_1)
@@ -240,8 +235,6 @@ def _header(line: bytes) -> tuple[str, str]:
 
 def _ours(error: pycurl.error) -> Exception:
     code = error.args[0]
-    if code == pycurl.E_ABORTED_BY_CALLBACK:
-        return ClientLeft("the client has left")
     if code == pycurl.E_OPERATION_TIMEDOUT:
         return UpstreamTimeout(f"HealthImaging did not answer {OPERATION} in time")
     if code in (pycurl.E_COULDNT_CONNECT, pycurl.E_COULDNT_RESOLVE_HOST, pycurl.E_COULDNT_RESOLVE_PROXY):

@@ -37,11 +37,11 @@ def store_instances(study: str | None = None) -> Response:
     media_type = negotiate_stored(accepted(request))
     boundary = store_boundary(request)
     config = gateway.config
-    body = opened_body(request, config.store_max_bytes, gateway.archive.spools.folder)
-    has_left = request.environ.get("waitress.client_disconnected", lambda: False)
+    folder = gateway.archive.spools.folder
     deadline = time.monotonic() + config.store_seconds
-    with request_scope(deadline, has_left):
-        wanted = StoreRequest(body, boundary, path.study_uid, has_left, deadline)
+    # a client that leaves now ends nothing: what is stored must be in the index too
+    with request_scope(deadline), opened_body(request, config.store_max_bytes, folder) as body:
+        wanted = StoreRequest(body, boundary, path.study_uid, deadline)
         outcomes = gateway.storing.store(wanted, sight)
     _tell(outcomes)
     response = store_response(outcomes, base_url(request, config))

@@ -160,6 +160,14 @@ class Reread:
         return self._generations.children(settings)
 
 
+def _credentials(settings: Settings) -> tuple[str, ...]:
+    """The headers that a login comes in, as waitress names them; () where none is asked."""
+    if not settings.has_login:
+        return ()
+    proxy = settings.proxy_user_header.upper().replace("-", "_")
+    return ("AUTHORIZATION", "TOKEN", *((proxy,) if "proxy" in settings.login_modes else ()))
+
+
 def server_limits(settings: Settings) -> ServerLimits:
     """What a web process lets one connection do."""
     return ServerLimits(
@@ -173,4 +181,5 @@ def server_limits(settings: Settings) -> ServerLimits:
         store_bytes=settings.store_max_bytes,
         body_folder=settings.spool_folder,
         min_free_bytes=MIN_FREE_BYTES,
+        store_credentials=_credentials(settings),
     )

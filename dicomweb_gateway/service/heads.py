@@ -21,6 +21,7 @@ from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.strict import (
     BARE_LINE_END,
     InsufficientStorage,
+    LoginNeeded,
     RefusedHead,
     check_header_lines,
     check_request_line,
@@ -146,6 +147,10 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
         """Let the body of a request that stores instances be as long as that may be, and lie in a file."""
         if self.body_rcv is None or not self._limits.is_store(self.command, self.path):
             return
+        needed = self._limits.store_credentials
+        if needed and "token=" not in self.query and not any(name in self.headers for name in needed):
+            # no disk is filled by those who do not even try to log in
+            raise RefusedHead(LoginNeeded("a login is needed to store"))
         self.body_file = BodyFile(self._limits.body_folder, self._limits.min_free_bytes)
         receiver: Any = self.body_rcv
         receiver.buf = self.body_file

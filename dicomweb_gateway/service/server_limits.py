@@ -15,7 +15,8 @@ class ServerLimits:
     `slowest` bytes a second (0: at any rate) for longer than a moment.
 
     Requests that store instances below one of `store_paths` may have a body of `store_bytes`, which lies in
-    `body_folder` (None: the system's) while they are served, as long as `min_free_bytes` are left there.
+    `body_folder` (None: the system's) while they are served, as long as `min_free_bytes` are left there. If
+    there are `store_credentials`, names of headers, one must be there for the body to be read.
     """
 
     header_bytes: int = 1 << 16
@@ -29,6 +30,7 @@ class ServerLimits:
     store_bytes: int = 2 << 30
     body_folder: Path | None = None
     min_free_bytes: int = 0
+    store_credentials: tuple[str, ...] = ()
 
     def is_store(self, method: str, path: str) -> bool:
         """Whether a request stores instances."""

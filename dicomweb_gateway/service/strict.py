@@ -26,6 +26,13 @@ class UriTooLong(BadRequest):  # type: ignore[misc, unused-ignore]
     reason = "URI Too Long"
 
 
+class LoginNeeded(BadRequest):  # type: ignore[misc, unused-ignore]
+    """401."""
+
+    code = 401
+    reason = "Unauthorized"
+
+
 class InsufficientStorage(BadRequest):  # type: ignore[misc, unused-ignore]
     """507."""
 

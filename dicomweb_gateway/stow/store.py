@@ -32,9 +32,7 @@ _DICOM = "application/dicom"
 class Upstream(Protocol):
     """Where instances are stored; see `imagesets.storing.DicomStore`."""
 
-    def store(
-        self, datastore_id: str, instances: Sequence[Piece], deadline: float, has_left: Callable[[], bool]
-    ) -> list[Outcome]:
+    def store(self, datastore_id: str, instances: Sequence[Piece], deadline: float) -> list[Outcome]:
         """What became of them."""
         ...
 
@@ -50,7 +48,6 @@ class StoreRequest:
     body: BinaryIO
     boundary: str
     study_uid: str | None
-    has_left: Callable[[], bool]
     deadline: float
     """On the clock of time.monotonic."""
 
@@ -65,7 +62,8 @@ class _Good:
 class Storing:
     """What storing needs. `datastore_id` is where instances go; None: to the only data store that there is.
 
-    `data_stores` gives those of HealthImaging. A request has at most `most_parts` parts.
+    `data_stores` gives those of HealthImaging; only those `allowed` count, None: all. A request has at most
+    `most_parts` parts.
     """
 
     upstream: Upstream
@@ -73,6 +71,7 @@ class Storing:
     index: Index
     data_stores: Callable[[], Sequence[str]]
     datastore_id: str | None = None
+    allowed: frozenset[str] | None = None
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
 
@@ -81,9 +80,9 @@ class Storing:
 
         StoringOff for who may store nowhere, DataStoreUnclear where there are several to choose from.
         """
-        if sight.is_nothing:
+        known = sight.within(self.allowed).stores
+        if sight.is_nothing or (known is not None and not known):
             raise StoringOff
-        known = sight.stores if sight.stores is not None else None
         if self.datastore_id is not None:
             if known is not None and self.datastore_id not in known:
                 raise StoringOff
@@ -163,7 +162,7 @@ class Storing:
         told: dict[str, Outcome] = {}
         for batch in self._batches(list(unique.values())):
             pieces = [Piece(request.body, one.part.start, one.part.length) for one in batch]
-            answer = self.upstream.store(datastore_id, pieces, request.deadline, request.has_left)
+            answer = self.upstream.store(datastore_id, pieces, request.deadline)
             told.update((one.instance_uid, one) for one in answer)
         for number, one in good.items():
             outcomes[number] = _told(one.instance, told.get(one.instance.instance_uid))

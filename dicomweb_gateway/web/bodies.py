@@ -1,5 +1,7 @@
 """The body of a request as a file that can seek, never as a whole in memory."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
@@ -33,7 +35,8 @@ def store_boundary(request: Request) -> str:
     return options["boundary"]
 
 
-def opened_body(request: Request, most_bytes: int, folder: Path | None) -> BinaryIO:
+@contextmanager
+def opened_body(request: Request, most_bytes: int, folder: Path | None) -> Iterator[BinaryIO]:
     """The body from its first byte on; PayloadTooLarge beyond `most_bytes`, StorageUnavailable.
 
     Our own server has put it into a file already. Any other hands it over as it comes: then it goes into a
@@ -44,18 +47,14 @@ def opened_body(request: Request, most_bytes: int, folder: Path | None) -> Binar
     source: Any = request.environ["wsgi.input"]
     if hasattr(source, "seekable") and source.seekable():
         source.seek(0)
-        found: BinaryIO = source
-        return found
-    return _spooled(request, most_bytes, folder)
-
-
-def _spooled(request: Request, most_bytes: int, folder: Path | None) -> BinaryIO:
+        yield source
+        return
     request.max_content_length = most_bytes
-    try:
-        target: BinaryIO = TemporaryFile(dir=folder)  # noqa: SIM115
-        while data := request.stream.read(_READ_BYTES):
-            target.write(data)
-    except OSError as error:
-        raise StorageUnavailable("the disk does not take the body of this request") from error
-    target.seek(0)
-    return target
+    with TemporaryFile(dir=folder) as target:
+        try:
+            while data := request.stream.read(_READ_BYTES):
+                target.write(data)
+        except OSError as error:
+            raise StorageUnavailable("the disk does not take the body of this request") from error
+        target.seek(0)
+        yield target

@@ -7,7 +7,9 @@ from io import BytesIO
 
 import pytest
 from pydicom import Dataset, dcmread
+from werkzeug.test import EnvironBuilder
 
+from dicomweb_gateway.access.rules import AccessRules, Rule
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.bootstrap import make_services
 from dicomweb_gateway.index.migrate import upgrade
@@ -17,6 +19,7 @@ from tests.emulator.running import running
 from tests.stow.parts import CONTENT_TYPE, framed, part10
 
 JSON = "application/dicom+json"
+HEADERS = {"Content-Type": CONTENT_TYPE, "Accept": JSON}
 
 
 class Gateway:
@@ -41,7 +44,7 @@ class Gateway:
         return self.client.post(
             path,
             data=framed(*contents) if body is None else body,
-            headers={"Content-Type": CONTENT_TYPE, "Accept": JSON, **headers},
+            headers={**HEADERS, **headers},
         )
 
 
@@ -175,6 +178,53 @@ def test_where_storing_is_off_it_is_405(emulator, tmp_path):
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
     assert "switched off" in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("operations", "stores", "status"),
+    [
+        (["import"], None, 200),
+        (["search", "retrieve"], None, 405),
+        (["import"], ["e" * 32], 405),
+    ],
+)
+def test_who_may_not_import_finds_it_switched_off(gateway, operations, stores, status):
+    rule = Rule(operations=operations, data_stores=stores)
+    rules = AccessRules(gateway.services.config.ae_paths, (rule,))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+    body = framed(part10(ct_slice(1, study=30)))
+    assert client.post("/aetitle/studies", data=body, headers=HEADERS).status_code == status
+
+
+def test_only_what_a_rule_shows_may_be_stored(gateway):
+    rule = Rule(operations=["import", "search"], only={"Modality": ["MR"]})
+    rules = AccessRules(gateway.services.config.ae_paths, (rule,))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+    body = framed(part10(ct_slice(1, study=31)), part10(ct_slice(1, 2, 31, Modality="MR")))
+    answer = client.post("/aetitle/studies", data=body, headers=HEADERS)
+    assert answer.status_code == 202
+    assert Dataset.from_json(answer.json).FailedSOPSequence[0].FailureReason == 0x0124
+    assert len(gateway.client.get(f"/aetitle/studies/{ROOT}.31/series").json) == 1
+
+
+def test_a_server_that_hands_bodies_over_as_they_come(gateway):
+    class Pipe:
+        """A body that cannot seek."""
+
+        def __init__(self, body):
+            self._file = BytesIO(body)
+
+        def read(self, size=-1):
+            return self._file.read(size)
+
+    body = framed(part10(ct_slice(1, study=32)))
+    environ = EnvironBuilder(method="POST", path="/aetitle/studies", headers=HEADERS).get_environ()
+    environ.update({"wsgi.input": Pipe(body), "CONTENT_LENGTH": str(len(body))})
+    app = create_app(gateway.services)
+    statuses = []
+    answer = app.wsgi_app(environ, lambda status, headers, error=None: statuses.append(status))
+    b"".join(answer)
+    assert statuses == ["200 OK"]
 
 
 def test_a_body_that_is_too_large(gateway):

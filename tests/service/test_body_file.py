@@ -100,6 +100,20 @@ def test_bodies_that_are_too_long(limits, line, length, code):
     parser.close()
 
 
+def test_no_body_is_read_of_who_has_no_login(tmp_path):
+    limits = ServerLimits(store_paths=("/b",), body_folder=tmp_path, store_credentials=("AUTHORIZATION",))
+    head = "POST /b/studies{} HTTP/1.1\r\nContent-Length: 900{}"
+    for query, header, code in (
+        ("", "", 401),
+        ("", "\r\nX-Authorization: x", 401),
+        ("", "\r\nAuthorization: Bearer x", None),
+        ("?token=x", "", None),
+    ):
+        parser = parsed(limits, head.format(query, header), bytes(900))
+        assert getattr(parser.error, "code", None) == code, (query, header)
+        parser.close()
+
+
 def test_a_full_disk_is_told(tmp_path):
     limits = ServerLimits(store_paths=("/b",), body_folder=tmp_path, min_free_bytes=1 << 60)
     parser = parsed(limits, "POST /b/studies HTTP/1.1\r\nContent-Length: 900", bytes(100))

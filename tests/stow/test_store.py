@@ -1,7 +1,7 @@
 """Storing without a server: what goes upstream, what is refused before, and what the client is told."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 
@@ -41,9 +41,7 @@ class Upstream:
     silent: bool = False
     failure: Exception | None = None
 
-    def store(
-        self, datastore_id: str, instances: Sequence[Piece], deadline: float, has_left: Callable[[], bool]
-    ) -> list[Outcome]:
+    def store(self, datastore_id: str, instances: Sequence[Piece], deadline: float) -> list[Outcome]:
         if self.failure is not None:
             raise self.failure
         bodies = []
@@ -87,9 +85,7 @@ class Place:
         )
 
     def store(self, *contents: bytes, study: str | None = None, sight: Sight = EVERYTHING, body: bytes = b""):
-        request = StoreRequest(
-            BytesIO(body or framed(*contents)), BOUNDARY, study, lambda: False, time.monotonic() + 60
-        )
+        request = StoreRequest(BytesIO(body or framed(*contents)), BOUNDARY, study, time.monotonic() + 60)
         return self.storing.store(request, sight)
 
 
@@ -189,6 +185,13 @@ def test_only_what_may_be_stored_is(place):
     sight = Sight((Grant(frozenset((STORE,)), (("Modality", ("MR",)),)),))
     outcomes = place.store(part10(ct_slice(1)), part10(ct_slice(1, 2, Modality="MR")), sight=sight)
     assert [one.failure for one in outcomes] == [NOT_AUTHORIZED, None]
+
+
+def test_data_stores_that_are_not_allowed_do_not_count(place):
+    storing = replace(place.storing, allowed=frozenset((OTHER,)))
+    assert storing.target(EVERYTHING) == OTHER
+    with pytest.raises(StoringOff):
+        storing.target(Sight((Grant(frozenset((STORE,))),)))
 
 
 @pytest.mark.parametrize(

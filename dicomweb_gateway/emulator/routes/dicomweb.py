@@ -1,7 +1,5 @@
 """StoreDICOM and StoreDICOMStudy of HealthImaging's own DICOMweb (healthimaging.md 5)."""
 
-from typing import BinaryIO
-
 from flask import Blueprint, Response, request
 from werkzeug.http import parse_options_header
 
@@ -43,14 +41,14 @@ def _store(services: Services, datastore_id: str, study_uid: str | None) -> Resp
     if (request.content_length or 0) > MOST_BYTES:
         raise TooLarge(f"A request may have {MOST_BYTES} bytes")
     boundary = _boundary()
-    body: BinaryIO = opened_body(request)
-    try:
-        parts = list(read_parts(body, boundary))
-    except MalformedMultipart as error:
-        raise InvalidRequest(f"The request body is malformed: {error}") from error
-    if not parts:
-        raise InvalidRequest("The request body has no parts")
-    outcomes = services.storer.store(datastore_id, study_uid, body, parts)
+    with opened_body(request) as body:
+        try:
+            parts = list(read_parts(body, boundary))
+        except MalformedMultipart as error:
+            raise InvalidRequest(f"The request body is malformed: {error}") from error
+        if not parts:
+            raise InvalidRequest("The request body has no parts")
+        outcomes = services.storer.store(datastore_id, study_uid, body, parts)
     base = f"{request.host_url}datastore/{datastore_id}"
     answer = json_answer(store_response(outcomes, base), status_of(outcomes))
     answer.headers["Content-Type"] = "application/dicom+json"
