@@ -50,11 +50,26 @@ def opened_body(request: Request, most_bytes: int, folder: Path | None) -> Itera
         yield source
         return
     request.max_content_length = most_bytes
-    with TemporaryFile(dir=folder) as target:
-        try:
+    with _new_file(folder) as target:
+        with _disk_errors():
             while data := request.stream.read(_READ_BYTES):
                 target.write(data)
-        except OSError as error:
-            raise StorageUnavailable("the disk does not take the body of this request") from error
         target.seek(0)
         yield target
+
+
+def _new_file(folder: Path | None) -> BinaryIO:
+    with _disk_errors():
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file: Any = TemporaryFile(dir=folder)  # noqa: SIM115  # the caller's
+        found: BinaryIO = file
+        return found
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable("the disk does not take the body of this request") from error

@@ -3,6 +3,11 @@
 import multiprocessing
 
 from dicomweb_gateway.index.changes import IndexChanges
+from dicomweb_gateway.index.hot import HotMap
+from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
+from dicomweb_gateway.index.owners import IndexOwners
+from dicomweb_gateway.index.reader import IndexReader
+from tests.index.documents import STORE, simple
 
 
 def note(path):
