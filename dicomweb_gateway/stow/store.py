@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import BinaryIO, Protocol
 
-from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, read_parts
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, content_type, read_parts
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
     NOT_AUTHORIZED,
@@ -103,8 +103,9 @@ class Storing:
     def store(self, request: StoreRequest, sight: Sight) -> list[Outcome]:
         """What became of each part, in their order; what is stored is in the index when this returns.
 
-        Raises GatewayBusy where too many are stored at once, InvalidRequest for a body that cannot be read as a whole, PayloadTooLarge for too many parts,
-        and what `target` and upstream raise; then it may be sent again, which stores nothing twice.
+        Raises GatewayBusy where too many are stored at once, InvalidRequest for a body that cannot be read as a
+        whole, PayloadTooLarge for too many parts, and what `target` and upstream raise; then it may be sent
+        again, which stores nothing twice.
         """
         if not self.turns.acquire(blocking=False):
             raise GatewayBusy("too many requests store at once")
@@ -200,7 +201,7 @@ class Storing:
 
 
 def _check_headers(part: Part) -> None:
-    media_type = part.headers.get("content-type", _DICOM).partition(";")[0].strip().lower()
+    media_type, _ = content_type(part.headers.get("content-type", _DICOM))
     if media_type != _DICOM:
         raise RefusedPart(NOT_UNDERSTOOD, f"a part must be {_DICOM}")
     coding = part.headers.get("content-transfer-encoding", "binary").lower()
