@@ -29,7 +29,7 @@ from dicomweb_gateway.login_settings import CommaList, split_list
 from dicomweb_gateway.qido.temporal import parse_zone
 from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
-from dicomweb_gateway.viewer_settings import ViewerSettings
+from dicomweb_gateway.store_settings import StoreSettings
 
 GIB = 1 << 30
 _LOGIN_IN_URL = re.compile(r"//[^/?#\s]*@")
@@ -54,7 +54,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class Settings(ViewerSettings):
+class Settings(StoreSettings):
     """The effective settings; unset optional ones are filled in by the properties below."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
@@ -411,6 +411,11 @@ class Settings(ViewerSettings):
     def cache_folder(self) -> Path:
         """Root of frame store and metadata cache, as the running gateway has claimed it."""
         return CLAIMS.folder(self.whole_cache)
+
+    @property
+    def spool_folder(self) -> Path:
+        """Where answers and bodies lie that are too long for memory, while they are made or served."""
+        return self.cache_folder / "spool"
 
     @property
     def whole_cache(self) -> Path:

@@ -20,6 +20,7 @@ FLOORS = [
         "settings",
         "login_settings",
         "viewer_settings",
+        "store_settings",
         "checks",
         "service",
     },
