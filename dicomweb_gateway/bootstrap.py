@@ -8,7 +8,9 @@ from threading import Lock, Thread
 from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
@@ -21,11 +23,13 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import make_authenticator
+from dicomweb_gateway.service.page_logins import make_admin, with_page_login
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
@@ -119,6 +123,9 @@ def make_services(
         max_query_parameters=settings.max_query_parameters,
         max_body_bytes=settings.max_body_bytes,
     )
+    authenticator, page_login = _logins(
+        settings, SqlSessions(engine), partial(shared_secret, engine, "logins"), shared
+    )
     audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
     health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir, audit, trouble)
     return Services(
@@ -150,9 +157,21 @@ def make_services(
         limits=limits,
         audit=audit,
         rules=RulesFile(settings.access_rules, settings.ae_path),
-        authenticator=make_authenticator(settings),
+        authenticator=authenticator,
+        page_login=page_login,
         viewer=_viewer(settings),
     )
+
+
+def _logins(
+    settings: Settings, sessions: SqlSessions, secret: Callable[[], str], shared: SharedCache | None
+) -> tuple[Authenticator, PageLogin | None]:
+    """Who knows who asks, and how browsers log in."""
+    if not settings.has_login:
+        return make_authenticator(settings), None
+    key = secret().encode()
+    admin = make_admin(settings, key)
+    return with_page_login(make_authenticator(settings, admin), settings, sessions, shared, key, admin)
 
 
 def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:

@@ -53,6 +53,9 @@ def tell_session() -> Response:
         "groups": [] if caller is None else sorted(caller.groups),
         "may": [one.value for one in Operation if one in view.may],
         "paths": list(view.ae_paths),
+        "session": None
+        if view.session is None
+        else {"began": view.session.row.begun_at, "ends": view.session.row.ends_at},
     }
     response = Response(dumps(told), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"

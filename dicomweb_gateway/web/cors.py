@@ -6,6 +6,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.origins import is_listed, is_loopback_origin
 from dicomweb_gateway.web.headers import add_vary
+from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.services import WebConfig
 
@@ -45,7 +46,11 @@ def preflight(request: Request) -> Response | None:
 
 def add_cors(request: Request, response: Response, config: WebConfig) -> None:
     """CORS headers for an allowed Origin, on errors too (H-1 to H-4)."""
-    response.headers.add("Cross-Origin-Resource-Policy", config.resource_policy)
+    # what a browser's own session shows is for pages of ours alone
+    by_session = SESSION in request.environ
+    response.headers.add(
+        "Cross-Origin-Resource-Policy", "same-origin" if by_session else config.resource_policy
+    )
     add_vary(response, "Origin")
     origin = request.headers.get("Origin")
     if origin is None:

@@ -50,7 +50,7 @@ def page_response(
         title=title,
         prefix=view.prefix,
         bases=" ".join(view.ae_paths),
-        known="" if view.caller is None else Markup(" data-known"),
+        known=_known(view),
         links=Markup("").join(_links(view, files, name)),
         navigation=Markup("").join(_navigation(view, here)),
         who=_who(view, here),
@@ -61,6 +61,15 @@ def page_response(
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _known(view: PageView) -> Markup:
+    """What scripts must know of the login: whether there is one, and the session's proof."""
+    if view.caller is None:
+        return Markup()
+    if view.session is None:
+        return Markup(" data-known")
+    return Markup(' data-known data-csrf="{}"').format(view.session.csrf)
 
 
 def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:
@@ -95,7 +104,15 @@ def _link(view: PageView, address: str, title: str, here: str) -> Markup:
 
 
 def _who(view: PageView, here: str) -> Markup:
-    """Who is logged in, with the way to their account; nothing where no login is asked."""
-    if view.caller is None or view.caller.mode == "none":
+    """Who is logged in, with the way to their account and out; nothing where no login is asked."""
+    if view.caller is None:
+        return _link(view, "/login", "Log in", here) if view.has_login else Markup()
+    if view.caller.mode == "none":
         return Markup()
-    return _link(view, PAGES["account"].address, view.caller.name, here)
+    account = _link(view, PAGES["account"].address, view.caller.name, here)
+    if view.session is None:
+        return account
+    return account + Markup(
+        '\n<form method="post" action="{}/logout"><input type="hidden" name="csrf" value="{}">'
+        "<button>Log out</button></form>"
+    ).format(view.prefix, view.session.csrf)
