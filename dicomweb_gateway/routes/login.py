@@ -103,6 +103,10 @@ def log_out() -> Response:
     session_id = cookie(request, gateway.config, SESSION)
     session = login.sessions.find(session_id)
     provider = None
+    if session is None and request.form.get("everywhere"):
+        raise Unauthenticated(
+            "this login has ended already: nobody is known whose others to end", [SESSION_CHALLENGE]
+        )
     if session is not None:
         check_own_origin(request, gateway.config)
         check_token(session, request.headers.get(HEADER) or request.form.get(FIELD, ""))

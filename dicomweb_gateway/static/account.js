@@ -10,7 +10,7 @@ function fact(name, value) {
 
 try {
   const session = await askJson(`${root}/session`);
-  fact("User", session.user ?? "nobody is asked for a login here");
+  fact("User", session.user || "nobody is asked for a login here");
   fact("Login", session.login);
   fact("Groups", session.groups.join(", "));
   fact("May", session.may.join(", "));

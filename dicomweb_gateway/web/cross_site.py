@@ -52,8 +52,9 @@ def check_own_origin(request: Request, config: WebConfig, loopback: bool = False
     `loopback`: pages of this machine may too.
     """
     origin = request.headers.get("Origin")
-    if origin is None:
-        if request.headers.get("Sec-Fetch-Site", "none") not in ("none", "same-origin"):
+    site = request.headers.get("Sec-Fetch-Site")
+    if origin is None or (origin == "null" and site is not None):
+        if site not in (None, "none", "same-origin"):
             raise CrossSite("another site's page sends this")
         return
     own = (urlsplit(root_url(request, config)).netloc.lower(), request.host.lower())

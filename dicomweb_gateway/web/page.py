@@ -59,6 +59,8 @@ def page_response(
     response = Response(str(text), content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    # without any referrer browsers would hide from us, too, that a form is of a page of ours
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -67,9 +69,9 @@ def _known(view: PageView) -> Markup:
     """What scripts must know of the login: whether there is one, and the session's proof."""
     if view.caller is None:
         return Markup()
-    if view.session is None:
-        return Markup(" data-known")
-    return Markup(' data-known data-csrf="{}"').format(view.session.csrf)
+    name = view.caller.name if view.caller.mode != "none" else ""
+    csrf = "" if view.session is None else view.session.csrf
+    return Markup(' data-known="{}" data-csrf="{}"').format(name, csrf)
 
 
 def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:

@@ -245,6 +245,7 @@ def test_logging_out(site, services, browser):
     assert thief.ask(STUDIES).status_code == 401
     # again, by whoever has no session: nothing to do, and nothing to fear
     assert browser.send("/logout", {}).status_code == 200
+    assert browser.send("/logout", {"everywhere": "1"}).status_code == 401
 
 
 def test_logging_out_everywhere(site, services):

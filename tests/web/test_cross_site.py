@@ -38,6 +38,7 @@ def test_a_session_needs_its_token(method, operation):
     assert passes(
         **asked, X_CSRF_Token="t0ken", Origin="https://GW.example.org", Content_Type="application/json"
     )
+    assert passes(**asked, X_CSRF_Token="t0ken", Origin="null", Sec_Fetch_Site="same-origin")
     for wrong in (
         {"Origin": OWN},
         {"X_CSRF_Token": "other", "Origin": OWN},
@@ -47,6 +48,7 @@ def test_a_session_needs_its_token(method, operation):
         {"X_CSRF_Token": "t0ken", "Origin": "https://gw.example.org.evil.org"},
         {"X_CSRF_Token": "t0ken", "Origin": "https://gw.example.org:8443"},
         {"X_CSRF_Token": "t0ken", "Sec_Fetch_Site": "cross-site"},
+        {"X_CSRF_Token": "t0ken", "Origin": "null", "Sec_Fetch_Site": "cross-site"},
         {"X_CSRF_Token": "t0ken", "Sec_Fetch_Site": "same-site"},
     ):
         assert not passes(**asked, **wrong), wrong
