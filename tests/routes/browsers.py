@@ -17,8 +17,10 @@ from dicomweb_gateway.access.fetching import DocumentFetcher
 from dicomweb_gateway.access.jwks import Issuer, KeyKeeper
 from dicomweb_gateway.access.oidc import OidcLogin
 from dicomweb_gateway.access.page_login import PageDoors, PageLogin
+from dicomweb_gateway.access.passwords import Cost, hash_password
+from dicomweb_gateway.access.rows import text_of
 from dicomweb_gateway.access.sessions import SessionLimits, Sessions
-from dicomweb_gateway.access.users import set_user
+from dicomweb_gateway.access.users import TABLE, UserRow, read_users
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.sessions import SqlSessions
@@ -148,8 +150,18 @@ class Browser:
 def make_site(folder: Path) -> Site:
     """A service with the users anna and ben."""
     for name, groups in (("anna", ("readers",)), ("ben", ())):
-        set_user(folder / "users", name, PASSWORD, groups)
+        write_user(folder, name, PASSWORD, groups)
     return Site(folder, build(folder))
+
+
+def write_user(folder: Path, name: str, password: str, groups: tuple[str, ...] = ()) -> None:
+    """Put a user into the file, with a hash that costs little."""
+    path = folder / "users"
+    rows = {row.name: row for row in read_users(path)}
+    hashed = str(hash_password(password, Cost(n=1 << 8, p=1)))
+    rows[name] = UserRow(name=name, password=hashed, groups=groups)
+    path.write_text(text_of(TABLE, [row.model_dump() for row in rows.values()]))
+    path.chmod(0o600)
 
 
 def parameters(address: str) -> dict[str, str]:

@@ -6,13 +6,13 @@ import pytest
 import requests
 
 from dicomweb_gateway.access.rules import AccessRules, Rule
-from dicomweb_gateway.access.users import remove_user, set_user
+from dicomweb_gateway.access.users import remove_user
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
 from dicomweb_gateway.web.viewer_files import ViewerFiles
 from tests.e2e.login_page import CLIENT, served_login
 from tests.routes.archive import CT, path_of
-from tests.routes.browsers import PASSWORD, ROOT, Browser, make_site, parameters
+from tests.routes.browsers import PASSWORD, ROOT, Browser, make_site, parameters, write_user
 from tests.web.ohif_files import write_ohif
 
 FRAME = f"{path_of(CT, 1)}/frames/1"
@@ -292,11 +292,11 @@ def test_a_session_ends_with_its_user_and_their_password(site):
     folder = site.folder
     services = site.services()
     users = services.page_login.doors.form._file
-    set_user(folder / "users", "cleo", PASSWORD, ("readers",))
+    write_user(folder, "cleo", PASSWORD, ("readers",))
     users.reread()
     browser = site.browser(services)
     for end in (
-        lambda: set_user(folder / "users", "cleo", "another password", ()),
+        lambda: write_user(folder, "cleo", "another password", ()),
         lambda: remove_user(folder / "users", "cleo"),
     ):
         browser.log_in("cleo", PASSWORD)
@@ -305,7 +305,7 @@ def test_a_session_ends_with_its_user_and_their_password(site):
         users.reread()
         site.now += 6
         assert browser.ask(STUDIES).status_code == 401
-        set_user(folder / "users", "cleo", PASSWORD, ())
+        write_user(folder, "cleo", PASSWORD, ())
         users.reread()
 
 
