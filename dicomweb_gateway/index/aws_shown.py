@@ -3,8 +3,10 @@
 The Lambda keeps one row for a study and one for a series, whatever patients and image sets name them. So a
 sight that wants attributes (`Sight.has_wanted`) sees of these rows only what their columns tell exactly: not
 by a keyword without a column, not by a value that may be cut, and nothing of a series that our own tables
-know and hide. Patients and issuers whose ids are equal in the columns' collation share a row, and are what
-it says. Retrieval reads documents, and judges by them.
+know and hide. A study of which image sets lie in data stores that are hidden is not shown, nor what is below
+it: the row may say what one of these says. Patients and issuers whose ids are equal in the columns' collation
+share a row, and are what it says; so do two patients under one Study Instance UID, whom only documents tell
+apart. Retrieval reads documents, and judges by them.
 """
 
 from dataclasses import dataclass
@@ -48,6 +50,9 @@ class AwsSight:
     def bare_series(self) -> list[Expression]:
         """Which series without instance rows may be shown: their documents tell the rest."""
         conditions: list[Expression] = [may_have_instances(self.sight.stores)]
+        if not self.sight.is_everything:
+            # what is told of the levels above comes from rows, also where documents tell the rest
+            conditions.append(any_of(self._is_alone(_SERIES, grant) for grant in self.sight.grants))
         if self.sight.has_wanted:
             conditions.append(any_of(_may_meet(grant) for grant in self.sight.grants))
         return conditions
@@ -56,7 +61,8 @@ class AwsSight:
         if not grant.wanted:
             mine = _SERIES.c.study_pkey == _STUDY.c.study_pkey
             held = in_stores(_SET.c.datastoreid, grant.stores)
-            return exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, held).correlate(_STUDY)
+            found = exists().where(mine, _SET.c.series_pkey == _SERIES.c.series_pkey, held).correlate(_STUDY)
+            return and_(found, self._is_alone(_STUDY, grant))
         one = _SERIES.alias("seen_series")
         mine = one.c.study_pkey == _STUDY.c.study_pkey
         return exists().where(mine, self._one_series(one, grant)).correlate(_STUDY)
@@ -68,7 +74,17 @@ class AwsSight:
             same = one.c.series_pkey == series.c.series_pkey
             held = in_stores(one.c.datastoreid, grant.stores)
             conditions.append(exists().where(same, held).correlate(series))
-        return and_(true(), *conditions)
+        return and_(true(), *conditions, self._is_alone(series, grant))
+
+    def _is_alone(self, rows: FromClause, grant: Grant) -> Expression:
+        """No hidden data store may have given the words of the study of `rows`, studies or series."""
+        if grant.stores is None:
+            return true()
+        granted = [one.stores or frozenset() for one in self.sight.grants if not one.wanted]
+        seen = frozenset().union(*granted, grant.stores)
+        one, held = _SERIES.alias("beside_series"), _SET.alias("beside_set")
+        mine = and_(one.c.study_pkey == rows.c.study_pkey, held.c.series_pkey == one.c.series_pkey)
+        return ~exists().where(mine, held.c.datastoreid.not_in(sorted(seen))).correlate(rows)
 
     def _instance(self, instances: FromClause, grant: Grant) -> Expression:
         conditions: list[Expression] = []
@@ -81,6 +97,10 @@ class AwsSight:
             above = _SERIES.alias("series_of_instance")
             mine = above.c.series_pkey == instances.c.series_pkey
             conditions.append(exists().where(mine, *self._wanted(above, grant)).correlate(instances))
+        if grant.stores is not None:
+            above = _SERIES.alias("alone_series")
+            mine = above.c.series_pkey == instances.c.series_pkey
+            conditions.append(exists().where(mine, self._is_alone(above, grant)).correlate(instances))
         return and_(true(), *conditions)
 
     def _wanted(self, series: FromClause, grant: Grant) -> list[Expression]:

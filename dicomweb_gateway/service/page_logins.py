@@ -50,20 +50,18 @@ def check_admin_password(settings: Settings) -> None:
 
 def with_page_login(
     authenticator: Authenticator,
+    form: BasicLogin | None,
     settings: Settings,
     store: SessionStore,
     tier: Tier | None,
     secret: bytes,
-    admin: Callable[[], User | None],
 ) -> tuple[Authenticator, PageLogin | None]:
     """`authenticator`, which takes sessions too, and the logins of pages; None where browsers have none.
 
-    `secret` is that of the service; nothing can be found out of it by what is made here.
+    `form` knows who logs in by the form where passwords are no login otherwise. `secret` is that of the
+    service; nothing can be found out of it by what is made here.
     """
-    form = authenticator.basic
-    if form is None and settings.has_admin:
-        form = BasicLogin(None, admin)
-    doors = PageDoors(form, _code_login(authenticator, settings, secret))
+    doors = PageDoors(authenticator.basic or form, _code_login(authenticator, settings, secret))
     if doors.form is None and doors.code is None:
         return authenticator, None
     limits = SessionLimits(settings.session_idle_seconds, settings.session_seconds)

@@ -57,6 +57,30 @@ class SharedCache:
         """What happened so far: hits, misses, wrong (torn, swapped or forged), failures, skipped, ..."""
         return self._counts.snapshot()
 
+    def look(self) -> None:
+        """Ask each server, so that one that is down or back is known though nobody needs it."""
+        name = self._sealer.name(("look",))
+        for lane in self._lanes:
+            lane.get(name, self._config.item_bytes)
+
+    @property
+    def down(self) -> tuple[str, ...]:
+        """The servers that are left alone for now; nothing fails for it."""
+        return tuple(lane.name for lane in self._lanes if lane.is_down)
+
+    def ask_all(self) -> None:
+        """OSError that names a server which does not answer; for `check`."""
+        for name, connect in _servers(self._config):
+            backend = None
+            try:
+                backend = connect()
+                backend.get(self._sealer.name(("look",)), self._config.item_bytes)
+            except Exception as error:
+                raise OSError(f"{name} does not answer ({type(error).__name__})") from error
+            finally:
+                if backend is not None:
+                    backend.close()
+
     def _lane(self, name: str) -> Lane:
         """The server of a value: adding one moves only the values that become its own."""
         if len(self._lanes) == 1:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from dicomweb_gateway.access.basic import BasicLogin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.service.logins import check_logins, make_authenticator
 from dicomweb_gateway.service.page_logins import make_admin, with_page_login
@@ -21,9 +22,9 @@ def made(tmp_path):
     def make(**more):
         settings = Settings(data_dir=tmp_path, **more)
         admin = make_admin(settings, b"secret")
-        return with_page_login(
-            make_authenticator(settings, admin), settings, NoStore(), None, b"secret", admin
-        )
+        form = BasicLogin(None, admin) if settings.has_admin else None
+        authenticator = make_authenticator(settings, admin=admin)
+        return with_page_login(authenticator, form, settings, NoStore(), None, b"secret")
 
     return make
 

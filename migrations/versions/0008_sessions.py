@@ -4,8 +4,8 @@ from alembic import op
 from sqlalchemy import BigInteger, Column, Index, MetaData, String, Table, Text
 from sqlalchemy.dialects import mysql
 
-revision = "0007"
-down_revision = "0006"
+revision = "0008"
+down_revision = "0007"
 branch_labels = None
 depends_on = None
 
