@@ -12,6 +12,7 @@ from base64 import b64encode, urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from threading import BoundedSemaphore
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -24,11 +25,19 @@ from dicomweb_gateway.access.claims import ClaimRules, Claims
 from dicomweb_gateway.access.discovery import EndpointKeeper, Endpoints
 from dicomweb_gateway.access.fetching import DocumentFetcher, FetchError
 from dicomweb_gateway.access.oidc import OidcLogin
-from dicomweb_gateway.errors import InsufficientScope, InvalidRequest, LoginUnavailable, Unauthenticated
+from dicomweb_gateway.errors import (
+    GatewayBusy,
+    InsufficientScope,
+    InvalidRequest,
+    LoginUnavailable,
+    Unauthenticated,
+)
 
 _LASTS = 900
 """Seconds that a user may take at the provider."""
 _NONCE_BYTES = 12
+_AT_ONCE = 8
+"""Codes of a process that are exchanged at once: the other threads are left for those who have logged in."""
 _LONGEST = 4096
 _AGAIN = "this login was begun in another browser, or too long ago: log in again"
 
@@ -82,6 +91,7 @@ class CodeLogin:
         self._secret = secret
         self._cipher = AESGCM(hmac.digest(secret, b"state", "sha256"))
         self._clock = clock
+        self._turns = BoundedSemaphore(_AT_ONCE)
 
     @property
     def proof(self) -> str:
@@ -111,7 +121,7 @@ class CodeLogin:
         """Who has logged in, by the parameters with which the browser came back to `redirect`.
 
         Raises InvalidRequest for what this browser did not begin, Unauthenticated and InsufficientScope where
-        the provider or the rules refuse, LoginUnavailable.
+        the provider or the rules refuse, LoginUnavailable, GatewayBusy.
         """
         mark, wanted = self._opened(browser, answered.get("state", ""))
         if answered.get("iss", self._client.issuer) != self._client.issuer:
@@ -179,12 +189,16 @@ class CodeLogin:
         }
         endpoints = self._keeper.endpoints()
         headers = self._signed(form, endpoints)
+        if not self._turns.acquire(blocking=False):
+            raise GatewayBusy("too many logins at once; try again")
         try:
             answer = self._fetcher.post(endpoints.token, form, headers)
         except FetchError as error:
             if error.status is not None and 400 <= error.status < 500:
                 raise Unauthenticated("the identity provider does not take the code") from None
             raise LoginUnavailable(str(error)) from None
+        finally:
+            self._turns.release()
         if not isinstance(answer, dict):
             raise LoginUnavailable("the identity provider answers nonsense")
         return answer

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from threading import Lock
+from threading import BoundedSemaphore, Lock
 from typing import Any
 
 from dicomweb_gateway.access.fetching import DocumentFetcher, FetchError
@@ -12,6 +12,8 @@ from dicomweb_gateway.errors import LoginUnavailable
 
 _TTL = 3600.0
 _PAUSE = 5.0
+_MOST_WAITING = 8
+"""Threads of a process: the others are left for those who have logged in."""
 
 
 def discovered(issuer: str, fetcher: DocumentFetcher) -> Mapping[str, Any]:
@@ -59,11 +61,20 @@ class EndpointKeeper:
         self._fetcher = fetcher
         self._clock = clock
         self._lock = Lock()
+        self._waiting = BoundedSemaphore(_MOST_WAITING)
         self._known: Endpoints | None = None
         self._ask_at = float("-inf")
 
     def endpoints(self) -> Endpoints:
-        """As they were told last; LoginUnavailable while none are known."""
+        """As they were told last; LoginUnavailable while none are known, or too many wait for them."""
+        if not self._waiting.acquire(blocking=False):
+            raise LoginUnavailable("too many logins wait for the identity provider")
+        try:
+            return self._newest()
+        finally:
+            self._waiting.release()
+
+    def _newest(self) -> Endpoints:
         with self._lock:
             if self._clock() >= self._ask_at:
                 try:

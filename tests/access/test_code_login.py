@@ -1,5 +1,6 @@
 """Login at a provider: the code flow as it should be, and all that must not let anybody in."""
 
+import threading
 import time
 from urllib.parse import parse_qs, urlsplit
 
@@ -200,6 +201,31 @@ def test_the_logout_there(page):
         "post_logout_redirect_uri": ["https://gw.example.org/"],
         "logout_uri": ["https://gw.example.org/"],
     }
+
+
+def test_a_provider_that_hangs_holds_few_threads(page):
+    went, gate = [], threading.Event()
+    whole = page.discovery
+    page.discovery = lambda: gate.wait(30) and whole()
+    flow = Flow(page)
+
+    def begin():
+        try:
+            flow.login.begin("b", BACK, "/")
+        except LoginUnavailable as error:
+            went.append(str(error))
+
+    threads = [threading.Thread(target=begin) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    until = time.monotonic() + 20
+    while len(went) < 12 and time.monotonic() < until:
+        time.sleep(0.01)
+    assert went == ["too many logins wait for the identity provider"] * 12
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert len(went) == 12
 
 
 @pytest.mark.parametrize("name", ["authorization_endpoint", "token_endpoint"])

@@ -11,6 +11,9 @@ from dicomweb_gateway.access.sessions import SessionLimits, Sessions
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.sessions import SqlSessions
+from dicomweb_gateway.shared.addresses import SharedCacheConfig
+from dicomweb_gateway.shared.cache import SharedCache
+from tests.shared.servers import KINDS, CacheServer, wait_for
 
 ANNA = Caller("anna", "basic", "", frozenset({"readers"}))
 LIMITS = SessionLimits(idle=600, absolute=3600, kept=5)
@@ -203,3 +206,28 @@ def test_a_lost_cache_logs_nobody_out_and_a_stale_one_lets_nobody_in(house):
         house.now += 5
     assert names(there, session_id) == [None]
     assert names(house.instance(tier=tier), session_id) == [None]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_cache_server_that_dies_logs_nobody_out(house, kind):
+    server = CacheServer(kind)
+    try:
+        found = server.settings
+        memcached = (found["memcached_address"],) if "memcached_address" in found else ()
+        config = SharedCacheConfig(memcached, found.get("redis_url"), timeout=2.0)
+        tiers = [SharedCache(config, b"of the service") for _ in range(2)]
+        here, there = (house.instance(tier=tier) for tier in tiers)
+        session_id, _ = here.begin(ANNA)
+        assert names(here, session_id) == ["anna"]
+        wait_for(lambda: tiers[0].counts().get("stored", 0) == 1)
+        assert names(there, session_id) == ["anna"]
+        assert tiers[1].counts()["hits"] == 1
+        server.kill()
+        for _ in range(3):
+            house.now += 6
+            assert names(here, session_id) == names(there, session_id) == ["anna"]
+        here.end(session_id)
+        house.now += 6
+        assert names(here, session_id) == names(there, session_id) == [None]
+    finally:
+        server.kill()
