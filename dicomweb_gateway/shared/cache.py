@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 from dicomweb_gateway.shared.backend import Backend
 from dicomweb_gateway.shared.lane import Lane
-from dicomweb_gateway.shared.memcached import Memcached
-from dicomweb_gateway.shared.redis_server import RedisServer
 from dicomweb_gateway.shared.sealing import OVERHEAD, Key, Sealer
 from dicomweb_gateway.telemetry.catalogue import CACHE, SHARED_EVENTS
 from dicomweb_gateway.telemetry.tally import Tally
@@ -90,8 +88,13 @@ class SharedCache:
 
 def _servers(config: SharedCacheConfig) -> Sequence[tuple[str, Callable[[], Backend]]]:
     """Name and connection maker of each server; names hold no password."""
+    # the clients come in here: Redis' alone takes a tenth of a web process's start, and few have either
     if config.redis_url is not None:
+        from dicomweb_gateway.shared.redis_server import RedisServer
+
         parts = urlsplit(config.redis_url)
         name = f"{parts.hostname}:{parts.port or 6379}"
         return [(name, partial(RedisServer, config.redis_url, config.timeout))]
+    from dicomweb_gateway.shared.memcached import Memcached
+
     return [(one, partial(Memcached, host_and_port(one), config.timeout)) for one in config.memcached]
