@@ -26,6 +26,7 @@ from dicomweb_gateway.access.client_limits import ClientRates
 from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.login_settings import CommaList, split_list
+from dicomweb_gateway.page_settings import SECRET_ARN
 from dicomweb_gateway.qido.temporal import parse_zone
 from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
@@ -33,7 +34,6 @@ from dicomweb_gateway.store_settings import StoreSettings
 
 GIB = 1 << 30
 _LOGIN_IN_URL = re.compile(r"//[^/?#\s]*@")
-_SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
 
 
 def _data_dir() -> Path:
@@ -312,7 +312,7 @@ class Settings(StoreSettings):
     @field_validator("db_secret_arn")
     @classmethod
     def _secret(cls, arn: str | None) -> str | None:
-        if arn is not None and not _SECRET_ARN.fullmatch(arn):
+        if arn is not None and not SECRET_ARN.fullmatch(arn):
             raise ValueError("must be the ARN of a Secrets Manager secret")
         return arn
 

@@ -21,6 +21,7 @@ FLOORS = [
         "login_settings",
         "viewer_settings",
         "store_settings",
+        "page_settings",
         "checks",
         "service",
     },

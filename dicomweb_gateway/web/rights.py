@@ -43,6 +43,12 @@ OPERATIONS: dict[str, Operation] = {
     "show_page": Operation.ENTER,
     "tell_session": Operation.ENTER,
     "send_static": Operation.PUBLIC,
+    # who comes by these is not known yet; each proves by itself that its own browser asks
+    "ask_login": Operation.PUBLIC,
+    "log_in": Operation.PUBLIC,
+    "begin_login": Operation.PUBLIC,
+    "finish_login": Operation.PUBLIC,
+    "log_out": Operation.PUBLIC,
     # files that are the same at every site, and where to log in
     "view": Operation.PUBLIC,
     "configure_viewer": Operation.PUBLIC,
