@@ -16,13 +16,16 @@ from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
+    dictionary,
     frames,
+    holdings,
     image_sets,
     inside,
     instances,
     metadata,
     ops,
     pages,
+    pixel_levels,
     pixeldata,
     qido,
     rendered,
@@ -57,6 +60,8 @@ DICOMWEB = (
     ops.health_blueprint,
     capabilities.blueprint,
     pixeldata.blueprint,
+    pixel_levels.blueprint,
+    holdings.blueprint,
 )
 
 
@@ -71,6 +76,7 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(dictionary.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:
