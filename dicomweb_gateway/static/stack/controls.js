@@ -14,8 +14,9 @@ export function wire(stack) {
   const { view } = stage;
   const press = (id, act) => part(id).addEventListener("click", () => { act(); stack.changed(); });
   const flip = (id) => press(id, () => { view.flip(id); show(stage); });
-  press("left", () => view.turn(-1));
-  press("right", () => view.turn(1));
+  const turn = (id, quarters) => press(id, () => { view.turn(quarters); show(stage); });
+  turn("left", -1);
+  turn("right", 1);
   flip("across");
   flip("over");
   press("invert", () => invert(stage));
@@ -82,6 +83,8 @@ function reset(stack) {
 
 /** Show which of the switches are on. */
 function show({ view, isInverted }) {
-  const on = { across: view.across, over: view.over, invert: isInverted };
+  const isOnItsSide = view.turns % 2 === 1;
+  const [across, over] = isOnItsSide ? [view.over, view.across] : [view.across, view.over];
+  const on = { across, over, invert: isInverted };
   for (const [id, value] of Object.entries(on)) part(id).setAttribute("aria-pressed", String(value));
 }

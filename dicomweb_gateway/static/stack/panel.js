@@ -15,6 +15,11 @@ function milliseconds(value) {
   return value === null || value === undefined ? "…" : value === 0 ? "at once" : `${Math.round(value)} ms`;
 }
 
+/** What the image's level takes in the stored frame. */
+function codedText(picture) {
+  return picture?.facts ? bytesText(picture.facts.levels[picture.facts.level].coded) : "…";
+}
+
 /** Write the figures of `loader` into the list `list`, each under its data-figure. */
 export function writeFigures(list, loader) {
   const { figures, looked } = loader;
@@ -25,6 +30,7 @@ export function writeFigures(list, loader) {
     ["time", "Loading time", milliseconds(figures.time)],
     ["bytes", "Loaded", bytesText(figures.bytes)],
     ["size", "Decompressed", bytesText(figures.size)],
+    ["coded", "Stored of it", codedText(loader.picture(loader.current))],
     ["requests", "Requests", `${figures.requests}, ${figures.cancelled} left`],
     ["kept", "Kept here", bytesText(loader.shelf.bytes)],
   ];
@@ -38,7 +44,7 @@ export function writeFigures(list, loader) {
 export function offerLevels(select, levels) {
   const options = levels.map(({ columns, rows, coded }, level) => {
     const name = level === levels.length - 1 ? `${level}, full` : String(level);
-    return element("option", { value: level }, `${name}: ${columns} × ${rows}, ${bytesText(coded)} stored`);
+    return element("option", { value: level, title: `${bytesText(coded)} stored` }, `${name}: ${columns} × ${rows}`);
   });
   select.replaceChildren(...options);
   select.value = String(levels.length - 1);
