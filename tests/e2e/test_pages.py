@@ -101,6 +101,10 @@ def test_the_picture_is_windowed_turned_and_put_back(seen: dict[str, Any]) -> No
     assert (stack["reset"], stack["turnedRound"]) == (0, 0)
 
 
+def test_fingers_scroll_and_zoom(seen: dict[str, Any]) -> None:
+    assert re.fullmatch(r"Image 3 of 12\s+Zoom (1[5-9]|2)\d+ %", seen["touched"])
+
+
 def test_all_methods_show_the_same(seen: dict[str, Any]) -> None:
     """JPEG at quality 90 is a grey level or so apart."""
     large = seen["large"]

@@ -26,6 +26,7 @@ export class Loader {
     this.figures = nothing();
     this.began = performance.now();
     this.show(this.current);
+    this.on.change();
   }
 
   /** Make `index` the image that is looked at. */

@@ -48,7 +48,6 @@ export class Shelf {
   #drop(index) {
     const old = this.kept.get(index);
     if (!old) return;
-    old.picture.bitmap?.close();
     this.bytes -= old.picture.size;
     this.countFull -= old.isFull ? 1 : 0;
     this.kept.delete(index);

@@ -6,7 +6,7 @@ import { openedStudy } from "./series.js";
 
 const COLUMNS = [
   { title: "Patient", sort: "PatientName", value: (row) => text(row, TAG.patientName) || "No name" },
-  { title: "Patient ID", sort: "PatientID", value: (row) => text(row, TAG.patientId) },
+  { title: "Patient ID", sort: "PatientID", kind: "wide", value: (row) => text(row, TAG.patientId) },
   { title: "Date", sort: "StudyDate", kind: "short", value: when },
   { title: "Modality", value: (row) => text(row, TAG.modalities) },
   { title: "Description", sort: "StudyDescription", value: (row) => text(row, TAG.description) },
@@ -44,7 +44,9 @@ export function rowsOf(row, base) {
     if (!below.hidden && !inside.firstChild) await fill(inside, { base, study }, title);
   });
   const cells = COLUMNS.slice(1).map((column) => element("td", { class: column.kind }, column.value(row)));
-  return [element("tr", { "data-study": study }, element("th", { scope: "row" }, open), ...cells), below];
+  // where the window is too narrow for its column
+  const beside = element("span", { class: "beside soft" }, COLUMNS[1].value(row));
+  return [element("tr", { "data-study": study }, element("th", { scope: "row" }, open, beside), ...cells), below];
 }
 
 async function fill(inside, place, title) {

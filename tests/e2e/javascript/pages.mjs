@@ -211,14 +211,15 @@ async function described(page) {
   await until(page, '#told', /match/);
   seen.metadata = { rows, told: await textOf(page, '#told'), hits: await page.locator('#tree tbody tr').allInnerTexts() };
   await page.getByLabel('Search').fill('');
+  await until(page, '#told', /^$/);
   await page.locator('#source').selectOption({ label: 'Image set' });
   await until(page, '#tree', /SchemaVersion/);
   seen.metadata.versions = await page.locator('#version option').allInnerTexts();
   await page.getByRole('button', { name: 'Patient' }).click();
-  await page.getByRole('button', { name: 'Attributes' }).last().click();
+  await page.locator('[data-depth="1"] button').first().click();
   await until(page, '#tree', /Patient's Name/);
   seen.metadata.opened = await textOf(page, '#tree');
-  await page.getByRole('button', { name: 'Patient', exact: true }).click();
+  await page.locator('#tree button').first().click();
   seen.metadata.closed = await textOf(page, '#tree');
   await page.locator('#other').selectOption('1');
   await until(page, '#differences', /the same/);
@@ -226,6 +227,24 @@ async function described(page) {
   await until(page, '#raw pre', /SchemaVersion/);
   seen.metadata.raw = JSON.parse(await textOf(page, '#raw pre')).Patient.DICOM.PatientName;
   await looked(page, 'metadata-wide');
+}
+
+/** A finger that drags upwards over the picture, and two that part. */
+async function touched(page) {
+  await opened(page, task.studies.stack);
+  const fingers = await page.context().newCDPSession(page);
+  const { x, y, width, height } = await page.locator('#canvas').boundingBox();
+  const touch = (type, ...points) =>
+    fingers.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([dx, dy], id) => ({ id, x: x + width / 2 + dx, y: y + height / 2 + dy })) });
+  await touch('touchStart', [0, 0]);
+  for (const way of [20, 40, 60]) await touch('touchMove', [0, way]);
+  await touch('touchEnd');
+  await until(page, '#where', /Image 3 of/);
+  await touch('touchStart', [-20, 0], [20, 0]);
+  for (const way of [30, 40]) await touch('touchMove', [-way, 0], [way, 0]);
+  await touch('touchEnd');
+  await until(page, '#where', /Zoom (1[5-9]|2)\d/);
+  seen.touched = await textOf(page, '#where');
 }
 
 /** Every page on a phone in the dark. */
@@ -256,6 +275,6 @@ async function within(options, ...steps) {
 }
 await within({ viewport: { width: 1280, height: 860 } }, listed, stacked, loaded, hurried, cined, described);
 const phone = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: 'dark' };
-await within(phone, carried);
+await within(phone, touched, carried);
 await browser.close();
 process.stdout.write(JSON.stringify(seen));
