@@ -6,7 +6,8 @@ const WHITE = 255;
 export function greyOf([center, width, kind]) {
   if (kind === "SIGMOID") return (value) => WHITE / (1 + Math.exp((-4 * (value - center)) / width));
   if (kind === "LINEAR") {
-    const [middle, wide] = [center - 0.5, Math.max(width - 1, 1e-9)];
+    const [middle, wide] = [center - 0.5, width - 1];
+    if (wide <= 0) return (value) => (value <= middle ? 0 : WHITE);
     return (value) => clamped(((value - middle) / wide + 0.5) * WHITE);
   }
   return (value) => clamped(((value - center) / width + 0.5) * WHITE);
