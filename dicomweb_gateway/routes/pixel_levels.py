@@ -37,12 +37,12 @@ def retrieve_pixel_level(study: str, series: str, instance: str, frames: str, le
     """Grey as values before any window, colour as RGB; rows from the top, no padding between them.
 
     The header Image-Description says what the bytes are. The last level, which also has the name "last", is
-    the frame bit for bit.
+    the frame bit for bit; a number past it means it, as an endLevel does (healthimaging.md 7.1).
     """
     asked = None if level == "last" else parse_level(level)
     frame = _frame(study, series, instance, frames)
-    number = len(frame.levels) - 1 if asked is None else asked
-    frame.level(number)
+    last = len(frame.levels) - 1
+    number = last if asked is None else min(asked, last)
     facts = facts_of(frame)
     etag = strong_etag(
         MADE_BY, repr(tuple(frame.wanted.key)), repr(frame.picture.pixels), repr(facts), str(number)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from dicomweb_gateway.errors import CorruptFrame, ResourceNotFound, UndecodablePixels
+from dicomweb_gateway.errors import CorruptFrame, UndecodablePixels
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.pixels.decoders import decode_frame, decoded_photometric, reductions_of
 from dicomweb_gateway.pixels.optionals import Samples
@@ -58,16 +58,9 @@ class LeveledFrame:
             return 0
         return reductions_of(self.data, self.picture.record.transfer_syntax_uid)
 
-    def level(self, number: int) -> PixelLevel:
-        """Level `number`, 0-based; ResourceNotFound past the last one."""
-        if number >= len(self.levels):
-            count = len(self.levels)
-            raise ResourceNotFound(f"the frame has {count} level{'s' if count > 1 else ''}")
-        return self.levels[number]
-
     def pixels_of(self, number: int) -> Samples:
-        """The pixels of level `number`, see `unwindowed`; raises as `level`, `decode_frame` and turns do."""
-        level, pixels = self.level(number), self.picture.pixels
+        """The pixels of level `number` (0-based), see `unwindowed`; raises as `decode_frame` and turns do."""
+        level, pixels = self.levels[number], self.picture.pixels
         syntax = self.picture.record.transfer_syntax_uid
         with self.archive.turns.turn():
             samples = decode_frame(

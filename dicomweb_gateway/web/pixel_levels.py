@@ -9,6 +9,9 @@ from dicomweb_gateway.wado.pixel_levels import LeveledFrame
 DESCRIPTION = "Image-Description"
 """The header that says what the bytes of a level are: JSON, ASCII only."""
 
+_MOST_WINDOWS = 16
+"""A header has its limits."""
+
 
 def facts_of(frame: LeveledFrame) -> dict[str, Any]:
     """The levels from the smallest up: size in pixels, bytes of the stored frame that they take; and display.
@@ -25,7 +28,7 @@ def facts_of(frame: LeveledFrame) -> dict[str, Any]:
         ],
         "slope": slope,
         "intercept": intercept,
-        "windows": [list(window) for window in windows_of(shown)],
+        "windows": [list(window) for window in windows_of(shown)[:_MOST_WINDOWS]],
         "padding": None if shown.padding is None or shown.modality_lut else list(shown.padding),
         "inverse": shown.inverse,
         "aspect": shown.aspect,
