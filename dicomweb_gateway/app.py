@@ -16,7 +16,9 @@ from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
+    dictionary,
     frames,
+    holdings,
     image_sets,
     inside,
     instances,
@@ -24,6 +26,7 @@ from dicomweb_gateway.routes import (
     metadata,
     ops,
     pages,
+    pixel_levels,
     pixeldata,
     qido,
     rendered,
@@ -63,6 +66,8 @@ DICOMWEB = (
     capabilities.blueprint,
     pixeldata.blueprint,
     stow.blueprint,
+    pixel_levels.blueprint,
+    holdings.blueprint,
 )
 
 
@@ -78,6 +83,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(login.blueprint)
+    app.register_blueprint(dictionary.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:
