@@ -65,7 +65,7 @@ def with_page_login(
     if doors.form is None and doors.code is None:
         return authenticator, None
     limits = SessionLimits(settings.session_idle_seconds, settings.session_seconds)
-    sessions = Sessions(store, doors.still, limits, tier)
+    sessions = Sessions(store, doors.still, _derived(secret, "sessions"), limits, tier)
     login = PageLogin(doors, sessions, _derived(secret, "forms"))
     return replace(authenticator, sessions=sessions), login
 
