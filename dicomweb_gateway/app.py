@@ -16,7 +16,9 @@ from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
+    dictionary,
     frames,
+    holdings,
     image_sets,
     inside,
     instances,
@@ -24,9 +26,11 @@ from dicomweb_gateway.routes import (
     metadata,
     ops,
     pages,
+    pixel_levels,
     pixeldata,
     qido,
     rendered,
+    stow,
     tlm,
     viewer,
 )
@@ -42,7 +46,7 @@ from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
@@ -61,6 +65,9 @@ DICOMWEB = (
     ops.health_blueprint,
     capabilities.blueprint,
     pixeldata.blueprint,
+    stow.blueprint,
+    pixel_levels.blueprint,
+    holdings.blueprint,
 )
 
 
@@ -76,6 +83,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(login.blueprint)
+    app.register_blueprint(dictionary.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:
@@ -121,6 +129,8 @@ def _guards(services: Services) -> Guards:
 
     def before(request: Request, place: Place) -> None:
         request.environ[PLACE] = place
+        if place.body_bytes is not None:
+            request.max_content_length = min(place.body_bytes, services.config.max_body_bytes)
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
@@ -199,7 +209,7 @@ def _short_cuts(services: Services) -> list[ShortCut]:
         ShortCut(
             tlm.FRAME_PATH,
             tlm.FRAME_RULE,
-            Place(None, Operation.TLM),
+            Place(None, Operation.TLM, BODY_BYTES["get_image_frame"]),
             levels,
             methods=frozenset(("GET", "POST")),
             takes_query=True,

@@ -24,6 +24,8 @@ _CELL = struct.Struct("<16sqIIiI")
 """Digest of the client, number of the stretch of time, what was counted in it and in the one before, how much
 is under way, and the second (time.monotonic) from which on none of what was counted matters."""
 _SIZE = _CELL.size
+_RUNNING = struct.Struct("<i")
+_RUNNING_AT = struct.calcsize("<16sqII")
 
 
 class Usage(NamedTuple):
@@ -105,8 +107,10 @@ class ClientCounts:
         """What `enter` counted as under way has ended."""
         memory = self._shared.memory
         with self._lock:
-            *kept, running, until = _CELL.unpack_from(memory, ticket.offset)
-            _CELL.pack_into(memory, ticket.offset, *kept, max(0, running - 1), until)
+            at = ticket.offset + _RUNNING_AT
+            (running,) = _RUNNING.unpack_from(memory, at)
+            if running > 0:
+                _RUNNING.pack_into(memory, at, running - 1)
 
     def _cell_for(self, place: "_Place", now: float) -> int:
         """The client's cell of this row: its own, else one that nobody uses now, else that of the laziest."""

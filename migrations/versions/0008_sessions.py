@@ -4,8 +4,8 @@ from alembic import op
 from sqlalchemy import BigInteger, Column, Index, MetaData, String, Table, Text
 from sqlalchemy.dialects import mysql
 
-revision = "0008"
-down_revision = "0007"
+revision = "0008_from_0006"
+down_revision = "0007_from_0006"
 branch_labels = None
 depends_on = None
 

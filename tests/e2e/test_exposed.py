@@ -79,7 +79,7 @@ def requests_in(*files: Path) -> list[dict[str, object]]:
 
 def test_behind_nginx(opened: Open, tmp_path: Path) -> None:
     before = len(requests_in(opened.audit))
-    with nginx_before(tmp_path / "nginx", opened.port) as front:
+    with nginx_before(tmp_path / "nginx", f"127.0.0.1:{opened.port}") as front:
         assert front.protocol() == "h2"
         status, headers, body = front.get("/aetitle/studies?limit=1")
         assert status == 200
@@ -156,7 +156,7 @@ def test_frames_that_nginx_keeps_are_each_logins_own(
     frame = next(iter(record["frames"]))
     # the emulator names frames by their ids alone, so where this one lies is asked of the metadata
     path = tlm_path(filled, frame)
-    with nginx_before(tmp_path / "nginx", opened.port, caching=True) as front:
+    with nginx_before(tmp_path / "nginx", f"127.0.0.1:{opened.port}", options=["cache"]) as front:
         states = [
             front.get(path, **headers)[1]["x-cache"]
             for headers in (

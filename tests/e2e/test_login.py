@@ -38,6 +38,7 @@ def demo(provider, tmp_path_factory):
     data = tmp_path_factory.mktemp("login")
     write_synthetic_series(data / "in", slices=2, size=64)
     options = ["auth_mode=oidc,token,basic", f"oidc_issuer={provider.issuer}", "oidc_audience=gateway"]
+    options.append("web_processes=2")
     run(data / "data", "users", "set", "carla", "--groups", "readers", given="battery staple\n")
     made = start_demo(
         data / "data", [data / "in"], *(part for option in options for part in ("--set", option))
@@ -99,6 +100,20 @@ def test_keys_rotate_under_load_and_the_provider_goes_away(demo, provider):
         worker.join()
     assert set(statuses) == {200}
     assert status(running, headers={"token": provider.token("three")}) == 401
+
+
+def test_what_is_unknown_is_hunted_for_and_refused_by_all_processes_together(demo, provider):
+    """Each request has a connection of its own, so both processes get some."""
+    running, _ = demo
+    provider.fail = None
+    before, began = provider.asked["jwks"], time.monotonic()
+    for number in range(40):
+        assert status(running, headers={"token": provider.token(f"junk {number % 10}")}) == 401
+    most = 1 + (time.monotonic() - began) // 10
+    assert provider.asked["jwks"] - before <= most
+    wrong = [status(running, auth=HTTPBasicAuth("nobody", f"wrong {number}")) for number in range(8)]
+    assert wrong[:5] == [401] * 5
+    assert 429 in wrong
 
 
 def wait_for_more(statuses, count):

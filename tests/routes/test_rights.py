@@ -48,6 +48,7 @@ def arguments_of(series: str) -> dict[str, str]:
         "series": series,
         "instance": f"{series}.1",
         "frames": "1",
+        "level": "0",
         "steps": "00091001",
         "name": "app.bundle.css",
         "page": "account",
