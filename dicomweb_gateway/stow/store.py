@@ -105,8 +105,8 @@ class Storing:
         """What became of each part, in their order; what is stored is in the index when this returns.
 
         Raises GatewayBusy where too many are stored at once, or checking takes too long; InvalidRequest for a
-        body that cannot be read as a whole, PayloadTooLarge for too many parts, and what `target` and upstream
-        raise. Then it may be sent again, which stores nothing twice.
+        body that cannot be read as a whole, PayloadTooLarge for too many parts, and what `target` and
+        upstream raise. Then it may be sent again, which stores nothing twice.
         """
         if not self.turns.acquire(blocking=False):
             raise GatewayBusy("too many requests store at once")
