@@ -20,7 +20,8 @@ def facts_of(frame: LeveledFrame) -> dict[str, Any]:
     `slope` and `intercept` lead from values to modality values, which `windows` ([center, width, function])
     are counted in; `curve`, in base64, are the grey levels of the first one at even steps where that is a
     table and no function. Without a window the smallest and largest value outside of `padding` (stored
-    values) are black and white. `aspect`: height of a pixel over its width. `smooth`: whether values may be interpolated.
+    values) are black and white. `aspect`: height of a pixel over its width. `smooth`: whether values may be
+    interpolated.
     """
     shown = frame.presentation
     slope, intercept = scaling_of(shown)
