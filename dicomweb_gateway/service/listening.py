@@ -1,9 +1,9 @@
 """The sockets that web processes accept from: made by the master, or handed over by systemd."""
 
-import ctypes
 import os
 import socket
 import struct
+from array import array
 from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -73,13 +73,11 @@ class Listening:
 
 def turn_newcomers_away(listening: socket.socket) -> None:
     """Drop the first packet of new connections, for good and for all who share the socket."""
-    program = ctypes.create_string_buffer(_NO_NEWCOMERS, len(_NO_NEWCOMERS))
-    steps = len(_NO_NEWCOMERS) // 8
+    program = array("B", _NO_NEWCOMERS)
+    given = struct.pack("@HP", len(program) // 8, program.buffer_info()[0])
     # where it cannot be had, some newcomers are reset
     with suppress(OSError):
-        listening.setsockopt(
-            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", steps, ctypes.addressof(program))
-        )
+        listening.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, given)
 
 
 def listen(settings: Settings) -> Listening:

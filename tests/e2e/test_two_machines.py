@@ -142,7 +142,9 @@ def _emulator(folder: Path, net: Network, stack: ExitStack) -> str:
         write_synthetic_series(folder / "in" / study, slices=8, size=128, root=study)
     port = free_port()
     command = [*COMMAND, "emulator", "--data", str(folder / "emulator"), "--log-level", "warning"]
-    process = subprocess.Popen([*command, "--host", net.address, "--port", str(port)])
+    process = subprocess.Popen(
+        [*command, "--host", net.address, "--port", str(port)], stdout=subprocess.DEVNULL
+    )
     stack.callback(process.wait, 30)
     stack.callback(process.terminate)
     url = f"http://{net.address}:{port}"
