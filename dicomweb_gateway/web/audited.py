@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.audit_events import event_of, outcome_of
+from dicomweb_gateway.access.audit_events import AuditEvent, event_of, outcome_of
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
@@ -21,10 +21,22 @@ from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
 from dicomweb_gateway.web.services import Services
 
 _NOTES = "dicomweb_gateway.audit_notes"
+_EVENT = "dicomweb_gateway.audit_event"
 _SECRET = frozenset(
     (
         *("token", "access_token", "id_token", "refresh_token", "jwt", "bearer", "authorization", "auth"),
-        *("api_key", "apikey", "api-key", "x-api-key", "key", "password", "secret", "client_secret", "code"),
+        *(
+            "api_key",
+            "apikey",
+            "api-key",
+            "x-api-key",
+            "key",
+            "password",
+            "secret",
+            "client_secret",
+            "code",
+            "state",
+        ),
         *("x-amz-security-token", "x-amz-signature", "x-amz-credential", "signature", "sig"),
     )
 )
@@ -61,6 +73,12 @@ def note(request: Request, **facts: Any) -> None:
     request.environ.setdefault(_NOTES, {}).update(facts)
 
 
+def note_event(request: Request, event: AuditEvent, kind: str) -> None:
+    """Have the line of `request` be of `event` and its `kind`, such as Login, whatever it asks for."""
+    request.environ[_EVENT] = event
+    note(request, type=kind)
+
+
 def audit(request: Request, response: Response, rule: str | None, began: float, services: Services) -> None:
     """Write the line of `request` when `response` is over; `began` by time.perf_counter.
 
@@ -71,7 +89,8 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         return
     place: Place = request.environ.get(PLACE, NOWHERE)
     operation = None if rule is None else place.operation
-    if operation in _OPEN and response.status_code not in _REFUSED:
+    event: AuditEvent | None = request.environ.get(_EVENT)
+    if event is None and operation in _OPEN and response.status_code not in _REFUSED:
         return
     if request.method == "OPTIONS" and response.status_code < 400:
         return
@@ -86,7 +105,7 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         **what_was_asked(request.path, _pairs_of(request)),
         **environ.get(_NOTES, {}),
     }
-    at_end(environ, response, partial(_write, log, operation, entry, began))
+    at_end(environ, response, partial(_write, log, operation, entry, began, event=event))
 
 
 def _who(caller: Caller | None) -> dict[str, str | None]:
@@ -138,12 +157,17 @@ def what_was_asked(path: str, query: Iterable[tuple[str, str]]) -> dict[str, Any
 
 
 def _write(
-    log: AuditLog, operation: Operation | None, entry: dict[str, Any], began: float, ending: Ending
+    log: AuditLog,
+    operation: Operation | None,
+    entry: dict[str, Any],
+    began: float,
+    ending: Ending,
+    event: AuditEvent | None = None,
 ) -> None:
     log.write(
         {
             "id": _new_id(),
-            **event_of(operation, ending.status).fields,
+            **(event or event_of(operation, ending.status)).fields,
             "outcome": outcome_of(ending.status, ending.is_whole),
             "status": ending.status,
             "complete": ending.is_whole,

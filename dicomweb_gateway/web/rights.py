@@ -17,6 +17,7 @@ OPERATIONS: dict[str, Operation] = {
     "search_studies": Operation.SEARCH,
     "search_series": Operation.SEARCH,
     "search_instances": Operation.SEARCH,
+    "store_instances": Operation.IMPORT,
     "retrieve_instances": Operation.RETRIEVE,
     "retrieve_instance": Operation.RETRIEVE,
     "retrieve_metadata": Operation.RETRIEVE,
@@ -24,6 +25,9 @@ OPERATIONS: dict[str, Operation] = {
     "retrieve_instance_pixels": Operation.RETRIEVE,
     "retrieve_pixels": Operation.RETRIEVE,
     "retrieve_bulk_data": Operation.RETRIEVE,
+    "tell_image_sets": Operation.RETRIEVE,
+    "tell_pixel_levels": Operation.RETRIEVE,
+    "retrieve_pixel_level": Operation.RETRIEVE,
     "retrieve_rendered": Operation.RENDERED,
     "retrieve_thumbnail": Operation.RENDERED,
     "get_image_frame": Operation.TLM,
@@ -41,7 +45,14 @@ OPERATIONS: dict[str, Operation] = {
     # what a page needs stands in web/pages.py
     "show_page": Operation.ENTER,
     "tell_session": Operation.ENTER,
+    "tell_dictionary": Operation.PUBLIC,
     "send_static": Operation.PUBLIC,
+    # who comes by these is not known yet; each proves by itself that its own browser asks
+    "ask_login": Operation.PUBLIC,
+    "log_in": Operation.PUBLIC,
+    "begin_login": Operation.PUBLIC,
+    "finish_login": Operation.PUBLIC,
+    "log_out": Operation.PUBLIC,
     # files that are the same at every site, and where to log in
     "view": Operation.PUBLIC,
     "configure_viewer": Operation.PUBLIC,

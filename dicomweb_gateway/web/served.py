@@ -22,6 +22,11 @@ RESOURCES: dict[str, Resource] = {
     "search_studies": Resource("QIDO-RS", "studies that match", _DESCRIBED, _QUERY),
     "search_series": Resource("QIDO-RS", "series that match", _DESCRIBED, _QUERY),
     "search_instances": Resource("QIDO-RS", "instances that match", _DESCRIBED, _QUERY),
+    "store_instances": Resource(
+        "STOW-RS",
+        "what became of the instances in the request",
+        (DICOM_JSON, JSON, DICOM_XML),
+    ),
     "retrieve_instances": Resource("WADO-RS", "the instances as DICOM files", (_parts(DICOM), ZIP)),
     "retrieve_instance": Resource("WADO-RS", "the instance as a DICOM file", (_parts(DICOM), DICOM)),
     "retrieve_metadata": Resource("WADO-RS", "all attributes, bulk data by reference", _DESCRIBED),
@@ -45,6 +50,13 @@ RESOURCES: dict[str, Resource] = {
         _RENDER,
     ),
     "retrieve_thumbnail": Resource("WADO-RS", "the image as a small picture", RENDERED_TYPES, ("viewport",)),
+    "tell_pixel_levels": Resource(
+        "service", "the resolution levels of a frame, and how to show its pixels", (JSON,)
+    ),
+    "retrieve_pixel_level": Resource(
+        "service", "the decoded pixels of one resolution level of a frame", (OCTET_STREAM,)
+    ),
+    "tell_image_sets": Resource("service", "the image sets that hold the series", (JSON,)),
     "health": Resource("service", "whether the gateway works", ("text/plain",)),
     "tell_capabilities": Resource("service", "this document", (JSON,)),
     "state_conformance": Resource("service", "the DICOM conformance statement", ("text/html",)),

@@ -6,7 +6,7 @@ Rules that ask for nothing else then cost what a search without rules does.
 from alembic import op
 from sqlalchemy import inspect
 
-revision = "0007"
+revision = "0007_from_0006"
 down_revision = "0006"
 branch_labels = None
 depends_on = None

@@ -81,7 +81,7 @@ def reached(root: str) -> bool:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("cdn")
     write_synthetic_series(folder / "in", slices=2, size=64)
-    house = House(folder / "house", folder / "in", {"WEB_PROCESSES": "1", "FETCHER_PROCESSES": "1"})
+    house = House(folder / "house", folder / "in", {"FETCHER_PROCESSES": "1"})
     yield house
     house.close()
 
