@@ -66,7 +66,8 @@ class KeyKeeper:
 
     They are fetched anew in the background once they are `ttl` seconds old, and hold for `outage` seconds
     while that fails. A key of unknown id causes one fetch in `interval` seconds, however many threads ask;
-    before that `newer` is asked for keys that came after a moment (`clock`) by another way.
+    `hunt` gets them then, by default `fetch`, and before that `newer` is asked for keys that came after a
+    moment (`clock`) by another way.
     those who ask meanwhile, `most_waiting` at a time, wait for it for `patience` seconds. All times are
     seconds.
     """
@@ -81,7 +82,9 @@ class KeyKeeper:
         most_waiting: int = 32,
         clock: Callable[[], float] = time.monotonic,
         newer: Callable[[float], KeySet | None] = lambda _: None,
+        hunt: Callable[[], KeySet] | None = None,
     ) -> None:
+        self._own_hunt = hunt
         self._fetch = fetch
         self._newer = newer
         self._ttl = ttl
@@ -148,12 +151,12 @@ class KeyKeeper:
         with self._lock:
             if now - self._hunted_at >= self._interval:
                 self._hunted_at = now
-                running = self._begin(0.0)
+                running = self._begin(0.0, self._own_hunt)
             else:
                 running = self._running
         self._await(running)
 
-    def _begin(self, pause: float) -> _Fetch | None:
+    def _begin(self, pause: float, fetch: Callable[[], KeySet] | None = None) -> _Fetch | None:
         """The fetch that is under way, or a new one; None when the last one began within `pause`."""
         now = self._clock()
         with self._lock:
@@ -163,7 +166,8 @@ class KeyKeeper:
                 return None
             self._begun_at = now
             self._running = begun = _Fetch(now)
-            Thread(target=self._run, args=(begun,), name="identity provider's keys", daemon=True).start()
+            work = self._run, (begun, fetch or self._fetch)
+            Thread(target=work[0], args=work[1], name="identity provider's keys", daemon=True).start()
             return begun
 
     def _await(self, running: _Fetch | None) -> None:
@@ -176,10 +180,10 @@ class KeyKeeper:
         finally:
             self._waiting.release()
 
-    def _run(self, own: _Fetch) -> None:
+    def _run(self, own: _Fetch, fetch: Callable[[], KeySet]) -> None:
         keys = None
         try:
-            keys = self._fetch()
+            keys = fetch()
         except FetchError as error:
             _LOG.warning("keys of the identity provider: %s", error)
         except Exception as error:

@@ -1,7 +1,8 @@
 """An identity provider's keys as all web processes of a gateway hold them: asked for by one, read by all.
 
 They lie in a file of the gateway's run folder, which goes with it. It is locked while the provider is asked,
-so however many processes look for a key that is unknown, the provider is asked once in an interval.
+so however many processes hunt for a key that is unknown, the provider is asked once in an interval; what was
+asked for another reason, such as a start, keeps no hunt from asking.
 """
 
 import fcntl
@@ -28,9 +29,13 @@ _FAILED_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """What the file says: when somebody asked last, when keys came last, and which (time.monotonic)."""
+    """What the file says: when somebody asked last, and hunted, when keys came last, and which.
+
+    All by time.monotonic.
+    """
 
     asked: float = float("-inf")
+    hunted: float | None = None
     fetched: float = float("-inf")
     document: Any = None
 
@@ -59,9 +64,16 @@ class SharedKeys:
 
     def fetch(self) -> KeySet:
         """The keys as they are now, or as another process got them a moment ago; FetchError."""
+        return self._shared(is_hunt=False)
+
+    def hunt(self) -> KeySet:
+        """The same for a key that was made just now: as they are now unless somebody hunted a moment ago."""
+        return self._shared(is_hunt=True)
+
+    def _shared(self, is_hunt: bool) -> KeySet:
         try:
             with self._held() as held:
-                return self._fetched(held)
+                return self._fetched(held, is_hunt)
         except OSError as error:
             _LOG.warning("keys cannot be shared with the other processes: %s", error.strerror)
             return parse_key_set(self._issuer.document())
@@ -78,17 +90,18 @@ class SharedKeys:
         held = self._read()
         return _keys(held) if held.document is not None and held.fetched > than else None
 
-    def _fetched(self, held: _Held) -> KeySet:
+    def _fetched(self, held: _Held, is_hunt: bool) -> KeySet:
         now = self._clock()
         wait = min(self._interval, _FAILED_SECONDS) if held.has_failed else self._interval
-        if now - held.asked < wait:
+        last = held.hunted if is_hunt and not held.has_failed else held.asked
+        if last is not None and now - last < wait:
             if held.document is None:
                 raise FetchError("the identity provider was asked a moment ago and did not answer")
             return _keys(held)
-        held = replace(held, asked=now)
+        held = replace(held, asked=now, hunted=now if is_hunt else held.hunted)
         self._write(held)
         document = self._issuer.document()
-        held = _Held(now, self._clock(), document)
+        held = replace(held, fetched=self._clock(), document=document)
         self._write(held)
         return _keys(held)
 

@@ -107,6 +107,7 @@ def _make_oidc(settings: Settings, folder: Path | None) -> OidcLogin:
     keeper = KeyKeeper(
         issuer.fetch if shared is None else shared.fetch,
         newer=(lambda _: None) if shared is None else shared.newer,
+        hunt=None if shared is None else shared.hunt,
         ttl=settings.oidc_jwks_ttl,
         outage=settings.oidc_outage_seconds,
         most_waiting=settings.web_threads // 2,

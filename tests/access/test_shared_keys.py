@@ -28,7 +28,9 @@ class House:
     def _keeper(self, provider, folder):
         issuer = Issuer(provider.issuer, None, DocumentFetcher())
         shared = SharedKeys(issuer, folder, interval=10, clock=lambda: self.now)
-        return KeyKeeper(shared.fetch, interval=10, clock=lambda: self.now, newer=shared.newer)
+        return KeyKeeper(
+            shared.fetch, interval=10, clock=lambda: self.now, newer=shared.newer, hunt=shared.hunt
+        )
 
 
 @pytest.fixture
@@ -71,6 +73,15 @@ def test_a_key_that_one_process_has_found_is_known_to_the_other_at_once(provider
     assert provider.asked["jwks"] == asked + 1
     # and what is gone there is gone here
     assert other.key("one", "RS256") is None
+
+
+def test_a_start_a_moment_ago_keeps_nobody_from_finding_a_new_key(provider, house):
+    one, other = house.keepers
+    assert one.key("one", "RS256") is not None
+    provider.keys = [jwk("one"), jwk("two")]
+    assert other.key("two", "RS256") is not None
+    assert one.key("two", "RS256") is not None
+    assert provider.asked["jwks"] == 2
 
 
 def test_a_provider_that_is_down_is_not_asked_by_each(provider, tmp_path):
