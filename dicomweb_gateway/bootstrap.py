@@ -2,13 +2,16 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.authentication import Authenticator
+from dicomweb_gateway.access.basic import BasicLogin
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
@@ -18,19 +21,26 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
+from dicomweb_gateway.imagesets.storing import DicomStore
+from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
+from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
-from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
+from dicomweb_gateway.service.page_logins import make_admin, with_page_login
+from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
+from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.sight import EVERYTHING
+from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -41,7 +51,9 @@ from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfi
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
 from dicomweb_gateway.web.viewer_files import ViewerFiles
+from dicomweb_gateway.workflow.arrivals import Arrivals
 from dicomweb_gateway.workflow.progress import read_progress
+from dicomweb_gateway.workflow.sync import Synchroniser
 
 _LOG = logging.getLogger(__name__)
 _UPSTREAM_PROBE_SECONDS = 15
@@ -80,12 +92,14 @@ def make_services(
     )
     source = CachedImageSets(image_sets, documents)
     sight = EVERYTHING.within(settings.allowed_datastores)
+    changes = IndexChanges(settings.cache_folder / "index-changes")
     index = IndexReader(
         engine,
         settings.index_cache_seconds,
         source,
         settings.metadata_ttl,
         sight,
+        changes,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
@@ -120,12 +134,14 @@ def make_services(
         hsts_seconds=settings.hsts_seconds,
         max_query_parameters=settings.max_query_parameters,
         max_body_bytes=settings.max_body_bytes,
+        store_max_bytes=settings.store_max_bytes,
+        store_seconds=settings.store_timeout,
     )
+    authenticator, page_login = _logins(
+        settings, logins, SqlSessions(engine), partial(shared_secret, engine, "logins"), shared
+    )
+    rules = RulesFile(settings.access_rules, settings.ae_path)
     audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
-    authenticator, rules = (
-        make_authenticator(settings, logins),
-        RulesFile(settings.access_rules, settings.ae_path),
-    )
     health = HealthProbe(
         index,
         pool,
@@ -144,7 +160,7 @@ def make_services(
             documents,
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
-            spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
+            spools=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
             first_levels=FirstLevels(settings.level_bytes),
             passed_on=image_sets.passed_on,
             shared=shared,
@@ -167,9 +183,53 @@ def make_services(
         audit=audit,
         rules=rules,
         authenticator=authenticator,
+        page_login=page_login,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
+        storing=_storing(settings, image_sets, IndexOwners(engine), changes),
     )
+
+
+def _storing(
+    settings: Settings, image_sets: HealthImaging, owners: IndexOwners, changes: IndexChanges
+) -> Storing | None:
+    """What STOW-RS needs; the index is opened for writing by the first who stores."""
+    if not settings.store_enabled:
+        return None
+
+    @cache
+    def synchroniser() -> Synchroniser:
+        allowed = settings.allowed_datastores
+        return Synchroniser(make_index_writer(settings), image_sets, allowed=allowed)
+
+    arrivals = Arrivals(synchroniser, image_sets.image_sets_of_study, owners.missing, changes.note)
+    return Storing(
+        DicomStore(settings.ahi_endpoint, settings.ahi_region, settings.ahi_dicomweb_endpoint),
+        owners,
+        arrivals.index,
+        image_sets.data_store_ids,
+        settings.store_datastore_id,
+        settings.allowed_datastores,
+        settings.store_max_parts,
+        turns=Semaphore(settings.web_threads // 2),
+    )
+
+
+def _logins(
+    settings: Settings,
+    logins: LoginsOfAll,
+    sessions: SqlSessions,
+    secret: Callable[[], str],
+    shared: SharedCache | None,
+) -> tuple[Authenticator, PageLogin | None]:
+    """Who knows who asks, and how browsers log in."""
+    if not settings.has_login:
+        return make_authenticator(settings, logins), None
+    key = secret().encode()
+    admin = make_admin(settings, key)
+    form = BasicLogin(None, admin, logins.failures) if settings.has_admin else None
+    authenticator = make_authenticator(settings, logins, admin)
+    return with_page_login(authenticator, form, settings, sessions, shared, key)
 
 
 def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:
@@ -260,7 +320,8 @@ class HealthProbe:
         unwritten = self._audit.trouble if self._audit is not None else None
         if unwritten is not None and self._audit is not None and self._audit.is_required:
             return HealthReport(failing=unwritten)
-        down = f"the shared cache is down: {', '.join(self._down)}" if self._down else None
+        # everybody reads this: which server it is stands in `parts`
+        down = "the shared cache is down, all is served without it" if self._down else None
         notes = (self._upstream_note, unwritten, down, *self._files())
         return HealthReport(notes=tuple(note for note in notes if note))
 

@@ -113,6 +113,11 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
 @click.option("--multi-level-checksums", is_flag=True, help="Several checksums a frame.")
 @click.option("--without-stored-syntax", is_flag=True, help="No StoredTransferSyntaxUID for HTJ2K.")
 @click.option("--pixel-data-null", is_flag=True, help="PixelData: null in the metadata.")
+@click.option("--events", metavar="TARGET", help="file:PATH, exec:COMMAND, http://… or sqs:QUEUE-URL.")
+@click.option("--event-loss", type=float, default=0, help="Share of events that are not sent.")
+@click.option("--event-duplicates", type=float, default=0, help="Share of events that are sent twice.")
+@click.option("--events-reordered", is_flag=True, help="Of each two events the second comes first.")
+@click.option("--events-as-documented", is_flag=True, help="imagesetId in events, not imageSetId.")
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
 def emulator(
     data: Path,
@@ -169,13 +174,14 @@ def db_upgrade(given: Given) -> None:
 @db.command("check")
 @click.pass_obj
 def db_check(given: Given) -> None:
-    """Say whether the schema is this version's; exit 1 when it is not."""
-    from dicomweb_gateway.index.migrate import current_revision, head_revision
+    """Say whether this version serves the schema; exit 1 when it does not."""
+    from dicomweb_gateway.index.migrate import current_revision, head_revision, standing_of
 
     url = given.settings().index_url
-    current, head = current_revision(url), head_revision()
-    click.echo(f"revision {current or 'none'}, this version needs {head}")
-    sys.exit(0 if current == head else 1)
+    current = current_revision(url)
+    standing = standing_of(current)
+    click.echo(f"revision {current or 'none'}, this version's is {head_revision()}: {standing.value}")
+    sys.exit(0 if standing.is_served else 1)
 
 
 @main.command()

@@ -6,11 +6,15 @@ GatewayError
  ├ RequestError               the client's fault, answered 4xx
  │  ├ Unauthenticated         401, with the challenges to answer
  │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
+ │  ├ CrossSite               403, what would change something comes from another site's page
  │  ├ InvalidRequest          400, names the parameter
  │  │  └ MissingArgument      400, without an id that HealthImaging's own address needs
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
+ │  ├ StoringOff              405, nobody, or not who asks, may store here
+ │  ├ DataStoreUnclear        409, where to store is not told
+ │  ├ UnsupportedMediaType    415
  │  ├ PayloadTooLarge         413
  │  ├ TooManyRequests         429, with the time to wait
  │  └ RangeNotSatisfiable     416
@@ -70,6 +74,10 @@ class InsufficientScope(Unauthenticated):
     """The token is good, but lacks a scope that every token must have (RFC 6750 3.1)."""
 
 
+class CrossSite(RequestError):
+    """A browser sends what would change something, and nothing shows that a page of ours asked for it."""
+
+
 class InvalidRequest(RequestError):
     """A malformed UID, key or parameter; the message names it."""
 
@@ -98,6 +106,23 @@ class NotAcceptable(RequestError):
 
 class PayloadTooLarge(RequestError):
     """The request asks for, or carries, more than is allowed."""
+
+
+class StoringOff(RequestError):
+    """Storing is switched off, or not for this caller; `allowed` are the methods that are left."""
+
+    allowed = ("GET", "HEAD", "OPTIONS")
+
+    def __init__(self) -> None:
+        super().__init__("storing is switched off here")
+
+
+class DataStoreUnclear(RequestError):
+    """There are several data stores to store into, or none, and no setting says which."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is of a type that is not taken here."""
 
 
 class TooManyRequests(RequestError):

@@ -20,6 +20,8 @@ FLOORS = [
         "settings",
         "login_settings",
         "viewer_settings",
+        "store_settings",
+        "page_settings",
         "checks",
         "service",
     },

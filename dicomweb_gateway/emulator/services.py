@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.counters import Counters
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.importer import Importer
+from dicomweb_gateway.emulator.ingest.storer import Storer
 from dicomweb_gateway.emulator.mishaps import Mishaps
 from dicomweb_gateway.emulator.reaper import Reaper
 from dicomweb_gateway.emulator.storage import Storage
@@ -17,14 +19,18 @@ class Services:
     config: EmulatorConfig
     storage: Storage
     importer: Importer
+    storer: Storer
     reaper: Reaper
     mishaps: Mishaps
     counters: Counters
+    events: Events
 
     def close(self) -> None:
         """Stop the threads and give the folder free; an unfinished import goes on at the next start."""
         self.importer.stop()
+        self.storer.stop()
         self.reaper.stop()
+        self.events.stop()
         self.storage.close()
 
 
@@ -36,13 +42,18 @@ def open_services(config: EmulatorConfig) -> Services:
     storage = Storage(config.data_dir)
     storage.sweep()
     counters = Counters()
+    mishaps = Mishaps(config.faults, counters)
+    events = Events(config, lambda: mishaps.faults)
+    events.start()
     services = Services(
         config=config,
         storage=storage,
-        importer=Importer(storage, config),
-        reaper=Reaper(storage),
-        mishaps=Mishaps(config.faults, counters),
+        importer=Importer(storage, config, events),
+        storer=Storer(storage, config, events),
+        reaper=Reaper(storage, events),
+        mishaps=mishaps,
         counters=counters,
+        events=events,
     )
     services.reaper.start()
     services.importer.start()

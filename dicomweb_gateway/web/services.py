@@ -15,11 +15,13 @@ from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import Sight
+from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.telemetry.catalogue import Labels, Metric
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -52,6 +54,7 @@ class WebConfig:
     A query has at most `max_query_parameters`, a body `max_body_bytes`.
     `metrics_from`: addresses and networks that read the numbers without a login; `server_timing`: answers say
     where the time went; `slow_seconds`: requests that take longer are logged so, 0: none.
+    A request that stores has at most `store_max_bytes` and `store_seconds`.
     """
 
     ae_paths: tuple[str, ...]
@@ -83,6 +86,8 @@ class WebConfig:
     server_timing: bool = True
     slow_seconds: float = 5
     proxy_headers: tuple[str, ...] = ()
+    store_max_bytes: int = 2 << 30
+    store_seconds: float = 900
 
 
 class Rules(Protocol):
@@ -152,7 +157,8 @@ class Services:
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
     `authenticator` knows who asks, `rules` what they may see. `limits` and `audit` are None where nothing is
-    limited or kept a record of. `viewer` is OHIF, where it is served. `page_tokens` open on all hosts alike.
+    limited or kept a record of. `viewer` is OHIF, where it is served; `page_login` how browsers log in,
+    where they do. `page_tokens` open on all hosts alike.
     """
 
     config: WebConfig
@@ -168,6 +174,8 @@ class Services:
     about: About = field(default_factory=About)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     viewer: Viewer | None = None
+    storing: Storing | None = None
+    page_login: PageLogin | None = None
     page_tokens: PageTokens = field(default_factory=lambda: PageTokens(urandom(32)))
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 

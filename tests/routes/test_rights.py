@@ -157,7 +157,10 @@ def test_without_a_login_nothing_but_the_doors_that_show_nothing(locked, credent
     for rule, method, operation, _ in rules(locked):
         response = client.open(address(rule, CT), method=method, headers=credentials)
         response.get_data()
-        if operation is Operation.PUBLIC:
+        if rule.rule.startswith(("/login", "/logout")):
+            assert response.status_code in (200, 404), rule.rule
+            assert "1.2." not in response.get_data(as_text=True)
+        elif operation is Operation.PUBLIC:
             assert response.status_code == 200, rule.rule
         else:
             assert response.status_code == 401, (method, rule.rule)

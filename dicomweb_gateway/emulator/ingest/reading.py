@@ -1,6 +1,5 @@
 """From a file to a parsed DICOM data set, or to the sentence that says why it is none."""
 
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
@@ -11,15 +10,15 @@ import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 
+from dicomweb_gateway.dicom.file_form import PREAMBLE, is_dicom
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.emulator.ingest.document import encodings_of
 from dicomweb_gateway.emulator.ingest.values import texts
 from dicomweb_gateway.errors import UnreadableDicom
 
-_PREAMBLE = 128
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_SOP_CLASS = 0x00080016
 GROUPING_TAGS = {
     "StudyInstanceUID": (0x0020000D, "UI"),
     "SeriesInstanceUID": (0x0020000E, "UI"),
@@ -42,6 +41,7 @@ class Identity:
     instance_uid: str
     study_key: tuple[str, ...]
     series_key: tuple[str, ...]
+    class_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class ParsedFile:
 def read_identity(path: str | PathLike[str]) -> Identity:
     """The identity of a file, reading no more of it than needed; UnreadableDicom with the reason else."""
     tags: Sequence[Any] = [tag for tag, _ in GROUPING_TAGS.values()]
-    dataset = _read(path, stop_before_pixels=True, specific_tags=[*tags, 0x00041220])
+    dataset = _read(path, stop_before_pixels=True, specific_tags=[*tags, _SOP_CLASS, 0x00041220])
     return identity_of(dataset)
 
 
@@ -94,6 +94,7 @@ def identity_of(dataset: Dataset) -> Identity:
         instance_uid=found["SOPInstanceUID"],
         study_key=tuple(found[n] for n in ("StudyDate", "AccessionNumber", "PatientID", "StudyID")),
         series_key=(found["SeriesNumber"],),
+        class_uid=_text(dataset, _SOP_CLASS, "UI"),
     )
 
 
@@ -125,24 +126,12 @@ def _read(path: str | PathLike[str], **options: Any) -> Dataset:
 
 def _require_dicom(file: BinaryIO) -> None:
     """Content decides, not the name: DICM after the preamble, or the start of a bare data set."""
-    head = file.read(_PREAMBLE + 4)
+    head = file.read(PREAMBLE + 4)
     file.seek(0)
     if not head:
         raise UnreadableDicom("the file is empty")
-    if head[_PREAMBLE:] != b"DICM" and not _starts_a_dataset(head):
+    if not is_dicom(head):
         raise UnreadableDicom("not a DICOM file: no DICM prefix, and no data set at its start")
-
-
-def _starts_a_dataset(head: bytes) -> bool:
-    """Whether the first bytes are an element of group 0002 or 0008, as any object without preamble has."""
-    if len(head) < 8:
-        return False
-    for order in "<>":
-        group, element = struct.unpack_from(f"{order}HH", head)
-        length = struct.unpack_from(f"{order}I", head, 4)[0]
-        if group in (0x0002, 0x0008) and element <= 0x0100 and (head[4:6].isalpha() or length <= 0xFFFF):
-            return True
-    return False
 
 
 def _refuse_truncated(dataset: Dataset) -> None:
