@@ -11,7 +11,7 @@ from dicomweb_gateway.wado.rendered import MADE_BY, open_picture
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.dated import dated
 from dicomweb_gateway.web.negotiation import JSON
-from dicomweb_gateway.web.pixel_levels import DESCRIPTION, bytes_described, facts_of
+from dicomweb_gateway.web.pixel_levels import DESCRIPTION, bytes_described, coded, facts_of, parse_coding
 from dicomweb_gateway.web.resource import parse_path
 from dicomweb_gateway.web.responses import json_response, not_modified
 from dicomweb_gateway.web.services import services
@@ -37,22 +37,25 @@ def retrieve_pixel_level(study: str, series: str, instance: str, frames: str, le
     """Grey as values before any window, colour as RGB; rows from the top, no padding between them.
 
     The header Image-Description says what the bytes are. The last level, which also has the name "last", is
-    the frame bit for bit; a number past it means it, as an endLevel does (healthimaging.md 7.1).
+    the frame bit for bit; a number past it means it, as an endLevel does (healthimaging.md 7.1). With
+    `coding=differences` samples of 8 and 16 bits come as `pixels.differences` has them.
     """
+    wanted = parse_coding(request.args)
     asked = None if level == "last" else parse_level(level)
     frame = _frame(study, series, instance, frames)
     last = len(frame.levels) - 1
     number = last if asked is None else min(asked, last)
     facts = facts_of(frame)
     etag = strong_etag(
-        MADE_BY, repr(tuple(frame.wanted.key)), repr(frame.picture.pixels), repr(facts), str(number)
+        MADE_BY, repr(tuple(frame.wanted.key)), repr(frame.picture.pixels), repr(facts), str(number), wanted
     )
     known = not_modified(request, etag, may_be_encoded=True)
     if known is not None:
         return known
     made = frame.pixels_of(number)
-    response = json_response(request, made.tobytes(), OCTET_STREAM, etag)
-    response.headers[DESCRIPTION] = dumps(bytes_described(frame, number, made)).decode("ascii")
+    body, coding = coded(made, wanted)
+    response = json_response(request, body, OCTET_STREAM, etag)
+    response.headers[DESCRIPTION] = dumps(bytes_described(frame, number, made, coding)).decode("ascii")
     return response
 
 

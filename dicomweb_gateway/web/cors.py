@@ -9,6 +9,7 @@ from dicomweb_gateway.access.origins import ANY, is_listed, is_loopback_origin
 from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.parts import LEVEL_ENDS
+from dicomweb_gateway.web.pixel_levels import DESCRIPTION
 from dicomweb_gateway.web.rights import NOWHERE, PLACE
 from dicomweb_gateway.web.services import WebConfig
 
@@ -22,7 +23,7 @@ _ALLOW_HEADERS = (
 _EXPOSE_HEADERS = (
     "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
     "X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After, "
-    f"x-amzn-ErrorType, {LEVEL_ENDS}, X-Request-Id"
+    f"x-amzn-ErrorType, {LEVEL_ENDS}, {DESCRIPTION}, X-Request-Id"
 )
 _METHODS = "GET, HEAD, OPTIONS, POST"
 _MAX_AGE_SECONDS = 86_400

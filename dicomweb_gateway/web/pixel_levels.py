@@ -3,13 +3,19 @@
 from base64 import b64encode
 from typing import Any
 
+from werkzeug.datastructures import MultiDict
+
+from dicomweb_gateway.errors import InvalidRequest
+from dicomweb_gateway.pixels.differences import differences, has_differences
 from dicomweb_gateway.pixels.optionals import Samples
 from dicomweb_gateway.pixels.unwindowed import curve_of, scaling_of, windows_of
 from dicomweb_gateway.wado.pixel_levels import LeveledFrame
+from dicomweb_gateway.web.requests import single
 
 DESCRIPTION = "Image-Description"
 """The header that says what the bytes of a level are: JSON, ASCII only."""
 
+_PLAIN, _DIFFERENCES = "none", "differences"
 _MOST_WINDOWS = 16
 """A header has its limits."""
 
@@ -41,12 +47,28 @@ def facts_of(frame: LeveledFrame) -> dict[str, Any]:
     }
 
 
-def bytes_described(frame: LeveledFrame, number: int, made: Samples) -> dict[str, Any]:
+def parse_coding(args: MultiDict[str, str]) -> str:
+    """How the client wants samples: "none" as they are, or as "differences"; InvalidRequest for else."""
+    coding = single(args, "coding") or _PLAIN
+    if coding not in (_PLAIN, _DIFFERENCES):
+        raise InvalidRequest("coding must be none or differences")
+    return coding
+
+
+def coded(made: Samples, coding: str) -> tuple[bytes, str]:
+    """The bytes of a level, and their coding, which is "none" where `coding` does not suit the samples."""
+    if coding == _DIFFERENCES and has_differences(made):
+        return differences(made), coding
+    return made.tobytes(), _PLAIN
+
+
+def bytes_described(frame: LeveledFrame, number: int, made: Samples, coding: str) -> dict[str, Any]:
     """`facts_of`, and what the bytes of level `number` are: size, samples a pixel, `type`, such as "i2".
 
-    `type` is numpy's, little endian: u, i or f and the bytes of a sample.
+    `type` is numpy's, little endian: u, i or f and the bytes of a sample. `coding`: see `coded`.
     """
     return {
+        "coding": coding,
         "level": number,
         "columns": made.shape[1],
         "rows": made.shape[0],

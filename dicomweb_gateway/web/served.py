@@ -54,7 +54,7 @@ RESOURCES: dict[str, Resource] = {
         "service", "the resolution levels of a frame, and how to show its pixels", (JSON,)
     ),
     "retrieve_pixel_level": Resource(
-        "service", "the decoded pixels of one resolution level of a frame", (OCTET_STREAM,)
+        "service", "the decoded pixels of one resolution level of a frame", (OCTET_STREAM,), ("coding",)
     ),
     "tell_image_sets": Resource("service", "the image sets that hold the series", (JSON,)),
     "health": Resource("service", "whether the gateway works", ("text/plain",)),

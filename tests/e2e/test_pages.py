@@ -132,6 +132,11 @@ def test_frames_of_a_colour_cine_are_images(seen: dict[str, Any]) -> None:
     assert seen["cine"]["coloured"]
 
 
+def test_who_may_not_retrieve_gets_rendered_pictures(seen: dict[str, Any]) -> None:
+    assert seen["limited"]["methods"] == ["Rendered by the gateway (JPEG)"]
+    assert [request.partition("?")[0] for request in seen["limited"]["asked"]] == ["rendered"]
+
+
 def test_names_are_text(seen: dict[str, Any]) -> None:
     assert seen["hostile"]["who"] == '<script>alert(1)</script>\n"><svg onload=alert(2)>'
     assert "<b onmouseover=alert(4)>x</b>" in seen["hostile"]["what"]

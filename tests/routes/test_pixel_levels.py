@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from isal import isal_zlib
 
+from dicomweb_gateway.pixels.differences import differences
 from dicomweb_gateway.pixels.optionals import decode_openjph
 from tests.routes.archive import (
     BOXED,
@@ -54,6 +55,16 @@ def test_the_last_level_is_the_frame_bit_for_bit(get, series, frame, expected):
     assert len(told["levels"]) == LAST[series] + 1
 
 
+@pytest.mark.parametrize("series", [CT, RGB, SEG])
+def test_differences_are_asked_for_by_name(get, series):
+    path = f"{levels(series)}/last"
+    plain, _ = pixels(get(path))
+    found = get(f"{path}?coding=differences")
+    assert json.loads(found.headers["Image-Description"])["coding"] == "differences"
+    assert found.get_data() == differences(plain)
+    assert found.headers["ETag"] != get(path).headers["ETag"]
+
+
 @pytest.mark.parametrize("series", [CT, BOXED])
 def test_a_coarse_level_is_what_its_first_bytes_hold(house, get, series):
     stored = house.frames.frames[house.key(series)]
@@ -94,6 +105,7 @@ def test_packed_where_the_client_takes_it_and_not_sent_twice(get):
         (f"{levels(CT, 9)}/0", 404),
         (f"{levels(CT)}/-1", 400),
         (f"{levels(CT)}/x", 400),
+        (f"{levels(CT)}/0?coding=zip", 400),
         (f"{levels(CT)}/٣", 400),
         (f"{levels(CT, 1, '0')}/0", 400),
         (levels(RGB, 1, "1,2"), 413),

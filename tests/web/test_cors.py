@@ -57,7 +57,8 @@ def test_exposed_headers_are_those_of_h2():
         "Content-Type, Content-Length, Content-Range, Content-Location, Accept-Ranges, ETag, Warning, "
         "X-Total-Count, Server-Timing, WWW-Authenticate, Retry-After"
     )
-    assert exposed == [*needed.split(", "), "x-amzn-ErrorType", "Resolution-Level-Ends", "X-Request-Id"]
+    own = ["x-amzn-ErrorType", "Resolution-Level-Ends", "Image-Description", "X-Request-Id"]
+    assert exposed == [*needed.split(", "), *own]
     assert response.headers["Cross-Origin-Resource-Policy"] == "cross-origin"
     assert "Access-Control-Allow-Credentials" not in response.headers
 

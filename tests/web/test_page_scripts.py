@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import numpy as np
 import pytest
 
+from dicomweb_gateway.pixels.differences import differences
 from dicomweb_gateway.pixels.lut import window_values
 from dicomweb_gateway.pixels.options import Window
 from dicomweb_gateway.web.static_files import FOLDER
@@ -144,6 +145,27 @@ def test_a_page_asks_nobody_but_this_gateway(run: Run) -> None:
     assert found == [f"{base}/studies/1%2F..%2F2%3Fx/series" for _, base in BASES]
 
 
+def test_differences_are_undone(run: Run) -> None:
+    kinds = {"u1": "Uint8Array", "i1": "Int8Array", "u2": "Uint16Array", "i2": "Int16Array"}
+    random = np.random.default_rng(6)
+    cases: list[Any] = []
+    expected = []
+    for dtype, kind in kinds.items():
+        for shape in ((6, 5), (6, 5, 3)):
+            reach = np.iinfo(dtype)
+            samples = random.integers(reach.min, reach.max, shape, np.dtype(dtype), endpoint=True)
+            cases.append([kind, list(differences(samples)), samples.size])
+            expected.append(samples.reshape(-1).tolist())
+    body = f"""
+    return {json.dumps(cases)}.map(([kind, bytes, size]) => {{
+      const data = new globalThis[kind](size);
+      undo(Uint8Array.from(bytes), data, 5, size / 30);
+      return [...data];
+    }});
+    """
+    assert run({"stack/differences.js": "undo"}, body) == expected
+
+
 def test_names_and_dates_are_written_for_people(run: Run) -> None:
     body = """
     return [personName("Müller^Jörg^K^Dr.^MD"), personName("Yamada"), personName("^^^"),
@@ -218,7 +240,7 @@ _LOADER = """
 const asked = [];
 const waiting = new Map();
 globalThis.fetch = (path, { signal }) => new Promise((resolve, reject) => {
-  const name = path.replace(/^.*instances\\//, "");
+  const name = path.replace(/^.*instances\\//, "").replace(/\\?.*/, "");
   asked.push(name);
   signal.addEventListener("abort", () => {
     waiting.delete(name);

@@ -2,6 +2,7 @@
 
 import { ask } from "../gateway.js";
 import { addressOf } from "../places.js";
+import { undo } from "./differences.js";
 
 const ARRAYS = {
   u1: Uint8Array, i1: Int8Array, u2: Uint16Array, i2: Int16Array,
@@ -14,12 +15,17 @@ const ARRAYS = {
  */
 export async function fetchLevel(series, image, level, signal) {
   const place = { ...series, instance: image.instance };
-  const answer = await ask(addressOf(place, "frames", image.frame, "levels", level), { signal });
+  const address = addressOf(place, "frames", image.frame, "levels", level);
+  const answer = await ask(`${address}?coding=differences`, { signal });
   const facts = JSON.parse(answer.headers.get("Image-Description"));
   const buffer = await answer.arrayBuffer();
   const { columns, rows, samples } = facts;
-  const data = new ARRAYS[facts.type](buffer);
+  let data = new ARRAYS[facts.type](buffer);
   if (data.length !== columns * rows * samples) throw new RangeError("a level is not as long as it should be");
+  if (facts.coding === "differences") {
+    data = new ARRAYS[facts.type](data.length);
+    undo(new Uint8Array(buffer), data, columns, samples);
+  }
   const isLast = facts.level === facts.levels.length - 1;
   return { facts, columns, rows, samples, data, isLast, bytes: sent(answer, buffer.byteLength), size: buffer.byteLength };
 }

@@ -169,7 +169,7 @@ async function loaded(page) {
 async function hurried(page) {
   let release;
   const held = new Promise((done) => (release = done));
-  await page.route(/\/levels\/last$/, async (route) => {
+  await page.route(/\/levels\/last\?/, async (route) => {
     await held;
     await route.continue().catch(() => {});
   });
@@ -183,7 +183,7 @@ async function hurried(page) {
   release();
   await until(page, '#how', FULL);
   seen.hurried = { coarse, full: await figures(page), where: await textOf(page, '#where') };
-  await page.unroute(/\/levels\/last$/);
+  await page.unroute(/\/levels\/last\?/);
 }
 
 async function cined(page) {
@@ -198,6 +198,24 @@ async function cined(page) {
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
     return data.some((value, at) => at % 4 === 0 && Math.abs(value - data[at + 2]) > 40);
   });
+}
+
+/** A caller who may have pictures but no pixels asks for pictures only. */
+async function limited(page) {
+  // nothing that the page before still asks for is counted
+  await page.goto('about:blank');
+  const asked = [];
+  const note = (request) => /\/(levels|rendered)/.test(request.url()) && asked.push(request.url().replace(/.*\/frames\/\d+\//, ''));
+  page.on('request', note);
+  await page.route('**/session', async (route) => {
+    const answer = await route.fetch();
+    await route.fulfill({ json: { ...(await answer.json()), may: ['search', 'rendered'] } });
+  });
+  await page.goto(`${task.root}/pages/stack?study=${task.studies.large}`);
+  await until(page, '[data-figure="frames"]', /^1 of 1$/);
+  seen.limited = { asked, methods: await page.locator('#method option:enabled').allInnerTexts() };
+  await page.unroute('**/session');
+  page.off('request', note);
 }
 
 async function described(page) {
@@ -273,7 +291,7 @@ async function within(options, ...steps) {
   }
   await context.close();
 }
-await within({ viewport: { width: 1280, height: 860 } }, listed, stacked, loaded, hurried, cined, described);
+await within({ viewport: { width: 1280, height: 860 } }, listed, stacked, loaded, hurried, cined, limited, described);
 const phone = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: 'dark' };
 await within(phone, touched, carried);
 await browser.close();
