@@ -21,7 +21,6 @@ from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
-from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.live import make_about
@@ -45,11 +44,6 @@ from dicomweb_gateway.workflow.progress import read_progress
 _LOG = logging.getLogger(__name__)
 _UPSTREAM_PROBE_SECONDS = 15
 _AHEAD_BYTES = 128 << 20
-
-
-def make_index_writer(settings: Settings) -> IndexWriter:
-    """The index as those see it who fill it."""
-    return IndexWriter(settings.index_url, settings.zone)
 
 
 def make_services(

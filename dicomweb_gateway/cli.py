@@ -13,6 +13,7 @@ import orjson
 
 from dicomweb_gateway.cli_access import tokens, users
 from dicomweb_gateway.cli_common import Given
+from dicomweb_gateway.cli_import import import_files
 from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.cli_service import install_service, reload
 from dicomweb_gateway.errors import GatewayError, SettingsError
@@ -97,6 +98,7 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
 @click.option("--region", default="us-east-1", show_default=True)
 @click.option("--storage-format", type=click.Choice(["HTJ2K", "JPEG_2000_LOSSLESS"]), default="HTJ2K")
 @click.option("--workers", type=int, help="Import processes; default one per core.")
+@click.option("--s3-endpoint", metavar="URL", help="S3 that import jobs may name with s3:// URIs.")
 @click.option("--skip-unchanged", is_flag=True, help="Do not read files again that were imported before.")
 @click.option("--latency-ms", type=float, default=0, help="Added to every answer.")
 @click.option("--failure-rate", type=float, default=0, help="Share of requests that answer 500.")
@@ -213,6 +215,7 @@ def check(given: Given, as_json: bool) -> None:
 
 
 main.add_command(index)
+main.add_command(import_files)
 main.add_command(reload)
 main.add_command(install_service)
 main.add_command(tokens)

@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
+from dicomweb_gateway.aws.buckets import Buckets
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.counters import Counters
 from dicomweb_gateway.emulator.ingest.importer import Importer
+from dicomweb_gateway.emulator.ingest.places import Places
 from dicomweb_gateway.emulator.mishaps import Mishaps
 from dicomweb_gateway.emulator.reaper import Reaper
 from dicomweb_gateway.emulator.storage import Storage
@@ -16,6 +18,7 @@ class Services:
 
     config: EmulatorConfig
     storage: Storage
+    places: Places
     importer: Importer
     reaper: Reaper
     mishaps: Mishaps
@@ -25,6 +28,7 @@ class Services:
         """Stop the threads and give the folder free; an unfinished import goes on at the next start."""
         self.importer.stop()
         self.reaper.stop()
+        self.places.close()
         self.storage.close()
 
 
@@ -36,10 +40,13 @@ def open_services(config: EmulatorConfig) -> Services:
     storage = Storage(config.data_dir)
     storage.sweep()
     counters = Counters()
+    buckets = Buckets(config.s3_endpoint, config.region) if config.s3_endpoint else None
+    places = Places(config.data_dir / "staging", buckets)
     services = Services(
         config=config,
         storage=storage,
-        importer=Importer(storage, config),
+        places=places,
+        importer=Importer(storage, config, places),
         reaper=Reaper(storage),
         mishaps=Mishaps(config.faults, counters),
         counters=counters,
