@@ -16,6 +16,7 @@ from dicomweb_gateway.cli_common import Given
 from dicomweb_gateway.cli_import import import_files
 from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.cli_service import install_service, reload
+from dicomweb_gateway.cli_verify import verify_frames
 from dicomweb_gateway.errors import GatewayError, SettingsError
 from dicomweb_gateway.release import release
 from dicomweb_gateway.service.logs import set_up_logging
@@ -216,6 +217,7 @@ def check(given: Given, as_json: bool) -> None:
 
 main.add_command(index)
 main.add_command(import_files)
+main.add_command(verify_frames)
 main.add_command(reload)
 main.add_command(install_service)
 main.add_command(tokens)

@@ -46,8 +46,8 @@ def import_files(
     A run that was broken off, however it was, goes on when the same command is given again.
     """
     from dicomweb_gateway.service.importing import make_import
-    from dicomweb_gateway.workflow.importing.progress import Meter
     from dicomweb_gateway.workflow.importing.report import write_file_report
+    from dicomweb_gateway.workflow.steps import Meter
 
     settings = given.settings(import_bucket=bucket)
     meter = Meter()

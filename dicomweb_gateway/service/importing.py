@@ -13,10 +13,10 @@ from dicomweb_gateway.imagesets.import_jobs import ImportJobs
 from dicomweb_gateway.service.indexing import make_synchroniser
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.workflow.importing.ledger import Ledger
-from dicomweb_gateway.workflow.importing.progress import Listener
 from dicomweb_gateway.workflow.importing.run import ImportConfig, ImportRun
 from dicomweb_gateway.workflow.importing.staging import BucketStaging, FolderStaging, JobOutput, Staging
 from dicomweb_gateway.workflow.indexing import Indexing
+from dicomweb_gateway.workflow.steps import Listener
 
 ROLE_OF_AN_EMULATOR = "arn:aws:iam::123456789012:role/import"
 _EMULATOR_POLL = 0.5

@@ -37,11 +37,11 @@ from dicomweb_gateway.workflow.importing.ledger import (
     FileRow,
     Ledger,
 )
-from dicomweb_gateway.workflow.importing.progress import Listener, Progress, silent
 from dicomweb_gateway.workflow.importing.report import ImportReport
 from dicomweb_gateway.workflow.importing.scan import Checked, checked_files, found_files, shared_out
 from dicomweb_gateway.workflow.importing.staging import JobOutput, Staging
 from dicomweb_gateway.workflow.importing.uploading import stage, staged_name
+from dicomweb_gateway.workflow.steps import Listener, Progress, silent
 
 COMPLETED = "COMPLETED"
 Result = TypeVar("Result")
