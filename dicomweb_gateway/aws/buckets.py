@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
 from dicomweb_gateway.aws.session import service_client
@@ -169,5 +170,5 @@ def translated(operation: str, bucket: str) -> Iterator[None]:
         code = (error.response.get("Error") or {}).get("Code") or "unknown"
         kind = MissingObject if code in _MISSING else BucketError
         raise kind(f"S3 answered {operation} in bucket {bucket} with {code}") from error
-    except (BotoCoreError, Boto3Error, HTTPError) as error:
+    except (BotoCoreError, Boto3Error, ResponseParserError, HTTPError) as error:
         raise BucketError(f"{operation} in bucket {bucket} failed: {type(error).__name__}") from error

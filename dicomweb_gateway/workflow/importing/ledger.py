@@ -78,13 +78,19 @@ class Ledger:
         """Close the file."""
         self._connection.close()
 
-    def open_run(self, target: str, sources: Sequence[str]) -> str:
-        """The id of the run of these sources that has not ended, made when there is none."""
+    def open_run(self, target: str, sources: Sequence[str], run: str | None = None) -> str:
+        """The id of the run of these sources that has not ended, made when there is none.
+
+        Where `run` names one it is that, ended or not.
+        """
         told = orjson.dumps([list(os.fsencode(one)) for one in sources]).decode()
-        found = self._one("SELECT id FROM run WHERE target = ? AND sources = ? AND ended = 0", (target, told))
+        found = self._one(
+            "SELECT id FROM run WHERE id = ?3 OR (?3 IS NULL AND target = ?1 AND sources = ?2 AND ended = 0)",
+            (target, told, run),
+        )
         if found is not None:
             return str(found[0])
-        run = uuid.uuid4().hex
+        run = run or uuid.uuid4().hex
         self._write(
             "INSERT INTO run (id, target, sources, created) VALUES (?, ?, ?, ?)",
             [(run, target, told, time.time())],

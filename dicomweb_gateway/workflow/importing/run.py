@@ -121,14 +121,14 @@ class ImportRun:
         self._tell = listener
         self._index_failures: dict[str, str] = {}
 
-    def run(self, sources: Sequence[Path]) -> ImportReport:
-        """Import what lies at `sources`, or go on with that.
+    def run(self, sources: Sequence[Path], run: str | None = None) -> ImportReport:
+        """Import what lies at `sources`, or go on with that; `run` names a run, else it is the open one.
 
         Raises BucketError, UpstreamError and ImportTrouble where it cannot go on, OSError of this machine's
         files; all that was done by then is kept.
         """
         target = f"{self._config.datastore_id} {self._staging.name}"
-        run = self._ledger.open_run(target, sorted({str(source.absolute()) for source in sources}))
+        run = self._ledger.open_run(target, sorted({str(source.absolute()) for source in sources}), run)
         with self._alone(run):
             if not self._ledger.is_scanned(run):
                 self._scan(run, target, sources)

@@ -32,7 +32,7 @@ FILES = {
     "examples_palette.dcm": 1,
     "examples_ybr_color.dcm": 30,
 }
-"""Files that pydicom brings along, and their frames: HTJ2K made of several codings, kept ones, packed bits."""
+"""Files that pydicom brings along, and their frames: HTJ2K of several codings, kept ones, packed bits."""
 SLICES = 5
 
 
