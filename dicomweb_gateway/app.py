@@ -22,6 +22,7 @@ from dicomweb_gateway.routes import (
     instances,
     metadata,
     ops,
+    pages,
     pixeldata,
     qido,
     rendered,
@@ -69,6 +70,7 @@ def create_app(services: Services) -> Flask:
         for blueprint in DICOMWEB:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
+    app.register_blueprint(pages.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:

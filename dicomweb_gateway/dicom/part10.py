@@ -5,11 +5,9 @@ from dataclasses import dataclass
 from itertools import accumulate
 from struct import pack
 
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.filebase import DicomBytesIO
-from pydicom.filewriter import write_dataset, write_file_meta_info
-from pydicom.uid import UID
+from pydicom.dataset import Dataset
 
+from dicomweb_gateway.dicom.element_bytes import data_set_bytes
 from dicomweb_gateway.dicom.pixel_description import (
     DOUBLE_FLOAT_PIXEL_DATA,
     FLOAT_PIXEL_DATA,
@@ -44,7 +42,7 @@ class Framing:
 
 def without_pixels(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
     """A whole Part 10 file of `dataset`, which has no pixel data."""
-    return _file_head(dataset, transfer_syntax_uid) + _encode(dataset)
+    return _file_head(dataset, transfer_syntax_uid) + data_set_bytes(dataset)
 
 
 def native(dataset: Dataset, transfer_syntax_uid: str, pixels: PixelDescription, length: int) -> Framing:
@@ -60,9 +58,9 @@ def native(dataset: Dataset, transfer_syntax_uid: str, pixels: PixelDescription,
     if padded > _LARGEST_ELEMENT:
         raise ValueError(f"native pixel data of {length} bytes does not fit a DICOM element")
     before, after = _split(_without_fragments(dataset), tag)
-    head = _file_head(dataset, transfer_syntax_uid) + _encode(before)
+    head = _file_head(dataset, transfer_syntax_uid) + data_set_bytes(before)
     head += pack("<HH2sHI", tag >> 16, tag & 0xFFFF, vr, 0, padded)
-    return Framing(head, (b"",), (b"\0" * (length % 2),), _encode(after))
+    return Framing(head, (b"",), (b"\0" * (length % 2),), data_set_bytes(after))
 
 
 def encapsulated(dataset: Dataset, transfer_syntax_uid: str, lengths: Sequence[int]) -> Framing:
@@ -83,54 +81,45 @@ def encapsulated(dataset: Dataset, transfer_syntax_uid: str, lengths: Sequence[i
         dataset.add_new(_EXTENDED_LENGTHS, "OV", pack(f"<{len(lengths)}Q", *lengths))
     table = pack(f"<{len(offsets)}I", *offsets) if fits else b""
     before, after = _split(dataset, _PIXEL_DATA)
-    head = _file_head(dataset, transfer_syntax_uid) + _encode(before)
+    head = _file_head(dataset, transfer_syntax_uid) + data_set_bytes(before)
     head += pack("<HH2sHI", 0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF) + _ITEM + pack("<I", len(table)) + table
     return Framing(
         head,
         tuple(_ITEM + pack("<I", size) for size in padded),
         tuple(b"\0" * (length % 2) for length in lengths),
-        _SEQUENCE_END + _encode(after),
+        _SEQUENCE_END + data_set_bytes(after),
     )
 
 
 def _without_fragments(dataset: Dataset) -> Dataset:
     """A shallow copy of `dataset` that says nothing of fragments."""
-    return Dataset({tag: element for tag, element in dataset._dict.items() if tag not in _ABOUT_FRAGMENTS})
+    elements = dataset._dict
+    return Dataset({tag: elements[tag] for tag in elements if int(tag) not in _ABOUT_FRAGMENTS})
 
 
 def _split(dataset: Dataset, tag: int) -> tuple[Dataset, Dataset]:
-    """The elements before `tag` and those after it, both ascending."""
+    """The elements before `tag` and those after it."""
+    elements = dataset._dict
     return (
-        Dataset({k: v for k, v in dataset._dict.items() if k < tag}),
-        Dataset({k: v for k, v in dataset._dict.items() if k > tag}),
+        Dataset({one: elements[one] for one in elements if int(one) < tag}),
+        Dataset({one: elements[one] for one in elements if int(one) > tag}),
     )
-
-
-def _buffer() -> DicomBytesIO:
-    buffer = DicomBytesIO()
-    buffer.is_little_endian = True
-    buffer.is_implicit_VR = False
-    return buffer
-
-
-def _encode(dataset: Dataset) -> bytes:
-    buffer = _buffer()
-    write_dataset(buffer, dataset, ["utf8"])
-    return buffer.getvalue()
 
 
 def _file_head(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
     """Preamble, prefix and group 0002 (PS3.10 7.1)."""
-    meta = FileMetaDataset()
-    # pydicom fills the length in, but only where it stands already; dcmjs reads no file without it
-    meta.FileMetaInformationGroupLength = 0
-    meta.FileMetaInformationVersion = b"\0\1"
-    meta.MediaStorageSOPClassUID = UID(str(dataset.get("SOPClassUID", "")))
-    meta.MediaStorageSOPInstanceUID = UID(str(dataset.get("SOPInstanceUID", "")))
-    meta.TransferSyntaxUID = UID(transfer_syntax_uid)
-    meta.ImplementationClassUID = UID(IMPLEMENTATION_CLASS_UID)
-    meta.ImplementationVersionName = IMPLEMENTATION_VERSION
-    buffer = _buffer()
-    buffer.write(b"\0" * 128 + b"DICM")
-    write_file_meta_info(buffer, meta, enforce_standard=False)
-    return buffer.getvalue()
+    meta = (
+        pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\0\1")
+        + _meta(0x0002, b"UI", str(dataset.get("SOPClassUID") or ""))
+        + _meta(0x0003, b"UI", str(dataset.get("SOPInstanceUID") or ""))
+        + _meta(0x0010, b"UI", transfer_syntax_uid)
+        + _meta(0x0012, b"UI", IMPLEMENTATION_CLASS_UID)
+        + _meta(0x0013, b"SH", IMPLEMENTATION_VERSION)
+    )
+    return b"\0" * 128 + b"DICM" + pack("<HH2sHI", 0x0002, 0, b"UL", 4, len(meta)) + meta
+
+
+def _meta(element: int, vr: bytes, text: str) -> bytes:
+    value = text.encode("latin-1")
+    value += (b"\0" if vr == b"UI" else b" ") * (len(value) % 2)
+    return pack("<HH2sH", 0x0002, element, vr, len(value)) + value

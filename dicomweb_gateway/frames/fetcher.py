@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
+from dicomweb_gateway.dicom.codestream import BARE_START
 from dicomweb_gateway.errors import (
     CorruptFrame,
     GatewayError,
@@ -35,8 +36,8 @@ from dicomweb_gateway.frames.integrity import check
 from dicomweb_gateway.frames.janitor import Janitor, Share
 from dicomweb_gateway.frames.protocol import HELLO, Answer, Request
 from dicomweb_gateway.frames.recent import RecentFrames
-from dicomweb_gateway.frames.store import FrameStore
-from dicomweb_gateway.frames.stored_frame import LostFrame, StoredFrame, StoreUnwritable
+from dicomweb_gateway.frames.store import FrameOnDisk, FrameStore
+from dicomweb_gateway.frames.stored_frame import LostFrame, StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits, Urgency
@@ -106,7 +107,7 @@ def run_fetcher(
 class _Brought:
     """What became of a job: `stored` when the store has it, `payload` when the bytes are in memory."""
 
-    stored: StoredFrame | None = None
+    stored: FrameOnDisk | None = None
     payload: bytes | None = None
     error: GatewayError | None = None
 
@@ -304,7 +305,7 @@ class Fetcher:
             self._counters.add("corrupt_stored")
             return None
 
-    def _publish(self, job: Job, payload: bytes) -> StoredFrame:
+    def _publish(self, job: Job, payload: bytes) -> FrameOnDisk:
         size = HEADER_SIZE + len(payload)
         self._janitor.make_room(size)
         try:
@@ -376,12 +377,19 @@ class Fetcher:
         if brought.error is not None:
             waiter.owner.answer(Answer(waiter.id, error=brought.error))
         elif brought.stored is not None and not waiter.inline:
-            waiter.owner.answer(Answer(waiter.id, length=brought.stored.length))
+            waiter.owner.answer(_lies_there(waiter, brought.stored, brought.payload))
         elif brought.payload is not None:
             waiter.owner.answer(Answer(waiter.id, payload=brought.payload))
         else:
             # it joined a prefetch that came to nothing, or wants what was only looked up: now for itself
             self._queue.demand(wanted, waiter)
+
+
+def _lies_there(waiter: Waiter, stored: FrameOnDisk, payload: bytes | None) -> Answer:
+    """`payload` is that of a frame which has been put there just now; a prefetched one has yet to be used."""
+    is_new = payload is not None and not stored.prefetched
+    is_bare = payload is not None and payload.startswith(BARE_START)
+    return Answer(waiter.id, length=stored.length, is_new=is_new, is_bare=is_bare)
 
 
 def _moment(seconds: float | None) -> float:

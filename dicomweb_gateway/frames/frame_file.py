@@ -27,40 +27,34 @@ HEADER_SIZE = _STRUCT.size
 
 
 class Header(NamedTuple):
-    """What the first bytes of a whole file say; `length` is that of the payload, in bytes.
+    """What the first bytes of a whole file say; `length` is that of the payload, in bytes."""
 
-    `unread`: it was prefetched and nobody has read it yet. `modified_at` is when it was last used, in seconds
-    since 1970.
-    """
-
-    unread: bool
     checksum: int
     length: int
-    modified_at: float
 
 
-def open_file(path: str) -> int:
-    """A descriptor to read the file at `path`; OSError, also for what is no plain file.
+def open_file(path: str) -> tuple[int, os.stat_result]:
+    """A descriptor to read the file at `path`, and its state; OSError, also for what is no plain file.
 
     Without O_NONBLOCK opening a pipe that lies there would wait for its writer.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
         raise OSError(EIO, "no plain file", path)
-    return descriptor
+    return descriptor, status
 
 
-def read_header(descriptor: int) -> Header | None:
+def read_header(descriptor: int, status: os.stat_result) -> Header | None:
     """The header, None when this is no frame file or has another size than it says; OSError from the disk."""
     raw = os.pread(descriptor, HEADER_SIZE, 0)
     if len(raw) < HEADER_SIZE:
         return None
     magic, version, checksum, length = _STRUCT.unpack(raw)
-    status = os.fstat(descriptor)
     if magic != _MAGIC or version != _VERSION or status.st_size != HEADER_SIZE + length:
         return None
-    return Header(bool(status.st_mode & UNREAD), checksum, length, status.st_mtime)
+    return Header(checksum, length)
 
 
 def mark_read(descriptor: int) -> None:

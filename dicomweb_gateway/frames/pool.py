@@ -12,7 +12,7 @@ from dicomweb_gateway import patience
 from dicomweb_gateway.errors import FetchersUnavailable, UpstreamTimeout
 from dicomweb_gateway.frames.channel import Channel, Pending
 from dicomweb_gateway.frames.protocol import Answer
-from dicomweb_gateway.frames.store import FrameStore, folder_of
+from dicomweb_gateway.frames.store import FrameOnDisk, FrameStore, folder_of
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.telemetry.catalogue import CACHE, POOL_EVENTS
@@ -133,7 +133,11 @@ class FramePool:
         answer = self._wait(wanted.key, asked)
         if answer.payload is not None:
             return FrameInMemory(answer.payload)
-        found = self._store.find(wanted.key)
+        found: FrameOnDisk | None
+        if answer.is_new and answer.length is not None:
+            found = self._store.published(wanted.key, answer.length, is_bare=answer.is_bare)
+        else:
+            found = self._store.find(wanted.key)
         if found is None:
             # a slow reader comes to it long after it was fetched: time to fetch it once more is its own
             return self._fetch_inline(wanted, asked.latest)

@@ -82,7 +82,9 @@ class Request:
 class Answer:
     """`length` says that the frame lies in the store; else `payload` holds it, or `error` tells why not.
 
-    `stats` holds counters, also in the greeting, where they are the fetcher's name and process id.
+    `is_new`: it has just been put there for somebody who asked, so its file needs no look. `is_bare`: it is
+    known to be a codestream without boxes. `stats` holds counters, also in the greeting, where they are the
+    fetcher's name and process id.
     """
 
     id: int
@@ -90,6 +92,8 @@ class Answer:
     payload: bytes | None = None
     error: GatewayError | None = None
     stats: dict[str, Any] | None = None
+    is_new: bool = False
+    is_bare: bool = False
 
 
 def encode_request(request: Request) -> bytes:
@@ -118,6 +122,7 @@ def encode_answer(answer: Answer) -> list[bytes]:
         header["stats"] = answer.stats
     if answer.length is not None:
         header["length"] = answer.length
+        header["new"], header["bare"] = answer.is_new, answer.is_bare
     payload = answer.payload or b""
     return [_prefixed(orjson.dumps(header), len(payload)), payload]
 
@@ -149,7 +154,8 @@ def parse_answer(header: dict[str, Any], payload: bytes) -> Answer:
         raise ProtocolError("no answer")
     if header.get("ok") is not True:
         return Answer(number, error=_error(header))
-    return Answer(number, length=length, payload=payload or None, stats=stats)
+    is_new, is_bare = header.get("new") is True, header.get("bare") is True
+    return Answer(number, length, payload or None, stats=stats, is_new=is_new, is_bare=is_bare)
 
 
 @dataclass(slots=True)

@@ -25,6 +25,9 @@ _PLAIN_ID = re.compile(r"[0-9A-Za-z]{1,64}", re.ASCII)
 _TOUCH_SECONDS = 60
 _MAX_VERIFIED = 8192
 
+_Identity = tuple[str, int, int, int]
+"""Name, inode, time of its last change in ns and size of a file: the same for as long as nobody writes it."""
+
 FOLDERS = 256
 """Folders that the frames are spread over, named by two hex digits."""
 
@@ -33,9 +36,10 @@ class FrameOnDisk:
     """A StoredFrame in the frame store; a descriptor is held only after `hold`, for the first use.
 
     `again` brings the frame anew when its file is gone or corrupt at reading; without it LostFrame is raised.
+    `is_bare`: see StoredFrame.
     """
 
-    __slots__ = ("_again", "_held", "_path", "_store", "length", "prefetched")
+    __slots__ = ("_again", "_held", "_path", "_store", "is_bare", "length", "prefetched")
 
     def __init__(
         self,
@@ -44,6 +48,7 @@ class FrameOnDisk:
         length: int,
         prefetched: bool,
         again: Callable[[], StoredFrame] | None = None,
+        is_bare: bool = False,
     ) -> None:
         self._store = store
         self._path = path
@@ -51,6 +56,7 @@ class FrameOnDisk:
         self._held: int | None = None
         self.length = length
         self.prefetched = prefetched
+        self.is_bare = is_bare
 
     def __del__(self) -> None:
         held = self._take()
@@ -63,7 +69,7 @@ class FrameOnDisk:
 
     def recovering(self, again: Callable[[], StoredFrame]) -> "FrameOnDisk":
         """The same frame, brought by `again` should its file be lost; what this one held goes over."""
-        frame = FrameOnDisk(self._store, self._path, self.length, self.prefetched, again)
+        frame = FrameOnDisk(self._store, self._path, self.length, self.prefetched, again, self.is_bare)
         frame._held = self._take()
         return frame
 
@@ -105,7 +111,7 @@ class FrameStore:
     def __init__(self, root: Path | str, *, writer: str = "writer") -> None:
         self._root = str(root)
         self._incoming = Incoming(self._root, writer)
-        self._verified: dict[tuple[str, int, int], None] = {}
+        self._verified: dict[_Identity, None] = {}
 
     @property
     def root(self) -> str:
@@ -147,16 +153,19 @@ class FrameStore:
         path = self.path(key)
         held = False
         try:
-            descriptor = frame_file.open_file(path)
+            descriptor, status = frame_file.open_file(path)
         except OSError:
             return None
         try:
-            header = frame_file.read_header(descriptor)
-            if header is None:
-                _remove(path)
-                return None
-            _note_use(descriptor, header)
-            frame = FrameOnDisk(self, path, header.length, header.unread)
+            # a file whose content was compared needs no look at its head
+            if _identity(path, status) not in self._verified:
+                header = frame_file.read_header(descriptor, status)
+                if header is None:
+                    _remove(path)
+                    return None
+            _note_use(descriptor, status)
+            unread = bool(status.st_mode & frame_file.UNREAD)
+            frame = FrameOnDisk(self, path, status.st_size - HEADER_SIZE, unread)
             if hold:
                 frame.hold(descriptor)
                 held = True
@@ -166,6 +175,10 @@ class FrameStore:
         finally:
             if not held:
                 os.close(descriptor)
+
+    def published(self, key: FrameKey, length: int, *, is_bare: bool) -> FrameOnDisk:
+        """The frame that its fetcher put here a moment ago: nobody looks at its file before it is used."""
+        return FrameOnDisk(self, self.path(key), length, prefetched=False, is_bare=is_bare)
 
     def publish(self, key: FrameKey, payload: bytes, *, prefetched: bool = False) -> FrameOnDisk:
         """Write the frame, then give it its name in one step; StoreUnwritable when the disk refuses.
@@ -195,7 +208,7 @@ class FrameStore:
         in it once a minute, that is computed about as often.
         """
         try:
-            descriptor = frame_file.open_file(path) if held is None else held
+            descriptor = frame_file.open_file(path)[0] if held is None else held
             file = open(descriptor, "rb", buffering=0)  # noqa: SIM115 - handed to the caller
         except OSError as error:
             raise LostFrame("the frame left the store") from error
@@ -215,8 +228,9 @@ class FrameStore:
         """The payload of the file at `path`; LostFrame unless it is whole and right. `held` as above."""
         name = os.path.basename(path)
         try:
-            with open(frame_file.open_file(path) if held is None else held, "rb") as file:
-                header = frame_file.read_header(file.fileno())
+            with open(frame_file.open_file(path)[0] if held is None else held, "rb") as file:
+                status = os.fstat(file.fileno())
+                header = frame_file.read_header(file.fileno(), status)
                 file.seek(HEADER_SIZE)
                 payload = b"" if header is None else file.read(header.length)
         except OSError as error:
@@ -227,19 +241,24 @@ class FrameStore:
         ):
             _remove(path)
             raise LostFrame("the stored frame is corrupt")
+        self._note_verified(_identity(path, status))
         return payload
 
     def _verify(self, descriptor: int, path: str, length: int) -> None:
-        header = frame_file.read_header(descriptor)
-        if header is None or header.length != length:
-            raise LostFrame("the stored frame is torn")
-        name = os.path.basename(path)
         status = os.fstat(descriptor)
-        identity = (name, status.st_ino, status.st_ctime_ns)
+        if status.st_size != HEADER_SIZE + length:
+            raise LostFrame("the stored frame is torn")
+        identity = _identity(path, status)
         if identity in self._verified:
             return
-        if frame_file.stored_checksum(descriptor, name) != header.checksum:
+        header = frame_file.read_header(descriptor, status)
+        if header is None:
+            raise LostFrame("the stored frame is torn")
+        if frame_file.stored_checksum(descriptor, identity[0]) != header.checksum:
             raise LostFrame("the stored frame is corrupt")
+        self._note_verified(identity)
+
+    def _note_verified(self, identity: _Identity) -> None:
         if len(self._verified) >= _MAX_VERIFIED:
             self._verified = {}
         self._verified[identity] = None
@@ -252,6 +271,10 @@ class FrameStore:
         except OSError:
             _remove(temporary)
             raise
+
+
+def _identity(path: str, status: os.stat_result) -> _Identity:
+    return os.path.basename(path), status.st_ino, status.st_ctime_ns, status.st_size
 
 
 class _Place(NamedTuple):
@@ -284,12 +307,12 @@ def free_bytes(folder: str) -> int:
     return status.f_bavail * status.f_frsize
 
 
-def _note_use(descriptor: int, header: frame_file.Header) -> None:
+def _note_use(descriptor: int, status: os.stat_result) -> None:
     """Note the use; its time not at every one, because each costs a write of the inode."""
     with suppress(OSError):
-        if header.unread:
+        if status.st_mode & frame_file.UNREAD:
             frame_file.mark_read(descriptor)
-        if abs(time.time() - header.modified_at) > _TOUCH_SECONDS:
+        if abs(time.time() - status.st_mtime) > _TOUCH_SECONDS:
             os.utime(descriptor)
 
 

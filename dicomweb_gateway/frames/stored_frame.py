@@ -3,6 +3,7 @@
 from io import BytesIO
 from typing import BinaryIO, Protocol
 
+from dicomweb_gateway.dicom.codestream import BARE_START
 from dicomweb_gateway.errors import CorruptFrame
 
 
@@ -24,6 +25,11 @@ class StoredFrame(Protocol):
     @property
     def length(self) -> int:
         """Bytes of the frame as HealthImaging sent it."""
+        ...
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it is known to be a codestream without JP2 boxes."""
         ...
 
     def open(self) -> tuple[BinaryIO, int]:
@@ -50,6 +56,11 @@ class FrameInMemory:
     def length(self) -> int:
         """Bytes of the frame."""
         return len(self._payload)
+
+    @property
+    def is_bare(self) -> bool:
+        """Whether it begins as a codestream does."""
+        return self._payload.startswith(BARE_START)
 
     def open(self) -> tuple[BinaryIO, int]:
         """A file over the payload, position 0."""

@@ -110,7 +110,7 @@ def _data_element(found: Element, vrs: Mapping[str, str], signed: bool) -> DataE
         items = [dataset_of(item, vrs, signed, nested=True) for item in values if isinstance(item, Mapping)]
         return DataElement(found.tag, "SQ", Sequence(items), already_converted=True)
     value: Any = _binary(values) if isinstance(values, str) else _single(_converted(vr, values))
-    if vr in _SHORT_TEXT and _text_length(value) > _LARGEST_SHORT_VALUE:
+    if vr in _SHORT_TEXT and _is_too_long(value):
         vr, value = "UN", _as_bytes(value)
     made = DataElement(found.tag, vr, value, already_converted=True, validation_mode=config.IGNORE)
     # pydicom gives UN of an attribute that its dictionary knows the VR of that, whatever the value is
@@ -144,7 +144,8 @@ def _plain_text(value: Any) -> str:
 
     Real files hold such text (J-28).
     """
-    return _text(value).encode("utf-8", "replace").decode("latin-1")
+    text = _text(value)
+    return text if text.isascii() else text.encode("utf-8", "replace").decode("latin-1")
 
 
 def _free_text(value: Any) -> str:
@@ -196,9 +197,13 @@ _CONVERTERS: dict[str, Callable[[Any], Any]] = {
 _SHORT_TEXT = frozenset({"AE", "AS", "CS", "DA", "DS", "DT", "IS", "LO", "LT", "PN", "SH", "ST", "TM", "UI"})
 
 
-def _text_length(value: Any) -> int:
+def _is_too_long(value: Any) -> bool:
+    """Whether the text does not fit a 16-bit length."""
+    if type(value) is str and len(value) < _LARGEST_SHORT_VALUE // 4:
+        return False
     values = value if isinstance(value, list) else [value]
-    return sum(len(str(v).encode()) + 1 for v in values if isinstance(v, str | PersonName))
+    length = sum(len(str(v).encode()) + 1 for v in values if isinstance(v, str | PersonName))
+    return length > _LARGEST_SHORT_VALUE
 
 
 def _as_bytes(value: Any) -> bytes:

@@ -73,16 +73,22 @@ class HotInstances:
         # by sight, so that what others look up changes nothing of what hidden instances cost
         series = (sight.digest, *path[:2])
         if self._neighbours.looked_up(series):
-            records = self._leafed.get(series, load_series)
-            self._neighbours.learned(series, sum(map(weight, records)))
-            self.add(records)
-            for record in records:
+            # who only waits for it has nothing to keep: 32 connections would do that 32 times
+            for record in self._leafed.get(series, lambda: self._leaf(series, load_series)):
                 if record.instance_uid == path[2]:
                     return record
         found = load()
         key: Hashable = path if found.is_ours or sight.is_everything else (sight.digest, path)
         self._kept.keep(key, found.record)
         return found.record
+
+    def _leaf(
+        self, series: Hashable, load_series: Callable[[], list[InstanceRecord]]
+    ) -> list[InstanceRecord]:
+        records = load_series()
+        self._neighbours.learned(series, sum(map(weight, records)))
+        self.add(records)
+        return records
 
 
 def weight(record: InstanceRecord) -> int:

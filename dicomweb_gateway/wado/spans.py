@@ -21,6 +21,8 @@ class CodestreamSpans:
 
         Raises CorruptFrame for boxes without a codestream, and what reading a stored frame raises.
         """
+        if frame.is_bare:
+            return 0, frame.length
         with self._lock:
             known = self._known.get(key)
             if known is not None:

@@ -89,6 +89,8 @@ class SpooledFrame:
     """A `frames.stored_frame.StoredFrame` in a spool; `length` in bytes."""
 
     __slots__ = ("_spool", "_start", "length")
+    is_bare = False
+    """What was coded here may be JPEG."""
 
     def __init__(self, spool: Spool, start: int, length: int) -> None:
         self._spool = spool

@@ -34,6 +34,7 @@ class SegmentFile:
     def __init__(self, segments: Sequence[bytes | FrameSlice]) -> None:
         self._segments = [segment for segment in segments if segment_length(segment)]
         self._ends = list(accumulate(map(segment_length, self._segments)))
+        self._end = self._ends[-1] if self._ends else 0
         self._position = 0
         self._open: dict[int, _Open] = {}
         self._lock = Lock()
@@ -42,7 +43,7 @@ class SegmentFile:
 
     def __len__(self) -> int:
         """Bytes from the position on."""
-        return max(0, (self._ends[-1] if self._ends else 0) - self._position)
+        return max(0, self._end - self._position)
 
     def __del__(self) -> None:
         self.close()
@@ -50,7 +51,7 @@ class SegmentFile:
     @property
     def is_starved(self) -> bool:
         """Whether the next segment is a frame that is not open: `fill` first."""
-        return len(self) > 0 and self._number() >= self._filled
+        return self._position < self._end and self._number() >= self._filled
 
     def fill(self) -> None:
         """Open the frames of the next segments, each closed when it is through.
@@ -83,9 +84,9 @@ class SegmentFile:
         BlockingIOError when it takes none, another OSError when it is broken, CutShort when a file is lost.
         """
         sent = 0
-        while len(self) and not self.is_starved:
+        while self._position < self._end and (number := self._number()) < self._filled:
             try:
-                count = self._send_some(sock)
+                count = self._send_some(sock, number)
             except BlockingIOError:
                 if not sent:
                     raise
@@ -93,8 +94,7 @@ class SegmentFile:
             sent += count
         return sent
 
-    def _send_some(self, sock: socket.socket) -> int:
-        number = self._number()
+    def _send_some(self, sock: socket.socket, number: int) -> int:
         segment = self._segments[number]
         left = self._ends[number] - self._position
         if isinstance(segment, bytes):
@@ -119,8 +119,7 @@ class SegmentFile:
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
         """Move as io.IOBase.seek does; the new position."""
-        end = self._ends[-1] if self._ends else 0
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: end}[whence]
+        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
         self._position = max(0, origin + offset)
         return self._position
 
@@ -144,7 +143,7 @@ class SegmentFile:
         with self._lock:
             self._closed = True
             _close(self._open)
-            self._segments, self._ends, self._position = [], [], 0
+            self._segments, self._ends, self._end, self._position = [], [], 0, 0
 
     def _number(self) -> int:
         return bisect_right(self._ends, self._position)

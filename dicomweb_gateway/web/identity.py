@@ -12,6 +12,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.presented import Presented
+from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.web.caching import NO_CACHE
 from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
 from dicomweb_gateway.web.headers import add_vary
@@ -57,6 +58,20 @@ def identify(request: Request, services: Services) -> Caller:
     caller = ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
     request.environ[CALLER] = caller
     return caller
+
+
+def known_or_nobody(request: Request, services: Services) -> Caller | None:
+    """Who asks on an address that is open to all, None where no login holds.
+
+    GatewayBusy, LoginUnavailable and the like make nobody of them too: such an address answers all the same.
+    """
+    known: Caller | None = request.environ.get(CALLER)
+    if known is not None:
+        return known
+    try:
+        return identify(request, services)
+    except GatewayError:
+        return None
 
 
 def presented_by(request: Request, config: WebConfig) -> Presented:

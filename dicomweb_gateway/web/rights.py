@@ -38,6 +38,10 @@ OPERATIONS: dict[str, Operation] = {
     "tell_metrics": Operation.ADMIN,
     "show_status": Operation.ADMIN,
     "home": Operation.PUBLIC,
+    # what a page needs stands in web/pages.py
+    "show_page": Operation.ENTER,
+    "tell_session": Operation.ENTER,
+    "send_static": Operation.PUBLIC,
     # files that are the same at every site, and where to log in
     "view": Operation.PUBLIC,
     "configure_viewer": Operation.PUBLIC,

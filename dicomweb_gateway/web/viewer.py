@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from dicomweb_gateway.web.prefix import prefix_of
 from dicomweb_gateway.web.viewer_files import ViewerFiles
 
 MOUNT = "/viewer"
@@ -20,7 +21,6 @@ SIGNED_OUT = "/signed-out"
 
 _SOURCE = "@ohif/extension-default.dataSourcesModule.dicomweb"
 _INLINE_SCRIPT = re.compile(rb"<script>(.*?)</script>", re.DOTALL)
-_PREFIX = re.compile(r"(?:/[A-Za-z0-9._~-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +42,7 @@ class Viewer:
 
 def mount_of(root: str) -> str:
     """The path of the viewer where the gateway's root is `root`, such as "https://pacs.example.org/imaging"."""
-    path = urlsplit(root).path.rstrip("/")
-    # it goes into scripts and pages, so a proxy's prefix of other letters is not taken
-    return (path if _PREFIX.fullmatch(path) else "") + MOUNT
+    return prefix_of(root) + MOUNT
 
 
 def configuration(

@@ -9,33 +9,11 @@ from threading import Lock
 from typing import NamedTuple
 
 from dicomweb_gateway.web.compression import gunzip_pieces, gzip_pieces
+from dicomweb_gateway.web.file_types import type_of
 
 _KEPT_BYTES = 24 << 20
 """Of rewritten files, compressed; all of OHIF 3.13 is half of it."""
 
-_TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".json": "application/json",
-    ".jsonc": "application/json",
-    ".webapp": "application/json",
-    ".xml": "application/xml",
-    ".txt": "text/plain; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".wasm": "application/wasm",
-    ".png": "image/png",
-    ".jpg": "image/jpeg",
-    ".gif": "image/gif",
-    ".webp": "image/webp",
-    ".ico": "image/x-icon",
-    ".woff": "font/woff",
-    ".woff2": "font/woff2",
-    ".ttf": "font/ttf",
-}
-"""Media types by the end of the name; what is not in it is no file that a browser runs or shows."""
-_OTHER_TYPE = "application/octet-stream"
 _REWRITTEN = (".html", ".js", ".mjs", ".css", ".json", ".webapp", ".xml")
 _HASHED = re.compile(r"(?:^|[.-])[0-9a-f]{16,}\.\w+$")
 """Names that change when the content does, as the build makes them."""
@@ -103,7 +81,7 @@ class ViewerFiles:
             return self._rewritten(name, path, mount)
         status = path.stat()
         tag = f'W/"{status.st_size:x}-{status.st_mtime_ns:x}"'
-        return ViewerFile(_type_of(name), _is_immutable(name), tag, path, None)
+        return ViewerFile(type_of(name), _is_immutable(name), tag, path, None)
 
     def _rewritten(self, name: str, path: Path, mount: str) -> ViewerFile:
         # one at a time: a browser asks for all of them at once, and the largest takes 17 MB
@@ -115,7 +93,7 @@ class ViewerFiles:
             data = rewrite(path.suffix, path.read_bytes(), mount)
             tag = f'W/"{sha256(data).hexdigest()[:32]}"'
             packed = b"".join(gzip_pieces([data]))
-            made = ViewerFile(_type_of(name), _is_immutable(name), tag, None, packed)
+            made = ViewerFile(type_of(name), _is_immutable(name), tag, None, packed)
             self._keep(name, mount, made, len(packed))
             return made
 
@@ -142,10 +120,6 @@ def rewrite(suffix: str, data: bytes, mount: str) -> bytes:
     if suffix == ".xml":
         return _ATTRIBUTES.sub(rb"\1\2" + to + b"/", data)
     return _MEMBERS.sub(rb"\1" + to + b"/", data)
-
-
-def _type_of(name: str) -> str:
-    return _TYPES.get(PurePosixPath(name).suffix.lower(), _OTHER_TYPE)
 
 
 def _is_immutable(name: str) -> bool:

@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.benchmarks.client import Lane, Outcome, ask
 from tests.benchmarks.content import Frame, Series, make_frames, make_series
 from tests.benchmarks.gateway import BASE, STORED, Gateway
+from tests.benchmarks.processes import cpu_of, machine_time
 from tests.benchmarks.profiled import top_lines
 from tests.benchmarks.upstream import Upstream
 
@@ -20,10 +21,24 @@ LATENCY_MS = 30.0
 
 @dataclass(frozen=True)
 class Measured:
-    """What the client saw, and the CPU seconds that each kind of gateway process took for it."""
+    """What the client saw, and the CPU seconds that each kind of gateway process took for it.
+
+    `busy` is the share (0 to 1) of all cores' time in which anything at all ran.
+    """
 
     outcome: Outcome
     cpu: dict[str, float]
+    upstream_cpu: float = 0.0
+    busy: float = 0.0
+
+    @property
+    def machine(self) -> dict[str, float]:
+        """What else says why it took so long: CPU seconds of client and upstream, busy share of all cores."""
+        return {
+            "client_cpu_s": self.outcome.cpu,
+            "upstream_cpu_s": self.upstream_cpu,
+            "busy_share": round(self.busy, 3),
+        }
 
     @property
     def total(self) -> float:
@@ -47,9 +62,12 @@ class Stand:
     def ask_lanes(self, lanes: Sequence[Lane], headers: Mapping[str, str] | None = None) -> Measured:
         """Several clients at once, each with connections of its own."""
         below = [Lane(lane.connections, [f"{BASE}{path}" for path in lane.paths]) for lane in lanes]
+        upstream, before = cpu_of(self.upstream.process.pid), machine_time()
         with self.gateway.family().spending() as cpu:
             outcome = ask(self.gateway.port, below, dict(STORED if headers is None else headers))
-        return Measured(outcome, cpu)
+        idle, total = (after - start for start, after in zip(before, machine_time(), strict=True))
+        upstream = cpu_of(self.upstream.process.pid) - upstream
+        return Measured(outcome, cpu, upstream, 1 - idle / total if total else 0.0)
 
 
 class Bench:

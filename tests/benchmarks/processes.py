@@ -25,6 +25,12 @@ def cpu_of(pid: int) -> float:
     return own + (int(fields[13]) + int(fields[14])) / _TICKS
 
 
+def machine_time() -> tuple[int, int]:
+    """(idle, all) of all cores since the machine started, in ticks."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return fields[3] + fields[4], sum(fields)
+
+
 def children_of(pid: int) -> list[int]:
     """The running children of a process."""
     found: list[int] = []

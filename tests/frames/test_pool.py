@@ -102,6 +102,15 @@ def test_many_come_in_the_order_asked(start, upstream):
     assert upstream.frame_calls.total() == len(set(numbers))
 
 
+def test_what_was_fetched_on_demand_is_known_to_be_bare_or_not(start, upstream):
+    bare, wanted = htj2k_frame(7)
+    upstream.add_frames([(wanted.key.frame_id, bare), (key_of(1).frame_id, raw_frame(1))])
+    pool = start().pool()
+    assert [pool.get(one).is_bare for one in (wanted, raw_wanted(1))] == [True, False]
+    # found in the store, where nobody has looked into it
+    assert not pool.get(wanted).is_bare
+
+
 def test_a_window_bounds_what_is_under_way(start, upstream):
     upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(20))
     pool = start().pool()

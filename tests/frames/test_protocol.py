@@ -41,6 +41,7 @@ REQUESTS = [
 ANSWERS = [
     Answer(1, length=0),
     Answer(2, length=2**40),
+    Answer(5, length=7, is_new=True, is_bare=True),
     Answer(3, payload=bytes(range(256)) * 1000),
     Answer(4, stats={"name": "0", "fetched": 7}),
 ]

@@ -88,9 +88,15 @@ def test_a_damaged_file_is_no_answer_and_is_removed(store, damage, found_at_look
 
 
 @pytest.mark.parametrize("size", [1000, 9 << 20], ids=["small", "large"])
-def test_a_file_that_changes_under_a_running_process_is_no_answer(store, size):
+@pytest.mark.parametrize("first", ["open", "read", "open what was told of"])
+def test_a_file_that_changes_under_a_running_process_is_no_answer(store, size, first):
     frame = store.publish(KEY, bytes(size))
-    frame.open()[0].close()
+    if first == "open what was told of":
+        frame = store.published(KEY, size, is_bare=False)
+    if first == "read":
+        assert frame.read() == bytes(size)
+    else:
+        frame.open()[0].close()
     with open(store.path(KEY), "r+b") as file:
         file.seek(HEADER_SIZE + size // 2)
         file.write(b"!")

@@ -139,7 +139,7 @@ def test_the_status_page_masks_and_escapes(tmp_path):
     assert facts["recent_errors"][0]["error"] == "CorruptFrame"
     assert facts["recent_errors"][0]["status"] == 502
     assert client.get("/status?format=xml").status_code == 400
-    assert b'href="status"' in client.get("/").get_data()
+    assert b'href="/status"' in client.get("/").get_data()
 
 
 @pytest.mark.parametrize(

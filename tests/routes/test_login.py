@@ -59,6 +59,7 @@ def addresses(app):
         "image_set_id": hex_id("set", CT),
         "tag": "7FE00010",
         "path": "7FE00010",
+        "file": "frame.css",
     }
     for rule in app.url_map.iter_rules():
         path = rule.rule
@@ -68,7 +69,7 @@ def addresses(app):
         yield path, sorted(rule.methods - {"OPTIONS"})
 
 
-PUBLIC = {"/", "/health", "/healthcheck", "/aetitle/health", "/dicomweb/health"}
+PUBLIC = {"/", "/health", "/healthcheck", "/aetitle/health", "/dicomweb/health", "/static/1/frame.css"}
 
 
 def test_every_address_asks_for_a_login(gate):
@@ -176,8 +177,8 @@ def test_a_query_token_goes_the_short_way_too(gate, monkeypatch):
 
 def test_the_caller_is_there_for_what_follows(gate):
     seen = []
-    view = gate.app.view_functions["ops.home"]
-    gate.app.view_functions["ops.home"] = lambda: view()
+    view = gate.app.view_functions["pages.home"]
+    gate.app.view_functions["pages.home"] = lambda: view()
     with gate.app.test_request_context("/aetitle/studies", headers={"token": gate.token}) as context:
         gate.app.preprocess_request()
         seen.append(context.request.environ[CALLER])

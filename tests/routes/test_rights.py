@@ -50,6 +50,9 @@ def arguments_of(series: str) -> dict[str, str]:
         "frames": "1",
         "steps": "00091001",
         "name": "app.bundle.css",
+        "page": "account",
+        "digest": "0",
+        "file": "frame.css",
         "datastore_id": STORE,
         "image_set_id": hex_id("set", series),
     }

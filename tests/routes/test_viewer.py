@@ -92,11 +92,14 @@ def test_who_has_logged_out_is_not_logged_in_again(client):
 
 def test_a_gateway_without_ohif_has_no_viewer(house):
     assert house.app.test_client().get("/viewer").status_code == 404
-    assert b'href="viewer"' not in house.app.test_client().get("/").get_data()
+    assert b'href="/viewer"' not in house.app.test_client().get("/").get_data()
 
 
-def test_the_home_page_leads_to_the_viewer(client):
-    assert b'href="viewer"' in client.get("/").get_data()
+def test_the_home_page_leads_those_who_are_known_to_the_viewer(tmp_path):
+    locked = lock(tmp_path)
+    client = locked.app.test_client()
+    assert b'href="/viewer"' not in client.get("/").get_data()
+    assert b'href="/viewer"' in client.get("/", headers={"token": locked.tokens["all"]}).get_data()
 
 
 def test_a_proxys_prefix_is_in_front_of_everything(house, tmp_path):

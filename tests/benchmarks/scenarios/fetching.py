@@ -64,7 +64,7 @@ def _fetch_rate(bench: Bench) -> Iterator[Pair]:
                     rate,
                     {
                         "cpu_s_by_process": measured.cpu,
-                        "client_cpu_s": measured.outcome.cpu,
+                        **measured.machine,
                         "bare_loop_frames_per_s": loop.rate,
                     },
                 )

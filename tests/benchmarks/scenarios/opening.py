@@ -44,7 +44,7 @@ def _opened(stand: Stand, series: Series, connections: int) -> tuple[float, dict
         "first_frame_s": head.outcome.seconds + min(body.outcome.first_bytes),
         "frames_per_s": body.outcome.rate,
         "cpu_s_by_process": {role: body.cpu[role] + head.cpu.get(role, 0.0) for role in body.cpu},
-        "client_cpu_s": body.outcome.cpu,
+        **body.machine,
         "calls_per_frame": (stand.upstream.calls()["calls"] - before) / len(series.frame_paths),
         **percentiles(body.outcome.latencies),
     }

@@ -1,0 +1,55 @@
+"""What a page may say of the one who opens it, and of the gateway that they have reached."""
+
+from dataclasses import dataclass
+
+from flask import Request
+
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.operations import GRANTED, Operation
+from dicomweb_gateway.web.identity import known_or_nobody
+from dicomweb_gateway.web.links import root_url
+from dicomweb_gateway.web.prefix import prefix_of
+from dicomweb_gateway.web.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """`caller` None: nobody has logged in. `may`: the operations that some rule grants them somewhere.
+
+    `root` is the absolute URL of the gateway's root, `prefix` its path; `has_viewer`: OHIF is served.
+    """
+
+    caller: Caller | None
+    may: frozenset[Operation]
+    root: str
+    prefix: str
+    ae_paths: tuple[str, ...]
+    has_viewer: bool = False
+
+    def shows(self, operation: Operation) -> bool:
+        """Whether what needs `operation` is for this caller."""
+        return self.caller is not None and (operation is Operation.ENTER or operation in self.may)
+
+
+def view_of(request: Request, gateway: Services) -> PageView:
+    """Of the caller of `request`, also on addresses that are open to all."""
+    caller = known_or_nobody(request, gateway)
+    root = root_url(request, gateway.config)
+    return PageView(
+        caller=caller,
+        may=frozenset() if caller is None else operations_of(caller, gateway),
+        root=root,
+        prefix=prefix_of(root),
+        ae_paths=gateway.config.ae_paths,
+        has_viewer=gateway.viewer is not None,
+    )
+
+
+def operations_of(caller: Caller, gateway: Services) -> frozenset[Operation]:
+    """What `caller` may do below at least one base path, or outside all."""
+    places = (None, *gateway.config.ae_paths)
+    return frozenset(
+        operation
+        for operation in GRANTED
+        if any(not gateway.rules.sight_of(caller, place, operation).is_nothing for place in places)
+    )
