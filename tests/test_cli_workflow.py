@@ -68,7 +68,7 @@ def test_a_walk_that_asks_nothing_and_keeps_all(desk):
     assert "1 files imported into 1 image sets" in again
 
 
-@pytest.mark.filterwarnings("ignore:Tried to parse AWS::S3::BucketPolicy")
+@pytest.mark.filterwarnings("ignore:Tried to parse")
 def test_a_walk_with_a_stack_of_its_own(desk, aws_server, buckets, monkeypatch):
     monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", aws_server)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")

@@ -24,9 +24,25 @@ _new_session: Any = boto3.session.Session
 _new_config: Any = Config
 
 
+class _Descriptions:
+    """What the SDK knows of services: the same for all sessions, and most of what making a client takes."""
+
+    def __init__(self) -> None:
+        self._loaders: dict[str | None, Any] = {}
+
+    def loader_of(self, core: Any) -> Any:
+        """The loader of the session's search path, with what it has read already."""
+        path = core.get_config_variable("data_path")
+        return self._loaders.setdefault(path, core.get_component("data_loader"))
+
+
+_DESCRIPTIONS = _Descriptions()
+
+
 def session_for(endpoint_url: str | None) -> tuple[Any, Any]:
     """A session, and its credentials or None; BotoCoreError where AWS's configuration is unusable."""
     core = _new_core()
+    core.register_component("data_loader", _DESCRIPTIONS.loader_of(core))
     if is_loopback(endpoint_url):
         # an instance role is of no use to this machine itself, and asking for one takes seconds off AWS
         core.get_component("credential_provider").remove("iam-role")
