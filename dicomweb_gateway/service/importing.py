@@ -51,7 +51,7 @@ def make_import(
         folder = settings.data_dir / "imports"
         staging = make_staging(settings, buckets, folder)
         config = ImportConfig(
-            datastore_id=datastore_id or only_data_store(settings),
+            datastore_id=_allowed(settings, datastore_id) or only_data_store(settings),
             role_arn=_role(settings),
             workers=workers,
             again=again,
@@ -109,6 +109,14 @@ def only_data_store(settings: Settings) -> str:
         return named[0]
     many = f"there are {len(named)}" if named else "there is none"
     raise SettingsError(f"AHI_DATASTORE_IDS: {many}; say --datastore ID (`datastores list` shows them)")
+
+
+def _allowed(settings: Settings, datastore_id: str | None) -> str | None:
+    """The data store that is named; what is not served is not indexed."""
+    allowed = settings.allowed_datastores
+    if datastore_id is not None and allowed is not None and datastore_id not in allowed:
+        raise SettingsError(f"AHI_DATASTORE_IDS: data store {datastore_id} is not among them")
+    return datastore_id
 
 
 def _role(settings: Settings) -> str:

@@ -15,7 +15,7 @@ _WIDTH = 78
 class Progress:
     """`done` of `total` of `what` in this phase, `size` bytes so far; `note` says the rest.
 
-    `total` 0: not known.
+    `total` 0: not known. `quiet`: a step that is over, which people need not see.
     """
 
     phase: str
@@ -24,6 +24,7 @@ class Progress:
     what: str = ""
     size: int = 0
     note: str = ""
+    quiet: bool = False
 
 
 Listener = Callable[[Progress], None]
@@ -44,6 +45,8 @@ class Meter:
 
     def __call__(self, progress: Progress) -> None:
         """Show `progress` when it is time to."""
+        if progress.quiet:
+            return
         now = time.monotonic()
         key = progress.phase + progress.note
         if key != self._phase:

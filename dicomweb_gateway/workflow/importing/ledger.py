@@ -68,7 +68,8 @@ class Ledger:
     """The file at `path`, made when missing; for one thread. ImportTrouble when it cannot be written."""
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        # names of files may say whom they are of
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _told():
             self._connection = sqlite3.connect(path, timeout=30, isolation_level=None)
             self._connection.execute("PRAGMA journal_mode = WAL")

@@ -139,7 +139,7 @@ class ImportRun:
                 while batch.state < CLEARED:
                     batch = self._advanced(run, batch)
             self._ledger.end_run(run)
-        self._tell(Progress("done"))
+        self._tell(Progress("done", quiet=True))
         return ImportReport.of(self._ledger, run, self._index_failures)
 
     def _advanced(self, run: str, batch: Batch) -> Batch:
@@ -168,7 +168,7 @@ class ImportRun:
 
         rows = shared_out(told(), self._config.batch_files, self._config.batch_bytes)
         self._ledger.scanned(run, rows)
-        self._tell(Progress("checked"))
+        self._tell(Progress("checked", quiet=True))
 
     def _fill(self, run: str, batch: Batch) -> Batch:
         self._wait_for_room(run)
@@ -236,7 +236,7 @@ class ImportRun:
             rows = [replace(row, state=state, reason=reason) if row in lost else row for row in rows]
         done = replace(batch, state=READ, image_sets=logs.image_sets)
         self._ledger.put_batch(run, done, rows)
-        self._tell(Progress("read", note=self._of(run, batch)))
+        self._tell(Progress("read", quiet=True))
         return done
 
     def _make_findable(self, run: str, batch: Batch) -> Batch:
@@ -258,7 +258,7 @@ class ImportRun:
 
     def _put(self, run: str, batch: Batch) -> Batch:
         self._ledger.put_batch(run, batch)
-        self._tell(Progress("noted", note=self._of(run, batch)))
+        self._tell(Progress("noted", quiet=True))
         return batch
 
     def _wait_for_room(self, run: str) -> None:
@@ -292,7 +292,7 @@ class ImportRun:
 
     @contextmanager
     def _alone(self, run: str) -> Iterator[None]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._folder / f"{run}.lock"
         with path.open("w") as lock:
             try:

@@ -12,6 +12,7 @@ from dicomweb_gateway.errors import (
     StorageUnavailable,
     UndecodablePixels,
     UpstreamDenied,
+    UpstreamError,
     UpstreamNotFound,
 )
 from dicomweb_gateway.frames.config import FetcherConfig
@@ -163,11 +164,11 @@ class Checker:
             yield from self._frames.map(self.payload, wanted[start : start + window])
 
     def _keep_instances(self, work: Work, done: Checked) -> None:
-        document = self._parsed(work[0].ref)
+        refs = list(dict.fromkeys(piece.ref for piece in work))
+        documents = dict(zip(refs, self._frames.map(self._parsed, refs), strict=True))
         wrong: set[int] = set()
-        for piece, result in zip(
-            work, self._instances.map(lambda piece: self._instance(document, piece), work), strict=True
-        ):
+        results = self._instances.map(lambda piece: self._instance(documents[piece.ref], piece), work)
+        for piece, result in zip(work, results, strict=True):
             done.frames += len(piece.frames)
             if isinstance(result, Failure):
                 done.failures.append(result)
@@ -177,15 +178,25 @@ class Checker:
                 done.unstated += sum(frame.checksum is None for frame in piece.frames)
         self._count(work, done, wrong)
 
-    def _parsed(self, ref: ImageSetRef) -> ImageSetDocument:
-        if self._document is None or self._document[0] != ref:
-            self._document = ref, parse_document(self._store.metadata(ref))
-        return self._document[1]
+    def _parsed(self, ref: ImageSetRef) -> ImageSetDocument | UpstreamError:
+        """The document, kept from one work to the next: a large image set fills several."""
+        if self._document is not None and self._document[0] == ref:
+            return self._document[1]
+        try:
+            document = parse_document(self._store.metadata(ref))
+        except UpstreamDenied:
+            raise
+        except UpstreamError as error:
+            return error
+        self._document = ref, document
+        return document
 
-    def _instance(self, document: ImageSetDocument, piece: Piece) -> int | Failure:
+    def _instance(self, document: ImageSetDocument | UpstreamError, piece: Piece) -> int | Failure:
         """Bytes of an instance's frames, when it is kept whole; or what is wrong."""
         folder = self._config.folder or Path()
         try:
+            if isinstance(document, UpstreamError):
+                raise document
             found = document.find_instance(piece.series_uid, piece.instance_uid)
             if found is None:
                 raise UpstreamNotFound("the instance is no longer in its image set")

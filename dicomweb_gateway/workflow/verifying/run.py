@@ -1,5 +1,6 @@
 """Verifies image sets with several processes, and goes on where an earlier try was broken off."""
 
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -7,8 +8,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from dicomweb_gateway.errors import ImportTrouble
@@ -174,6 +176,15 @@ class _Process:
 
 def _begin(config: CheckerConfig) -> None:
     _Process.checker = Checker(config)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Nobody else ends this process when the one that has started it is killed."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _check(work: Work) -> Checked:

@@ -64,8 +64,27 @@ def works(
 ) -> Iterator[Work | Unread]:
     """The frames of `refs` in works of about `FRAMES_AT_ONCE`; with `whole` no instance is cut in two.
 
-    A work is of one image set. A few metadata documents are read ahead.
+    A few metadata documents are read ahead. Small image sets share a work, so that a process never waits for
+    one frame alone.
     """
+    collected: list[Piece] = []
+    count = 0
+    for piece in _all_pieces(metadata, refs, wanted, whole):
+        if isinstance(piece, Unread):
+            yield piece
+            continue
+        collected.append(piece)
+        count += max(1, len(piece.frames))
+        if count >= FRAMES_AT_ONCE:
+            yield tuple(collected)
+            collected, count = [], 0
+    if collected:
+        yield tuple(collected)
+
+
+def _all_pieces(
+    metadata: Callable[[ImageSetRef], bytes], refs: Iterable[ImageSetRef], wanted: Wanted, whole: bool
+) -> Iterator[Piece | Unread]:
     for found in _documents(metadata, refs):
         if isinstance(found, Unread):
             yield found
@@ -98,21 +117,13 @@ def _documents(
             yield ahead.pop(0).result()
 
 
-def _of_document(ref: ImageSetRef, document: ImageSetDocument, wanted: Wanted, whole: bool) -> Iterator[Work]:
-    collected: list[Piece] = []
-    count = 0
+def _of_document(
+    ref: ImageSetRef, document: ImageSetDocument, wanted: Wanted, whole: bool
+) -> Iterator[Piece]:
     for series in document.series():
-        if wanted.series_uid not in (None, series.series_uid):
-            continue
-        for instance in series.instances():
-            for piece in _pieces(ref, document.study_uid, instance, whole):
-                collected.append(piece)
-                count += max(1, len(piece.frames))
-                if count >= FRAMES_AT_ONCE:
-                    yield tuple(collected)
-                    collected, count = [], 0
-    if collected:
-        yield tuple(collected)
+        if wanted.series_uid in (None, series.series_uid):
+            for instance in series.instances():
+                yield from _pieces(ref, document.study_uid, instance, whole)
 
 
 def _pieces(ref: ImageSetRef, study_uid: str, instance: InstanceDocument, whole: bool) -> Iterator[Piece]:
