@@ -133,7 +133,7 @@ def _guards(services: Services) -> Guards:
     def after(request: Request, response: Response, rule: str | None, began: float) -> Response:
         response = services.streams.admitted(request, response)
         response = counted(request, response, services)
-        add_cors(request, response, services.config)
+        add_cors(request, response, services.config, services.rules.origins_of)
         keep_private(request, response, services)
         harden(request, response, services.config)
         audit(request, response, rule, began, services)
@@ -223,7 +223,7 @@ def _check_query_text(request: Request) -> None:
 def _error_answer(rule: str | None, error: Exception, request: Request) -> Response:
     """The answer to whatever a request raised."""
     request.environ[FAILURE] = type(error).__name__
-    of_service = is_of_service(rule)
+    of_service = is_of_service(rule or request.path)
     response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
     return name_error(response) if of_service else response
 

@@ -9,6 +9,7 @@ from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
@@ -24,7 +25,7 @@ from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.live import make_about
-from dicomweb_gateway.service.logins import make_authenticator
+from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
 from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
@@ -52,11 +53,12 @@ def make_services(
     port: int,
     limits: ClientLimits | None = None,
     trouble: Callable[[], str | None] = lambda: None,
+    logins: LoginsOfAll = ALONE,
 ) -> Services:
     """The parts of one web process, made after the fork: engine and SDK client do not survive one.
 
     `limits` count clients over all web processes; None: nothing is counted. `trouble` says what troubles the
-    master, None for nothing.
+    master, None for nothing. `logins` are what all web processes know of them.
     """
     configure_decoders(settings.decode_timeout, settings.decoder_count)
     engine = make_engine(settings.index_url, statement_timeout=settings.db_statement_timeout)
@@ -114,7 +116,21 @@ def make_services(
         max_body_bytes=settings.max_body_bytes,
     )
     audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
-    health = HealthProbe(index, pool, Path(store.root), image_sets, settings.data_dir, audit, trouble)
+    authenticator, rules = (
+        make_authenticator(settings, logins),
+        RulesFile(settings.access_rules, settings.ae_path),
+    )
+    health = HealthProbe(
+        index,
+        pool,
+        Path(store.root),
+        image_sets,
+        settings.data_dir,
+        audit,
+        trouble,
+        shared,
+        lambda: tuple(one for one in (*authenticator.troubles(), rules.trouble) if one),
+    )
     return Services(
         config=config,
         archive=Archive(
@@ -143,9 +159,10 @@ def make_services(
         streams=Streams(settings.stream_count),
         limits=limits,
         audit=audit,
-        rules=RulesFile(settings.access_rules, settings.ae_path),
-        authenticator=make_authenticator(settings),
+        rules=rules,
+        authenticator=authenticator,
         viewer=_viewer(settings),
+        page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
     )
 
 
@@ -204,8 +221,13 @@ class HealthProbe:
         data_dir: Path,
         audit: AuditLog | None = None,
         trouble: Callable[[], str | None] = lambda: None,
+        shared: SharedCache | None = None,
+        files: Callable[[], tuple[str, ...]] = tuple,
     ) -> None:
+        """`trouble` is the master's; `files` says what is wrong with files of logins and rules."""
         self._trouble = trouble
+        self._shared = shared
+        self._files = files
         self._index = index
         self._pool = pool
         self._frames = frames
@@ -232,7 +254,14 @@ class HealthProbe:
         unwritten = self._audit.trouble if self._audit is not None else None
         if unwritten is not None and self._audit is not None and self._audit.is_required:
             return HealthReport(failing=unwritten)
-        return HealthReport(notes=tuple(note for note in (self._upstream_note, unwritten) if note))
+        down = f"the shared cache is down: {', '.join(self._down)}" if self._down else None
+        notes = (self._upstream_note, unwritten, down, *self._files())
+        return HealthReport(notes=tuple(note for note in notes if note))
+
+    @property
+    def _down(self) -> tuple[str, ...]:
+        """Servers of the shared cache that do not answer: all is served without them."""
+        return self._shared.down if self._shared is not None else ()
 
     def parts(self) -> tuple[Part, ...]:
         """Each part by itself; HealthImaging as it was when it was last looked at."""
@@ -244,6 +273,8 @@ class HealthProbe:
             ("processes", restless is None, restless or ""),
             ("HealthImaging", self._upstream_note is None, self._upstream_note or ""),
             *([("audit log", trouble is None, trouble or "")] if self._audit is not None else []),
+            *([("shared cache", not self._down, ", ".join(self._down))] if self._shared is not None else []),
+            *(("files", False, one) for one in self._files()),
         )
 
     def _asked(self) -> Iterator[Part]:
@@ -274,6 +305,8 @@ class HealthProbe:
         Thread(target=self._ask_upstream, daemon=True).start()
 
     def _ask_upstream(self) -> None:
+        if self._shared is not None:
+            self._shared.look()
         try:
             self._image_sets.ping()
             self._upstream_note = None

@@ -11,6 +11,7 @@ from dicomweb_gateway.service.logins import describe_logins
 from dicomweb_gateway.service.machine_checks import CheckResult, machine_checks
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.shared.cache import SharedCache
 
 _SKEW_SECONDS = 60.0
 """AWS refuses what is signed with a clock that is five minutes off, and tokens end by the second."""
@@ -29,6 +30,7 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         _upstream(settings),
         *_clock(settings),
         *_queue(settings),
+        *_shared_cache(settings),
         *machine_checks(settings),
     ]
 
@@ -136,6 +138,18 @@ def _clock(settings: Settings) -> list[CheckResult]:
     return [
         CheckResult("clock", abs(ahead) <= _SKEW_SECONDS, f"HealthImaging's is {ahead:+.0f} s ahead of ours")
     ]
+
+
+def _shared_cache(settings: Settings) -> list[CheckResult]:
+    """Whether the servers answer; without them all is served as well, but more is fetched."""
+    config = settings.shared_cache
+    if config is None:
+        return []
+    try:
+        SharedCache(config, b"").ask_all()
+    except OSError as error:
+        return [CheckResult("shared cache", False, str(error))]
+    return [CheckResult("shared cache", True, "answers")]
 
 
 def _queue(settings: Settings) -> list[CheckResult]:

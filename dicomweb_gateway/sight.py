@@ -82,6 +82,13 @@ class Sight:
             return None
         return frozenset().union(*(stores for stores in named if stores is not None))
 
+    def shows_all_of(self, datastore_id: str) -> bool:
+        """Whether nothing of a data store is hidden."""
+        return any(
+            not grant.wanted and (grant.stores is None or datastore_id in grant.stores)
+            for grant in self.grants
+        )
+
     @cached_property
     def digest(self) -> str:
         """What tells this sight from others in entity tags and cache keys; "" where nothing is hidden."""

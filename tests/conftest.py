@@ -7,7 +7,15 @@ from typing import Any
 
 import pytest
 
-from tests.databases import PrivateMariaDb, drop_database, need_mariadb, new_aws_database, new_database
+from tests.databases import (
+    EmptiedDatabase,
+    PrivateMariaDb,
+    drop_database,
+    need_mariadb,
+    new_aws_database,
+    new_database,
+)
+from tests.index_files import migrated_file
 
 ROOT = Path(__file__).parents[1]
 MOST_WORKERS = 4
@@ -111,3 +119,20 @@ def new_index_url(
 def index_url(new_index_url: Callable[[], str]) -> str:
     """The URL of a new, empty database."""
     return new_index_url()
+
+
+@pytest.fixture(scope="session")
+def emptied(server_of_kind: str | None) -> Iterator[EmptiedDatabase | None]:
+    """The server's database that `empty_url` gives again and again; None for SQLite."""
+    if server_of_kind is None:
+        yield None
+        return
+    database = EmptiedDatabase(server_of_kind)
+    yield database
+    database.drop()
+
+
+@pytest.fixture
+def empty_url(emptied: EmptiedDatabase | None, tmp_path: Path) -> str:
+    """The URL of an empty index of the newest revision; for tests that leave its tables as they are."""
+    return migrated_file(tmp_path / "empty.db") if emptied is None else emptied.url()

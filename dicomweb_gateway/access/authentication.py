@@ -32,6 +32,11 @@ class Authenticator:
         """Whether no login is asked."""
         return self.oidc is None and self.tokens is None and self.basic is None and self.proxy is None
 
+    def troubles(self) -> tuple[str, ...]:
+        """What is wrong with files of logins, which others than administrators may read too."""
+        files = (self.tokens, self.basic)
+        return tuple(one.trouble for one in files if one is not None and one.trouble is not None)
+
     def caller_of(self, presented: Presented) -> Caller:
         """Who asks.
 

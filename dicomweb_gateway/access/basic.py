@@ -13,6 +13,7 @@ from dicomweb_gateway.access.addresses import client_key
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.kept import KeptCallers
 from dicomweb_gateway.access.passwords import DEFAULT, LONGEST, PasswordHash, unknown_password
+from dicomweb_gateway.access.shared_failures import FailureBook, SharedFailures
 from dicomweb_gateway.access.throttle import Throttle
 from dicomweb_gateway.access.users import User, users_by_name
 from dicomweb_gateway.access.watched_file import WatchedFile
@@ -35,10 +36,11 @@ class BasicLogin:
 
     A password is hashed once in five minutes, whatever number of requests come with it; requests that come
     with the same one at the same time wait for each other. So many hashes are made at once that other
-    requests keep their threads. A user unknown costs as much as a wrong password.
+    requests keep their threads. A user unknown costs as much as a wrong password. `failures` are those of
+    all web processes; None for a process that is alone.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, failures: FailureBook | None = None) -> None:
         self._file: WatchedFile[dict[str, User]] = WatchedFile(
             path, lambda text: users_by_name(text, path), {}, secret=True
         )
@@ -48,8 +50,14 @@ class BasicLogin:
         self._lock = Lock()
         self._inside = BoundedSemaphore(_AT_ONCE + _WAITING)
         self._turns = BoundedSemaphore(_AT_ONCE)
-        self._users_failed = Throttle(free=5)
-        self._addresses_failed = Throttle(free=50)
+        book = failures or SharedFailures(1).claim(0)
+        self._users_failed = Throttle(book, free=5)
+        self._addresses_failed = Throttle(book, free=50)
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the file."""
+        return self._file.trouble
 
     def caller_of(self, credentials: str, address: str) -> Caller:
         """Who presents `credentials`, coded as in the header, from `address`.
@@ -65,13 +73,14 @@ class BasicLogin:
         kept = self._kept.get(digest)
         if kept is not None:
             return kept
-        self._users_failed.check((address, name))
-        self._addresses_failed.check(address)
+        one, all_of_them = f"user {address} {name}", f"address {address}"
+        self._users_failed.check(one)
+        self._addresses_failed.check(all_of_them)
         if not self._is_right(digest, user, password) or user is None:
-            self._users_failed.note_failure((address, name))
-            self._addresses_failed.note_failure(address)
+            self._users_failed.note_failure(one)
+            self._addresses_failed.note_failure(all_of_them)
             raise Unauthenticated(_WRONG)
-        self._users_failed.note_success((address, name))
+        self._users_failed.note_success(one)
         self._kept.put(digest, user.caller, time.time() + _KEPT_SECONDS)
         return user.caller
 

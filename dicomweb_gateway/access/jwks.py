@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from threading import BoundedSemaphore, Event, RLock, Thread
+from typing import Any
 
 from dicomweb_gateway.access.fetching import DocumentFetcher, FetchError
 from dicomweb_gateway.access.keys import Key, KeySet, parse_key_set
@@ -26,16 +27,25 @@ class Issuer:
         self._jwks_url = jwks_url
         self._fetcher = fetcher
 
+    @property
+    def name(self) -> str:
+        """What tells it from others."""
+        return f"{self._issuer} {self._jwks_url}"
+
     def fetch(self) -> KeySet:
         """Its keys as they are now; FetchError, also when there is none."""
-        url = self._jwks_url or self._discovered()
+        return parse_key_set(self.document())
+
+    def document(self) -> Any:
+        """The JWKS that it publishes now, with a key that can be used; FetchError."""
+        found = self._fetcher.get(self._jwks_url or self._discovered())
         try:
-            keys = parse_key_set(self._fetcher.get(url))
+            keys = parse_key_set(found)
         except ValueError as error:
             raise FetchError(f"what the identity provider answers {error}") from None
         if not keys.keys:
             raise FetchError("the identity provider has no key that can be used")
-        return keys
+        return found
 
     def _discovered(self) -> str:
         """Where its keys are (OpenID Connect Discovery 1.0, 4)."""
@@ -65,6 +75,7 @@ class KeyKeeper:
 
     They are fetched anew in the background once they are `ttl` seconds old, and hold for `outage` seconds
     while that fails. A key of unknown id causes one fetch in `interval` seconds, however many threads ask;
+    before that `newer` is asked for keys that came after a moment (`clock`) by another way.
     those who ask meanwhile, `most_waiting` at a time, wait for it for `patience` seconds. All times are
     seconds.
     """
@@ -78,8 +89,10 @@ class KeyKeeper:
         patience: float = 5.0,
         most_waiting: int = 32,
         clock: Callable[[], float] = time.monotonic,
+        newer: Callable[[float], KeySet | None] = lambda _: None,
     ) -> None:
         self._fetch = fetch
+        self._newer = newer
         self._ttl = ttl
         self._outage = outage
         self._interval = interval
@@ -111,7 +124,12 @@ class KeyKeeper:
         found = keys.fitting(kid, algorithm)
         if found is not None or kid is None or kid in keys.by_kid:
             return found
-        self._hunt(kid)
+        known = self._newer(self._fetched_at)
+        if known is not None:
+            with self._lock:
+                self._put(known)
+        if kid not in self._present().by_kid:
+            self._hunt(kid)
         return self._present().fitting(kid, algorithm)
 
     def _present(self) -> KeySet:
@@ -181,6 +199,12 @@ class KeyKeeper:
                 if self._running is own:
                     self._running = None
                     if keys is not None:
-                        self._keys, self._fetched_at = keys, self._clock()
+                        self._put(keys)
             self._fetches.release()
             own.done.set()
+
+    def _put(self, keys: KeySet) -> None:
+        """Have `keys` hold, unless newer ones do."""
+        fetched_at = self._clock() if keys.fetched_at is None else keys.fetched_at
+        if fetched_at >= self._fetched_at:
+            self._keys, self._fetched_at = keys, fetched_at

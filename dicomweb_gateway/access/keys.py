@@ -35,9 +35,10 @@ class Key:
 
 @dataclass(frozen=True)
 class KeySet:
-    """The keys of one moment."""
+    """The keys of one moment; `fetched_at` by time.monotonic, None for now."""
 
     keys: tuple[Key, ...]
+    fetched_at: float | None = field(default=None, compare=False)
 
     @cached_property
     def held(self) -> frozenset[Key]:

@@ -2,6 +2,7 @@
 
     [paths."/research"]                     # behind one base path; others have all that are served
     data_stores = ["..."]
+    cors_origins = ["https://..."]          # pages that may read it, in the place of CORS_ORIGINS
 
     [[rules]]
     groups = ["radiologists"]               # to whom: users, clients, groups, scopes, modes
@@ -20,12 +21,21 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import GRANTED, READING, Operation
+from dicomweb_gateway.access.origins import listed_origin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.sight import EVERYTHING, TRAITS, Grant, Sight
 
@@ -88,7 +98,19 @@ class Rule(BaseModel):
 class _Path(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    data_stores: _Texts
+    data_stores: _Texts | None = None
+    cors_origins: _Texts | None = None
+
+    @field_validator("cors_origins")
+    @classmethod
+    def _origins(cls, origins: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        return None if origins is None else tuple(map(listed_origin, origins))
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.data_stores is None and self.cors_origins is None:
+            raise ValueError("needs data_stores or cors_origins")
+        return self
 
 
 class _File(BaseModel):
@@ -102,12 +124,18 @@ class _File(BaseModel):
 class AccessRules:
     """The rules of one gateway with base paths `ae_paths`; `rules` None where none are configured.
 
-    `stores_of`: the data stores behind base paths; one that is not in it has all.
+    `stores_of`: the data stores behind base paths; one that is not in it has all. `origins`: the pages that
+    may read what is below a base path; one that is not in it follows CORS_ORIGINS.
     """
 
     ae_paths: tuple[str, ...]
     rules: tuple[Rule, ...] | None = None
     stores_of: dict[str, frozenset[str]] = field(default_factory=dict)
+    origins: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def origins_of(self, path: str | None) -> tuple[str, ...] | None:
+        """The origins listed for the base path `path`, None where it has no list of its own."""
+        return None if path is None else self.origins.get(path)
 
     def sight_of(self, caller: Caller, path: str | None, operation: Operation) -> Sight:
         """What `caller` may see when it does `operation` below the base path `path`.
@@ -161,8 +189,9 @@ def read_rules(path: Path | None, ae_paths: tuple[str, ...]) -> AccessRules:
     for one in named:
         if one not in ae_paths:
             raise SettingsError(f"ACCESS_RULES: {path}: {one!r} is none of the base paths in AE_PATH")
-    stores_of = {one: frozenset(path_rule.data_stores) for one, path_rule in read.paths.items()}
-    return AccessRules(ae_paths, read.rules, stores_of)
+    stores_of = {one: frozenset(table.data_stores) for one, table in read.paths.items() if table.data_stores}
+    origins = {one: table.cors_origins for one, table in read.paths.items() if table.cors_origins is not None}
+    return AccessRules(ae_paths, read.rules, stores_of, origins)
 
 
 def _first(error: ValidationError) -> str:

@@ -17,14 +17,16 @@ _LOOK_SECONDS = 0.5
 _SETTLE_SECONDS = 0.3
 """What was written later than this may still be being written."""
 _MOST_KEPT = 4096
+_SAY_SECONDS = 60.0
 _Asked = tuple[Caller, str | None, Operation]
 
 
 class RulesFile:
     """Answers as the rules in `path` do; a file that changed is read again within a second.
 
-    One that cannot be used any more is complained about once, and the rules that were read before hold on:
-    neither is everybody locked out nor is anything shown that they hide. Threads share it.
+    One that cannot be used any more is complained about each minute, and the rules that were read
+    before hold on: neither is everybody locked out nor is anything shown that they hide. Threads share
+    it.
 
     Editors empty a file before they write it anew, and rules that are cut off, or gone, may show more than
     whole ones. So a file is read when it has come to rest, and one without rules ends no others.
@@ -39,6 +41,21 @@ class RulesFile:
         self._rules: AccessRules = read_rules(path, ae_paths)
         self._looked_at = time.monotonic()
         self._sights: OrderedDict[_Asked, Sight] = OrderedDict()
+        self._trouble: str | None = None
+        self._say_at = float("inf")
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the rules in force are not those of the file, None when they are."""
+        with self._lock:
+            self._look()
+            return self._trouble
+
+    def origins_of(self, path: str | None) -> tuple[str, ...] | None:
+        """See AccessRules.origins_of."""
+        with self._lock:
+            self._look()
+            return self._rules.origins_of(path)
 
     def sight_of(self, caller: Caller, path: str | None, operation: Operation) -> Sight:
         """See AccessRules.sight_of."""
@@ -60,15 +77,22 @@ class RulesFile:
         state, seen = _state_of(self._path), self._seen
         self._seen = state
         if state == self._state or not (state == seen or _is_at_rest(state)):
+            if now >= self._say_at:
+                self._complain(now, "they are still those of before")
             return
         self._state = state
         try:
             self._rules = self._read(self._path)
         except SettingsError as error:
-            _LOG.error("the access rules did not change: %s", error)
+            self._complain(now, str(error))
             return
+        self._trouble, self._say_at = None, float("inf")
         self._sights.clear()
         _LOG.info("the access rules were read again")
+
+    def _complain(self, now: float, why: str) -> None:
+        self._trouble, self._say_at = "the file of access rules cannot be used", now + _SAY_SECONDS
+        _LOG.error("the access rules did not change: %s", why)
 
     def _read(self, path: Path) -> AccessRules:
         rules = read_rules(path, self._ae_paths)

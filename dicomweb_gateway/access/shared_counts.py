@@ -1,15 +1,12 @@
 """What clients do at this moment, counted over all web processes of a gateway, in memory that they share.
 
-Each process writes a row of its own and adds up those of all, so that nobody ever waits for a lock that a
-stopped or killed process holds. A row is cleared when the process in whose place it was is replaced: what a
-killed process had under way is not counted for longer. The number of clients is bounded: each has one of a
+Each process writes a row of its own and adds up those of all (`shared_rows`): what a killed process had under
+way is not counted for longer. The number of clients is bounded: each has one of a
 few neighbouring cells. Who finds all of them taken takes the place of whoever has asked the least and has
 nothing under way; if all have, he is not counted (the last cell keeps his books), for he must not suffer for
 others.
 """
 
-import mmap
-import os
 import struct
 import time
 from functools import lru_cache
@@ -17,16 +14,15 @@ from hashlib import blake2b
 from threading import Lock
 from typing import NamedTuple
 
+from dicomweb_gateway.access.shared_rows import SharedRows, found_in
+
 CELLS = 8192
 """Cells of a row, without the last one; a power of two."""
 _NEIGHBOURS = 16
 """Cells of which a client may have one."""
-_ROWS_EACH = 3
-"""Rows of one web process and of those whose place it has taken and that still end their answers."""
 _CELL = struct.Struct("<16sqIIiI")
 """Digest of the client, number of the stretch of time, what was counted in it and in the one before, how much
 is under way, and the second (time.monotonic) from which on none of what was counted matters."""
-_OWNER = struct.Struct("<q")
 
 
 class Usage(NamedTuple):
@@ -42,65 +38,24 @@ class Ticket(NamedTuple):
     offset: int
 
 
-class SharedCounts:
+class SharedCounts(SharedRows):
     """The memory, made before the web processes are forked; `processes` is their number."""
 
     def __init__(self, processes: int) -> None:
-        self._rows = processes * _ROWS_EACH
-        self._owners = struct.Struct(f"<{self._rows}q")
-        self._row_bytes = (CELLS + 1) * _CELL.size
-        self._start = self._owners.size
-        self._starts = [self._start + row * self._row_bytes for row in range(self._rows)]
-        self._memory = mmap.mmap(-1, self._start + self._rows * self._row_bytes)
+        super().__init__(processes, (CELLS + 1) * _CELL.size)
 
     def claim(self, number: int) -> "ClientCounts":
-        """The row of web process `number` (from 0), which is the calling process, cleared.
-
-        Rows of processes that are no more are cleared too. A process that ends its last answers keeps its row
-        until that is done.
-        """
-        candidates = range(number * _ROWS_EACH, (number + 1) * _ROWS_EACH)
-        owners = self._owners.unpack_from(self._memory, 0)
-        free = [row for row in candidates if not owners[row] or not _lives(owners[row])]
-        for row in free:
-            self._clear(row)
-        chosen = free[0] if free else candidates[0]
-        self._clear(chosen)
-        _OWNER.pack_into(self._memory, chosen * _OWNER.size, os.getpid())
-        return ClientCounts(self, chosen)
-
-    def offset(self, row: int) -> int:
-        """Where `row` begins."""
-        return self._starts[row]
-
-    def owners(self) -> bytes:
-        """Who owns which row: changes when that does."""
-        return self._memory[: self._start]
-
-    def owned(self, owners: bytes) -> list[int]:
-        """Where the rows begin that have an owner."""
-        found = self._owners.unpack(owners)
-        return [start for start, owner in zip(self._starts, found, strict=True) if owner]
-
-    @property
-    def memory(self) -> mmap.mmap:
-        """All of it."""
-        return self._memory
-
-    def _clear(self, row: int) -> None:
-        _OWNER.pack_into(self._memory, row * _OWNER.size, 0)
-        start = self.offset(row)
-        self._memory[start : start + self._row_bytes] = bytes(self._row_bytes)
+        """What web process `number` (from 0), which is the calling process, counts in."""
+        return ClientCounts(self, self.claim_row(number))
 
 
 class ClientCounts:
     """The counts as one process sees and changes them; for any of its threads."""
 
-    def __init__(self, shared: SharedCounts, row: int) -> None:
+    def __init__(self, shared: SharedCounts, start: int) -> None:
         self._shared = shared
-        self._start = shared.offset(row)
+        self._start = start
         self._last = self._start + CELLS * _CELL.size
-        self._rows: tuple[bytes, list[int]] = (b"", [])
         self._lock = Lock()
 
     def usage(self, name: str, seconds: float) -> Usage:
@@ -109,9 +64,9 @@ class ClientCounts:
         place = _place(name)
         recent, under_way = 0.0, 0
         memory = self._shared.memory
-        for start in self._owned():
+        for start in self._shared.owned():
             cells = memory[start + place.first : start + place.end]
-            at = _found_in(cells, place.digest)
+            at = found_in(cells, place.digest, _CELL.size)
             if at >= 0:
                 found = _CELL.unpack_from(cells, at)
                 recent += _recent(found, now)
@@ -151,20 +106,11 @@ class ClientCounts:
             *kept, running, until = _CELL.unpack_from(memory, ticket.offset)
             _CELL.pack_into(memory, ticket.offset, *kept, max(0, running - 1), until)
 
-    def _owned(self) -> list[int]:
-        """Where the rows begin of all processes; they change when one of these is replaced."""
-        owners = self._shared.owners()
-        known, starts = self._rows
-        if owners != known:
-            starts = self._shared.owned(owners)
-            self._rows = (owners, starts)
-        return starts
-
     def _cell_for(self, place: "_Place", now: float) -> int:
         """The client's cell of this row: its own, else one that nobody uses now, else that of the laziest."""
         first = self._start + place.first
         cells = self._shared.memory[first : self._start + place.end]
-        at = _found_in(cells, place.digest)
+        at = found_in(cells, place.digest, _CELL.size)
         if at >= 0:
             return first + at
         least, chosen = _NOBODY, self._last
@@ -196,29 +142,9 @@ def _place(name: str) -> _Place:
     return _Place(digest, first * _CELL.size, (first + each) * _CELL.size)
 
 
-def _found_in(cells: bytes, digest: bytes) -> int:
-    """Where in `cells` the one of `digest` begins, -1 where none does."""
-    at = cells.find(digest)
-    while at > 0 and at % _CELL.size:
-        at = cells.find(digest, at + 1)
-    return at
-
-
 def _recent(found: tuple[bytes, int, int, int, int, int], now: float) -> float:
     """What was counted within the last stretch: of the one before the share that is not yet past."""
     _, stretch, count, before, _, _ = found
     if stretch == int(now):
         return count + before * (1 - now % 1)
     return count * (1 - now % 1) if stretch == int(now) - 1 else 0.0
-
-
-def _lives(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -61,6 +61,11 @@ class StaticTokens:
     def __init__(self, path: Path) -> None:
         self._file: WatchedFile[dict[str, _Known]] = WatchedFile(path, lambda text: _known(text, path), {})
 
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with the file."""
+        return self._file.trouble
+
     def caller_of(self, token: str) -> Caller | None:
         """Who holds `token`; None for one that is not known, or no longer."""
         if len(token) < _SHORTEST:

@@ -84,11 +84,13 @@ _TIMEZONE = "TimezoneOffsetFromUTC"
 
 
 def variant_key(document: ImageSetDocument) -> str:
-    """What tells variants of one Study Instance UID apart: patient and data store (64 hex digits)."""
-    patient = document.patient
-    name = "=".join(fold_name(text(patient, "PatientName") or ""))
-    facts = [text(patient, key) or "" for key in ("PatientID", "IssuerOfPatientID", "PatientBirthDate")]
-    return hashlib.sha256("\0".join([*facts, name, document.datastore_id]).encode()).hexdigest()
+    """What tells variants of one Study Instance UID apart (64 hex digits).
+
+    The data store, and all that is said of patient and study: who may see one image set is told nothing
+    that only another one says.
+    """
+    told = dumps(study_attributes(document)).decode()
+    return hashlib.sha256(f"{document.datastore_id}\0{told}".encode()).hexdigest()
 
 
 def study_row(document: ImageSetDocument) -> Row:

@@ -46,8 +46,9 @@ class SideSearch(SearchTables):
     do not know, which may lie below studies and series that they know. `joins`: the database may begin with
     what the sight shows, instead of looking at studies in their order and asking of each.
 
-    Where a study lies in several data stores, each of them describes it for itself (a variant). Main variants
-    alone are searched: where a sight hides one, OtherVariants looks for another of the same UID.
+    Image sets that describe a study otherwise, and those of another data store, do so for themselves (a
+    variant). Main variants alone are searched: where a sight hides one, OtherVariants looks for another of
+    the same UID.
     """
 
     sight: Sight = EVERYTHING

@@ -2,7 +2,7 @@
 
     gateway_imageset          one image set: version, primary or not, state, the study variant it belongs to
      └ gateway_imageset_series   the series that it holds, also those whose instances another set gave
-    gateway_study             one study as one patient's image sets in a data store describe it (a variant)
+    gateway_study             one study as image sets of a data store describe it, word by word (a variant)
      ├ gateway_person_name       folded name groups, for matching
      ├ gateway_name_word         their words without diacritics, and how these sound, for fuzzy matching
      └ gateway_series            one series of that variant
@@ -13,9 +13,9 @@
     gateway_secret            random secrets that all hosts of one service share
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
-patients, so that no answer mixes two people, or lie in different data stores, so that nobody is told what
-only a data store says which they may not see. `is_main` marks the variant that `/studies` shows (that of the
-best image set). Likewise for a series.
+patients, so that no answer mixes two people, or describe the study otherwise, or lie in different data
+stores, so that nobody is told what only an image set says which they may not see. `is_main` marks the variant
+that `/studies` shows (that of the best image set). Likewise for a series.
 
 Text compares byte by byte everywhere (utf8mb4_bin on MySQL), and holds stripped values; what is answered
 comes from `attributes`, DICOM JSON of that level without bulk data.
@@ -104,6 +104,7 @@ gateway_study = side_table(
     UniqueConstraint("study_uid", "patient_key", name="gateway_study_unique"),
     Index("gateway_study_latest", "is_main", "studydate", "studytime", "study_uid"),
     Index("gateway_study_patientid", "patientid"),
+    Index("gateway_study_issuer", "issuerofpatientid"),
     Index("gateway_study_accessionnumber", "accessionnumber"),
     Index("gateway_study_studyid", "studyid"),
     Index("gateway_study_birthdate", "patientbirthdate"),

@@ -14,6 +14,7 @@ from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.caching import changing, immutable
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.criteria import parse_criteria, parse_page
+from dicomweb_gateway.web.found_pages import page_body, page_start, search_of
 from dicomweb_gateway.web.requests import single
 from dicomweb_gateway.web.responses import (
     body_response,
@@ -71,12 +72,15 @@ def get_image_set(datastore_id: str, image_set_id: str) -> Response:
 def search_image_sets(datastore_id: str) -> Response:
     """One page of a search for image sets, as far as the caller may see them."""
     check_id(datastore_id, "data store")
-    page = parse_page(request.args)
+    most, token = parse_page(request.args)
     criteria = parse_criteria(request.get_data(cache=False))
     note(request, criteria=orjson.loads(criteria))
-    found = found_image_sets(services().archive, datastore_id, criteria, page)
-    note(request, results=found.rows)
-    return json_response(request, found.body, _JSON)
+    gateway = services()
+    about = search_of(request, gateway, datastore_id, criteria)
+    start = page_start(token, gateway, about)
+    found = found_image_sets(gateway.archive, datastore_id, criteria, start, most)
+    note(request, results=len(found.rows))
+    return json_response(request, page_body(found, gateway, about), _JSON)
 
 
 @blueprint.route(METADATA_RULE, methods=["OPTIONS"])

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.shared_counts import SharedCounts
+from dicomweb_gateway.access.shared_failures import SharedFailures
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.frames.sockets import listen
 from dicomweb_gateway.service.board import Board, Row
@@ -40,6 +41,7 @@ class Generations:
         self._listening = listening
         self._run_dir = run_dir
         self._counts = SharedCounts(listening.processes)
+        self._failures = SharedFailures(listening.processes)
         self._board = Board()
         self._meters = SharedMeters(listening.processes, _MOST_FETCHERS)
         start(self._meters.claim("master"))
@@ -106,6 +108,7 @@ class Generations:
         others = [(self._listening.door(other), row) for other, row in enumerate(rows)]
         neighbours = Neighbours([pair for pair in others if pair[0] is not door])
         from dicomweb_gateway.bootstrap import make_services
+        from dicomweb_gateway.service.logins import LoginsOfAll
         from dicomweb_gateway.service.server import serve
         from dicomweb_gateway.web.tracing import start_tracing
 
@@ -113,7 +116,10 @@ class Generations:
         start_tracing()
         limits = ClientLimits(settings.client_rates, self._counts.claim(number))
         addresses = [str(self._address(one)) for one in range(settings.fetcher_count)]
-        services = make_services(settings, addresses, self._listening.port, limits, self._board.trouble)
+        logins = LoginsOfAll(self._failures.claim(number), self._run_dir)
+        services = make_services(
+            settings, addresses, self._listening.port, limits, self._board.trouble, logins
+        )
         _LOG.info("web process %d serves %s", number, self._listening.address)
         serve(
             services,

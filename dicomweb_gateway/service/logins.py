@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ from dicomweb_gateway.access.fetching import DocumentFetcher, FetchError
 from dicomweb_gateway.access.jwks import Issuer, KeyKeeper
 from dicomweb_gateway.access.oidc import OidcLogin
 from dicomweb_gateway.access.proxy_login import ProxyLogin
+from dicomweb_gateway.access.shared_failures import FailureBook
+from dicomweb_gateway.access.shared_keys import SharedKeys
 from dicomweb_gateway.access.tokens import StaticTokens, read_tokens
 from dicomweb_gateway.access.users import read_users
 from dicomweb_gateway.access.watched_file import warn_of_mode
@@ -20,16 +23,27 @@ from dicomweb_gateway.settings import Settings
 _LOG = logging.getLogger(__name__)
 
 
-def make_authenticator(settings: Settings) -> Authenticator:
+@dataclass(frozen=True, slots=True)
+class LoginsOfAll:
+    """What logins of all web processes have in common: failures, and the folder of the provider's keys."""
+
+    failures: FailureBook | None = None
+    folder: Path | None = None
+
+
+ALONE = LoginsOfAll()
+
+
+def make_authenticator(settings: Settings, shared: LoginsOfAll = ALONE) -> Authenticator:
     """What knows who asks, in one web process; after the fork, since it fetches keys in the background."""
     modes = settings.login_modes
-    oidc = _make_oidc(settings) if "oidc" in modes else None
+    oidc = _make_oidc(settings, shared.folder) if "oidc" in modes else None
     if oidc is not None:
         oidc.warm_up()
     return Authenticator(
         oidc=oidc,
         tokens=StaticTokens(settings.tokens_path) if "token" in modes else None,
-        basic=BasicLogin(settings.users_path) if "basic" in modes else None,
+        basic=BasicLogin(settings.users_path, failures=shared.failures) if "basic" in modes else None,
         proxy=ProxyLogin(settings.trusted_proxies) if "proxy" in modes else None,
     )
 
@@ -77,9 +91,12 @@ def describe_logins(settings: Settings) -> str:
     return ", ".join(told)
 
 
-def _make_oidc(settings: Settings) -> OidcLogin:
+def _make_oidc(settings: Settings, folder: Path | None) -> OidcLogin:
+    issuer = _issuer(settings)
+    shared = None if folder is None else SharedKeys(issuer, folder)
     keeper = KeyKeeper(
-        _issuer(settings).fetch,
+        issuer.fetch if shared is None else shared.fetch,
+        newer=(lambda _: None) if shared is None else shared.newer,
         ttl=settings.oidc_jwks_ttl,
         outage=settings.oidc_outage_seconds,
         most_waiting=settings.web_threads // 2,

@@ -11,8 +11,6 @@ from urllib.parse import urlsplit
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 from dicomweb_gateway.shared.backend import Backend
 from dicomweb_gateway.shared.lane import Lane
-from dicomweb_gateway.shared.memcached import Memcached
-from dicomweb_gateway.shared.redis_server import RedisServer
 from dicomweb_gateway.shared.sealing import OVERHEAD, Key, Sealer
 from dicomweb_gateway.telemetry.catalogue import CACHE, SHARED_EVENTS
 from dicomweb_gateway.telemetry.tally import Tally
@@ -57,6 +55,30 @@ class SharedCache:
         """What happened so far: hits, misses, wrong (torn, swapped or forged), failures, skipped, ..."""
         return self._counts.snapshot()
 
+    def look(self) -> None:
+        """Ask each server, so that one that is down or back is known though nobody needs it."""
+        name = self._sealer.name(("look",))
+        for lane in self._lanes:
+            lane.get(name, self._config.item_bytes)
+
+    @property
+    def down(self) -> tuple[str, ...]:
+        """The servers that are left alone for now; nothing fails for it."""
+        return tuple(lane.name for lane in self._lanes if lane.is_down)
+
+    def ask_all(self) -> None:
+        """OSError that names a server which does not answer; for `check`."""
+        for name, connect in _servers(self._config):
+            backend = None
+            try:
+                backend = connect()
+                backend.get(self._sealer.name(("look",)), self._config.item_bytes)
+            except Exception as error:
+                raise OSError(f"{name} does not answer ({type(error).__name__})") from error
+            finally:
+                if backend is not None:
+                    backend.close()
+
     def _lane(self, name: str) -> Lane:
         """The server of a value: adding one moves only the values that become its own."""
         if len(self._lanes) == 1:
@@ -66,8 +88,13 @@ class SharedCache:
 
 def _servers(config: SharedCacheConfig) -> Sequence[tuple[str, Callable[[], Backend]]]:
     """Name and connection maker of each server; names hold no password."""
+    # the clients come in here: Redis' alone takes a tenth of a web process's start, and few have either
     if config.redis_url is not None:
+        from dicomweb_gateway.shared.redis_server import RedisServer
+
         parts = urlsplit(config.redis_url)
         name = f"{parts.hostname}:{parts.port or 6379}"
         return [(name, partial(RedisServer, config.redis_url, config.timeout))]
+    from dicomweb_gateway.shared.memcached import Memcached
+
     return [(one, partial(Memcached, host_and_port(one), config.timeout)) for one in config.memcached]

@@ -101,6 +101,11 @@ class Lane:
         with self._lock:
             self._put_bytes += len(value)
 
+    @property
+    def is_down(self) -> bool:
+        """Whether the server is left alone, as it has failed again and again."""
+        return self._asking.rests or self._putting.rests
+
     def _start(self) -> None:
         if self._started:
             return

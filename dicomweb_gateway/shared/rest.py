@@ -37,6 +37,11 @@ class Rest:
                 return True
             return False
 
+    @property
+    def rests(self) -> bool:
+        """Whether the server is left alone."""
+        return bool(self._seconds)
+
     def passed(self) -> bool:
         """The server answered; True when that ends a rest."""
         if not self._failures:

@@ -1,12 +1,14 @@
 """Which web pages may read answers: CORS headers and preflights (dicomweb.md H-1 to H-4)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.origins import is_listed, is_loopback_origin
+from dicomweb_gateway.access.origins import ANY, is_listed, is_loopback_origin
 from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.parts import LEVEL_ENDS
+from dicomweb_gateway.web.rights import NOWHERE, PLACE
 from dicomweb_gateway.web.services import WebConfig
 
 _ALLOW_HEADERS = (
@@ -43,13 +45,27 @@ def preflight(request: Request) -> Response | None:
     return response
 
 
-def add_cors(request: Request, response: Response, config: WebConfig) -> None:
-    """CORS headers for an allowed Origin, on errors too (H-1 to H-4)."""
+def add_cors(
+    request: Request,
+    response: Response,
+    config: WebConfig,
+    origins_of: Callable[[str | None], tuple[str, ...] | None] = lambda _: None,
+) -> None:
+    """CORS headers for an allowed Origin, on errors too (H-1 to H-4).
+
+    `origins_of` knows base paths that have a list of origins of their own.
+    """
     response.headers.add("Cross-Origin-Resource-Policy", config.resource_policy)
     add_vary(response, "Origin")
     origin = request.headers.get("Origin")
     if origin is None:
         return
+    own = origins_of(request.environ.get(PLACE, NOWHERE).ae_path)
+    if own is not None:
+        # a page that anybody may have written must not come with what the browser knows of the login
+        config = replace(
+            config, cors_origins=own, cors_credentials=config.cors_credentials and ANY not in own
+        )
     for name, value in cors_headers(origin, config):
         # not set: to look whether they are there costs more than all else here, and nobody else writes them
         response.headers.add(name, value)

@@ -6,11 +6,12 @@ import orjson
 from werkzeug.datastructures import MultiDict
 
 from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
+from dicomweb_gateway.wado.found_sets import MOST_RESULTS
 from dicomweb_gateway.web.requests import single
 
 _MOST_BYTES = 1 << 16
-_MOST_RESULTS = 50
-_LONGEST_TOKEN = 8192
+_LONGEST_TOKEN = 16_384
+"""One of ours holds one of HealthImaging's, which has up to 8,192 characters."""
 
 
 def parse_criteria(body: bytes) -> bytes:
@@ -34,19 +35,18 @@ def parse_criteria(body: bytes) -> bytes:
     return orjson.dumps(found)
 
 
-def parse_page(args: MultiDict[str, str]) -> dict[str, str]:
-    """maxResults and nextToken as far as they are given; InvalidRequest names a junk value."""
+def parse_page(args: MultiDict[str, str]) -> tuple[int | None, str | None]:
+    """maxResults and nextToken, None where they are not given; InvalidRequest names a junk value."""
     most, token = single(args, "maxResults"), single(args, "nextToken")
-    found = {}
-    if most is not None:
-        if not (most.isascii() and most.isdigit() and len(most) < 4 and 1 <= int(most) <= _MOST_RESULTS):
-            raise InvalidRequest(f"maxResults must be a number from 1 to {_MOST_RESULTS}")
-        found["maxResults"] = most
-    if token is not None:
-        if not (0 < len(token) <= _LONGEST_TOKEN and token.isascii() and token.isprintable()):
-            raise InvalidRequest(f"nextToken must be 1 to {_LONGEST_TOKEN} ASCII characters")
-        found["nextToken"] = token
-    return found
+    if token is not None and not (
+        0 < len(token) <= _LONGEST_TOKEN and token.isascii() and token.isprintable()
+    ):
+        raise InvalidRequest(f"nextToken must be 1 to {_LONGEST_TOKEN} ASCII characters")
+    if most is None:
+        return None, token
+    if not (most.isascii() and most.isdigit() and len(most) < 4 and 1 <= int(most) <= MOST_RESULTS):
+        raise InvalidRequest(f"maxResults must be a number from 1 to {MOST_RESULTS}")
+    return int(most), token
 
 
 def _is_filter(one: Any) -> bool:

@@ -21,7 +21,7 @@ _NAMES = {
 
 
 def is_of_service(rule: str | None) -> bool:
-    """Whether `rule`, the pattern of a route, is an address of HealthImaging's."""
+    """Whether `rule`, a route's pattern or a path that no route has, is an address of HealthImaging's."""
     return rule is not None and rule.startswith(PREFIX)
 
 

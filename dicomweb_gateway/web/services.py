@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
+from os import urandom
 from threading import Lock
 from typing import Protocol
 
@@ -14,6 +15,7 @@ from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
@@ -88,6 +90,11 @@ class Rules(Protocol):
 
     def sight_of(self, caller: Caller, path: str | None, operation: Operation) -> Sight:
         """What `caller` may see when it does `operation` below the base path `path`."""
+        ...
+
+    def origins_of(self, path: str | None) -> tuple[str, ...] | None:
+        """Origins of pages that may read what is below `path`, None where CORS_ORIGINS says it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +152,7 @@ class Services:
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
     `authenticator` knows who asks, `rules` what they may see. `limits` and `audit` are None where nothing is
-    limited or kept a record of. `viewer` is OHIF, where it is served.
+    limited or kept a record of. `viewer` is OHIF, where it is served. `page_tokens` open on all hosts alike.
     """
 
     config: WebConfig
@@ -161,6 +168,7 @@ class Services:
     about: About = field(default_factory=About)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     viewer: Viewer | None = None
+    page_tokens: PageTokens = field(default_factory=lambda: PageTokens(urandom(32)))
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":

@@ -1,7 +1,9 @@
 """Databases as the AWS project makes them, on the session's MariaDB, and HealthImaging in memory."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
@@ -12,7 +14,7 @@ from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef
 from dicomweb_gateway.index.engine import make_engine
 from tests.aws_index.indexer import put_image_set
-from tests.databases import on_server
+from tests.databases import drop_database, new_aws_database, on_server
 from tests.index.documents import STORE, hex_id, instance
 
 
@@ -76,6 +78,40 @@ class ImageSets:
         return parse_document(orjson.dumps(self._raw[ref.image_set_id]))
 
 
+@contextmanager
+def proxy_of(server: str, url: str) -> Iterator[Engine]:
+    """An engine of a user of the database at `url` as the AWS proxy guide makes it: SELECT and SHOW VIEW."""
+    address, name = make_url(url), f"proxy_{uuid4().hex[:12]}"
+    on_server(server, f"CREATE USER {name}@'%' IDENTIFIED BY 'reads'")
+    on_server(server, f"GRANT SELECT, SHOW VIEW ON {address.database}.* TO {name}@'%'")
+    login = address.set(username=name, password="reads").render_as_string(hide_password=False)
+    engine = make_engine(login, statement_timeout=10)
+    yield engine
+    engine.dispose()
+    on_server(server, f"DROP USER {name}@'%'")
+
+
+@contextmanager
+def filled_place(
+    server: str,
+    documents: Iterable[dict[str, Any]],
+    has_rows: Callable[[dict[str, Any]], bool] = lambda _: True,
+) -> Iterator[tuple[Engine, ImageSets]]:
+    """The proxy's engine and HealthImaging, both with `documents`, for several tests that only read.
+
+    `has_rows`: whether the Lambda wrote instance rows of the document.
+    """
+    name, url = new_aws_database(server)
+    administrator = create_engine(url)
+    image_sets = ImageSets(administrator)
+    for document in documents:
+        image_sets.put(document, instance_level=has_rows(document))
+    with proxy_of(server, url) as engine:
+        yield engine, image_sets
+    administrator.dispose()
+    drop_database(server, name)
+
+
 @pytest.fixture
 def image_sets(aws_url: str) -> Iterator[ImageSets]:
     administrator = create_engine(aws_url)
@@ -85,12 +121,5 @@ def image_sets(aws_url: str) -> Iterator[ImageSets]:
 
 @pytest.fixture
 def proxy_engine(mariadb_server: str, aws_url: str) -> Iterator[Engine]:
-    """An engine of the user that the AWS proxy guide makes: SELECT and SHOW VIEW."""
-    url = make_url(aws_url)
-    on_server(mariadb_server, "CREATE USER proxy@'%' IDENTIFIED BY 'reads'")
-    on_server(mariadb_server, f"GRANT SELECT, SHOW VIEW ON {url.database}.* TO proxy@'%'")
-    login = url.set(username="proxy", password="reads").render_as_string(hide_password=False)
-    engine = make_engine(login, statement_timeout=10)
-    yield engine
-    engine.dispose()
-    on_server(mariadb_server, "DROP USER proxy@'%'")
+    with proxy_of(mariadb_server, aws_url) as engine:
+        yield engine

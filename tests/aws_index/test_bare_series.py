@@ -20,7 +20,7 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
-from tests.aws_index.conftest import raw, slices
+from tests.aws_index.conftest import filled_place, raw, slices
 from tests.aws_index.test_index_search import parsed
 from tests.index.documents import STORE, hex_id
 
@@ -68,10 +68,38 @@ def bare(proxy_engine, image_sets) -> IndexSearch:
 
 @pytest.fixture
 def mixed(proxy_engine, image_sets) -> IndexSearch:
-    """The series 1.2.2 has its rows, as has another study."""
+    """The series 1.2.2 has its rows, and no other has."""
     for document in DOCUMENTS:
-        image_sets.put(document, instance_level=hex_id("b") == document["ImageSetID"])
+        image_sets.put(document, instance_level=is_b(document))
     return searching(proxy_engine, image_sets)
+
+
+def is_b(document) -> bool:
+    return bool(document["ImageSetID"] == hex_id("b"))
+
+
+@pytest.fixture(scope="module")
+def bare_place(mariadb_server):
+    with filled_place(mariadb_server, DOCUMENTS, lambda _: False) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def mixed_place(mariadb_server):
+    with filled_place(mariadb_server, DOCUMENTS, is_b) as place:
+        yield place
+
+
+@pytest.fixture
+def read_bare(bare_place) -> IndexSearch:
+    """As `bare`, for tests that change nothing; it has learned nothing yet."""
+    return searching(*bare_place)
+
+
+@pytest.fixture
+def read_mixed(mixed_place) -> IndexSearch:
+    """As `mixed`, likewise."""
+    return searching(*mixed_place)
 
 
 def uids(result):
@@ -117,56 +145,56 @@ WITHOUT_COLUMN = [
 
 
 @pytest.mark.parametrize("text", [*QUERIES, *WITHOUT_COLUMN])
-def test_without_any_rows_the_answers_are_the_same(ours, bare, text):
+def test_without_any_rows_the_answers_are_the_same(ours, read_bare, text):
     query = parsed("instance", text, study_uid="1.2")
-    assert bare(query) == ours(query)
+    assert read_bare(query) == ours(query)
 
 
 @pytest.mark.parametrize("text", QUERIES)
-def test_what_is_in_rows_and_what_is_not_comes_in_one_order(ours, mixed, text):
+def test_what_is_in_rows_and_what_is_not_comes_in_one_order(ours, read_mixed, text):
     query = parsed("instance", text, study_uid="1.2")
-    assert mixed(query) == ours(query)
+    assert read_mixed(query) == ours(query)
 
 
 @pytest.mark.parametrize("scope", [{"study_uid": "1.2", "series_uid": "1.2.1"}, {"study_uid": "1.9"}])
-def test_below_a_series_and_an_unknown_study(ours, mixed, scope):
+def test_below_a_series_and_an_unknown_study(ours, read_mixed, scope):
     query = parsed("instance", "", **scope)
-    assert mixed(query) == ours(query)
+    assert read_mixed(query) == ours(query)
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_pages_follow_each_other(ours, mixed, number):
+def test_pages_follow_each_other(ours, read_mixed, number):
     everything = ours(parsed("instance", "", study_uid="1.2")).rows
     pages = [
-        mixed(parsed("instance", f"limit={number}&offset={offset}", study_uid="1.2"))
+        read_mixed(parsed("instance", f"limit={number}&offset={offset}", study_uid="1.2"))
         for offset in range(0, 9, number)
     ]
     assert [row for page in pages for row in page.rows] == everything
     assert all(page.total in (None, 7) for page in pages)
-    capped = mixed(replace(parsed("instance", "", study_uid="1.2"), max_results=number))
+    capped = read_mixed(replace(parsed("instance", "", study_uid="1.2"), max_results=number))
     assert (capped.total, capped.remaining) == (7, 7 - number)
     with pytest.raises(PayloadTooLarge):
-        mixed(replace(parsed("instance", "", study_uid="1.2"), hard_max_results=6))
+        read_mixed(replace(parsed("instance", "", study_uid="1.2"), hard_max_results=6))
 
 
 @pytest.mark.parametrize("text", ["StudyInstanceUID=1.2", "SeriesInstanceUID=1.2.1,1.2.2", "Modality=MR", ""])
-def test_a_search_of_no_path_shows_the_study_too(ours, mixed, text):
+def test_a_search_of_no_path_shows_the_study_too(ours, read_mixed, text):
     """Numbers of instances of a whole study are unknown, that of a series is not."""
     query = parsed("instance", text)
     expected = ours(query)
     for row in expected.rows:
         row["00201208"] = {"vr": "IS"}
-    assert mixed(query) == expected
+    assert read_mixed(query) == expected
 
 
 @pytest.mark.parametrize("text", ["SliceThickness=1.50", "SeriesDate=20240101", "orderby=SeriesTime"])
-def test_keys_that_rows_do_not_hold_are_refused_where_there_are_rows(mixed, text):
+def test_keys_that_rows_do_not_hold_are_refused_where_there_are_rows(read_mixed, text):
     with pytest.raises(InvalidRequest):
-        mixed(parsed("instance", text, study_uid="1.2"))
-    mixed(parsed("instance", text, study_uid="1.2", series_uid="1.2.1"))
-    mixed(parsed("instance", f"{text}&SeriesInstanceUID=1.2.1,1.2.3", study_uid="1.2"))
+        read_mixed(parsed("instance", text, study_uid="1.2"))
+    read_mixed(parsed("instance", text, study_uid="1.2", series_uid="1.2.1"))
+    read_mixed(parsed("instance", f"{text}&SeriesInstanceUID=1.2.1,1.2.3", study_uid="1.2"))
     with pytest.raises(InvalidRequest):
-        mixed(parsed("instance", text, study_uid="1.9"))
+        read_mixed(parsed("instance", text, study_uid="1.9"))
 
 
 def test_too_many_for_a_search_that_names_no_study(bare, image_sets, monkeypatch):
@@ -187,21 +215,23 @@ def test_too_many_for_a_search_that_names_no_study(bare, image_sets, monkeypatch
         bare(parsed("instance", "StudyInstanceUID=1.3,1.5"))
 
 
-def test_the_numbers_of_instances(ours, mixed):
+def test_the_numbers_of_instances(ours, read_mixed):
     """Counted below a study, unknown in lists, and no number equals what is unknown."""
     for text in ("", "Modality=MR", "limit=1"):
         query = parsed("series", text, study_uid="1.2")
-        found, expected = mixed(query), ours(query)
+        found, expected = read_mixed(query), ours(query)
         assert [row["00201209"] for row in found.rows] == [row["00201209"] for row in expected.rows]
-    assert [row["00201208"] for row in mixed(parsed("study", "")).rows] == [{"vr": "IS"}, {"vr": "IS"}]
-    numbers = [row["00201209"].get("Value") for row in mixed(parsed("series", "PatientID=A1")).rows]
+    assert [row["00201208"] for row in read_mixed(parsed("study", "")).rows] == [{"vr": "IS"}, {"vr": "IS"}]
+    numbers = [row["00201209"].get("Value") for row in read_mixed(parsed("series", "PatientID=A1")).rows]
     assert numbers == [None, [2], None]
     for number in (0, 2):
-        assert mixed(parsed("study", f"NumberOfStudyRelatedInstances={number}")).rows == []
+        assert read_mixed(parsed("study", f"NumberOfStudyRelatedInstances={number}")).rows == []
     both = "NumberOfSeriesRelatedInstances=0&NumberOfSeriesRelatedInstances=2"
-    assert [row["0020000E"]["Value"] for row in mixed(parsed("series", both)).rows] == [["1.2.2"]]
-    assert len(mixed(parsed("study", 'NumberOfStudyRelatedInstances=""&emptyvaluematching=true')).rows) == 2
-    assert mixed(parsed("instance", "NumberOfSeriesRelatedInstances=0", study_uid="1.2")).rows == []
+    assert [row["0020000E"]["Value"] for row in read_mixed(parsed("series", both)).rows] == [["1.2.2"]]
+    assert (
+        len(read_mixed(parsed("study", 'NumberOfStudyRelatedInstances=""&emptyvaluematching=true')).rows) == 2
+    )
+    assert read_mixed(parsed("instance", "NumberOfSeriesRelatedInstances=0", study_uid="1.2")).rows == []
 
 
 def test_what_is_gone_is_left_out_and_what_fails_is_told(mixed, image_sets, monkeypatch):

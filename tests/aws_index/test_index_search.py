@@ -16,7 +16,7 @@ from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.parse import parse_query
-from tests.aws_index.conftest import raw, slices
+from tests.aws_index.conftest import filled_place, raw, slices
 
 DOCUMENTS = [
     raw(
@@ -88,11 +88,10 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     engine.dispose()
 
 
-@pytest.fixture
-def theirs(proxy_engine, image_sets) -> IndexSearch:
-    for document in DOCUMENTS:
-        image_sets.put(document)
-    return IndexSearch(proxy_engine)
+@pytest.fixture(scope="module")
+def theirs(mariadb_server) -> Iterator[IndexSearch]:
+    with filled_place(mariadb_server, DOCUMENTS) as (engine, _):
+        yield IndexSearch(engine)
 
 
 QUERIES = [
@@ -207,6 +206,17 @@ def test_names_with_several_groups_are_noticed(proxy_engine, image_sets, monkeyp
     assert search._names.are_indexed(None)
 
 
+@pytest.fixture(scope="module")
+def sharp(mariadb_server) -> Iterator[IndexSearch]:
+    """Names with an ß, and names that are spelled like half of one."""
+    documents = [
+        raw(f"1.{n}", name, slices(f"1.{n}.1", 1), patient={"PatientName": name, "PatientID": str(n)})
+        for n, name in enumerate(("Strauß", "Schmitt", "Suß", "Ssa"))
+    ]
+    with filled_place(mariadb_server, documents) as (engine, _):
+        yield IndexSearch(engine)
+
+
 @pytest.mark.parametrize(
     ("value", "found"),
     [
@@ -224,11 +234,8 @@ def test_names_with_several_groups_are_noticed(proxy_engine, image_sets, monkeyp
         ("sus", ""),
     ],
 )
-def test_an_s_may_be_half_of_another_letter(proxy_engine, image_sets, value, found):
-    for number, name in enumerate(("Strauß", "Schmitt", "Suß", "Ssa")):
-        patient = {"PatientName": name, "PatientID": str(number)}
-        image_sets.put(raw(f"1.{number}", name, slices(f"1.{number}.1", 1), patient=patient))
-    rows = IndexSearch(proxy_engine)(parsed("study", f"PatientName={value}&orderby=PatientID")).rows
+def test_an_s_may_be_half_of_another_letter(sharp, value, found):
+    rows = sharp(parsed("study", f"PatientName={value}&orderby=PatientID")).rows
     assert " ".join(row["00100010"]["Value"][0]["Alphabetic"] for row in rows) == found
 
 

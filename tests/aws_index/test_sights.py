@@ -12,7 +12,7 @@ from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
-from tests.aws_index.conftest import raw, slices
+from tests.aws_index.conftest import filled_place, raw, slices
 from tests.index.documents import STORE, hex_id
 
 
@@ -34,11 +34,11 @@ def sets():
     ]
 
 
-@pytest.fixture(params=[True, False], ids=["with instance rows", "bare"])
-def filled(request, image_sets):
-    for one in sets():
-        image_sets.put(one, instance_level=request.param)
-    return image_sets
+@pytest.fixture(scope="module", params=[True, False], ids=["with instance rows", "bare"])
+def filled(request, mariadb_server):
+    """Engine and HealthImaging, for tests that change nothing."""
+    with filled_place(mariadb_server, sets(), lambda _: request.param) as place:
+        yield place
 
 
 def found(search, level, **scope):
@@ -66,10 +66,11 @@ SHOWN = {
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_rows_are_judged_by_their_columns_and_documents_by_themselves(filled, proxy_engine, name):
+def test_rows_are_judged_by_their_columns_and_documents_by_themselves(filled, name):
+    engine, image_sets = filled
     sight, series = SHOWN[name]
-    search = IndexSearch(proxy_engine, source=filled, latest_seconds=0).seen_by(sight)
-    reader = IndexReader(proxy_engine, 0, filled, 0).seen_by(sight)
+    search = IndexSearch(engine, source=image_sets, latest_seconds=0).seen_by(sight)
+    reader = IndexReader(engine, 0, image_sets, 0).seen_by(sight)
     assert found(search, "series") == series
     studies = sorted({uid[:3] for uid in series})
     assert found(search, "study") == studies
@@ -95,8 +96,9 @@ def test_rows_are_judged_by_their_columns_and_documents_by_themselves(filled, pr
         assert sorted(reader.study_series(study)) == [uid for uid in series if uid.startswith(study)]
 
 
-def test_numbers_and_modalities_are_of_what_is_shown(filled, proxy_engine):
-    search = IndexSearch(proxy_engine, source=filled, latest_seconds=0).seen_by(MR)
+def test_numbers_and_modalities_are_of_what_is_shown(filled):
+    engine, image_sets = filled
+    search = IndexSearch(engine, source=image_sets, latest_seconds=0).seen_by(MR)
     row = next(one for one in search(parse_query("study", [])).rows if one["0020000D"]["Value"] == ["1.2"])
     assert (row["00201206"]["Value"], row["00080061"]["Value"]) == ([1], ["MR"])
     assert found(search, "study") == ["1.2", "1.3"]

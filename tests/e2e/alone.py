@@ -10,7 +10,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from sqlalchemy import make_url
@@ -19,10 +18,10 @@ from dicomweb_gateway.app import create_app
 from dicomweb_gateway.bootstrap import make_services
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
-from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.settings import load_settings
 from dicomweb_gateway.workflow.sync import Synchroniser
+from tests.index_files import migrated_file
 
 from .running import NO_AWS
 
@@ -110,17 +109,9 @@ def client_for(emulator: str, fetcher: tuple[str, Path], datastore_id: str, fold
     )
     index = make_url(settings.index_url).database
     assert index is not None
-    Path(index).write_bytes(_empty_index())
+    migrated_file(Path(index))
     Synchroniser(IndexWriter(settings.index_url), _store(emulator)).data_store(datastore_id)
     return create_app(make_services(settings, [fetcher[0]], 80)).test_client()
-
-
-@cache
-def _empty_index() -> bytes:
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "index.db"
-        upgrade(f"sqlite:///{file}")
-        return file.read_bytes()
 
 
 @cache

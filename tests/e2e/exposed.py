@@ -1,6 +1,5 @@
 """nginx as deploy/nginx.conf has it, in front of a gateway."""
 
-import datetime
 import os
 import pwd
 import shutil
@@ -11,17 +10,15 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPSConnection
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from tests.certificates import write_certificate
 from tests.conftest import ROOT
 from tests.databases import find_program
+
+from .house import free_port
 
 _OUTER = """
 daemon off;
@@ -83,8 +80,8 @@ def nginx_before(folder: Path, gateway_port: int, caching: bool = False) -> Iter
     if program is None:
         pytest.skip("nginx is not installed")
     folder.mkdir()
-    port = _free_port()
-    _make_certificate(folder)
+    port = free_port()
+    write_certificate(folder, "localhost", "127.0.0.1")
     site = (ROOT / "deploy" / "nginx.conf").read_text()
     for stands, here in (
         ("server 127.0.0.1:8080;", f"server 127.0.0.1:{gateway_port};"),
@@ -121,35 +118,3 @@ def _wait_for(port: int, process: subprocess.Popen[bytes], folder: Path) -> None
         assert time.monotonic() < until, (folder / "error.log").read_text()
         assert process.poll() is None, (folder / "error.log").read_text()
         time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _make_certificate(folder: Path) -> None:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    now = datetime.datetime.now(datetime.UTC)
-    names = [x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))]
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=30))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (folder / "cert.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (folder / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )

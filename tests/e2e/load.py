@@ -1,4 +1,4 @@
-"""Clients that ask without a break while something is done to the service; every failure is counted."""
+"""Clients that go on asking while something is done to the service; every failure is counted."""
 
 import http.client
 import threading
@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 import requests
 
 STORED = {"Accept": "image/jphc"}
+PAUSE = 0.02
+"""Seconds between a client's requests: a request is always under way, and the machine is left to others."""
 
 
 @dataclass
@@ -31,12 +33,12 @@ class Tally:
 def frame_paths(base: str, study: str) -> dict[str, bytes]:
     """The frames of a study's only series by their paths, as they are now."""
     root, _, path = base.partition("/aetitle")
-    rows = requests.get(f"{root}/aetitle{path}/studies/{study}/instances", timeout=30).json()
     found = {}
-    for row in rows:
-        series, instance = row["0020000E"]["Value"][0], row["00080018"]["Value"][0]
-        frame = f"/aetitle/studies/{study}/series/{series}/instances/{instance}/frames/1"
-        found[frame] = requests.get(f"{root}{frame}", headers=STORED, timeout=60).content
+    with requests.Session() as session:
+        for row in session.get(f"{root}/aetitle{path}/studies/{study}/instances", timeout=30).json():
+            series, instance = row["0020000E"]["Value"][0], row["00080018"]["Value"][0]
+            frame = f"/aetitle/studies/{study}/series/{series}/instances/{instance}/frames/1"
+            found[frame] = session.get(f"{root}{frame}", headers=STORED, timeout=60).content
     return found
 
 
@@ -88,4 +90,5 @@ def _ask(
             tally.wrong += body != expected
         if number % 2:
             connection.close()
+        stop.wait(PAUSE)
     connection.close()

@@ -15,6 +15,8 @@ import requests
 START_SECONDS = 60
 LOAD_SECONDS = 300
 NO_AWS = {"AWS_EC2_METADATA_DISABLED": "true"}
+ONE = {"WEB_PROCESSES": "1"}
+"""Of a demo; what several web processes have to do with each other is tested with `serve`."""
 
 
 @dataclass
@@ -48,16 +50,18 @@ class Demo:
             raise
 
 
-def start_demo(data: Path, sources: list[Path], *options: str, wait: bool = True) -> Demo:
-    """Start a demo on free ports; with `wait` until everything is loaded."""
+def start_demo(
+    data: Path, sources: list[Path], *options: str, wait: bool = True, log: str = "demo.log"
+) -> Demo:
+    """Start a demo on free ports, which writes to `log` in `data`; with `wait` until everything is loaded."""
     data.mkdir(parents=True, exist_ok=True)
-    log = data / "demo.log"
+    written = data / log
     command = [sys.executable, "-m", "dicomweb_gateway", *options, "demo", "--data", str(data), "--port", "0"]
     for source in sources:
         command += ["--dicom", str(source)]
-    with log.open("wb") as out:
-        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **NO_AWS})
-    demo = Demo(process, log)
+    with written.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**ONE, **os.environ, **NO_AWS})
+    demo = Demo(process, written)
     demo.root = _wait_for(demo, r"listening on (127\.0\.0\.1:\d+)", "http://{}")
     demo.emulator = _wait_for(demo, r"emulator on (http://[0-9.:]+)", "{}")
     if wait:

@@ -37,6 +37,17 @@ def filled_emulator(folder: Path) -> Iterator[str]:
         process.wait(30)
 
 
+@contextmanager
+def filled_gateway(folder: Path, **settings: str) -> Iterator[dict[str, str]]:
+    """The environment of a gateway of two web processes whose index holds what lies in `folder`/in."""
+    with filled_emulator(folder) as url:
+        own = {"DATA_DIR": str(folder / "data"), "AHI_ENDPOINT": url, "PORT": "0", "WEB_PROCESSES": "2"}
+        environment = {**os.environ, **NO_AWS, **own, **settings}
+        # it brings the schema up to date, too
+        assert run(environment, "index", "sync").returncode == 0
+        yield environment
+
+
 def run(environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False

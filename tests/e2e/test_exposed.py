@@ -1,7 +1,6 @@
 """A gateway that others reach: behind nginx, its audit log under load, its limits over all processes."""
 
 import json
-import os
 import random
 import socket
 import threading
@@ -9,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -19,48 +18,54 @@ import requests
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 
 from .exposed import nginx_before
-from .running import NO_AWS
-from .served import filled_emulator, run, serving
+from .served import filled_gateway, run, serving
 
 MULTIPART = 'multipart/related; type="application/dicom"; transfer-syntax=*'
 
 
-@dataclass
-class Filled:
-    """Settings of a gateway whose index and emulator are filled; `paths` of what it holds."""
+ROOT = "1.2.826.0.1.3680043.10.1443.77"
+STUDY = f"/aetitle/studies/{ROOT}.1"
+PATHS = {
+    "study": STUDY,
+    "frame": f"{STUDY}/series/{ROOT}.2/instances/{ROOT}.3.1/frames/1",
+    "metadata": f"{STUDY}/series/{ROOT}.2/metadata",
+}
+"""Of the synthetic series."""
 
-    environment: dict[str, str]
-    folder: Path
-    paths: dict[str, str] = field(default_factory=dict)
+
+@dataclass
+class Open:
+    """A running gateway that trusts a proxy: its root URL, its audit log and its own log."""
+
+    root: str
+    audit: Path
+    log: Path
+
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.root).port
+        assert port is not None
+        return port
 
 
 @pytest.fixture(scope="module")
-def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Filled]:
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """The environment of a gateway whose index and emulator are filled."""
     folder = tmp_path_factory.mktemp("exposed")
     write_synthetic_series(folder / "in", slices=24, size=512)
-    with filled_emulator(folder) as url:
-        environment = {
-            **os.environ,
-            **NO_AWS,
-            "DATA_DIR": str(folder / "data"),
-            "AHI_ENDPOINT": url,
-            "PORT": "0",
-            "WEB_PROCESSES": "2",
-        }
-        assert run(environment, "db", "upgrade").returncode == 0
-        assert run(environment, "index", "sync").returncode == 0
-        found = Filled(environment, folder)
-        with serving(environment, folder / "first.log") as (_, base):
-            (row,) = requests.get(f"{base}/aetitle/instances?limit=1", timeout=20).json()
-            study, series, instance = (row[tag]["Value"][0] for tag in ("0020000D", "0020000E", "00080018"))
-            found.paths = {
-                "study": f"/aetitle/studies/{study}",
-                "frame": f"/aetitle/studies/{study}/series/{series}/instances/{instance}/frames/1",
-                "metadata": f"/aetitle/studies/{study}/series/{series}/metadata",
-            }
-            # what later tests ask is in the frame store then
-            requests.get(f"{base}{found.paths['study']}", headers={"Accept": MULTIPART}, timeout=60)
-        yield found
+    with filled_gateway(folder) as environment:
+        yield environment
+
+
+@pytest.fixture(scope="module")
+def opened(filled: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Open]:
+    folder = tmp_path_factory.mktemp("opened")
+    audit, log = folder / "audit.log", folder / "serve.log"
+    settings = {"TRUSTED_PROXIES": "127.0.0.1", "AUDIT_LOG": str(audit), "HSTS_SECONDS": "60"}
+    with serving({**filled, **settings}, log) as (_, base):
+        # so that frames are in the frame store
+        requests.get(f"{base}{STUDY}", headers={"Accept": MULTIPART}, timeout=60)
+        yield Open(base, audit, log)
 
 
 def lines_in(*files: Path) -> list[dict[str, object]]:
@@ -71,85 +76,78 @@ def requests_in(*files: Path) -> list[dict[str, object]]:
     return [line for line in lines_in(*files) if "status" in line]
 
 
-def test_behind_nginx(filled: Filled, tmp_path: Path) -> None:
-    audit = tmp_path / "audit.log"
-    settings = {"TRUSTED_PROXIES": "127.0.0.1", "AUDIT_LOG": str(audit), "HSTS_SECONDS": "60"}
-    with serving({**filled.environment, **settings}, tmp_path / "serve.log") as (_, base):
-        port = urlsplit(base).port
-        assert port is not None
-        with nginx_before(tmp_path / "nginx", port) as front:
-            assert front.protocol() == "h2"
-            status, headers, body = front.get("/aetitle/studies?limit=1")
+def test_behind_nginx(opened: Open, tmp_path: Path) -> None:
+    before = len(requests_in(opened.audit))
+    with nginx_before(tmp_path / "nginx", opened.port) as front:
+        assert front.protocol() == "h2"
+        status, headers, body = front.get("/aetitle/studies?limit=1")
+        assert status == 200
+        link = json.loads(body)[0]["00081190"]["Value"][0]
+        assert link.startswith(f"https://localhost:{front.port}/aetitle/studies/")
+        assert "strict-transport-security" in headers
+        assert headers["server"] == "nginx"
+
+        spoofed = {
+            "X_Forwarded_For": "6.6.6.6",
+            "X_Real_IP": "6.6.6.6",
+            "Forwarded": "for=6.6.6.6;host=evil.example.org",
+            "X_Forwarded_Host": "evil.example.org",
+            "X_Forwarded_Prefix": "/evil",
+        }
+        _, _, again = front.get("/aetitle/studies?limit=1", "127.0.0.6", **spoofed)
+        assert again == body
+        direct = requests.get(f"{opened.root}{STUDY}", headers={"Accept": MULTIPART}, timeout=60)
+        for _ in range(3):
+            status, headers, through = front.get(STUDY, Accept=MULTIPART)
             assert status == 200
-            link = json.loads(body)[0]["00081190"]["Value"][0]
-            assert link.startswith(f"https://localhost:{front.port}/aetitle/studies/")
-            assert "strict-transport-security" in headers
-            assert headers["server"] == "nginx"
+            assert len(through) > 4 << 20
+            assert through == direct.content
+        status, headers, part = front.get(
+            PATHS["frame"],
+            Accept="application/octet-stream; transfer-syntax=*",
+            Range="bytes=0-99",
+        )
+        assert (status, len(part)) == (206, 100)
+        assert front.get(f"{PATHS['frame']}?token=geheim&x=%2e%2e")[0] == 200
+        assert front.get("/aetitle%2fstudies")[0] in (400, 404)
+        text = front.log.read_text()
+    addresses = [line["address"] for line in requests_in(opened.audit)[before:]]
+    assert addresses[:2] == ["127.0.0.5", "127.0.0.6"]
+    assert addresses[2] == "127.0.0.1"
+    assert "6.6.6.6" not in opened.audit.read_text()
+    assert "geheim" not in text + opened.audit.read_text() + opened.log.read_text()
 
-            spoofed = {
-                "X_Forwarded_For": "6.6.6.6",
-                "X_Real_IP": "6.6.6.6",
-                "Forwarded": "for=6.6.6.6;host=evil.example.org",
-                "X_Forwarded_Host": "evil.example.org",
-                "X_Forwarded_Prefix": "/evil",
-            }
-            _, _, again = front.get("/aetitle/studies?limit=1", "127.0.0.6", **spoofed)
-            assert again == body
-            direct = requests.get(f"{base}{filled.paths['study']}", headers={"Accept": MULTIPART}, timeout=60)
-            for _ in range(3):
-                status, headers, through = front.get(filled.paths["study"], Accept=MULTIPART)
-                assert status == 200
-                assert len(through) > 4 << 20
-                assert through == direct.content
-            status, headers, part = front.get(
-                filled.paths["frame"],
-                Accept="application/octet-stream; transfer-syntax=*",
-                Range="bytes=0-99",
+
+def test_frames_that_nginx_keeps_are_each_logins_own(
+    filled: dict[str, str], opened: Open, tmp_path: Path
+) -> None:
+    record = requests.get(f"{filled['AHI_ENDPOINT']}/_emulator/counters", timeout=20).json()
+    frame = next(iter(record["frames"]))
+    # the emulator names frames by their ids alone, so where this one lies is asked of the metadata
+    path = tlm_path(filled, frame)
+    with nginx_before(tmp_path / "nginx", opened.port, caching=True) as front:
+        states = [
+            front.get(path, **headers)[1]["x-cache"]
+            for headers in (
+                {},
+                {},
+                {"Authorization": "Bearer x"},
+                {"token": "x"},
+                {"Origin": "http://localhost"},
             )
-            assert (status, len(part)) == (206, 100)
-            assert front.get(f"{filled.paths['frame']}?token=geheim&x=%2e%2e")[0] == 200
-            assert front.get("/aetitle%2fstudies")[0] in (400, 404)
-            text = front.log.read_text()
-        addresses = [line["address"] for line in requests_in(audit)]
-        assert addresses[:2] == ["127.0.0.5", "127.0.0.6"]
-        assert addresses[2] == "127.0.0.1"
-        assert "6.6.6.6" not in audit.read_text()
-        assert "geheim" not in text + audit.read_text() + (tmp_path / "serve.log").read_text()
+        ]
+        assert states == ["MISS", "HIT", "MISS", "MISS", "MISS"]
+        assert front.get(path)[2] == requests.get(f"{opened.root}{path}", timeout=20).content
 
 
-def test_frames_that_nginx_keeps_are_each_logins_own(filled: Filled, tmp_path: Path) -> None:
-    audit = tmp_path / "audit.log"
-    settings = {"TRUSTED_PROXIES": "127.0.0.1", "AUDIT_LOG": str(audit)}
-    with serving({**filled.environment, **settings}, tmp_path / "serve.log") as (_, base):
-        port = urlsplit(base).port
-        assert port is not None
-        record = requests.get(f"{filled.environment['AHI_ENDPOINT']}/_emulator/counters", timeout=20).json()
-        frame = next(iter(record["frames"]))
-        # the emulator names frames by their ids alone, so where this one lies is asked of the metadata
-        path = tlm_path(filled, frame)
-        with nginx_before(tmp_path / "nginx", port, caching=True) as front:
-            states = [
-                front.get(path, **headers)[1]["x-cache"]
-                for headers in (
-                    {},
-                    {},
-                    {"Authorization": "Bearer x"},
-                    {"token": "x"},
-                    {"Origin": "http://localhost"},
-                )
-            ]
-            assert states == ["MISS", "HIT", "MISS", "MISS", "MISS"]
-            assert front.get(path)[2] == requests.get(f"{base}{path}", timeout=20).content
-
-
-def tlm_path(filled: Filled, frame: str) -> str:
+def tlm_path(filled: dict[str, str], frame: str) -> str:
     """HealthImaging's own address of a frame of the one image set that there is."""
     import boto3
     from botocore.config import Config
 
     client = boto3.client(
         "medical-imaging",
-        endpoint_url=filled.environment["AHI_ENDPOINT"],
+        endpoint_url=filled["AHI_ENDPOINT"],
         region_name="us-east-1",
         aws_access_key_id="any",
         aws_secret_access_key="any",
@@ -166,10 +164,9 @@ KINDS = ("frame", "frame", "search", "metadata", "missing", "wrong", "study", "r
 class Load:
     """Clients that ask, each with a mark of its own, and what they saw."""
 
-    def __init__(self, base: str, paths: dict[str, str]) -> None:
+    def __init__(self, base: str) -> None:
         self._address = (urlsplit(base).hostname, urlsplit(base).port)
         self._base = base
-        self._paths = paths
         self._lock = threading.Lock()
         self.seen: dict[str, int | None] = {}
         """Status by mark; None for a client that hung up."""
@@ -179,16 +176,14 @@ class Load:
         session = requests.Session()
         for turn in range(count):
             mark = f"m{number}-{turn}"
-            kind = dice.choice(
-                ("frame", "frame", "search", "metadata", "missing", "wrong", "study", "rude", "gone")
-            )
+            kind = dice.choice(KINDS)
             path = {
                 "search": f"/aetitle/studies?PatientID={mark}",
                 "missing": f"/aetitle/studies/9.9/metadata?mark={mark}",
                 "wrong": f"/aetitle/studies/abc/metadata?mark={mark}",
-                "rude": f"{self._paths['study']}?mark={mark}",
-                "gone": f"{self._paths['frame']}?mark={mark}",
-            }.get(kind) or f"{self._paths[kind]}?mark={mark}"
+                "rude": f"{PATHS['study']}?mark={mark}",
+                "gone": f"{PATHS['frame']}?mark={mark}",
+            }.get(kind) or f"{PATHS[kind]}?mark={mark}"
             if kind in ("rude", "gone"):
                 self._hang_up(path, 1000 if kind == "rude" else 0)
                 status = None
@@ -212,12 +207,12 @@ def mark_of(line: dict[str, object]) -> str:
     return str(query.get("mark") or query.get("PatientID"))
 
 
-def test_every_request_of_a_load_run_is_in_the_audit_log(filled: Filled, tmp_path: Path) -> None:
+def test_every_request_of_a_load_run_is_in_the_audit_log(filled: dict[str, str], tmp_path: Path) -> None:
     """Two web processes, eight clients, some of which hang up, and the file renamed again and again."""
     audit = tmp_path / "audit.log"
     settings = {"AUDIT_LOG": str(audit), "AUDIT_REQUIRED": "true"}
-    with serving({**filled.environment, **settings}, tmp_path / "serve.log") as (process, base):
-        load = Load(base, filled.paths)
+    with serving({**filled, **settings}, tmp_path / "serve.log") as (process, base):
+        load = Load(base)
         threads = [threading.Thread(target=load.work, args=[number, 60]) for number in range(8)]
         for thread in threads:
             thread.start()
@@ -245,9 +240,9 @@ def test_every_request_of_a_load_run_is_in_the_audit_log(filled: Filled, tmp_pat
     assert sorted(map(str, kinds)) == ["Application Start", "Application Stop"]
 
 
-def test_the_limits_hold_over_all_web_processes(filled: Filled, tmp_path: Path) -> None:
+def test_the_limits_hold_over_all_web_processes(filled: dict[str, str], tmp_path: Path) -> None:
     settings = {"CLIENT_RATE_LIMIT": "0.1", "CLIENT_RATE_BURST": "20"}
-    with serving({**filled.environment, **settings}, tmp_path / "serve.log") as (_, base):
+    with serving({**filled, **settings}, tmp_path / "serve.log") as (_, base):
         statuses = Counter()
         for _ in range(60):
             # a connection each, so that both processes get some
@@ -256,9 +251,9 @@ def test_the_limits_hold_over_all_web_processes(filled: Filled, tmp_path: Path) 
         assert requests.get(f"{base}/healthcheck", timeout=20).status_code == 200
 
 
-def test_a_log_that_cannot_be_written_is_one_sentence(filled: Filled, tmp_path: Path) -> None:
+def test_a_log_that_cannot_be_written_is_one_sentence(filled: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    refused = run({**filled.environment, "AUDIT_LOG": str(tmp_path / "file" / "audit.log")}, "serve")
+    refused = run({**filled, "AUDIT_LOG": str(tmp_path / "file" / "audit.log")}, "serve")
     assert refused.returncode == 2
     assert "AUDIT_LOG: " in refused.stderr
     assert "Traceback" not in refused.stderr

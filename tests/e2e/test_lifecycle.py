@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ import requests
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 from tests.service.notified import Manager
 
+from .house import wait_for
 from .load import frame_paths, load
 from .running import NO_AWS
 from .served import COMMAND, filled_emulator, run
@@ -37,9 +38,9 @@ os.execv(sys.executable, [sys.executable, *sys.argv[2:]])
 
 @pytest.fixture(scope="module")
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A folder with an index of 160 frames; more than the frame store of the services below can hold."""
+    """A folder with an index of 100 frames; more than the frame store of the services below can hold."""
     folder = tmp_path_factory.mktemp("house")
-    write_synthetic_series(folder / "in", slices=160, size=128)
+    write_synthetic_series(folder / "in", slices=100, size=128)
     with filled_emulator(folder) as url:
         (folder / "environment.json").write_text(json.dumps({"AHI_ENDPOINT": url}))
         assert run(environment_of(folder, folder / "data"), "index", "sync").returncode == 0
@@ -83,13 +84,6 @@ class Service:
         return answer.status_code, answer.text
 
 
-def until(condition: Callable[[], bool], seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
-
-
 @contextmanager
 def service(
     house: Path, folder: Path, sockets: tuple[socket.socket, ...] = (), **more: str
@@ -116,9 +110,9 @@ def service(
             assert process.poll() is None, log.read_text()
             return bool(listening)
 
-        until(is_up)
+        wait_for(is_up)
         running = Service(process, log, int(listening[0]), environment, config)
-        until(lambda: requests.get(f"{running.root}/health", timeout=60).status_code == 200)
+        wait_for(lambda: requests.get(f"{running.root}/health", timeout=60).status_code == 200)
         yield running
     finally:
         process.terminate()
@@ -127,6 +121,13 @@ def service(
         finally:
             process.kill()
             process.wait()
+
+
+@pytest.fixture(scope="module")
+def quiet(house: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """One gateway for the tests that leave it as they found it; none of them puts load on it."""
+    with service(house, tmp_path_factory.mktemp("quiet")) as running:
+        yield running
 
 
 def test_reloads_under_load_fail_no_request(house: Path, tmp_path: Path) -> None:
@@ -149,37 +150,38 @@ def test_reloads_under_load_fail_no_request(house: Path, tmp_path: Path) -> None
         assert tally.asked > 100
         assert tally.closed
         print(f"3 reloads: {tally.asked} requests, 0 failed, {tally.closed} told to connect anew")
-        until(lambda: not any(map(lives, before)))
+        wait_for(lambda: not any(map(lives, before)))
         assert len(running.pids("web process 0")) == 4
 
 
-def test_a_reload_with_broken_settings_keeps_the_old_ones(house: Path, tmp_path: Path) -> None:
-    with service(house, tmp_path) as running:
-        for text, word in (
-            ("log_level = 'loud'\n", "LOG_LEVEL"),
-            ("web_threads = 1\n", "WEB_THREADS"),
-            ("host = '0.0.0.0'\n", "HOST"),
-            (f"access_rules = '{tmp_path}/none.toml'\n", "ACCESS_RULES"),
-            ("db_tls_ca = 'x'\n", "DB_TLS_CA"),
-        ):
-            running.config.write_text(text)
-            told = running.reload()
-            assert told.returncode in (1, 2)
-            assert told.stderr.startswith("error: ")
-            assert told.stderr.count("\n") == 1
-            assert word in told.stderr
-            os.kill(running.process.pid, signal.SIGHUP)
-            refused = f"the reload is refused and nothing has changed: {word}"
-            until(lambda refused=refused: refused in running.log.read_text())
-        assert running.health() == (200, "OK")
-        assert len(running.pids("web process 0")) == 1
+def test_a_reload_with_broken_settings_keeps_the_old_ones(quiet: Service, tmp_path: Path) -> None:
+    before = len(quiet.pids("web process 0"))
+    for text, word in (
+        ("log_level = 'loud'\n", "LOG_LEVEL"),
+        ("web_threads = 1\n", "WEB_THREADS"),
+        ("host = '0.0.0.0'\n", "HOST"),
+        (f"access_rules = '{tmp_path}/none.toml'\n", "ACCESS_RULES"),
+        ("db_tls_ca = 'x'\n", "DB_TLS_CA"),
+    ):
+        quiet.config.write_text(text)
+        told = quiet.reload()
+        assert told.returncode in (1, 2)
+        assert told.stderr.startswith("error: ")
+        assert told.stderr.count("\n") == 1
+        assert word in told.stderr
+        os.kill(quiet.process.pid, signal.SIGHUP)
+        refused = f"the reload is refused and nothing has changed: {word}"
+        wait_for(lambda refused=refused: refused in quiet.log.read_text())
+    quiet.config.write_text("drain_seconds = 10\n")
+    assert quiet.health() == (200, "OK")
+    assert len(quiet.pids("web process 0")) == before
 
 
 def test_running_answers_finish_when_it_ends_under_load(house: Path, tmp_path: Path) -> None:
     with service(house, tmp_path) as running:
         wanted = frame_paths(running.root, STUDY)
         with load(running.port, wanted) as tally:
-            until(lambda: tally.asked > 50)
+            wait_for(lambda: tally.asked > 50)
             running.process.terminate()
             assert running.process.wait(30) == 0
         # who comes afterwards finds nobody; nobody who was let in is left without an answer
@@ -197,12 +199,12 @@ def test_a_restart_on_handed_over_sockets_fails_no_request(house: Path, tmp_path
         wanted = frame_paths(first.root, STUDY)
         with load(first.port, wanted) as tally:
             for restarts in range(3):
-                until(lambda least=50 * restarts: tally.asked > least)
+                wait_for(lambda least=50 * restarts: tally.asked > least)
                 first.process.terminate()
                 assert first.process.wait(60) == 0
                 first = services.enter_context(service(house, tmp_path, held))
             answered = tally.asked
-            until(lambda: tally.asked > answered + 50)
+            wait_for(lambda: tally.asked > answered + 50)
     assert not tally.failures
     assert (set(tally.statuses), tally.wrong) == ({200}, 0)
     print(f"3 restarts on handed-over sockets: {tally.asked} requests, 0 failed")
@@ -212,13 +214,13 @@ def test_killed_processes_cost_their_own_requests_only(house: Path, tmp_path: Pa
     with service(house, tmp_path) as running:
         wanted = frame_paths(running.root, STUDY)
         with load(running.port, wanted) as tally:
-            until(lambda: tally.asked > 50)
+            wait_for(lambda: tally.asked > 50)
             os.kill(running.pids("frame fetcher 0")[0], signal.SIGKILL)
-            until(lambda: len(running.pids("frame fetcher 0")) == 2)
+            wait_for(lambda: len(running.pids("frame fetcher 0")) == 2)
             time.sleep(1)
             assert not tally.failures
             os.kill(running.pids("web process 0")[0], signal.SIGKILL)
-            until(lambda: len(running.pids("web process 0")) == 2)
+            wait_for(lambda: len(running.pids("web process 0")) == 2)
             time.sleep(2)
         assert (set(tally.statuses), tally.wrong) == ({200}, 0)
         # a request of each client at most: those that the killed process had
@@ -226,35 +228,35 @@ def test_killed_processes_cost_their_own_requests_only(house: Path, tmp_path: Pa
         print(f"kill: {tally.asked} requests, {tally.failures.total()} failed, by a killed web process")
 
 
-def test_a_web_process_that_keeps_ending_keeps_nobody_waiting(house: Path, tmp_path: Path) -> None:
-    with service(house, tmp_path) as running:
-        name = "web process 0"
-        for killed in range(1, 6):
-            until(lambda number=killed: len(running.pids(name)) >= number)
-            os.kill(running.pids(name)[-1], signal.SIGKILL)
-        # the next one comes in 3.2 s, and connections that the kernel gave to the dead do not wait for it
-        waited = []
-        for _ in range(12):
-            began = time.monotonic()
-            assert requests.get(f"{running.root}/healthcheck", timeout=30).status_code == 200
-            waited.append(time.monotonic() - began)
-        print(f"while a web process keeps ending: {max(waited):.1f} s at most until an answer")
-        until(lambda: running.health()[0] == 503 and "web process 0 keeps ending" in running.health()[1])
-        until(lambda: running.health() == (200, "OK"))
+def test_a_web_process_that_keeps_ending_keeps_nobody_waiting(quiet: Service) -> None:
+    name = "web process 0"
+    before = len(quiet.pids(name))
+    for killed in range(5):
+        wait_for(lambda number=before + killed: len(quiet.pids(name)) >= number)
+        os.kill(quiet.pids(name)[-1], signal.SIGKILL)
+    # the next one comes in 3.2 s, and connections that the kernel gave to the dead do not wait for it
+    waited = []
+    for _ in range(12):
+        began = time.monotonic()
+        assert requests.get(f"{quiet.root}/healthcheck", timeout=30).status_code == 200
+        waited.append(time.monotonic() - began)
+    print(f"while a web process keeps ending: {max(waited):.1f} s at most until an answer")
+    wait_for(lambda: quiet.health()[0] == 503 and "web process 0 keeps ending" in quiet.health()[1])
+    wait_for(lambda: quiet.health() == (200, "OK"))
 
 
-def test_a_crash_loop_turns_health_red_and_it_recovers(house: Path, tmp_path: Path) -> None:
-    with service(house, tmp_path) as running:
-        name = "frame fetcher 0"
-        for time_number in range(1, 5):
-            until(lambda number=time_number: len(running.pids(name)) >= number)
-            pid = running.pids(name)[-1]
-            os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: not lives(pid))
-        until(lambda: running.health()[0] == 503)
-        assert "frame fetcher" in running.health()[1]
-        until(lambda: running.health()[0] == 503 and "keeps ending" in running.health()[1])
-        until(lambda: running.health() == (200, "OK"))
+def test_a_crash_loop_turns_health_red_and_it_recovers(quiet: Service) -> None:
+    name = "frame fetcher 0"
+    before = len(quiet.pids(name))
+    for killed in range(4):
+        wait_for(lambda number=before + killed: len(quiet.pids(name)) >= number)
+        pid = quiet.pids(name)[-1]
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda pid=pid: not lives(pid))
+    wait_for(lambda: quiet.health()[0] == 503)
+    assert "frame fetcher" in quiet.health()[1]
+    wait_for(lambda: quiet.health()[0] == 503 and "keeps ending" in quiet.health()[1])
+    wait_for(lambda: quiet.health() == (200, "OK"))
 
 
 def test_systemd_is_told_of_every_state(house: Path, tmp_path: Path) -> None:

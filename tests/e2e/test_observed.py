@@ -16,8 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 
-from .running import NO_AWS
-from .served import filled_emulator, run, serving
+from .served import filled_gateway, serving
 
 Numbers = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 PREFIX = "dicomweb_gateway_"
@@ -48,20 +47,8 @@ class Observed:
 def observed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Observed]:
     folder = tmp_path_factory.mktemp("observed")
     write_synthetic_series(folder / "in", slices=20, size=64)
-    with filled_emulator(folder) as url:
-        environment = {
-            **os.environ,
-            **NO_AWS,
-            "DATA_DIR": str(folder / "data"),
-            "AHI_ENDPOINT": url,
-            "PORT": "0",
-            "WEB_PROCESSES": "2",
-            "LOG_FORMAT": "json",
-            "LOG_LEVEL": "debug",
-            "SLOW_REQUEST_SECONDS": "0.000001",
-        }
-        assert run(environment, "db", "upgrade").returncode == 0
-        assert run(environment, "index", "sync").returncode == 0
+    settings = {"LOG_FORMAT": "json", "LOG_LEVEL": "debug", "SLOW_REQUEST_SECONDS": "0.000001"}
+    with filled_gateway(folder, **settings) as environment:
         log = folder / "serve.log"
         with serving(environment, log) as (process, root):
             found = Observed(root, log, process.pid)

@@ -9,19 +9,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from ipaddress import ip_address
 
 import pytest
 from botocore.credentials import Credentials
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamTimeout, UpstreamUnavailable
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef
 from dicomweb_gateway.telemetry.timeline import Timeline, following
+from tests.certificates import write_certificate
 from tests.frames.upstream import Reply, Upstream, error, json
 
 STORE, IMAGE_SET, FRAME = "d" * 32, "1" * 32, "f" * 32
@@ -320,31 +317,10 @@ def test_a_cut_answer_is_asked_again(cut):
 
 @pytest.fixture
 def tls(upstream, tmp_path) -> str:
-    """A TLS front of `upstream` with a certificate of its own; the URL, `ca.pem` lies in `tmp_path`."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    names = x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.IPAddress(ip_address("127.0.0.1"))])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(names, critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    (tmp_path / "ca.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    (tmp_path / "key.pem").write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
+    """A TLS front of `upstream` with a certificate of its own; the URL, `cert.pem` lies in `tmp_path`."""
+    certificate, key = write_certificate(tmp_path, "localhost", "127.0.0.1")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(tmp_path / "ca.pem", tmp_path / "key.pem")
+    context.load_cert_chain(certificate, key)
     server = upstream._server
     plain = server.get_request
 
@@ -357,7 +333,7 @@ def tls(upstream, tmp_path) -> str:
 
 
 def test_tls_with_the_bundle_that_the_sdk_was_given(tls, monkeypatch, tmp_path):
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert.pem"))
     store = HealthImaging(tls)
     assert store.frame(KEY) == b"frame" * 1000
     store.close()
@@ -409,7 +385,7 @@ class Proxy:
 @pytest.mark.parametrize("bypass", [False, True])
 def test_through_the_proxy_of_the_environment(tls, monkeypatch, tmp_path, bypass):
     proxy = Proxy()
-    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "ca.pem"))
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "cert.pem"))
     monkeypatch.setenv("https_proxy", proxy.url)
     if bypass:
         monkeypatch.setenv("no_proxy", "localhost")

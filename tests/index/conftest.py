@@ -1,4 +1,4 @@
-"""Fresh, migrated indexes on each kind of database (tests/databases.py)."""
+"""Empty, migrated indexes on each kind of database (tests/databases.py)."""
 
 from collections.abc import Iterator
 
@@ -6,13 +6,11 @@ import pytest
 from sqlalchemy import Engine
 
 from dicomweb_gateway.index.engine import make_engine
-from dicomweb_gateway.index.migrate import upgrade
 
 
 @pytest.fixture
-def engine(index_url: str) -> Iterator[Engine]:
-    upgrade(index_url)
-    engine = make_engine(index_url)
+def engine(empty_url: str) -> Iterator[Engine]:
+    engine = make_engine(empty_url)
     yield engine
     engine.dispose()
 

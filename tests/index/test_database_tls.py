@@ -1,46 +1,14 @@
 """TLS to a database server: a MariaDB with a certificate of its own authority, and one without any."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
-from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import text
 
 from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index.engine import make_engine, reading
+from tests.certificates import write_certificate
 from tests.databases import PrivateMariaDb, need_mariadb
-
-
-def write_certificate(folder: Path, address: str) -> tuple[Path, Path]:
-    """A self-signed certificate for an IP address, and its key, as PEM files."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "database")])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(address))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    paths = folder / "certificate.pem", folder / "key.pem"
-    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    form = serialization.PrivateFormat.TraditionalOpenSSL
-    paths[1].write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, form, serialization.NoEncryption()),
-    )
-    return paths
 
 
 @pytest.fixture(scope="module", params=["127.0.0.1", "192.0.2.1"])

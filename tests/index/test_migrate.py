@@ -1,6 +1,7 @@
 from datetime import datetime, time
 from types import SimpleNamespace
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -26,6 +27,15 @@ CREATE TABLE study (study_pkey {key}, patient_pkey BIGINT NOT NULL,
 INSERT INTO issuer VALUES (1, 'DEFAULT_DOMAIN', NULL);
 INSERT INTO patient VALUES (7, 1, 'KEPT', 'None', NULL, 'None', NULL)
 """
+
+
+@pytest.fixture
+def engine(index_url):
+    """Migrated for one test alone."""
+    migrate.upgrade(index_url)
+    made = make_engine(index_url)
+    yield made
+    made.dispose()
 
 
 def test_migrated_schema_is_that_of_the_tables(engine):

@@ -4,19 +4,17 @@ import pytest
 
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.indexer import index_image_set
-from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.documents import document, instance
 from tests.index.searching import search
+from tests.index_files import migrated_file
 
 MODALITIES, NUMBER_OF_SERIES = "00080061", "00201206"
 
 
 @pytest.fixture
 def engine(tmp_path):
-    url = f"sqlite:///{tmp_path / 'index.sqlite'}"
-    upgrade(url)
-    return make_engine(url)
+    return make_engine(migrated_file(tmp_path / "index.sqlite"))
 
 
 def put(engine, number, modalities=("CT",), **more):

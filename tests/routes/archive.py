@@ -3,9 +3,13 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from sqlite3 import connect
+from tempfile import TemporaryDirectory
 from typing import Any
 from zlib import crc32
 
@@ -24,7 +28,6 @@ from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
-from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.encoders import box_jp2, encode_htj2k
@@ -32,6 +35,7 @@ from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
+from tests.index_files import migrated_file
 
 STORE = "d" * 32
 STUDY, OTHER = "1.2.10", "1.2.20"
@@ -265,6 +269,37 @@ def _series() -> dict[str, tuple[list[dict[str, Any]], dict[str, Any]]]:
     }
 
 
+@cache
+def _standing() -> tuple[bytes, dict[str, bytes], dict[FrameKey, bytes]]:
+    """Index file, documents and frames of `_series`, which every house has."""
+    documents: dict[str, bytes] = {}
+    frames: dict[FrameKey, bytes] = {}
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "index.sqlite"
+        _fill(migrated_file(file), _series(), documents, frames)
+        with closing(connect(file)) as connection:
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return file.read_bytes(), documents, frames
+
+
+def _fill(
+    url: str,
+    series: Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]],
+    documents: dict[str, bytes],
+    frames: dict[FrameKey, Any],
+) -> None:
+    """Add `series` to the index at `url`, to the documents by image set and to the frames."""
+    writer = IndexWriter(url)
+    for uid, (instances, tags) in series.items():
+        blob = image_set(uid, instances, **tags)
+        documents[hex_id("set", uid)] = blob
+        writer.put(parse_document(blob), version=1, is_primary=True, updated_at=None)
+        for number, instance in enumerate(instances, 1):
+            for frame, data in enumerate(instance.get("frames", []), 1):
+                key = FrameKey(STORE, hex_id("set", uid), hex_id("frame", uid, number, frame))
+                frames[key] = data
+
+
 def build(
     folder: Path,
     allowed: frozenset[str] | None = None,
@@ -272,18 +307,15 @@ def build(
     **settings: Any,
 ) -> House:
     """A gateway over a new index below `folder`; `allowed` data stores, None for all; `more` like _series."""
-    url = f"sqlite:///{folder / 'index.sqlite'}"
-    upgrade(url)
-    writer, image_sets, frames = IndexWriter(url), ImageSetsInMemory(), FramesInMemory()
-    for series, (instances, tags) in {**_series(), **(more or {})}.items():
-        blob = image_set(series, instances, **tags)
-        image_sets.documents[hex_id("set", series)] = blob
-        writer.put(parse_document(blob), version=1, is_primary=True, updated_at=None)
-        for number, instance in enumerate(instances, 1):
-            for frame, data in enumerate(instance.get("frames", []), 1):
-                frames.frames[
-                    FrameKey(STORE, hex_id("set", series), hex_id("frame", series, number, frame))
-                ] = data
+    index, documents, known = _standing()
+    file = folder / "index.sqlite"
+    file.write_bytes(index)
+    url = f"sqlite:///{file}"
+    image_sets, frames = ImageSetsInMemory(), FramesInMemory()
+    image_sets.documents.update(documents)
+    frames.frames.update(known)
+    if more:
+        _fill(url, more, image_sets.documents, frames.frames)
     engine = make_engine(url)
     config = {
         "ae_paths": ("/aetitle", "/dicomweb"),

@@ -11,7 +11,7 @@ from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import UpstreamInvalid, UpstreamNotFound
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.sight import NOTHING, Grant, Sight
-from tests.routes.archive import CT, JPEG, OTHER, STORE, STUDY, build, hex_id
+from tests.routes.archive import CT, JPEG, OTHER, SEG, STORE, STUDY, build, hex_id
 
 SET, OTHERS = hex_id("set", CT), hex_id("set", JPEG)
 ONE, UNSEEN = f"/datastore/{STORE}/imageSet/{SET}", f"/datastore/{STORE}/imageSet/{'0' * 32}"
@@ -151,8 +151,12 @@ def test_what_the_index_does_not_know_is_not_asked(client, upstream, operation, 
 )
 @pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
 def test_no_other_operation_is_passed_on(client, upstream, path, method):
-    assert client.open(path, method=method, json={}).status_code in (404, 405)
+    answer = client.open(path, method=method, json={})
+    assert answer.status_code in (404, 405)
+    assert answer.get_json()["message"]
     assert upstream.asked == []
+    if path.startswith("/datastore/"):
+        assert answer.headers["x-amzn-ErrorType"] == "ResourceNotFoundException"
 
 
 @pytest.mark.parametrize("path", [f"{ONE}/getImageSet", f"{ONE}/getImageSetMetadata", SEARCH])
@@ -176,10 +180,13 @@ def test_a_search_shows_what_the_index_knows(client, upstream):
     found = answer.get_json()
     assert [one["imageSetId"] for one in found["imageSetsMetadataSummaries"]] == [SET, OTHERS]
     assert found["imageSetsMetadataSummaries"][0] == row(SET)
-    assert found["nextToken"] == "more/="
     ((criteria, query),) = upstream.asked
     assert orjson.loads(criteria) == {"sort": {"sortField": "updatedAt"}}
     assert query == {"maxResults": "3"}
+    upstream.pages["more/="] = page()
+    following = f"{SEARCH}?maxResults=3&nextToken={found['nextToken']}"
+    assert client.post(following, json={"sort": {"sortField": "updatedAt"}}).get_json()["nextToken"] is None
+    assert upstream.asked[1] == (criteria, {"maxResults": "3", "nextToken": "more/="})
 
 
 def test_pages_that_show_nothing_are_passed_over(client, upstream):
@@ -192,7 +199,84 @@ def test_pages_that_show_nothing_are_passed_over(client, upstream):
 def test_a_search_without_end_ends(client, upstream):
     upstream.pages = {None: page(token="b"), "b": page(token="b")}
     assert client.post(SEARCH).get_json()["imageSetsMetadataSummaries"] == []
-    assert len(upstream.asked) == 20
+    assert len(upstream.asked) == 40
+
+
+class Store(Upstream):
+    """A data store of image sets `ids`, in pages as large as they are asked."""
+
+    def __init__(self, ids):
+        super().__init__()
+        self.ids = ids
+
+    def search(self, datastore_id, criteria, query, deadline=None):
+        self.asked.append(query)
+        start, most = int(query.get("nextToken", "0")), int(query.get("maxResults", "50"))
+        more = str(start + most) if start + most < len(self.ids) else None
+        return page(*(row(one) for one in self.ids[start : start + most]), token=more)
+
+
+def pages_of(client, size):
+    """The ids on each page, until there is no other."""
+    found, token = [], None
+    while token or not found:
+        more = f"&nextToken={token}" if token else ""
+        answer = client.post(f"{SEARCH}?maxResults={size}{more}").get_json()
+        found.append([one["imageSetId"] for one in answer["imageSetsMetadataSummaries"]])
+        token = answer["nextToken"]
+    return found
+
+
+HIDDEN = ["0" * 32, hex_id("set", SEG), "1" * 32]
+CT_OF_P1 = Sight((Grant(wanted=(("Modality", ("CT",)), ("PatientID", ("P1",)))),))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50])
+@pytest.mark.parametrize(
+    "among",
+    [
+        lambda seen, hidden: seen,
+        lambda seen, hidden: [*hidden * 60, *seen],
+        lambda seen, hidden: [*seen, *hidden * 60],
+        lambda seen, hidden: [one for some in seen for one in (some, *hidden * 20)],
+        lambda seen, hidden: [*seen[:3], *hidden, *seen[3:]],
+    ],
+    ids=["nothing hidden", "before", "behind", "between", "few"],
+)
+def test_pages_are_those_of_a_store_without_what_is_hidden(house, size, among):
+    """Neither a page that is less full nor a token for nothing says that something is hidden."""
+    ids = [SET] * 6
+    plain, mixed = (
+        create_app(
+            replace(
+                house.services.seen_by(CT_OF_P1),
+                archive=replace(house.services.seen_by(CT_OF_P1).archive, passed_on=Store(some)),
+            )
+        ).test_client()
+        for some in (ids, among(ids, HIDDEN))
+    )
+    expected = [ids[start : start + size] for start in range(0, len(ids), size)]
+    assert pages_of(plain, size) == pages_of(mixed, size) == expected
+
+
+def test_a_token_tells_nothing_and_is_for_one_search_of_one_caller(seen_by, house, upstream):
+    upstream.pages = {None: page(row(SET), row("0" * 32), row(SET), token="b"), "b": page(row(SET))}
+    client, other = seen_by(CT_OF_P1), seen_by(Sight((Grant(wanted=(("Modality", ("CT",)),)),)))
+    tokens = [client.post(f"{SEARCH}?maxResults={n}").get_json()["nextToken"] for n in (1, 2)]
+    assert len({len(one) for one in tokens}) == 1
+    assert client.post(f"{SEARCH}?nextToken={tokens[1]}").status_code == 200
+    flipped = tokens[0][:-3] + ("A" if tokens[0][-3] != "A" else "B") + tokens[0][-2:]
+    for asking, token, criteria in (
+        (other, tokens[0], {}),
+        (seen_by(), tokens[0], {}),
+        (client, tokens[0], {"sort": {"sortField": "updatedAt"}}),
+        (client, flipped, {}),
+        (client, "b", {}),
+        (client, "AAAA", {}),
+        (client, "%C3%A9", {}),
+    ):
+        refused = asking.post(f"{SEARCH}?nextToken={token}", json=criteria)
+        assert (refused.status_code, refused.headers["x-amzn-ErrorType"]) == (400, "ValidationException")
 
 
 @pytest.mark.parametrize("store", ["0" * 32, "x"])
@@ -203,7 +287,7 @@ def test_other_data_stores_are_not_searched(client, upstream, store):
 
 def test_what_healthimaging_refuses_and_nonsense(client, upstream):
     upstream.error = UpstreamInvalid("HealthImaging answered SearchImageSets with 400 ValidationException")
-    refused = client.post(f"{SEARCH}?nextToken=old")
+    refused = client.post(SEARCH)
     assert (refused.status_code, refused.headers["x-amzn-ErrorType"]) == (400, "ValidationException")
     upstream.error = None
     upstream.pages[None] = b"[]"

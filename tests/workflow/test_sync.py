@@ -17,10 +17,10 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, ImageSetSummary
 from dicomweb_gateway.index.engine import make_engine
-from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.workflow.sync import Synchroniser, SyncReport
+from tests.index_files import migrated_file
 from tests.routes.archive import STORE, hex_id, image_set
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -64,8 +64,7 @@ class Store:
 
 class House:
     def __init__(self, folder):
-        url = f"sqlite:///{folder}/index.sqlite"
-        upgrade(url)
+        url = migrated_file(folder / "index.sqlite")
         self.writer, self.store = IndexWriter(url), Store()
         self.sync = Synchroniser(self.writer, self.store)
         self.engine = make_engine(url)
