@@ -26,6 +26,7 @@ from dicomweb_gateway.routes import (
     pixeldata,
     qido,
     rendered,
+    stow,
     tlm,
     viewer,
 )
@@ -57,6 +58,7 @@ DICOMWEB = (
     ops.health_blueprint,
     capabilities.blueprint,
     pixeldata.blueprint,
+    stow.blueprint,
 )
 
 

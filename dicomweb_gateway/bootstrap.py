@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from threading import Lock, Thread
 from time import monotonic
@@ -18,18 +18,24 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
+from dicomweb_gateway.imagesets.storing import DicomStore
+from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
+from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.index_writing import make_index_writer
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
-from dicomweb_gateway.service.upstream import MIN_FREE_BYTES, frame_folder, make_image_set_store
+from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
+from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.sight import EVERYTHING
+from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
@@ -40,7 +46,9 @@ from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfi
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
 from dicomweb_gateway.web.viewer_files import ViewerFiles
+from dicomweb_gateway.workflow.arrivals import Arrivals
 from dicomweb_gateway.workflow.progress import read_progress
+from dicomweb_gateway.workflow.sync import Synchroniser
 
 _LOG = logging.getLogger(__name__)
 _UPSTREAM_PROBE_SECONDS = 15
@@ -74,12 +82,14 @@ def make_services(
     )
     source = CachedImageSets(image_sets, documents)
     sight = EVERYTHING.within(settings.allowed_datastores)
+    changes = IndexChanges(settings.cache_folder / "index-changes")
     index = IndexReader(
         engine,
         settings.index_cache_seconds,
         source,
         settings.metadata_ttl,
         sight,
+        changes,
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
@@ -114,6 +124,8 @@ def make_services(
         hsts_seconds=settings.hsts_seconds,
         max_query_parameters=settings.max_query_parameters,
         max_body_bytes=settings.max_body_bytes,
+        store_max_bytes=settings.store_max_bytes,
+        store_seconds=settings.store_timeout,
     )
     audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
     authenticator, rules = (
@@ -138,7 +150,7 @@ def make_services(
             documents,
             pool,
             Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
-            spools=SpoolSpace(settings.cache_folder / "spool", MIN_FREE_BYTES),
+            spools=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
             first_levels=FirstLevels(settings.level_bytes),
             passed_on=image_sets.passed_on,
             shared=shared,
@@ -163,6 +175,31 @@ def make_services(
         authenticator=authenticator,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
+        storing=_storing(settings, image_sets, IndexOwners(engine), changes),
+    )
+
+
+def _storing(
+    settings: Settings, image_sets: HealthImaging, owners: IndexOwners, changes: IndexChanges
+) -> Storing | None:
+    """What STOW-RS needs; the index is opened for writing by the first who stores."""
+    if not settings.store_enabled:
+        return None
+
+    @cache
+    def synchroniser() -> Synchroniser:
+        allowed = settings.allowed_datastores
+        return Synchroniser(make_index_writer(settings), image_sets, allowed=allowed)
+
+    arrivals = Arrivals(synchroniser, image_sets.image_sets_of_study, owners.missing, changes.note)
+    return Storing(
+        DicomStore(settings.ahi_endpoint, settings.ahi_region, settings.ahi_dicomweb_endpoint),
+        owners,
+        arrivals.index,
+        image_sets.data_store_ids,
+        settings.store_datastore_id,
+        settings.allowed_datastores,
+        settings.store_max_parts,
     )
 
 

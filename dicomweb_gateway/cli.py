@@ -124,6 +124,11 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
 @click.option("--multi-level-checksums", is_flag=True, help="Several checksums a frame.")
 @click.option("--without-stored-syntax", is_flag=True, help="No StoredTransferSyntaxUID for HTJ2K.")
 @click.option("--pixel-data-null", is_flag=True, help="PixelData: null in the metadata.")
+@click.option("--events", metavar="TARGET", help="file:PATH, exec:COMMAND, http://… or sqs:QUEUE-URL.")
+@click.option("--event-loss", type=float, default=0, help="Share of events that are not sent.")
+@click.option("--event-duplicates", type=float, default=0, help="Share of events that are sent twice.")
+@click.option("--events-reordered", is_flag=True, help="Of each two events the second comes first.")
+@click.option("--events-as-documented", is_flag=True, help="imagesetId in events, not imageSetId.")
 @click.option("--log-level", default="info", type=click.Choice(["debug", "info", "warning", "error"]))
 def emulator(
     data: Path,

@@ -200,7 +200,7 @@ def _allowed(settings: Settings, asked: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _writer(settings: Settings) -> Any:
-    from dicomweb_gateway.service.indexing import make_index_writer
+    from dicomweb_gateway.service.index_writing import make_index_writer
 
     writer = make_index_writer(settings)
     click.get_current_context().call_on_close(writer.close)

@@ -11,6 +11,9 @@ GatewayError
  │  ├ ResourceNotFound        404, unknown or not below the named parents
  │  │  └ ResourceGone         410, was there and has been deleted
  │  ├ NotAcceptable           406, names what could be served (A-9)
+ │  ├ StoringOff              405, nobody, or not who asks, may store here
+ │  ├ DataStoreUnclear        409, where to store is not told
+ │  ├ UnsupportedMediaType    415
  │  ├ PayloadTooLarge         413
  │  ├ TooManyRequests         429, with the time to wait
  │  └ RangeNotSatisfiable     416
@@ -102,6 +105,23 @@ class NotAcceptable(RequestError):
 
 class PayloadTooLarge(RequestError):
     """The request asks for, or carries, more than is allowed."""
+
+
+class StoringOff(RequestError):
+    """Storing is switched off, or not for this caller; `allowed` are the methods that are left."""
+
+    allowed = ("GET", "HEAD", "OPTIONS")
+
+    def __init__(self) -> None:
+        super().__init__("storing is switched off here")
+
+
+class DataStoreUnclear(RequestError):
+    """There are several data stores to store into, or none, and no setting says which."""
+
+
+class UnsupportedMediaType(RequestError):
+    """The body is of a type that is not taken here."""
 
 
 class TooManyRequests(RequestError):

@@ -4,14 +4,14 @@ import re
 
 from pydantic import field_validator
 
-from dicomweb_gateway.viewer_settings import ViewerSettings
+from dicomweb_gateway.store_settings import StoreSettings
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,1000}")
 _KEY = re.compile(r"arn:[\w-]+:kms:[\w-]+:\d{12}:(?:key|alias)/[\w/-]{1,256}")
 
 
-class ImportSettings(ViewerSettings):
+class ImportSettings(StoreSettings):
     """Where `import` puts files, and as whom HealthImaging reads them."""
 
     s3_endpoint: str | None = None

@@ -404,6 +404,11 @@ class Settings(ImportSettings):
         return CLAIMS.folder(self.whole_cache)
 
     @property
+    def spool_folder(self) -> Path:
+        """Where answers and bodies lie that are too long for memory, while they are made or served."""
+        return self.cache_folder / "spool"
+
+    @property
     def whole_cache(self) -> Path:
         """CACHE_ROOT, which several gateways may share."""
         return self.cache_root or self.data_dir / "cache"

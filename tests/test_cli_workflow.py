@@ -184,6 +184,14 @@ def test_data_stores_are_listed_shown_made_and_deleted(desk):
     assert said.splitlines()[0].endswith("HealthImaging data stores were retrieved.")
     assert f"{store}  ACTIVE    of-my-own" in said
     assert "of-my-own" in desk.run("datastores", "list", "--json")
+    assert desk.json("datastores", "tag", store, "ward=7 north", "use=test") == {
+        "ward": "7 north",
+        "use": "test",
+    }
+    assert desk.run("datastores", "tag", store, "use-", "ward=8") == "ward=8\n"
+    shown = desk.json("datastores", "show", store)
+    assert (shown["tags"], shown["storage_format"], shown["status"]) == ({"ward": "8"}, "HTJ2K", "ACTIVE")
+    assert "storage_format  HTJ2K" in desk.run("datastores", "show", store)
     assert "being deleted" in desk.run("datastores", "delete", store, given="y\n")
     assert "Aborted" in desk.run("datastores", "delete", store, given="n\n", code=1)
     assert "KEY=VALUE" in desk.run("datastores", "tag", store, "nonsense", code=2)

@@ -25,6 +25,7 @@ FLOORS = [
         "login_settings",
         "viewer_settings",
         "import_settings",
+        "store_settings",
         "checks",
         "service",
     },

@@ -11,6 +11,7 @@ import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 
+from dicomweb_gateway.dicom.file_form import PREAMBLE, is_dicom
 from dicomweb_gateway.dicom.transfer_syntax import DEFLATED_LE
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.errors import NotDicom, UnreadableDicom
@@ -18,7 +19,6 @@ from dicomweb_gateway.errors import NotDicom, UnreadableDicom
 LARGEST_FILE = 4 << 30
 """Bytes of one file that HealthImaging imports (healthimaging.md 1.6)."""
 
-_PREAMBLE = 128
 _UNDEFINED_LENGTH = 0xFFFFFFFF
 _STUDY, _SERIES, _INSTANCE = 0x0020000D, 0x0020000E, 0x00080018
 _DIRECTORY = 0x00041220
@@ -62,11 +62,11 @@ def check_file(path: str | PathLike[str]) -> InstanceFile:
 
 def require_dicom(file: BinaryIO) -> None:
     """Content decides, not the name: DICM after the preamble, or the start of a bare data set."""
-    head = file.read(_PREAMBLE + 4)
+    head = file.read(PREAMBLE + 4)
     file.seek(0)
     if not head:
         raise NotDicom("the file is empty")
-    if head[_PREAMBLE:] != b"DICM" and not _starts_a_dataset(head):
+    if not is_dicom(head):
         raise NotDicom("not a DICOM file: no DICM prefix, and no data set at its start")
 
 
@@ -80,18 +80,6 @@ def refuse_truncated(dataset: Dataset) -> None:
             raise UnreadableDicom(
                 f"the file ends inside element {last.tag}: {held} of {last.length} bytes are there"
             )
-
-
-def _starts_a_dataset(head: bytes) -> bool:
-    """Whether the first bytes are an element of group 0002 or 0008, as any object without preamble has."""
-    if len(head) < 8:
-        return False
-    for order in "<>":
-        group, element = struct.unpack_from(f"{order}HH", head)
-        length = struct.unpack_from(f"{order}I", head, 4)[0]
-        if group in (0x0002, 0x0008) and element <= 0x0100 and (head[4:6].isalpha() or length <= 0xFFFF):
-            return True
-    return False
 
 
 def _names(dataset: Dataset) -> InstanceFile:

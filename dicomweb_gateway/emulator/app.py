@@ -1,15 +1,20 @@
 """HealthImaging as a WSGI app: operations, switches, counters, errors."""
 
+import hashlib
 import logging
 import time
+from typing import Any
 from wsgiref.handlers import format_date_time
 
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException
 
+from dicomweb_gateway.emulator.chunked_signing import CHAIN, STREAMING
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.errors import InternalFailure, InvalidRequest, ServiceError, UnknownOperation
+from dicomweb_gateway.emulator.routes.changes import change_routes
 from dicomweb_gateway.emulator.routes.datastores import datastore_routes
+from dicomweb_gateway.emulator.routes.dicomweb import dicomweb_routes
 from dicomweb_gateway.emulator.routes.image_sets import image_set_routes
 from dicomweb_gateway.emulator.routes.jobs import job_routes
 from dicomweb_gateway.emulator.routes.side import side_routes
@@ -32,7 +37,7 @@ def create_emulator_app(config: EmulatorConfig) -> Flask:
     services = open_services(config)
     app = Flask(__name__, static_folder=None)
     app.extensions[SERVICES] = services
-    for routes in (datastore_routes, job_routes, image_set_routes):
+    for routes in (datastore_routes, job_routes, image_set_routes, change_routes, dicomweb_routes):
         app.register_blueprint(routes(services))
     app.register_blueprint(side_routes(services))
     _count_and_disturb(app, services)
@@ -93,8 +98,20 @@ def _check_caller(services: Services, headers: dict[str, str]) -> None:
         check_clock(headers, _now(services))
     if secrets:
         target = request.environ.get("REQUEST_URI") or request.full_path
-        signed = SignedRequest(request.method, target, headers, request.get_data())
-        check_signature(signed, secrets, services.config.region)
+        signed = SignedRequest(request.method, target, headers, b"", _body_digest(headers))
+        request.environ[CHAIN] = check_signature(signed, secrets, services.config.region)
+
+
+def _body_digest(headers: dict[str, str]) -> str:
+    """SHA-256 of the body, which is not held in memory."""
+    if headers.get("x-amz-content-sha256") == STREAMING:
+        return ""
+    body: Any = request.environ["wsgi.input"]
+    if not body.seekable():
+        return hashlib.sha256(request.get_data()).hexdigest()
+    digest = hashlib.file_digest(body, "sha256").hexdigest()
+    body.seek(0)
+    return digest
 
 
 def _answer_errors(app: Flask) -> None:

@@ -52,6 +52,11 @@ CREATE TABLE IF NOT EXISTS ledger (
   datastore_id TEXT NOT NULL, path BLOB NOT NULL, size INTEGER NOT NULL, mtime_ns INTEGER NOT NULL,
   instance_uid TEXT NOT NULL, image_set_id TEXT NOT NULL, note TEXT,
   PRIMARY KEY (datastore_id, path)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS forced (
+  image_set_id TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (image_set_id, version)) WITHOUT ROWID;
+
+CREATE TABLE IF NOT EXISTS tag (
+  arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS ledger_instance ON ledger (datastore_id, instance_uid);
 CREATE INDEX IF NOT EXISTS ledger_image_set ON ledger (image_set_id);
 """

@@ -1,5 +1,6 @@
 """How the emulator is set up: where it keeps its data, and every switch that makes it misbehave."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -10,6 +11,7 @@ from dicomweb_gateway.emulator.fault_rules import FaultRule, rule_of
 from dicomweb_gateway.emulator.signatures import Secret
 
 HTJ2K_STORAGE = "HTJ2K"
+_EVENT_TARGET = re.compile("(?:file|exec):.+|https?://.+|sqs:https?://.+", re.DOTALL)
 J2K_STORAGE = "JPEG_2000_LOSSLESS"
 
 THROTTLE_RATES: Mapping[str, tuple[float, float]] = MappingProxyType(
@@ -25,6 +27,13 @@ THROTTLE_RATES: Mapping[str, tuple[float, float]] = MappingProxyType(
         "ListDatastores": (5, 10),
         "StartDICOMImportJob": (1, 2),
         "DeleteImageSet": (0.25, 1),
+        "UpdateImageSetMetadata": (0.25, 1),
+        "CopyImageSet": (0.25, 1),
+        "TagResource": (10, 20),
+        "UntagResource": (10, 20),
+        "ListTagsForResource": (10, 20),
+        "StoreDICOM": (50, 100),
+        "StoreDICOMStudy": (50, 100),
         "CreateDatastore": (0.085, 1),
         "DeleteDatastore": (0.085, 1),
     }
@@ -72,8 +81,17 @@ class Faults:
     pixel_data_null: bool = False
     """PixelData appears with null in instances that have frames, as documents of 2023; else it is absent."""
 
+    event_loss: float = 0.0
+    """Share of events, 0 to 1, that are not sent."""
+    event_duplicates: float = 0.0
+    """Share of events, 0 to 1, that are sent twice."""
+    events_reordered: bool = False
+    """Of each two events the second is sent first."""
+    events_as_documented: bool = False
+    """Events name an image set `imagesetId`, as the documentation has it, and not `imageSetId`."""
+
     def __post_init__(self) -> None:
-        for name in ("failure_rate", "corrupt_rate"):
+        for name in ("failure_rate", "corrupt_rate", "event_loss", "event_duplicates"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must lie between 0 and 1")
         if self.latency_ms < 0 or self.conflict < 0 or self.throttle_scale <= 0:
@@ -111,6 +129,8 @@ class EmulatorConfig(Faults):
     """S3 that import jobs read from and write to, beside folders of this machine; None: folders only."""
     verify_signatures: Mapping[str, Secret] = field(default_factory=dict)
     """By access key id what requests must be signed with; empty: signed and unsigned ones are taken alike."""
+    events: str | None = None
+    """Where events go: file:PATH, exec:COMMAND, http://…, https://… or sqs:QUEUE-URL; None: nowhere."""
     skip_unchanged: bool = False
     """A file whose path, size and modification time are as at its last import is not read again, a file
     at another path with a SOP Instance UID that is already stored is listed and left out. Without this
@@ -120,6 +140,8 @@ class EmulatorConfig(Faults):
         super().__post_init__()
         if self.lossless_storage_format not in (HTJ2K_STORAGE, J2K_STORAGE):
             raise ValueError(f"lossless_storage_format must be {HTJ2K_STORAGE} or {J2K_STORAGE}")
+        if self.events is not None and not _EVENT_TARGET.fullmatch(self.events):
+            raise ValueError("events go to file:PATH, exec:COMMAND, http://…, https://… or sqs:QUEUE-URL")
         if self.workers is not None and self.workers < 1:
             raise ValueError("workers must be at least 1")
 

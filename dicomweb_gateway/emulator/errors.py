@@ -33,6 +33,27 @@ class UnknownOperation(ServiceError):
     name = "UnknownOperationException"
 
 
+class TooLarge(ServiceError):
+    """A body beyond what one request may have."""
+
+    status = 413
+    name = "RequestEntityTooLargeException"
+
+
+class UnsupportedMediaType(ServiceError):
+    """A body of another type than the operation takes."""
+
+    status = 415
+    name = "UnsupportedMediaTypeException"
+
+
+class QuotaExceeded(ServiceError):
+    """More than the service lets one account have (1.6)."""
+
+    status = 402
+    name = "ServiceQuotaExceededException"
+
+
 class Conflict(ServiceError):
     """The thing exists and is not in a state that allows this."""
 

@@ -91,12 +91,12 @@ def begin_deletion(storage: Storage, datastore_id: str, image_set_id: str) -> Ro
     return row
 
 
-def finish_deletions(storage: Storage) -> int:
-    """Delete what is locked for it; a row stays behind that says DELETED. Returns how many."""
-    locked = storage.catalogue.all("SELECT id FROM image_set WHERE state = ?", (LOCKED,))
+def finish_deletions(storage: Storage) -> list[Row]:
+    """Delete what is locked for it; a row stays behind that says DELETED. Returns what was deleted."""
+    locked = storage.catalogue.all("SELECT * FROM image_set WHERE state = ?", (LOCKED,))
     for row in locked:
         _finish_deletion(storage, row["id"])
-    return len(locked)
+    return locked
 
 
 def _finish_deletion(storage: Storage, image_set_id: str) -> None:
@@ -114,6 +114,15 @@ def _finish_deletion(storage: Storage, image_set_id: str) -> None:
             "UPDATE image_set SET state = ?, updated = ?, deleted = ? WHERE id = ?",
             (DELETED, now, now, image_set_id),
         )
-        for table in ("frame", "image_set_version", "ledger"):
+        for table in ("frame", "image_set_version", "ledger", "forced"):
             connection.execute(f"DELETE FROM {table} WHERE image_set_id = ?", (image_set_id,))  # noqa: S608
-    storage.discard(blobs, documents)
+    storage.discard(_unnamed(storage, blobs), documents)
+
+
+def _unnamed(storage: Storage, blobs: list[str]) -> list[str]:
+    """Blobs that no other image set has frames in, as a copy has."""
+    return [
+        blob
+        for blob in blobs
+        if storage.catalogue.one("SELECT 1 FROM frame WHERE blob = ? LIMIT 1", (blob,)) is None
+    ]

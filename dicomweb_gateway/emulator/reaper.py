@@ -3,6 +3,7 @@
 import logging
 import threading
 
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.image_sets import finish_deletions
 from dicomweb_gateway.emulator.storage import Storage
 
@@ -15,8 +16,9 @@ log = logging.getLogger(__name__)
 class Reaper:
     """One thread; deletions that a crash interrupted are finished when it starts."""
 
-    def __init__(self, storage: Storage) -> None:
+    def __init__(self, storage: Storage, events: Events) -> None:
         self._storage = storage
+        self._events = events
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
@@ -44,6 +46,7 @@ class Reaper:
             if self._stop.wait(DELAY):
                 break
             try:
-                finish_deletions(self._storage)
+                for row in finish_deletions(self._storage):
+                    self._events.image_set("Deleted", row, row["version"])
             except Exception:
                 log.exception("deleting an image set failed; it is tried again at the next deletion or start")

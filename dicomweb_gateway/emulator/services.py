@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from dicomweb_gateway.aws.buckets import Buckets
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.counters import Counters
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.importer import Importer
 from dicomweb_gateway.emulator.ingest.places import Places
+from dicomweb_gateway.emulator.ingest.storer import Storer
 from dicomweb_gateway.emulator.mishaps import Mishaps
 from dicomweb_gateway.emulator.reaper import Reaper
 from dicomweb_gateway.emulator.storage import Storage
@@ -20,15 +22,19 @@ class Services:
     storage: Storage
     places: Places
     importer: Importer
+    storer: Storer
     reaper: Reaper
     mishaps: Mishaps
     counters: Counters
+    events: Events
 
     def close(self) -> None:
         """Stop the threads and give the folder free; an unfinished import goes on at the next start."""
         self.importer.stop()
+        self.storer.stop()
         self.reaper.stop()
         self.places.close()
+        self.events.stop()
         self.storage.close()
 
 
@@ -42,14 +48,19 @@ def open_services(config: EmulatorConfig) -> Services:
     counters = Counters()
     buckets = Buckets(config.s3_endpoint, config.region) if config.s3_endpoint else None
     places = Places(config.data_dir / "staging", buckets)
+    mishaps = Mishaps(config.faults, counters)
+    events = Events(config, lambda: mishaps.faults)
+    events.start()
     services = Services(
         config=config,
         storage=storage,
         places=places,
-        importer=Importer(storage, config, places),
-        reaper=Reaper(storage),
-        mishaps=Mishaps(config.faults, counters),
+        importer=Importer(storage, config, events, places),
+        storer=Storer(storage, config, events),
+        reaper=Reaper(storage, events),
+        mishaps=mishaps,
         counters=counters,
+        events=events,
     )
     services.reaper.start()
     services.importer.start()

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, unquote
 
+from dicomweb_gateway.emulator.chunked_signing import STREAMING, ChunkChain
 from dicomweb_gateway.emulator.errors import (
     InvalidSignature,
     MissingSignature,
@@ -46,6 +47,8 @@ class SignedRequest:
     headers: Mapping[str, str]
     """By lower-case name."""
     body: bytes
+    body_digest: str = ""
+    """SHA-256 of a body that is not in `body`."""
 
 
 def secrets_of_texts(texts: Iterable[str]) -> dict[str, Secret]:
@@ -78,8 +81,10 @@ def check_clock(headers: Mapping[str, str], now: float) -> None:
         raise InvalidSignature(f"Signature {how} than {clock} (5 min.)")
 
 
-def check_signature(request: SignedRequest, secrets: Mapping[str, Secret], region: str) -> None:
+def check_signature(request: SignedRequest, secrets: Mapping[str, Secret], region: str) -> ChunkChain:
     """Raise unless one of `secrets`, by access key id, signed the request for this service and region.
+
+    Gives what the chunks of a streamed body are checked with.
 
     MissingSignature without an Authorization header, UnrecognizedClient for unknown keys and tokens,
     InvalidSignature for everything else. The clock is `check_clock`'s.
@@ -103,6 +108,7 @@ def check_signature(request: SignedRequest, secrets: Mapping[str, Secret], regio
         raise InvalidSignature(
             "The request signature we calculated does not match the signature you provided."
         )
+    return ChunkChain(_signing_key(secret.key, scope), stamp, scope, expected)
 
 
 def _moment(stamp: str) -> float:
@@ -156,9 +162,9 @@ def _canonical_query(query: str) -> str:
 
 
 def _payload_hash(request: SignedRequest) -> str:
-    actual = hashlib.sha256(request.body).hexdigest()
+    actual = request.body_digest or hashlib.sha256(request.body).hexdigest()
     told = request.headers.get("x-amz-content-sha256", actual)
-    if told not in (actual, _UNSIGNED):
+    if told not in (actual, _UNSIGNED, STREAMING):
         raise InvalidSignature("The provided x-amz-content-sha256 header does not match what was computed.")
     return told
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shutil
 from pathlib import Path
 
 from dicomweb_gateway.emulator.blobs import blob_path, read_range, sweep
@@ -18,6 +19,7 @@ class Storage:
         self.root = root
         self.frames = root / "frames"
         self.documents = root / "metadata"
+        self.incoming = root / "incoming"
         for folder in (self.frames, self.documents):
             folder.mkdir(parents=True, exist_ok=True)
         self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -29,10 +31,11 @@ class Storage:
         self.catalogue = Catalogue(root / _CATALOGUE)
 
     def sweep(self) -> int:
-        """Remove blobs and documents that no transaction has named; returns how many.
+        """Remove blobs and documents that no transaction has named, and parts of requests; returns how many.
 
         For the start only: while an import runs, its blobs are not named yet.
         """
+        shutil.rmtree(self.incoming, ignore_errors=True)
         frames = {row["blob"] for row in self.catalogue.all("SELECT DISTINCT blob FROM frame")}
         documents = {row["metadata"] for row in self.catalogue.all("SELECT metadata FROM image_set_version")}
         return sweep(self.frames, frames) + sweep(self.documents, documents)

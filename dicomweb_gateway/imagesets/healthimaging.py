@@ -136,6 +136,14 @@ class HealthImaging:
             until = datetime.now(UTC) + timedelta(days=1)
             values = [{"updatedAt": updated_since}, {"updatedAt": until}]
             criteria["filters"] = [{"operator": "BETWEEN", "values": values}]
+        return self._listed(datastore_id, criteria)
+
+    def image_sets_of_study(self, datastore_id: str, study_uid: str) -> Iterator[ImageSetSummary]:
+        """Image sets of one study in a data store."""
+        values = [{"DICOMStudyInstanceUID": study_uid}]
+        return self._listed(datastore_id, {"filters": [{"operator": "EQUAL", "values": values}]})
+
+    def _listed(self, datastore_id: str, criteria: dict[str, Any]) -> Iterator[ImageSetSummary]:
         with self._asking("SearchImageSets") as api:
             pages = api.get_paginator("search_image_sets")
             for page in pages.paginate(datastoreId=datastore_id, searchCriteria=criteria):

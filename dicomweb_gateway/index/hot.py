@@ -34,6 +34,12 @@ class HotMap(Generic[Value]):
         self._entries: OrderedDict[Hashable, _Entry[Value]] = OrderedDict()
         self._loading: dict[Hashable, Future[Value]] = {}
         self._weight = 0
+        self._epoch = 0
+
+    @property
+    def epoch(self) -> int:
+        """How often all was forgotten: what was read before that is not kept after it."""
+        return self._epoch
 
     def get(self, key: Hashable, load: Callable[[], Value]) -> Value:
         """The value of `key`, from here or from `load`, whose exceptions come through.
@@ -56,26 +62,31 @@ class HotMap(Generic[Value]):
             entry = self._entries.get(key)
         return entry.value if entry is not None and entry.expires > time.monotonic() else None
 
-    def keep(self, key: Hashable, value: Value) -> None:
-        """Keep one value that was loaded otherwise."""
+    def keep(self, key: Hashable, value: Value, epoch: int | None = None) -> None:
+        """Keep one value that was loaded otherwise; `epoch` is that of before it was read, None: of now."""
         with self._lock:
-            self._keep(key, value)
+            self._keep(key, value, self._epoch if epoch is None else epoch)
 
-    def add(self, values: Mapping[Hashable, Value]) -> None:
-        """Keep what was loaded otherwise; nothing when it would displace more than a quarter of the rest."""
+    def add(self, values: Mapping[Hashable, Value], epoch: int | None = None) -> None:
+        """Keep what was loaded otherwise; nothing when it would displace more than a quarter of the rest.
+
+        `epoch` is that of before it was read, None: of now.
+        """
         if sum(map(self._weigh, values.values())) > self._budget // 4:
             return
         with self._lock:
             for key, value in values.items():
-                self._keep(key, value)
+                self._keep(key, value, self._epoch if epoch is None else epoch)
 
     def clear(self) -> None:
         """Forget everything that is kept."""
         with self._lock:
             self._entries.clear()
             self._weight = 0
+            self._epoch += 1
 
     def _load(self, key: Hashable, load: Callable[[], Value], own: Future[Value]) -> Value:
+        epoch = self._epoch
         try:
             with for_others_too():
                 value = load()
@@ -86,11 +97,13 @@ class HotMap(Generic[Value]):
             raise
         with self._lock:
             del self._loading[key]
-            self._keep(key, value)
+            self._keep(key, value, epoch)
         own.set_result(value)
         return value
 
-    def _keep(self, key: Hashable, value: Value) -> None:
+    def _keep(self, key: Hashable, value: Value, epoch: int) -> None:
+        if epoch != self._epoch:
+            return
         self._drop(key)
         weight = self._weigh(value)
         if self._seconds <= 0 or weight > self._budget:

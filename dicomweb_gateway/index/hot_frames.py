@@ -28,9 +28,10 @@ class HotFrames:
         found = _first_seen(sight, self._kept.peek(path) or [])
         if found is not None:
             return found
+        epoch = self._kept.epoch
         frames = load()
         if frames:
-            self._kept.keep(path, frames)
+            self._kept.keep(path, frames, epoch)
         return _first_seen(sight, frames)
 
     def clear(self) -> None:

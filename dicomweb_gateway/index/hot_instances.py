@@ -55,9 +55,14 @@ class HotInstances:
             (sight.digest, path), lambda: self._load_among_others(sight, path, load, load_series)
         )
 
-    def add(self, records: Iterable[InstanceRecord]) -> None:
-        """Keep records of our tables."""
-        self._kept.add({(one.study_uid, one.series_uid, one.instance_uid): one for one in records})
+    @property
+    def epoch(self) -> int:
+        """How often all was forgotten."""
+        return self._kept.epoch
+
+    def add(self, records: Iterable[InstanceRecord], epoch: int) -> None:
+        """Keep records of our tables; `epoch` is that of before they were read."""
+        self._kept.add({(one.study_uid, one.series_uid, one.instance_uid): one for one in records}, epoch)
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -71,6 +76,7 @@ class HotInstances:
         load_series: Callable[[], list[InstanceRecord]],
     ) -> InstanceRecord:
         # by sight, so that what others look up changes nothing of what hidden instances cost
+        epoch = self._kept.epoch
         series = (sight.digest, *path[:2])
         if self._neighbours.looked_up(series):
             # who only waits for it has nothing to keep: 32 connections would do that 32 times
@@ -79,15 +85,16 @@ class HotInstances:
                     return record
         found = load()
         key: Hashable = path if found.is_ours or sight.is_everything else (sight.digest, path)
-        self._kept.keep(key, found.record)
+        self._kept.keep(key, found.record, epoch)
         return found.record
 
     def _leaf(
         self, series: Hashable, load_series: Callable[[], list[InstanceRecord]]
     ) -> list[InstanceRecord]:
+        epoch = self._kept.epoch
         records = load_series()
         self._neighbours.learned(series, sum(map(weight, records)))
-        self.add(records)
+        self.add(records, epoch)
         return records
 
 

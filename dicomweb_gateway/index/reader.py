@@ -16,6 +16,7 @@ from dicomweb_gateway.index import known_stores, mains, side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_numbers import aws_totals
 from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
+from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.holdings import indexed_versions, whole_sets
@@ -46,6 +47,8 @@ class _Bindings:
     """What all bound readers of one share. `need_traits`: one of them judges by attributes."""
 
     need_traits: bool
+    number: int = 0
+    """Of `IndexChanges`, up to which changes of others are known."""
 
 
 class IndexReader:
@@ -65,6 +68,8 @@ class IndexReader:
     the instance is not found, although another holder may be seen. What only the AWS Lambda wrote is judged
     by the attributes in its documents. Of our tables, hidden and unknown things cost the same look-ups;
     where documents must be read, those of hidden things may already be at hand.
+
+    What is remembered is forgotten when `changes` tells of some.
     """
 
     def __init__(
@@ -74,7 +79,9 @@ class IndexReader:
         source: ImageSetSource | None = None,
         latest_seconds: float = 60,
         sight: Sight = EVERYTHING,
+        changes: IndexChanges | None = None,
     ) -> None:
+        self._changes = changes
         self._engine = engine
         self._sight = sight
         self._hot = HotInstances(cache_seconds, HOT_BUDGET)
@@ -99,6 +106,7 @@ class IndexReader:
 
     def instance(self, study_uid: str, series_uid: str, instance_uid: str) -> InstanceRecord:
         """One instance; ResourceNotFound when it does not exist there or HealthImaging lost it."""
+        self._catch_up()
         path = (study_uid, series_uid, instance_uid)
         return self._hot.get(
             self._sight,
@@ -109,12 +117,13 @@ class IndexReader:
 
     def series_instances(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         """All instances of a series by InstanceNumber, missing last, then UID; ResourceNotFound if none."""
+        epoch = self._hot.epoch
         ours = self._side_records(study_uid, series_uid)
         records = self._completed(ours, study_uid, series_uid)
         if not records:
             raise self._missing(study_uid, series_uid)
         # whoever reads a series asks for its instances next, one by one
-        self._hot.add(records if self._sight.is_everything else ours)
+        self._hot.add(records if self._sight.is_everything else ours, epoch)
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:
@@ -180,6 +189,7 @@ class IndexReader:
 
     def image_set_of_frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> WantedFrame | None:
         """What the index knows of a frame, None when it does not know it in that image set."""
+        self._catch_up()
         path = (datastore_id, image_set_id, frame_id)
         return self._frames.get(self._sight, path, lambda: self._load_frames(*path))
 
@@ -235,6 +245,15 @@ class IndexReader:
                 if not (is_refusal(error) or lacks_table(error)):
                     raise
                 self._gone.add(image_set)
+        self._forget()
+
+    def _catch_up(self) -> None:
+        """Forget what is remembered when another process has changed the index since."""
+        if self._changes is not None and self._bindings.number != (number := self._changes.number):
+            self._forget()
+            self._bindings.number = number
+
+    def _forget(self) -> None:
         self._hot.clear()
         self._sets.clear()
         self._frames.clear()
@@ -275,6 +294,7 @@ class IndexReader:
         return found
 
     def _dated_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
+        self._catch_up()
         path = (study_uid, series_uid)
         return self._sets.get((self._sight.digest, path), lambda: self._load_sets(*path))
 

@@ -21,6 +21,7 @@ blueprint = Blueprint("capabilities", __name__)
 
 _PLACEHOLDER = re.compile(r"<(?:\w+:)?(\w+)>")
 _METHODS = ("GET", "HEAD", "OPTIONS")
+_ALL_METHODS = (*_METHODS, "POST")
 
 
 @blueprint.route("", methods=["GET", "OPTIONS"], provide_automatic_options=False)
@@ -57,5 +58,5 @@ def _served(base: str) -> Iterator[ServedPath]:
     for rule in rules:
         resource = RESOURCES.get(rule.endpoint.rpartition(".")[2])
         if resource is not None and rule.rule.startswith(f"{base}/"):
-            methods = tuple(name for name in _METHODS if name in (rule.methods or ()))
+            methods = tuple(name for name in _ALL_METHODS if name in (rule.methods or ()))
             yield ServedPath(_PLACEHOLDER.sub(r"{\1}", rule.rule.removeprefix(base)), methods, resource)

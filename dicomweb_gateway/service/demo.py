@@ -50,6 +50,8 @@ def _run_held(
         # the embedded index and its own data store, whatever the environment says for `serve`
         "database_url": f"sqlite:///{data_dir / 'index.sqlite'}",
         "ahi_datastore_ids": (),
+        "ahi_dicomweb_endpoint": None,
+        "store_datastore_id": None,
         # also with a login it is for this machine, unless the settings say otherwise
         "host": make_settings({}).host or "127.0.0.1",
     }

@@ -17,7 +17,7 @@ from dicomweb_gateway.service.board import Board, Row
 from dicomweb_gateway.service.child import Child
 from dicomweb_gateway.service.listening import Listening
 from dicomweb_gateway.service.neighbours import Neighbours
-from dicomweb_gateway.service.server_limits import ServerLimits
+from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES, ServerLimits
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.telemetry.meters import SharedMeters, start
 
@@ -166,6 +166,14 @@ class Reread:
         return self._generations.children(settings)
 
 
+def _credentials(settings: Settings) -> tuple[str, ...]:
+    """The headers that a login comes in, as waitress names them; () where none is asked."""
+    if not settings.has_login:
+        return ()
+    proxy = settings.proxy_user_header.upper().replace("-", "_")
+    return ("AUTHORIZATION", "TOKEN", *((proxy,) if "proxy" in settings.login_modes else ()))
+
+
 def server_limits(settings: Settings) -> ServerLimits:
     """What a web process lets one connection do."""
     return ServerLimits(
@@ -175,4 +183,9 @@ def server_limits(settings: Settings) -> ServerLimits:
         body_bytes=settings.max_body_bytes,
         header_seconds=settings.header_timeout,
         slowest=settings.slowest_client,
+        store_paths=settings.ae_path if settings.store_enabled else (),
+        store_bytes=settings.store_max_bytes,
+        body_folder=settings.spool_folder,
+        min_free_bytes=MIN_FREE_BYTES,
+        store_credentials=_credentials(settings),
     )

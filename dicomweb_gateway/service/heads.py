@@ -8,6 +8,7 @@ not quite plain goes to waitress as it came.
 import re
 import time
 from collections.abc import Iterable
+from copy import copy
 from functools import lru_cache
 from typing import Any
 
@@ -15,9 +16,12 @@ from waitress.parser import HTTPRequestParser
 from waitress.utilities import BadRequest, build_http_date
 
 from dicomweb_gateway.service.account import Account
+from dicomweb_gateway.service.body_file import BodyFile
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.strict import (
     BARE_LINE_END,
+    InsufficientStorage,
+    LoginNeeded,
     RefusedHead,
     check_header_lines,
     check_request_line,
@@ -70,13 +74,15 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
     """The connection, which is told when the request is over."""
     origin: str | None
     """The page that sent a request which could not be read."""
+    body_file: BodyFile | None
+    """Where the body of a request goes that stores instances."""
     repeated: frozenset[str] = frozenset()
     """Names, as in the environment, of headers that came in several lines: waitress joins their values."""
 
     def __init__(self, adj: Any, before: Head | None, limits: ServerLimits | None = None) -> None:
         super().__init__(adj)
         self.head = before
-        self.task = self.account = self.owner = self.origin = None
+        self.task = self.account = self.owner = self.origin = self.body_file = None
         self._limits = limits or _LIMITS
 
     def received(self, data: bytes) -> int:
@@ -85,6 +91,9 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
             consumed: int = super().received(data)
         except RefusedHead as refused:
             self._refuse(refused.error, data)
+            return len(data)
+        if self.body_file is not None and self.body_file.failure and self.error is None:
+            self._refuse(InsufficientStorage(self.body_file.failure), b"")
             return len(data)
         if not self.completed and not self.headers_finished and b"\n" in data:
             if BARE_LINE_END.search(self.header_plus):
@@ -118,6 +127,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
                 check_header_lines(lines, first_line.endswith(b"1.0"), self._limits)
             super().parse_header(header_plus)
             self.repeated = _repeated(lines)
+            self._make_room()
             if plain is not None and self.body_rcv is None and not self.expect_continue:
                 self._remember(lines)
             return
@@ -132,6 +142,21 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
         self.url_scheme = self.adj.url_scheme
         self.connection_close = known.headers.get("CONNECTION", "").lower() == "close"
         self.head = known
+
+    def _make_room(self) -> None:
+        """Let the body of a request that stores instances be as long as that may be, and lie in a file."""
+        if self.body_rcv is None or not self._limits.is_store(self.command, self.path):
+            return
+        needed = self._limits.store_credentials
+        if needed and "token=" not in self.query and not any(name in self.headers for name in needed):
+            # no disk is filled by those who do not even try to log in
+            raise RefusedHead(LoginNeeded("a login is needed to store"))
+        self.body_file = BodyFile(self._limits.body_folder, self._limits.min_free_bytes)
+        receiver: Any = self.body_rcv
+        receiver.buf = self.body_file
+        self.adj = copy(self.adj)
+        # waitress refuses what is as large
+        self.adj.max_request_body_size = self._limits.store_bytes + 1
 
     def _remember(self, lines: bytes) -> None:
         if len(lines) <= _LONGEST:

@@ -26,6 +26,20 @@ class UriTooLong(BadRequest):  # type: ignore[misc, unused-ignore]
     reason = "URI Too Long"
 
 
+class LoginNeeded(BadRequest):  # type: ignore[misc, unused-ignore]
+    """401."""
+
+    code = 401
+    reason = "Unauthorized"
+
+
+class InsufficientStorage(BadRequest):  # type: ignore[misc, unused-ignore]
+    """507."""
+
+    code = 507
+    reason = "Insufficient Storage"
+
+
 class RefusedHead(Exception):
     """The request is not read any further; `error` is waitress's word for the answer."""
 

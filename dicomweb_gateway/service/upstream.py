@@ -6,10 +6,8 @@ from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.service.cache_claim import host_name
+from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
 from dicomweb_gateway.settings import Settings
-
-MIN_FREE_BYTES = 512 << 20
-"""What frames and other files of a moment leave free on their disk."""
 
 
 def frame_folder(settings: Settings) -> Path:

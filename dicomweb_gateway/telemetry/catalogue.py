@@ -59,6 +59,9 @@ PART_SECONDS = _seconds(
     "part_seconds", "Seconds by what was waited for: database, upstream, decoding, rendering, ...", "part"
 )
 REFUSALS = _counter("refusals", "What was refused because of a limit, by the limit", "limit")
+STORED_INSTANCES = _counter(
+    "stored_instances", "Instances of STOW-RS requests by what became of them", "outcome"
+)
 UPSTREAM_CALLS = _counter("upstream_calls", "Calls of HealthImaging, each try counted", "operation")
 UPSTREAM_RETRIES = _counter("upstream_retries", "Calls made again", "operation")
 UPSTREAM_THROTTLED = _counter("upstream_throttled", "Calls that HealthImaging throttled", "operation")

@@ -77,6 +77,17 @@ def negotiate_search(ranges: Sequence[MediaRange]) -> Representation:
     raise NotAcceptable("none of the accepted types can be served", offered)
 
 
+def negotiate_stored(ranges: Sequence[MediaRange]) -> str:
+    """The media type of a Store Instances Response: DICOM JSON, or DICOM XML where asked for (S-1)."""
+    for wanted in ranges:
+        if wanted.media_type == DICOM_XML:
+            return DICOM_XML
+        chosen = _json_form(wanted)
+        if chosen is not None:
+            return chosen.media_type
+    raise NotAcceptable("none of the accepted types can be served", [DICOM_JSON, JSON, DICOM_XML])
+
+
 def _json_form(wanted: MediaRange) -> Representation | None:
     if wanted.multipart:
         return Representation(DICOM_JSON) if wanted.media_type in (DICOM_JSON, ANY) else None

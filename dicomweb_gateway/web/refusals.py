@@ -25,6 +25,8 @@ class Refusals:
             ("Referrer-Policy", "no-referrer"),
             ("Vary", "Origin"),
         ]
+        if status == 401:
+            headers.append(("WWW-Authenticate", "Bearer"))
         if self._config is not None:
             headers.append(("Cross-Origin-Resource-Policy", self._config.resource_policy))
             if origin:

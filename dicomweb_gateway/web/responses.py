@@ -6,7 +6,7 @@ from flask import Request, Response
 from werkzeug.wsgi import ClosingIterator, FileWrapper, wrap_file
 
 from dicomweb_gateway.dicom.json_model import dumps
-from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable, Unauthenticated
+from dicomweb_gateway.errors import GatewayError, RangeNotSatisfiable, StoringOff, Unauthenticated
 from dicomweb_gateway.wado.body import Lazy, Segment, chunks, content_length, is_static, ready
 from dicomweb_gateway.wado.ready_metadata import ReadyAnswer
 from dicomweb_gateway.wado.slicing import segments_between
@@ -184,6 +184,8 @@ def gateway_error_response(error: GatewayError, pass_through: bool = False) -> R
     if isinstance(error, Unauthenticated):
         for challenge in error.challenges:
             response.headers.add("WWW-Authenticate", challenge)
+    if isinstance(error, StoringOff):
+        response.headers["Allow"] = ", ".join(error.allowed)
     if isinstance(error, RangeNotSatisfiable):
         response.headers["Content-Range"] = f"bytes */{error.total}"
     return response

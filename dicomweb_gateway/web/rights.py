@@ -17,6 +17,7 @@ OPERATIONS: dict[str, Operation] = {
     "search_studies": Operation.SEARCH,
     "search_series": Operation.SEARCH,
     "search_instances": Operation.SEARCH,
+    "store_instances": Operation.IMPORT,
     "retrieve_instances": Operation.RETRIEVE,
     "retrieve_instance": Operation.RETRIEVE,
     "retrieve_metadata": Operation.RETRIEVE,

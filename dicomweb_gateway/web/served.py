@@ -22,6 +22,11 @@ RESOURCES: dict[str, Resource] = {
     "search_studies": Resource("QIDO-RS", "studies that match", _DESCRIBED, _QUERY),
     "search_series": Resource("QIDO-RS", "series that match", _DESCRIBED, _QUERY),
     "search_instances": Resource("QIDO-RS", "instances that match", _DESCRIBED, _QUERY),
+    "store_instances": Resource(
+        "STOW-RS",
+        "what became of the instances in the request",
+        (DICOM_JSON, JSON, DICOM_XML),
+    ),
     "retrieve_instances": Resource("WADO-RS", "the instances as DICOM files", (_parts(DICOM), ZIP)),
     "retrieve_instance": Resource("WADO-RS", "the instance as a DICOM file", (_parts(DICOM), DICOM)),
     "retrieve_metadata": Resource("WADO-RS", "all attributes, bulk data by reference", _DESCRIBED),

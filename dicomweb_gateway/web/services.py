@@ -20,6 +20,7 @@ from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import Sight
+from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.telemetry.catalogue import Labels, Metric
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -52,6 +53,7 @@ class WebConfig:
     A query has at most `max_query_parameters`, a body `max_body_bytes`.
     `metrics_from`: addresses and networks that read the numbers without a login; `server_timing`: answers say
     where the time went; `slow_seconds`: requests that take longer are logged so, 0: none.
+    A request that stores has at most `store_max_bytes` and `store_seconds`.
     """
 
     ae_paths: tuple[str, ...]
@@ -83,6 +85,8 @@ class WebConfig:
     server_timing: bool = True
     slow_seconds: float = 5
     proxy_headers: tuple[str, ...] = ()
+    store_max_bytes: int = 2 << 30
+    store_seconds: float = 900
 
 
 class Rules(Protocol):
@@ -169,6 +173,7 @@ class Services:
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     viewer: Viewer | None = None
     page_tokens: PageTokens = field(default_factory=lambda: PageTokens(urandom(32)))
+    storing: Storing | None = None
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":

@@ -152,6 +152,16 @@ class Synchroniser:
             raise
         return self._put_found(found)
 
+    def listed(self, summaries: Iterable[ImageSetSummary]) -> int:
+        """Index those image sets that the index does not hold at their version; how many there were."""
+        indexed = 0
+        for summary in summaries:
+            ref = ImageSetRef(summary.datastore_id, summary.image_set_id, str(summary.version))
+            if self._index.version(ref) != summary.version:
+                self._put(ref, summary.is_primary, summary.updated_at)
+                indexed += 1
+        return indexed
+
     def remove(self, ref: ImageSetRef) -> None:
         """Take an image set out of the index; others may then give what it gave."""
         self._again(self._index.remove(ref))

@@ -157,8 +157,9 @@ def test_frame_is_htj2k_with_one_tile_part_a_resolution_and_decodes_exactly(load
         ("listImageSetVersions?maxResults=51", None, 400, "ValidationException"),
         ("listImageSetVersions?maxResults=0", None, 400, "ValidationException"),
         ("listImageSetVersions?nextToken=%00", None, 400, "ValidationException"),
-        ("copyImageSet", {}, 404, "UnknownOperationException"),
-        ("updateImageSetMetadata", {}, 404, "UnknownOperationException"),
+        ("copyImageSet", {}, 400, "ValidationException"),
+        ("updateImageSetMetadata", {}, 400, "ValidationException"),
+        ("moveImageSet", {}, 404, "UnknownOperationException"),
     ],
 )
 def test_errors_of_image_set_operations(loaded, action, body, status, error):

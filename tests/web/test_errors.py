@@ -29,6 +29,8 @@ def leaves(kind):
 def make(kind, message="what is wrong"):
     if kind is errors.TooManyRequests:
         return kind(message, 3)
+    if kind is errors.StoringOff:
+        return kind()
     return kind(12) if kind is errors.RangeNotSatisfiable else kind(message)
 
 

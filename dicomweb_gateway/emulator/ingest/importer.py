@@ -11,6 +11,7 @@ from dicomweb_gateway.dicom.found_files import FoundFile
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL, J2K_LOSSLESS
 from dicomweb_gateway.emulator.catalogue import Row
 from dicomweb_gateway.emulator.config import J2K_STORAGE, EmulatorConfig
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
 from dicomweb_gateway.emulator.ingest.joblogs import log_files
 from dicomweb_gateway.emulator.ingest.places import Places, Source
@@ -28,6 +29,7 @@ from dicomweb_gateway.emulator.jobs import (
     IN_PROGRESS,
     REFUSED,
     SKIPPED,
+    SUBMITTED,
     UNCHANGED,
     FileOutcome,
     next_job,
@@ -61,8 +63,9 @@ class _Collected:
 class Importer:
     """The thread that takes jobs from the catalogue; `wake` tells it that there is one."""
 
-    def __init__(self, storage: Storage, config: EmulatorConfig, places: Places) -> None:
+    def __init__(self, storage: Storage, config: EmulatorConfig, events: Events, places: Places) -> None:
         self._storage = storage
+        self._events = events
         self._places = places
         self._skip_unchanged = config.skip_unchanged
         self._pool = WorkerPool(config.workers)
@@ -118,17 +121,22 @@ class Importer:
         catalogue = self._storage.catalogue
         progress = self._progress[job["id"]] = JobProgress()
         try:
+            if job["status"] == SUBMITTED:
+                self._events.job("Submitted", job)
             set_status(catalogue, job["id"], IN_PROGRESS)
+            self._events.job("In Progress", job)
             source = self._places.source(job, self._require_running)
             self._import(job, source, progress)
             outcomes = [source.told(outcome) for outcome in outcomes_of(catalogue, job["id"])]
             self._places.write_logs(job, log_files(job, outcomes))
             set_status(catalogue, job["id"], COMPLETED)
+            self._events.job("Completed", job)
         except _Stopped:
             return
         except Exception as error:
             log.exception("import job %s failed", job["id"])
             set_status(catalogue, job["id"], FAILED, f"{type(error).__name__}: {error}")
+            self._events.job("Failed", job)
         self._places.forget(job)
 
     def _import(self, job: Row, source: Source, progress: JobProgress) -> None:
@@ -256,13 +264,10 @@ class Importer:
         ready = [(file, one.imported[file.path]) for file in one.group.files if file.path in one.imported]
         one.imported = {}
         if ready:
-            progress.count(publish(self._storage, job["id"], job["datastore_id"], ready))
+            progress.count(publish(self._storage, self._events, job["id"], job["datastore_id"], ready))
 
     def _tasks(self, job: Row, groups: list[Group]) -> Iterator[Task]:
-        row = self._storage.catalogue.one(
-            "SELECT storage_format FROM datastore WHERE id = ?", (job["datastore_id"],)
-        )
-        lossless = J2K_LOSSLESS if row and row["storage_format"] == J2K_STORAGE else HTJ2K_LOSSLESS_RPCL
+        lossless = lossless_syntax(self._storage, job["datastore_id"])
         for group in groups:
             for file in group.files:
                 yield ImportTask(file.path, self._storage.frames, job["datastore_id"], lossless)
@@ -275,6 +280,12 @@ class Importer:
     def _require_running(self) -> None:
         if self._stop.is_set():
             raise _Stopped
+
+
+def lossless_syntax(storage: Storage, datastore_id: str) -> str:
+    """The transfer syntax in which a data store keeps lossless frames (healthimaging.md 2.7)."""
+    row = storage.catalogue.one("SELECT storage_format FROM datastore WHERE id = ?", (datastore_id,))
+    return J2K_LOSSLESS if row and row["storage_format"] == J2K_STORAGE else HTJ2K_LOSSLESS_RPCL
 
 
 def _reason(answer: object) -> str:

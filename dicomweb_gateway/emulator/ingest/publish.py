@@ -13,6 +13,7 @@ import orjson
 from dicomweb_gateway.dicom.found_files import FoundFile, printable
 from dicomweb_gateway.emulator.blobs import blob_path, write_durably
 from dicomweb_gateway.emulator.catalogue import Row
+from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
 from dicomweb_gateway.emulator.ingest.merge import MergedDocument, merged_document
 from dicomweb_gateway.emulator.ingest.reading import Identity
@@ -34,9 +35,15 @@ class Target:
 
 
 def publish(
-    storage: Storage, job_id: str, datastore_id: str, group: Sequence[tuple[FoundFile, ImportedInstance]]
+    storage: Storage,
+    events: Events,
+    job_id: str | None,
+    datastore_id: str,
+    group: Sequence[tuple[FoundFile, ImportedInstance]],
 ) -> list[FileOutcome]:
     """Store one group (same grouping elements, files in path order) and record what became of each file.
+
+    `job_id` None: the files are parts of a request, of which nothing is recorded.
 
     Of several files with one SOP Instance UID the first counts; the others are skipped, and the message says
     whether they differ. Document and blobs are on disk before the transaction; a crash in between leaves
@@ -62,11 +69,14 @@ def publish(
             connection.executemany(
                 "INSERT OR IGNORE INTO frame VALUES (?, ?, ?, ?, ?, ?)", _frame_rows(target, winners)
             )
-            connection.executemany(INSERT_OUTCOME, outcome_rows(job_id, outcomes))
-            connection.executemany(
-                "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
-                _ledger_rows(datastore_id, target, winners, losers),
-            )
+            if job_id is not None:
+                connection.executemany(INSERT_OUTCOME, outcome_rows(job_id, outcomes))
+                connection.executemany(
+                    "INSERT OR REPLACE INTO ledger VALUES (?, ?, ?, ?, ?, ?, ?)",
+                    _ledger_rows(datastore_id, target, winners, losers),
+                )
+    made = {"id": target.image_set_id, "datastore_id": datastore_id, "is_primary": target.is_primary}
+    events.image_set("Created" if target.existing is None else "Updated", made, target.version)
     _discard_unused(storage, [instance.blob for _, instance in group if instance.blob])
     return outcomes
 

@@ -17,7 +17,7 @@ from dicomweb_gateway.emulator.ingest.document import encodings_of
 from dicomweb_gateway.emulator.ingest.values import texts
 from dicomweb_gateway.errors import NotDicom, UnreadableDicom
 
-_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_SOP_CLASS = 0x00080016
 GROUPING_TAGS = {
     "StudyInstanceUID": (0x0020000D, "UI"),
     "SeriesInstanceUID": (0x0020000E, "UI"),
@@ -40,6 +40,7 @@ class Identity:
     instance_uid: str
     study_key: tuple[str, ...]
     series_key: tuple[str, ...]
+    class_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class ParsedFile:
 def read_identity(path: str | PathLike[str]) -> Identity:
     """The identity of a file, reading no more of it than needed; UnreadableDicom with the reason else."""
     tags: Sequence[Any] = [tag for tag, _ in GROUPING_TAGS.values()]
-    dataset = _read(path, stop_before_pixels=True, specific_tags=[*tags, 0x00041220])
+    dataset = _read(path, stop_before_pixels=True, specific_tags=[*tags, _SOP_CLASS, 0x00041220])
     return identity_of(dataset)
 
 
@@ -92,6 +93,7 @@ def identity_of(dataset: Dataset) -> Identity:
         instance_uid=found["SOPInstanceUID"],
         study_key=tuple(found[n] for n in ("StudyDate", "AccessionNumber", "PatientID", "StudyID")),
         series_key=(found["SeriesNumber"],),
+        class_uid=_text(dataset, _SOP_CLASS, "UI"),
     )
 
 

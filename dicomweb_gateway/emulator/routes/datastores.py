@@ -15,6 +15,7 @@ from dicomweb_gateway.emulator.datastores import (
 from dicomweb_gateway.emulator.errors import InvalidRequest
 from dicomweb_gateway.emulator.pages import page_offset, page_size, write_token
 from dicomweb_gateway.emulator.services import Services
+from dicomweb_gateway.emulator.tags import checked_tags, put_tags
 from dicomweb_gateway.emulator.wire import json_answer, json_body, require_ids, seconds, text_member
 
 _STATUSES = ("CREATING", "CREATE_FAILED", "ACTIVE", "DELETING", "DELETED")
@@ -31,6 +32,7 @@ def datastore_routes(services: Services) -> Blueprint:
         storage_format = body.get("losslessStorageFormat") or config.lossless_storage_format
         if storage_format not in (HTJ2K_STORAGE, J2K_STORAGE):
             raise InvalidRequest(f"losslessStorageFormat must be {HTJ2K_STORAGE} or {J2K_STORAGE}")
+        tags = checked_tags(body.get("tags") or {})
         datastore_id = create_datastore(
             catalogue,
             name=text_member(body, "datastoreName", longest=256),
@@ -39,6 +41,9 @@ def datastore_routes(services: Services) -> Blueprint:
             kms_key_arn=text_member(body, "kmsKeyArn"),
             lambda_authorizer_arn=text_member(body, "lambdaAuthorizerArn"),
         )
+        put_tags(services.storage, datastore_arn(services, datastore_id), tags)
+        for kind in ("Creating", "Created"):
+            services.events.data_store(kind, datastore_id, body.get("datastoreName"))
         return json_answer({"datastoreId": datastore_id, "datastoreStatus": "CREATING"})
 
     @routes.get("/datastore/<datastore_id>", endpoint="GetDatastore")
@@ -64,7 +69,10 @@ def datastore_routes(services: Services) -> Blueprint:
     @routes.delete("/datastore/<datastore_id>", endpoint="DeleteDatastore")
     def delete(datastore_id: str) -> Response:
         require_ids(datastoreId=datastore_id)
+        name = find_datastore(catalogue, datastore_id)["name"]
         delete_datastore(catalogue, datastore_id)
+        for kind in ("Deleting", "Deleted"):
+            services.events.data_store(kind, datastore_id, name)
         return json_answer({"datastoreId": datastore_id, "datastoreStatus": "DELETING"})
 
     return routes

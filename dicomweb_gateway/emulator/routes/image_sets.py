@@ -91,7 +91,9 @@ def image_set_routes(services: Services) -> Blueprint:
         rows = list_versions(storage, row, size + 1, offset)
         return json_answer(
             {
-                "imageSetPropertiesList": [_version_properties(row, version) for version in rows[:size]],
+                "imageSetPropertiesList": [
+                    _version_properties(services, row, version) for version in rows[:size]
+                ],
                 "nextToken": write_token(offset + size) if len(rows) > size else None,
             }
         )
@@ -99,7 +101,8 @@ def image_set_routes(services: Services) -> Blueprint:
     @routes.post(f"{_IMAGE_SET}/deleteImageSet", endpoint="DeleteImageSet")
     def delete(datastore_id: str, image_set_id: str) -> Response:
         _found(services, datastore_id, image_set_id)
-        begin_deletion(storage, datastore_id, image_set_id)
+        row = begin_deletion(storage, datastore_id, image_set_id)
+        services.events.image_set("Deleting", row, row["version"])
         services.reaper.wake()
         return json_answer(
             {
@@ -153,14 +156,22 @@ def _properties(services: Services, row: Row, version: Row | None) -> dict[str, 
         "deletedAt": seconds(row["deleted"]),
         "message": None,
         "imageSetArn": arn,
-        "overrides": None,
+        "overrides": _overrides(services, row["id"], number),
         "isPrimary": bool(row["is_primary"]),
         "lastAccessedAt": seconds(row["updated"]),
         "storageTier": "FREQUENT_ACCESS",
     }
 
 
-def _version_properties(row: Row, version: Row) -> dict[str, Any]:
+def _overrides(services: Services, image_set_id: str, version: int) -> dict[str, bool] | None:
+    """What a version was forced to (1.3)."""
+    found = services.storage.catalogue.one(
+        "SELECT 1 FROM forced WHERE image_set_id = ? AND version = ?", (image_set_id, version)
+    )
+    return None if found is None else {"forced": True}
+
+
+def _version_properties(services: Services, row: Row, version: Row) -> dict[str, Any]:
     """One entry of ListImageSetVersions, with the service's own capital I (1.3)."""
     return {
         "imageSetId": row["id"],
@@ -171,6 +182,6 @@ def _version_properties(row: Row, version: Row) -> dict[str, Any]:
         "updatedAt": seconds(version["updated"]),
         "deletedAt": None,
         "message": None,
-        "overrides": None,
+        "overrides": _overrides(services, row["id"], version["version"]),
         "isPrimary": bool(row["is_primary"]),
     }

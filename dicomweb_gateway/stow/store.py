@@ -1,0 +1,225 @@
+"""STOW-RS: checks all parts of a request, passes those that are good to the data store, and has them indexed.
+
+Nothing is stored before every part has been read, so a body that is cut off or malformed stores nothing. What
+HealthImaging then says of each instance is what the client is told; one of which it says nothing counts as
+failed.
+"""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Protocol
+
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, read_parts
+from dicomweb_gateway.dicom.store_response import (
+    CLASH,
+    NOT_AUTHORIZED,
+    NOT_UNDERSTOOD,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    Outcome,
+)
+from dicomweb_gateway.errors import DataStoreUnclear, InvalidRequest, PayloadTooLarge, StoringOff
+from dicomweb_gateway.imagesets.storing import MOST_BYTES, Piece, framing_bytes
+from dicomweb_gateway.sight import Sight
+from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
+from dicomweb_gateway.stow.clashes import Claims, Owners
+
+_READ_BYTES = 1 << 20
+_DICOM = "application/dicom"
+
+
+class Upstream(Protocol):
+    """Where instances are stored; see `imagesets.storing.DicomStore`."""
+
+    def store(self, datastore_id: str, instances: Sequence[Piece], deadline: float) -> list[Outcome]:
+        """What became of them."""
+        ...
+
+
+Index = Callable[[str, Mapping[str, set[str]], float], None]
+"""Has the index hold the instances, by their study, of a data store, by a deadline (time.monotonic)."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreRequest:
+    """What a client sent: a `body` that can seek, and what stands around it."""
+
+    body: BinaryIO
+    boundary: str
+    study_uid: str | None
+    deadline: float
+    """On the clock of time.monotonic."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Good:
+    part: Part
+    instance: Instance
+
+
+@dataclass(frozen=True, slots=True)
+class Storing:
+    """What storing needs. `datastore_id` is where instances go; None: to the only data store that there is.
+
+    `data_stores` gives those of HealthImaging; only those `allowed` count, None: all. A request has at most
+    `most_parts` parts.
+    """
+
+    upstream: Upstream
+    owners: Owners
+    index: Index
+    data_stores: Callable[[], Sequence[str]]
+    datastore_id: str | None = None
+    allowed: frozenset[str] | None = None
+    most_parts: int = 10_000
+    most_bytes: int = MOST_BYTES
+
+    def target(self, sight: Sight) -> str:
+        """The data store that callers with `sight` store into.
+
+        StoringOff for who may store nowhere, DataStoreUnclear where there are several to choose from.
+        """
+        known = sight.within(self.allowed).stores
+        if sight.is_nothing or (known is not None and not known):
+            raise StoringOff
+        if self.datastore_id is not None:
+            if known is not None and self.datastore_id not in known:
+                raise StoringOff
+            return self.datastore_id
+        found = sorted(self.data_stores() if known is None else known)
+        if len(found) != 1:
+            raise DataStoreUnclear(
+                "it is not clear where to store: there is no data store"
+                if not found
+                else "it is not clear in which of several data stores to store: STORE_DATASTORE_ID says it"
+            )
+        return found[0]
+
+    def store(self, request: StoreRequest, sight: Sight) -> list[Outcome]:
+        """What became of each part, in their order; what is stored is in the index when this returns.
+
+        Raises InvalidRequest for a body that cannot be read as a whole, PayloadTooLarge for too many parts,
+        and what `target` and upstream raise; then it may be sent again, which stores nothing twice.
+        """
+        datastore_id = self.target(sight)
+        parts = self._parts(request)
+        outcomes: dict[int, Outcome] = {}
+        good: dict[int, _Good] = {}
+        for number, part in enumerate(parts):
+            try:
+                good[number] = _Good(part, self._checked(request, part, datastore_id, sight))
+            except RefusedPart as refused:
+                outcomes[number] = _refused(refused)
+        self._drop_clashes(datastore_id, request, good, outcomes)
+        self._send(datastore_id, request, good, outcomes)
+        return [outcomes[number] for number in range(len(parts))]
+
+    def _parts(self, request: StoreRequest) -> list[Part]:
+        parts = []
+        try:
+            for part in read_parts(request.body, request.boundary):
+                parts.append(part)
+                if len(parts) > self.most_parts:
+                    raise PayloadTooLarge(f"a request may have {self.most_parts} parts")
+        except MalformedMultipart as error:
+            raise InvalidRequest(f"the request is no whole multipart body: {error}") from error
+        if not parts:
+            raise InvalidRequest("the request has no parts")
+        return parts
+
+    def _checked(self, request: StoreRequest, part: Part, datastore_id: str, sight: Sight) -> Instance:
+        _check_headers(part)
+        if part.length + framing_bytes(1) > self.most_bytes:
+            raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes")
+        with part.open(request.body) as file:
+            found = check_part(file, part.length, request.study_uid)
+        if not sight.shows(datastore_id, found.traits):
+            raise RefusedPart(NOT_AUTHORIZED, "not allowed", found.class_uid, found.instance_uid)
+        return found
+
+    def _drop_clashes(
+        self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]
+    ) -> None:
+        """Take out what belongs to somebody else, and second parts of one instance that differ."""
+        claims = Claims(self.owners, datastore_id, [one.instance for one in good.values()])
+        first: dict[str, int] = {}
+        for number, one in list(good.items()):
+            try:
+                claims.claim(one.instance)
+                known = first.setdefault(one.instance.instance_uid, number)
+                if known != number and not _is_equal(request.body, good[known].part, one.part):
+                    reason = "another part has the same SOP Instance UID"
+                    raise RefusedPart(CLASH, reason, one.instance.class_uid, one.instance.instance_uid)
+            except RefusedPart as refused:
+                outcomes[number] = _refused(refused)
+                del good[number]
+
+    def _send(
+        self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]
+    ) -> None:
+        unique = {one.instance.instance_uid: one for one in good.values()}
+        told: dict[str, Outcome] = {}
+        for batch in self._batches(list(unique.values())):
+            pieces = [Piece(request.body, one.part.start, one.part.length) for one in batch]
+            answer = self.upstream.store(datastore_id, pieces, request.deadline)
+            told.update((one.instance_uid, one) for one in answer)
+        for number, one in good.items():
+            outcomes[number] = _told(one.instance, told.get(one.instance.instance_uid))
+        stored: dict[str, set[str]] = {}
+        for number, one in good.items():
+            if outcomes[number].failure is None:
+                stored.setdefault(one.instance.study_uid, set()).add(one.instance.instance_uid)
+        if stored:
+            self.index(datastore_id, stored, request.deadline)
+
+    def _batches(self, instances: Sequence[_Good]) -> list[list[_Good]]:
+        """In their order, as many at a time as one request upstream may have."""
+        batches: list[list[_Good]] = []
+        around, closing = framing_bytes(1) - framing_bytes(0), framing_bytes(0)
+        room = 0
+        for one in instances:
+            needed = one.part.length + around
+            if not batches or needed > room:
+                batches.append([])
+                room = self.most_bytes - closing
+            batches[-1].append(one)
+            room -= needed
+        return batches
+
+
+def _check_headers(part: Part) -> None:
+    media_type = part.headers.get("content-type", _DICOM).partition(";")[0].strip().lower()
+    if media_type != _DICOM:
+        raise RefusedPart(NOT_UNDERSTOOD, f"a part must be {_DICOM}")
+    coding = part.headers.get("content-transfer-encoding", "binary").lower()
+    if coding not in ("binary", "8bit", "7bit"):
+        raise RefusedPart(NOT_UNDERSTOOD, "a part has a transfer encoding that is not taken")
+
+
+def _is_equal(body: BinaryIO, one: Part, other: Part) -> bool:
+    return one.length == other.length and _digest(body, one) == _digest(body, other)
+
+
+def _digest(body: BinaryIO, part: Part) -> bytes:
+    digest = hashlib.sha256()
+    with part.open(body) as file:
+        while data := file.read(_READ_BYTES):
+            digest.update(data)
+    return digest.digest()
+
+
+def _refused(refused: RefusedPart) -> Outcome:
+    return Outcome(refused.class_uid, refused.instance_uid, refused.code, refused.reason)
+
+
+def _told(instance: Instance, told: Outcome | None) -> Outcome:
+    own = Outcome(
+        instance.class_uid,
+        instance.instance_uid,
+        study_uid=instance.study_uid,
+        series_uid=instance.series_uid,
+    )
+    if told is None:
+        return replace(own, failure=PROCESSING_FAILURE, reason="HealthImaging says nothing of it")
+    return replace(own, failure=told.failure, reason=told.reason, warning=told.warning)

@@ -1,0 +1,75 @@
+"""The body of a request as a file that can seek, never as a whole in memory."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+from flask import Request
+from werkzeug.http import parse_options_header
+
+from dicomweb_gateway.errors import (
+    InvalidRequest,
+    PayloadTooLarge,
+    StorageUnavailable,
+    UnsupportedMediaType,
+)
+
+_DICOM = "application/dicom"
+_READ_BYTES = 1 << 20
+
+
+def store_boundary(request: Request) -> str:
+    """The boundary of a body of DICOM files (PS3.18 10.5.1); UnsupportedMediaType for any other body."""
+    if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
+        raise UnsupportedMediaType("the body must not be compressed")
+    media_type, options = parse_options_header(request.headers.get("Content-Type"))
+    if media_type.lower() != "multipart/related":
+        raise UnsupportedMediaType(f'the body must be multipart/related; type="{_DICOM}"')
+    kind = options.get("type", _DICOM).strip().lower()
+    if kind != _DICOM:
+        raise UnsupportedMediaType(f"the parts of the body must be {_DICOM}")
+    if not options.get("boundary"):
+        raise InvalidRequest("Content-Type has no boundary")
+    return options["boundary"]
+
+
+@contextmanager
+def opened_body(request: Request, most_bytes: int, folder: Path | None) -> Iterator[BinaryIO]:
+    """The body from its first byte on; PayloadTooLarge beyond `most_bytes`, StorageUnavailable.
+
+    Our own server has put it into a file already. Any other hands it over as it comes: then it goes into a
+    file without a name in `folder`, None for the system's.
+    """
+    if (request.content_length or 0) > most_bytes:
+        raise PayloadTooLarge(f"the body is larger than {most_bytes} bytes")
+    source: Any = request.environ["wsgi.input"]
+    if hasattr(source, "seekable") and source.seekable():
+        source.seek(0)
+        yield source
+        return
+    request.max_content_length = most_bytes
+    with _new_file(folder) as target:
+        with _disk_errors():
+            while data := request.stream.read(_READ_BYTES):
+                target.write(data)
+        target.seek(0)
+        yield target
+
+
+def _new_file(folder: Path | None) -> BinaryIO:
+    with _disk_errors():
+        if folder is not None:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file: Any = TemporaryFile(dir=folder)  # noqa: SIM115  # the caller's
+        found: BinaryIO = file
+        return found
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable("the disk does not take the body of this request") from error

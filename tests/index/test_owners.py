@@ -1,0 +1,77 @@
+"""Whose UIDs already are, and how processes learn that the index has changed."""
+
+import multiprocessing
+
+from dicomweb_gateway.index.changes import IndexChanges
+from dicomweb_gateway.index.hot import HotMap
+from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
+from dicomweb_gateway.index.owners import IndexOwners
+from dicomweb_gateway.index.reader import IndexReader
+from tests.index.documents import STORE, simple
+
+
+def note(path):
+    IndexChanges(path).note()
+
+
+def test_a_change_is_seen_by_every_process(tmp_path):
+    path = tmp_path / "below" / "changes"
+    changes = IndexChanges(path)
+    before = changes.number
+    process = multiprocessing.get_context("spawn").Process(target=note, args=(path,))
+    process.start()
+    process.join()
+    assert changes.number == before + 1
+    changes.note()
+    assert IndexChanges(path).number == before + 2
+
+
+def put(engine, document):
+    index_image_set(engine, document, version=1, is_primary=True)
+
+
+def test_uids_are_known_by_data_store(engine):
+    put(engine, simple("1.2.1", "one", 2, patient={"PatientID": "P-1", "IssuerOfPatientID": "H"}))
+    owners = IndexOwners(engine)
+    instances = {"1.2.1.1.1": {"1.2.1.1"}, "1.2.1.1.2": {"1.2.1.1"}}
+    assert owners.patients(STORE, ["1.2.1", "1.2.2"]) == {"1.2.1": {("P-1", "H")}}
+    assert owners.studies(STORE, ["1.2.1.1", "1.9"]) == {"1.2.1.1": {"1.2.1"}}
+    assert owners.series(STORE, [*instances, "1.9"]) == instances
+    assert owners.missing(STORE, [*instances, "1.9"]) == {"1.9"}
+    for lookup in (owners.patients, owners.studies, owners.series):
+        assert lookup("f" * 32, ["1.2.1", "1.2.1.1", *instances]) == {}
+
+
+def test_what_is_gone_belongs_to_nobody(engine):
+    found = simple("1.2.1", "one")
+    put(engine, found)
+    remove_image_set(engine, found.datastore_id, found.image_set_id)
+    assert IndexOwners(engine).patients(STORE, ["1.2.1"]) == {}
+    assert IndexOwners(engine).series(STORE, ["1.2.1.1.1"]) == {}
+
+
+def test_readers_forget_when_the_index_has_changed(engine, tmp_path):
+    put(engine, simple("1.2.1", "one"))
+    changes = IndexChanges(tmp_path / "changes")
+    reader = IndexReader(engine, 3600, changes=changes)
+    before = reader.image_sets("1.2.1")
+    index_image_set(engine, simple("1.2.1", "one", 2), version=2, is_primary=True)
+    assert reader.image_sets("1.2.1") == before
+    changes.note()
+    assert [one.version_id for one in reader.image_sets("1.2.1")] == ["2"]
+
+
+def test_what_was_read_before_a_change_is_not_kept_after_it():
+    hot = HotMap(3600, 10, lambda _: 1)
+
+    def load():
+        hot.clear()
+        return "old"
+
+    assert hot.get("key", load) == "old"
+    assert hot.get("key", lambda: "new") == "new"
+    epoch = hot.epoch
+    hot.clear()
+    hot.keep("key", "old", epoch)
+    hot.add({"key": "old"}, epoch)
+    assert hot.peek("key") is None

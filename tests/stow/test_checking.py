@@ -1,0 +1,172 @@
+"""What is found wrong with a part before anything is stored."""
+
+import zlib
+from io import BytesIO
+
+import pytest
+from pydicom import Dataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ImplicitVRLittleEndian,
+    JPEGBaseline8Bit,
+)
+
+from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
+from dicomweb_gateway.stow.checking import RefusedPart, check_part
+from tests.emulator.files import CT, ROOT, ct_slice
+from tests.stow.parts import part10
+
+STUDY = f"{ROOT}.1"
+
+
+def check(data: bytes, study: str | None = None):
+    return check_part(BytesIO(data), len(data), study)
+
+
+def refusal(data: bytes, study: str | None = None) -> RefusedPart:
+    with pytest.raises(RefusedPart) as caught:
+        check(data, study)
+    return caught.value
+
+
+def nested() -> Dataset:
+    """A slice with sequences in sequences, of undefined and of stated length."""
+    dataset = ct_slice()
+    dataset.ReferencedImageSequence = [Dataset(), Dataset()]
+    dataset.ReferencedImageSequence[0].PurposeOfReferenceCodeSequence = [Dataset()]
+    dataset.ReferencedImageSequence[0].PurposeOfReferenceCodeSequence[0].CodeValue = "1"
+    dataset["ReferencedImageSequence"].is_undefined_length = True
+    dataset.ReferencedImageSequence[0].is_undefined_length_sequence_item = True
+    return dataset
+
+
+def encapsulated(frames: int = 1, **attributes) -> Dataset:
+    dataset = ct_slice(**attributes)
+    dataset.file_meta.TransferSyntaxUID = JPEGBaseline8Bit
+    dataset.PixelData = encapsulate([b"\xff\xd8" + bytes(100)] * frames)
+    dataset["PixelData"].is_undefined_length = True
+    return dataset
+
+
+def written(dataset: Dataset, syntax: str) -> bytes:
+    dataset.file_meta.TransferSyntaxUID = syntax
+    dataset["PixelData"].VR = "OW"
+    file = BytesIO()
+    dataset.save_as(
+        file,
+        enforce_file_format=True,
+        implicit_vr=syntax == ImplicitVRLittleEndian,
+        little_endian=syntax != ExplicitVRBigEndian,
+    )
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        part10(ct_slice()),
+        part10(nested()),
+        part10(encapsulated()),
+        part10(encapsulated(3, NumberOfFrames=3)),
+        written(ct_slice(), ImplicitVRLittleEndian),
+        written(ct_slice(), ExplicitVRBigEndian),
+        written(nested(), DeflatedExplicitVRLittleEndian),
+        part10(ct_slice(Rows=None, Columns=None, SamplesPerPixel=None, BitsAllocated=None, PixelData=None)),
+        part10(ct_slice()) + bytes(7),
+    ],
+    ids=["plain", "nested", "jpeg", "frames", "implicit", "big endian", "deflated", "no pixels", "padded"],
+)
+def test_good_parts_say_what_they_are(data):
+    found = check(data, STUDY)
+    assert (found.study_uid, found.series_uid, found.class_uid) == (STUDY, f"{STUDY}.1", CT)
+    assert found.instance_uid == f"{STUDY}.1.1"
+    assert found.patient == ("P-1", "")
+    assert found.traits["Modality"] == "CT"
+
+
+def test_a_bare_data_set_is_taken():
+    whole = part10(ct_slice())
+    length = int.from_bytes(whole[140:144], "little")
+    assert check(whole[144 + length :]).instance_uid == f"{STUDY}.1.1"
+    assert check(whole[132:]).instance_uid == f"{STUDY}.1.1"
+
+
+def test_texts_are_read_in_their_character_set():
+    dataset = ct_slice(InstitutionName="Übung")
+    dataset.SpecificCharacterSet = "ISO_IR 100"
+    assert check(part10(dataset)).traits["InstitutionName"] == "Übung"
+
+
+@pytest.mark.parametrize("make", [ct_slice, nested, encapsulated])
+def test_what_is_cut_anywhere_is_refused(make):
+    data = part10(make())
+    image = data.index(b"\x28\0\x02\0") + 1
+    for length in (
+        *range(0, 132),
+        *range(image, min(image + 300, len(data))),
+        *range(len(data) - 100, len(data)),
+    ):
+        assert refusal(data[:length]).code in (NOT_UNDERSTOOD, MISMATCH), length
+
+
+@pytest.mark.parametrize(
+    "keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "SOPClassUID"]
+)
+@pytest.mark.parametrize("value", ["", "1.2.x", "1" * 66, "<script>alert(1)</script>"])
+@pytest.mark.filterwarnings("ignore")
+def test_uids_must_be_there_and_be_uids(keyword, value):
+    dataset = ct_slice(**{keyword: value})
+    dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    found = refusal(part10(dataset))
+    assert found.code == NOT_UNDERSTOOD
+    assert keyword in found.reason
+    assert "script" not in found.reason
+
+
+def test_the_study_must_be_that_of_the_address():
+    found = refusal(part10(ct_slice()), "1.2.3")
+    assert (found.code, found.instance_uid) == (MISMATCH, f"{STUDY}.1.1")
+
+
+@pytest.mark.parametrize(
+    ("dataset", "reason"),
+    [
+        (ct_slice(Rows=65), "shorter"),
+        (ct_slice(NumberOfFrames=2), "shorter"),
+        (ct_slice(Rows=None), "without Rows"),
+        (ct_slice(PixelData=None), "no pixel data"),
+        (encapsulated(2, NumberOfFrames=3), "fewer frames"),
+    ],
+)
+def test_pixel_data_must_be_what_is_told(dataset, reason):
+    found = refusal(part10(dataset))
+    assert found.code == MISMATCH
+    assert reason in found.reason
+
+
+def test_transfer_syntaxes_that_nobody_knows():
+    data = part10(ct_slice()).replace(b"1.2.840.10008.1.2.1\0", b"1.2.840.10008.9.2.1\0")
+    assert refusal(data).code == UNKNOWN_SYNTAX
+
+
+@pytest.mark.parametrize("data", [b"", b"x", b"GIF89a" * 100, bytes(1000), b"\xff" * 1000, b"<html>" * 50])
+def test_what_is_no_dicom(data):
+    assert refusal(data).code == NOT_UNDERSTOOD
+
+
+def test_a_bomb_is_not_unpacked():
+    head = written(ct_slice(), DeflatedExplicitVRLittleEndian)
+    length = int.from_bytes(head[140:144], "little")
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    bomb = b"".join(packer.compress(bytes(1 << 20)) for _ in range(400)) + packer.flush()
+    found = refusal(head[: 144 + length] + bomb)
+    assert "unpacks to more" in found.reason
+
+
+def test_sequences_may_not_be_nested_for_ever():
+    item = b"\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    sequence = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff"
+    data = part10(ct_slice())
+    assert "nested" in refusal(data[:-8204] + (sequence + item) * 5000).reason

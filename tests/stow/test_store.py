@@ -1,0 +1,227 @@
+"""Storing without a server: what goes upstream, what is refused before, and what the client is told."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from io import BytesIO
+
+import pytest
+from pydicom import dcmread
+
+from dicomweb_gateway.dicom.store_response import (
+    CLASH,
+    NOT_AUTHORIZED,
+    OUT_OF_RESOURCES,
+    PROCESSING_FAILURE,
+    Outcome,
+)
+from dicomweb_gateway.errors import (
+    DataStoreUnclear,
+    InvalidRequest,
+    PayloadTooLarge,
+    StoringOff,
+    UpstreamFailed,
+)
+from dicomweb_gateway.imagesets.storing import Piece, framing_bytes
+from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
+from dicomweb_gateway.stow.store import StoreRequest, Storing
+from tests.emulator.files import CT, ROOT, ct_slice
+from tests.stow.parts import BOUNDARY, framed, part10
+
+STORE = "d" * 32
+OTHER = "e" * 32
+
+
+@dataclass
+class Upstream:
+    """Takes everything but what is in `refused`; `silent` says nothing."""
+
+    requests: list[list[bytes]] = field(default_factory=list)
+    refused: set[str] = field(default_factory=set)
+    silent: bool = False
+    failure: Exception | None = None
+
+    def store(self, datastore_id: str, instances: Sequence[Piece], deadline: float) -> list[Outcome]:
+        if self.failure is not None:
+            raise self.failure
+        bodies = []
+        for one in instances:
+            one.file.seek(one.start)
+            bodies.append(one.file.read(one.length))
+        self.requests.append(bodies)
+        named = [str(dcmread(BytesIO(body)).SOPInstanceUID) for body in bodies]
+        return [Outcome(CT, uid, 0xA700 if uid in self.refused else None) for uid in named if not self.silent]
+
+
+@dataclass
+class Owners:
+    """What the data store holds already."""
+
+    held_patients: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    held_studies: dict[str, set[str]] = field(default_factory=dict)
+    held_series: dict[str, set[str]] = field(default_factory=dict)
+
+    def patients(self, datastore_id: str, study_uids: list[str]) -> dict[str, set[tuple[str, str]]]:
+        return {uid: set(found) for uid, found in self.held_patients.items() if uid in study_uids}
+
+    def studies(self, datastore_id: str, series_uids: list[str]) -> dict[str, set[str]]:
+        return {uid: set(found) for uid, found in self.held_studies.items() if uid in series_uids}
+
+    def series(self, datastore_id: str, instance_uids: list[str]) -> dict[str, set[str]]:
+        return {uid: set(found) for uid, found in self.held_series.items() if uid in instance_uids}
+
+
+class Place:
+    """A Storing over the parts above, and what was indexed."""
+
+    def __init__(self) -> None:
+        self.upstream, self.owners = Upstream(), Owners()
+        self.indexed: list[tuple[str, dict[str, set[str]]]] = []
+        self.storing = Storing(
+            self.upstream,
+            self.owners,
+            lambda store, found, _: self.indexed.append((store, dict(found))),
+            lambda: [STORE],
+        )
+
+    def store(self, *contents: bytes, study: str | None = None, sight: Sight = EVERYTHING, body: bytes = b""):
+        request = StoreRequest(BytesIO(body or framed(*contents)), BOUNDARY, study, time.monotonic() + 60)
+        return self.storing.store(request, sight)
+
+
+@pytest.fixture
+def place() -> Place:
+    return Place()
+
+
+def test_what_is_good_goes_upstream_as_it_came(place):
+    one, two = part10(ct_slice(1)), part10(ct_slice(2))
+    outcomes = place.store(one, b"no DICOM", two)
+    assert [outcome.failure is None for outcome in outcomes] == [True, False, True]
+    assert place.upstream.requests == [[one, two]]
+    assert place.indexed == [(STORE, {f"{ROOT}.1": {f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"}})]
+
+
+@pytest.mark.parametrize("cut", [3, 10, 4000])
+def test_nothing_is_stored_of_a_body_that_is_cut(place, cut):
+    body = framed(part10(ct_slice(1)), part10(ct_slice(2)))
+    with pytest.raises(InvalidRequest):
+        place.store(body=body[:-cut])
+    assert place.upstream.requests == []
+
+
+def test_bodies_without_parts_and_with_too_many(place):
+    with pytest.raises(InvalidRequest, match="no parts"):
+        place.store(body=b"--edge--")
+    place.storing = replace(place.storing, most_parts=2)
+    with pytest.raises(PayloadTooLarge):
+        place.store(b"1", b"2", b"3")
+    assert place.upstream.requests == []
+
+
+def test_requests_are_split_at_what_upstream_takes(place):
+    files = [part10(ct_slice(number)) for number in range(1, 6)]
+    most = framing_bytes(2) + len(files[0]) + len(files[1])
+    place.storing = replace(place.storing, most_bytes=most)
+    outcomes = place.store(*files, part10(ct_slice(9, size=128)))
+    assert [len(request) for request in place.upstream.requests] == [2, 2, 1]
+    assert [one.failure for one in outcomes] == [None] * 5 + [OUT_OF_RESOURCES]
+
+
+def test_the_same_part_twice_is_one(place):
+    one = part10(ct_slice(1))
+    outcomes = place.store(one, one, part10(ct_slice(1, InstanceNumber=7)))
+    assert [outcome.failure for outcome in outcomes] == [None, None, CLASH]
+    assert place.upstream.requests == [[one]]
+
+
+@pytest.mark.parametrize(
+    ("held", "clashes"),
+    [
+        ({("P-1", "")}, False),
+        ({("P-1", "HOSPITAL")}, False),
+        ({("P-2", "")}, True),
+        ({("P-2", ""), ("P-1", "")}, False),
+        ({("", "")}, True),
+    ],
+)
+def test_a_study_stays_with_its_patient(place, held, clashes):
+    place.owners.held_patients = {f"{ROOT}.1": held}
+    [outcome] = place.store(part10(ct_slice(1)))
+    assert outcome.failure == (CLASH if clashes else None)
+    assert bool(place.upstream.requests) != clashes
+
+
+def test_series_and_instances_stay_where_they_are(place):
+    place.owners.held_studies = {f"{ROOT}.1.1": {"1.2.3"}}
+    assert place.store(part10(ct_slice(1)))[0].failure == CLASH
+    place.owners.held_studies = {}
+    place.owners.held_series = {f"{ROOT}.1.1.1": {"1.2.3"}}
+    assert place.store(part10(ct_slice(1)))[0].failure == CLASH
+    assert place.upstream.requests == []
+
+
+def test_two_patients_cannot_have_one_study_in_one_request(place):
+    outcomes = place.store(part10(ct_slice(1)), part10(ct_slice(2, PatientID="P-2")))
+    assert [one.failure for one in outcomes] == [None, CLASH]
+
+
+def test_what_upstream_refuses_or_keeps_silent_of_is_not_stored(place):
+    place.upstream.refused = {f"{ROOT}.1.1.2"}
+    outcomes = place.store(part10(ct_slice(1)), part10(ct_slice(2)))
+    assert [one.failure for one in outcomes] == [None, 0xA700]
+    place.upstream.silent, place.indexed = True, []
+    assert place.store(part10(ct_slice(1)))[0].failure == PROCESSING_FAILURE
+    assert place.indexed == []
+
+
+def test_a_failing_upstream_comes_through(place):
+    place.upstream.failure = UpstreamFailed("it is ill")
+    with pytest.raises(UpstreamFailed):
+        place.store(part10(ct_slice(1)))
+
+
+def test_only_what_may_be_stored_is(place):
+    sight = Sight((Grant(frozenset((STORE,)), (("Modality", ("MR",)),)),))
+    outcomes = place.store(part10(ct_slice(1)), part10(ct_slice(1, 2, Modality="MR")), sight=sight)
+    assert [one.failure for one in outcomes] == [NOT_AUTHORIZED, None]
+
+
+def test_data_stores_that_are_not_allowed_do_not_count(place):
+    storing = replace(place.storing, allowed=frozenset((OTHER,)))
+    assert storing.target(EVERYTHING) == OTHER
+    with pytest.raises(StoringOff):
+        storing.target(Sight((Grant(frozenset((STORE,))),)))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "known", "sight", "found"),
+    [
+        (None, [STORE], EVERYTHING, STORE),
+        (None, [STORE, OTHER], EVERYTHING, DataStoreUnclear),
+        (None, [], EVERYTHING, DataStoreUnclear),
+        (None, [], Sight((Grant(frozenset((OTHER,))),)), OTHER),
+        (None, [], Sight((Grant(frozenset((OTHER, STORE))),)), DataStoreUnclear),
+        (STORE, [OTHER], EVERYTHING, STORE),
+        (STORE, [], Sight((Grant(frozenset((OTHER,))),)), StoringOff),
+        (STORE, [], NOTHING, StoringOff),
+    ],
+)
+def test_the_data_store_is_clear_or_it_is_said(place, wanted, known, sight, found):
+    storing = replace(place.storing, datastore_id=wanted, data_stores=lambda: known)
+    if isinstance(found, str):
+        assert storing.target(sight) == found
+        return
+    with pytest.raises(found):
+        storing.target(sight)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    ["Content-Type: image/jpeg", "Content-Type: application/dicom\r\nContent-Transfer-Encoding: base64"],
+)
+def test_parts_of_other_kinds_are_refused(place, headers):
+    body = framed(part10(ct_slice(1))).replace(b"Content-Type: application/dicom", headers.encode())
+    [outcome] = place.store(body=body)
+    assert outcome.failure is not None
+    assert place.upstream.requests == []
