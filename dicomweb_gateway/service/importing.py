@@ -10,12 +10,10 @@ from dicomweb_gateway.aws.session import is_loopback
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.imagesets.data_stores import ACTIVE, DataStores
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
-from dicomweb_gateway.service.indexing import make_synchroniser
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.workflow.importing.ledger import Ledger
 from dicomweb_gateway.workflow.importing.run import ImportConfig, ImportRun
 from dicomweb_gateway.workflow.importing.staging import BucketStaging, FolderStaging, JobOutput, Staging
-from dicomweb_gateway.workflow.indexing import Indexing
 from dicomweb_gateway.workflow.steps import Listener
 
 ROLE_OF_AN_EMULATOR = "arn:aws:iam::123456789012:role/import"
@@ -66,6 +64,10 @@ def make_import(
         stack.callback(jobs.close)
         indexing = None
         if index:
+            # SQL is of no use to those who only verify
+            from dicomweb_gateway.service.indexing import make_synchroniser
+            from dicomweb_gateway.workflow.indexing import Indexing
+
             writer, store, synchroniser = make_synchroniser(settings)
             stack.callback(writer.close)
             stack.callback(store.close)

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from dicomweb_gateway.errors import (
     CorruptFrame,
@@ -13,38 +12,20 @@ from dicomweb_gateway.errors import (
     UndecodablePixels,
     UpstreamDenied,
     UpstreamError,
-    UpstreamNotFound,
 )
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.integrity import check
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
-from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, parse_document
+from dicomweb_gateway.imagesets.metadata import ImageSetDocument, parse_document
 from dicomweb_gateway.imagesets.pacing import RateLimits
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
-from dicomweb_gateway.imagesets.values import text
-from dicomweb_gateway.index.records import InstanceRecord
 from dicomweb_gateway.pixels.decoders import decode_frame, native_bytes
 from dicomweb_gateway.pixels.guarded import configure_decoders
-from dicomweb_gateway.wado.archive import Archive
-from dicomweb_gateway.wado.body import chunks
-from dicomweb_gateway.wado.frames import servable_syntaxes
-from dicomweb_gateway.wado.instances import instance_segments
-from dicomweb_gateway.wado.spool import Spool, SpooledFrame, SpoolSpace
-from dicomweb_gateway.workflow.verifying.keeping import frame_path, instance_path, write_whole
+from dicomweb_gateway.workflow.verifying.keeping import Failure, frame_path, write_whole
 from dicomweb_gateway.workflow.verifying.work import Form, Piece, Work
 
 _TRIES = 2
 _INSTANCES_AT_ONCE = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """A frame, or with number 0 a whole instance or image set, that is not what its metadata say."""
-
-    image_set_id: str
-    instance_uid: str
-    frame_number: int
-    reason: str
 
 
 @dataclass(slots=True)
@@ -167,7 +148,13 @@ class Checker:
         refs = list(dict.fromkeys(piece.ref for piece in work))
         documents = dict(zip(refs, self._frames.map(self._parsed, refs), strict=True))
         wrong: set[int] = set()
-        results = self._instances.map(lambda piece: self._instance(documents[piece.ref], piece), work)
+        # its libraries take longer to load than many a frame
+        from dicomweb_gateway.workflow.verifying.instances import kept_instance
+
+        folder = self._config.folder or Path()
+        results = self._instances.map(
+            lambda piece: kept_instance(self.payloads, documents[piece.ref], piece, folder), work
+        )
         for piece, result in zip(work, results, strict=True):
             done.frames += len(piece.frames)
             if isinstance(result, Failure):
@@ -190,75 +177,6 @@ class Checker:
             return error
         self._document = ref, document
         return document
-
-    def _instance(self, document: ImageSetDocument | UpstreamError, piece: Piece) -> int | Failure:
-        """Bytes of an instance's frames, when it is kept whole; or what is wrong."""
-        folder = self._config.folder or Path()
-        try:
-            if isinstance(document, UpstreamError):
-                raise document
-            found = document.find_instance(piece.series_uid, piece.instance_uid)
-            if found is None:
-                raise UpstreamNotFound("the instance is no longer in its image set")
-            record = _record(piece, found)
-            source = _Source(self, document, SpoolSpace(folder))
-            syntax = next(iter(servable_syntaxes(record))) if record.frames else record.transfer_syntax_uid
-            write_whole(
-                instance_path(folder, piece), *chunks(instance_segments(source.archive, record, syntax))
-            )
-            return source.size
-        except (UpstreamDenied, StorageUnavailable):
-            raise
-        except OSError as error:
-            raise StorageUnavailable(f"the instances cannot be kept: {error.strerror or error}") from error
-        except GatewayError as error:
-            return Failure(piece.ref.image_set_id, piece.instance_uid, 0, str(error))
-
-
-class _Source:
-    """An Archive over HealthImaging itself: without index and frame store, one document, checked frames.
-
-    Frames wait in a spool, so that memory holds a window of them.
-    """
-
-    def __init__(self, checker: Checker, document: ImageSetDocument, space: SpoolSpace) -> None:
-        self._checker = checker
-        self._spool = Spool(space)
-        self.document = document
-        self.size = 0
-        ours: Any = self
-        self.archive = Archive(index=ours, documents=ours, frames=ours, spools=space)
-
-    def opened(self, ref: ImageSetRef) -> "_Source":
-        """The document that the instance is in."""
-        return self
-
-    def mark_stale(self, ref: ImageSetRef) -> None:
-        """There is no index to tell."""
-
-    def prefetch(self, wanted: Sequence[WantedFrame]) -> None:
-        """Frames come when they are asked for."""
-
-    def get_many(self, wanted: Sequence[WantedFrame], window: int) -> Iterator[SpooledFrame]:
-        """Checked frames in order."""
-        for payload in self._checker.payloads(wanted, window):
-            self.size += len(payload)
-            yield self._spool.add(payload)
-
-
-def _record(piece: Piece, instance: InstanceDocument) -> InstanceRecord:
-    return InstanceRecord(
-        study_uid=piece.study_uid,
-        series_uid=piece.series_uid,
-        instance_uid=piece.instance_uid,
-        sop_class_uid=text(instance.tags, "SOPClassUID") or "",
-        image_set=piece.ref,
-        transfer_syntax_uid=instance.transfer_syntax_uid,
-        pixels=instance.pixels,
-        frames=instance.wanted_frames(),
-        modality=None,
-        instance_number=None,
-    )
 
 
 def _decoded(piece: Piece, payload: bytes) -> bytes:

@@ -1,6 +1,7 @@
 """What `verify --out` leaves: one file a frame or an instance, whole or not there, under harmless names."""
 
 import os
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -9,6 +10,16 @@ from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.workflow.verifying.work import Piece
 
 _ENDINGS = {"htj2k": "jph", "j2k": "j2k", "jpeg": "jpg", "jpegls": "jls", "jpegxl": "jxl", "rle": "rle"}
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A frame, or with number 0 a whole instance or image set, that is not what its metadata say."""
+
+    image_set_id: str
+    instance_uid: str
+    frame_number: int
+    reason: str
 
 
 def frame_path(folder: Path, piece: Piece, number: int, decoded: bool) -> Path:

@@ -16,7 +16,8 @@ from typing import Any
 from dicomweb_gateway.errors import ImportTrouble
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.workflow.steps import Listener, Progress, silent
-from dicomweb_gateway.workflow.verifying.checker import Checked, Checker, CheckerConfig, Failure
+from dicomweb_gateway.workflow.verifying.checker import Checked, Checker, CheckerConfig
+from dicomweb_gateway.workflow.verifying.keeping import Failure
 from dicomweb_gateway.workflow.verifying.work import Form, Unread, Wanted, Work, works
 
 MOST_TOLD = 10_000

@@ -11,8 +11,10 @@ from dicomweb_gateway.errors import UpstreamError
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, parse_document
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
 
-FRAMES_AT_ONCE = 128
-"""Frames of one piece of work: enough to keep all its process's connections busy."""
+FIRST_FRAMES, MOST_FRAMES = 64, 512
+"""Frames of the first work and of those that come late: few ones are shared by all processes, and many keep
+a process's connections busy to the end of each work."""
+_GROWTH = 1.5
 
 _DOCUMENTS_AHEAD = 3
 
@@ -62,22 +64,22 @@ class Unread:
 def works(
     metadata: Callable[[ImageSetRef], bytes], refs: Iterable[ImageSetRef], wanted: Wanted, whole: bool
 ) -> Iterator[Work | Unread]:
-    """The frames of `refs` in works of about `FRAMES_AT_ONCE`; with `whole` no instance is cut in two.
+    """The frames of `refs`, `FIRST_FRAMES` to `MOST_FRAMES` a work; with `whole` no instance is cut in two.
 
     A few metadata documents are read ahead. Small image sets share a work, so that a process never waits for
     one frame alone.
     """
     collected: list[Piece] = []
-    count = 0
+    count, room = 0, float(FIRST_FRAMES)
     for piece in _all_pieces(metadata, refs, wanted, whole):
         if isinstance(piece, Unread):
             yield piece
             continue
         collected.append(piece)
         count += max(1, len(piece.frames))
-        if count >= FRAMES_AT_ONCE:
+        if count >= room:
             yield tuple(collected)
-            collected, count = [], 0
+            collected, count, room = [], 0, min(MOST_FRAMES, room * _GROWTH)
     if collected:
         yield tuple(collected)
 
@@ -128,7 +130,7 @@ def _of_document(
 
 def _pieces(ref: ImageSetRef, study_uid: str, instance: InstanceDocument, whole: bool) -> Iterator[Piece]:
     frames = instance.wanted_frames()
-    step = max(1, len(frames)) if whole else FRAMES_AT_ONCE
+    step = max(1, len(frames)) if whole else FIRST_FRAMES
     for start in range(0, max(1, len(frames)), step):
         yield Piece(
             ref,
