@@ -16,13 +16,17 @@ from dicomweb_gateway.patience import request_scope
 from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
+    dictionary,
     frames,
+    holdings,
     image_sets,
     inside,
     instances,
+    login,
     metadata,
     ops,
     pages,
+    pixel_levels,
     pixeldata,
     qido,
     rendered,
@@ -34,17 +38,20 @@ from dicomweb_gateway.web.access import check_host
 from dicomweb_gateway.web.admin import is_scraper
 from dicomweb_gateway.web.audited import audit
 from dicomweb_gateway.web.cors import add_cors, preflight
+from dicomweb_gateway.web.cross_site import check_changes
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
+from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
+from dicomweb_gateway.web.to_login import to_login
 
 _LOG = logging.getLogger(__name__)
 
@@ -59,6 +66,8 @@ DICOMWEB = (
     capabilities.blueprint,
     pixeldata.blueprint,
     stow.blueprint,
+    pixel_levels.blueprint,
+    holdings.blueprint,
 )
 
 
@@ -73,6 +82,8 @@ def create_app(services: Services) -> Flask:
             app.register_blueprint(blueprint, url_prefix=path, name=f"{blueprint.name}{number}")
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
+    app.register_blueprint(login.blueprint)
+    app.register_blueprint(dictionary.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:
@@ -118,6 +129,8 @@ def _guards(services: Services) -> Guards:
 
     def before(request: Request, place: Place) -> None:
         request.environ[PLACE] = place
+        if place.body_bytes is not None:
+            request.max_content_length = min(place.body_bytes, services.config.max_body_bytes)
         check_host(request, services.config)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
@@ -142,7 +155,10 @@ def _guards(services: Services) -> Guards:
         observed(request, response, rule, began, services.config)
         return response
 
-    return Guards(before, _error_answer, after)
+    def failed(rule: str | None, error: Exception, request: Request) -> Response:
+        return to_login(request, rule, error, services) or _error_answer(rule, error, request)
+
+    return Guards(before, failed, after)
 
 
 def _let_in(request: Request, place: Place, services: Services) -> None:
@@ -150,6 +166,8 @@ def _let_in(request: Request, place: Place, services: Services) -> None:
     if is_scraper(request, services.config):
         return
     caller = identify(request, services)
+    session = request.environ.get(SESSION)
+    check_changes(request, place.operation, caller, session, services.config)
     if place.operation is not Operation.ENTER:
         request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
 
@@ -191,7 +209,7 @@ def _short_cuts(services: Services) -> list[ShortCut]:
         ShortCut(
             tlm.FRAME_PATH,
             tlm.FRAME_RULE,
-            Place(None, Operation.TLM),
+            Place(None, Operation.TLM, BODY_BYTES["get_image_frame"]),
             levels,
             methods=frozenset(("GET", "POST")),
             takes_query=True,

@@ -4,11 +4,14 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock, Thread
+from threading import Lock, Semaphore, Thread
 from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.authentication import Authenticator
+from dicomweb_gateway.access.basic import BasicLogin
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
@@ -25,11 +28,13 @@ from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.index_writing import make_index_writer
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
+from dicomweb_gateway.service.page_logins import make_admin, with_page_login
 from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
 from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
@@ -127,11 +132,11 @@ def make_services(
         store_max_bytes=settings.store_max_bytes,
         store_seconds=settings.store_timeout,
     )
-    audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
-    authenticator, rules = (
-        make_authenticator(settings, logins),
-        RulesFile(settings.access_rules, settings.ae_path),
+    authenticator, page_login = _logins(
+        settings, logins, SqlSessions(engine), partial(shared_secret, engine, "logins"), shared
     )
+    rules = RulesFile(settings.access_rules, settings.ae_path)
+    audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
     health = HealthProbe(
         index,
         pool,
@@ -173,6 +178,7 @@ def make_services(
         audit=audit,
         rules=rules,
         authenticator=authenticator,
+        page_login=page_login,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
         storing=_storing(settings, image_sets, IndexOwners(engine), changes),
@@ -200,7 +206,25 @@ def _storing(
         settings.store_datastore_id,
         settings.allowed_datastores,
         settings.store_max_parts,
+        turns=Semaphore(settings.web_threads // 2),
     )
+
+
+def _logins(
+    settings: Settings,
+    logins: LoginsOfAll,
+    sessions: SqlSessions,
+    secret: Callable[[], str],
+    shared: SharedCache | None,
+) -> tuple[Authenticator, PageLogin | None]:
+    """Who knows who asks, and how browsers log in."""
+    if not settings.has_login:
+        return make_authenticator(settings, logins), None
+    key = secret().encode()
+    admin = make_admin(settings, key)
+    form = BasicLogin(None, admin, logins.failures) if settings.has_admin else None
+    authenticator = make_authenticator(settings, logins, admin)
+    return with_page_login(authenticator, form, settings, sessions, shared, key)
 
 
 def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:
@@ -291,7 +315,8 @@ class HealthProbe:
         unwritten = self._audit.trouble if self._audit is not None else None
         if unwritten is not None and self._audit is not None and self._audit.is_required:
             return HealthReport(failing=unwritten)
-        down = f"the shared cache is down: {', '.join(self._down)}" if self._down else None
+        # everybody reads this: which server it is stands in `parts`
+        down = "the shared cache is down, all is served without it" if self._down else None
         notes = (self._upstream_note, unwritten, down, *self._files())
         return HealthReport(notes=tuple(note for note in notes if note))
 

@@ -4,7 +4,13 @@ from dicomweb_gateway.access.rules import read_rules
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied
 from dicomweb_gateway.imagesets.event_queue import EventQueue
 from dicomweb_gateway.index.known import index_counts
-from dicomweb_gateway.index.migrate import current_revision, head_revision, is_made_by_aws
+from dicomweb_gateway.index.migrate import (
+    Standing,
+    current_revision,
+    head_revision,
+    is_made_by_aws,
+    standing_of,
+)
 from dicomweb_gateway.index.missing_ddl import missing_ddl
 from dicomweb_gateway.index.rights import may_write
 from dicomweb_gateway.service.logins import describe_logins
@@ -42,8 +48,11 @@ def _schema(settings: Settings) -> CheckResult:
         return CheckResult("schema", False, str(error))
     wanted = head_revision()
     embedded = settings.index_url.startswith("sqlite")
-    if current == wanted:
+    standing = standing_of(current)
+    if standing is Standing.CURRENT:
         return CheckResult("schema", True, f"revision {current}")
+    if standing is not Standing.BEHIND:
+        return CheckResult("schema", standing.is_served, f"revision {current}: {standing.value}")
     if current is None and not embedded and is_made_by_aws(settings.index_url):
         return CheckResult("schema", True, "the AWS project's tables alone: they are read as they are")
     advice = "made at the first start" if embedded else "run `dicomweb-gateway db upgrade`"

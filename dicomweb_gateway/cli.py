@@ -185,13 +185,14 @@ def db_upgrade(given: Given) -> None:
 @db.command("check")
 @click.pass_obj
 def db_check(given: Given) -> None:
-    """Say whether the schema is this version's; exit 1 when it is not."""
-    from dicomweb_gateway.index.migrate import current_revision, head_revision
+    """Say whether this version serves the schema; exit 1 when it does not."""
+    from dicomweb_gateway.index.migrate import current_revision, head_revision, standing_of
 
     url = given.settings().index_url
-    current, head = current_revision(url), head_revision()
-    click.echo(f"revision {current or 'none'}, this version needs {head}")
-    sys.exit(0 if current == head else 1)
+    current = current_revision(url)
+    standing = standing_of(current)
+    click.echo(f"revision {current or 'none'}, this version's is {head_revision()}: {standing.value}")
+    sys.exit(0 if standing.is_served else 1)
 
 
 @main.command()

@@ -2,6 +2,8 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,6 +14,7 @@ from dicomweb_gateway.cli_common import Given, report
 from dicomweb_gateway.errors import SettingsError, UpstreamError
 from dicomweb_gateway.service.logs import set_up_logging
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.shared.addresses import host_and_port
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -177,9 +180,31 @@ def index_watch(given: Given, reconcile: int) -> None:
     watcher = Watcher(queue, writer, synchroniser, lambda: only or store.data_store_ids(), only, reconcile)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: watcher.end())
-    notifier.ready(f"following {settings.index_queue_url}")
-    watcher.run()
-    notifier.stopping()
+    with _watch_metrics(settings, watcher, writer):
+        notifier.ready(f"following {settings.index_queue_url}")
+        watcher.run()
+        notifier.stopping()
+
+
+@contextmanager
+def _watch_metrics(settings: Settings, watcher: Any, writer: Any) -> Iterator[None]:
+    """WATCH_METRICS, if it is set."""
+    if settings.watch_metrics is None:
+        yield
+        return
+    from dicomweb_gateway.imagesets.event_queue import EventQueue
+    from dicomweb_gateway.service.watch_numbers import told_on, watch_gauges
+
+    # of its own: the watcher's is broken off when it is told to end
+    queue = EventQueue(settings.index_queue_url or "", settings.ahi_region)
+    host, port = host_and_port(settings.watch_metrics)
+    with told_on(
+        host,
+        port,
+        settings.metrics_from,
+        lambda: watch_gauges(watcher, queue, lambda: len(writer.failures())),
+    ):
+        yield
 
 
 def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:

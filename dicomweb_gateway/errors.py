@@ -6,6 +6,7 @@ GatewayError
  ├ RequestError               the client's fault, answered 4xx
  │  ├ Unauthenticated         401, with the challenges to answer
  │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
+ │  ├ CrossSite               403, what would change something comes from another site's page
  │  ├ InvalidRequest          400, names the parameter
  │  │  └ MissingArgument      400, without an id that HealthImaging's own address needs
  │  ├ ResourceNotFound        404, unknown or not below the named parents
@@ -75,6 +76,10 @@ class Unauthenticated(RequestError):
 
 class InsufficientScope(Unauthenticated):
     """The token is good, but lacks a scope that every token must have (RFC 6750 3.1)."""
+
+
+class CrossSite(RequestError):
+    """A browser sends what would change something, and nothing shows that a page of ours asked for it."""
 
 
 class InvalidRequest(RequestError):

@@ -27,13 +27,13 @@ from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.import_settings import ImportSettings
 from dicomweb_gateway.login_settings import CommaList, split_list
+from dicomweb_gateway.page_settings import SECRET_ARN
 from dicomweb_gateway.qido.temporal import parse_zone
 from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
 
 GIB = 1 << 30
 _LOGIN_IN_URL = re.compile(r"//[^/?#\s]*@")
-_SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
 
 
 def _data_dir() -> Path:
@@ -214,6 +214,8 @@ class Settings(ImportSettings):
     """Tell in each answer's Server-Timing header where its time went."""
     metrics_from: CommaList = ()
     """Addresses and networks that may read `/metrics` without a login, such as Prometheus' own."""
+    watch_metrics: str | None = None
+    """Where `index watch` tells its numbers (`host:port`, `/metrics`), to METRICS_FROM and this machine."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least severe message that is logged; no level logs patient data."""
     log_format: Literal["text", "json"] | None = None
@@ -279,6 +281,13 @@ class Settings(ImportSettings):
             ip_network(network, strict=False)
         return networks
 
+    @field_validator("watch_metrics")
+    @classmethod
+    def _numbers_of_the_watcher(cls, address: str | None) -> str | None:
+        if address is not None:
+            host_and_port(address)
+        return address
+
     @field_validator("cors_origins")
     @classmethod
     def _origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
@@ -303,7 +312,7 @@ class Settings(ImportSettings):
     @field_validator("db_secret_arn")
     @classmethod
     def _secret(cls, arn: str | None) -> str | None:
-        if arn is not None and not _SECRET_ARN.fullmatch(arn):
+        if arn is not None and not SECRET_ARN.fullmatch(arn):
             raise ValueError("must be the ARN of a Secrets Manager secret")
         return arn
 

@@ -99,9 +99,23 @@ class Sight:
         )
         return sha256("\n".join(told).encode()).hexdigest()[:16]
 
+    @cached_property
+    def _judged(self) -> dict[tuple[str, int], tuple[Traits, bool]]:
+        """What was judged lately, by data store and the traits' place in memory: each frame is judged anew,
+        of thousands that share their traits."""
+        return {}
+
     def shows(self, datastore_id: str, traits: Traits) -> bool:
-        """Whether a series with `traits` may be seen as `datastore_id` holds it."""
-        return any(grant.shows(datastore_id, traits) for grant in self.grants)
+        """Whether a series with `traits`, which never change, may be seen as `datastore_id` holds it."""
+        key = (datastore_id, id(traits))
+        known = self._judged.get(key)
+        if known is not None and known[0] is traits:
+            return known[1]
+        shown = any(grant.shows(datastore_id, traits) for grant in self.grants)
+        if len(self._judged) >= _MOST_JUDGED:
+            self._judged.clear()
+        self._judged[key] = (traits, shown)
+        return shown
 
     def within(self, stores: frozenset[str] | None) -> "Sight":
         """What is left of it in the data stores `stores`; None for all."""
@@ -122,6 +136,8 @@ def _both(one: Grant, other: Grant) -> Grant:
         stores = one.stores & other.stores
     return Grant(stores, (*one.wanted, *(wanted for wanted in other.wanted if wanted not in one.wanted)))
 
+
+_MOST_JUDGED = 4096
 
 EVERYTHING = Sight((Grant(),))
 NOTHING = Sight()

@@ -5,11 +5,11 @@ from typing import Any, Self
 
 from pydantic import field_validator, model_validator
 
-from dicomweb_gateway.access.claims import ANY
-from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
+from dicomweb_gateway.login_settings import CommaList, split_list
+from dicomweb_gateway.page_settings import PageSettings
 
 
-class ViewerSettings(LoginSettings):
+class ViewerSettings(PageSettings):
     """Where OHIF lies, and as whom it logs its users in."""
 
     ohif_dist: Path | None = None
@@ -44,8 +44,7 @@ class ViewerSettings(LoginSettings):
     @property
     def viewer_client(self) -> str | None:
         """The client as which OHIF logs its users in; None where none is known."""
-        clients = (*self.oidc_client_ids, *self.cognito_client_id)
-        return self.ohif_client_id or next((client for client in clients if client != ANY), None)
+        return self.ohif_client_id or self.first_client
 
     @property
     def viewer_scopes(self) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ import pytest
 from dicomweb_gateway.checks import run_checks
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.settings import load_settings
+from tests.shared.servers import CacheServer
 
 STORE = "0123456789abcdef0123456789abcdef"
 
@@ -121,3 +122,19 @@ def test_a_queue_that_does_not_answer_is_told_of(checks, monkeypatch):
     row = checks(index_queue_url="http://127.0.0.1:1/123456789012/events")["queue"]
     assert not row.ok
     assert "secret" not in row.detail
+
+
+def test_a_shared_cache_that_does_not_answer_is_told_of(checks):
+    row = checks(memcached_address="127.0.0.1:1")["shared cache"]
+    assert not row.ok
+    assert "127.0.0.1:1 does not answer" in row.detail
+    assert "shared cache" not in checks()
+
+
+def test_a_shared_cache_that_answers(checks):
+    server = CacheServer("memcached")
+    try:
+        row = checks(**server.settings)["shared cache"]
+    finally:
+        server.kill()
+    assert (row.ok, row.detail) == (True, "answers")

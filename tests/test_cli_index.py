@@ -11,12 +11,14 @@ from datetime import UTC, datetime, timedelta
 
 import pydicom
 import pytest
+import requests
 from click.testing import CliRunner
 from pydicom.data import get_testdata_file
 
 from dicomweb_gateway.cli import main
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.writer import IndexWriter
+from tests.e2e.house import free_port
 from tests.emulator.running import running
 from tests.sqs import aws_server, event, queue
 
@@ -139,7 +141,13 @@ def test_watch_needs_a_queue(house):
 
 def test_watch_follows_events_until_sigterm(house, queue):
     """The real command: what is there is indexed at the start, what comes later by its event."""
-    settings = {"DATA_DIR": str(house.data), "AHI_ENDPOINT": house.emulator.url, "INDEX_QUEUE_URL": queue.url}
+    port = free_port()
+    settings = {
+        "DATA_DIR": str(house.data),
+        "AHI_ENDPOINT": house.emulator.url,
+        "INDEX_QUEUE_URL": queue.url,
+        "WATCH_METRICS": f"127.0.0.1:{port}",
+    }
     given = [f"--set={name.lower()}={value}" for name, value in settings.items()]
     assert CliRunner().invoke(main, [*given, "db", "upgrade"]).exit_code == 0
     command = [sys.executable, "-m", "dicomweb_gateway", *given, "index", "watch"]
@@ -149,6 +157,17 @@ def test_watch_follows_events_until_sigterm(house, queue):
         house.delete()
         queue.send("no event", event(house.store, house.image_set, 1, "Deleted"))
         until(lambda: house.json("status")[1]["tombstones"] == 1)
+        wanted = "\n".join(
+            [
+                'dicomweb_gateway_watch_messages_total{result="removed"} 1.0',
+                'dicomweb_gateway_watch_messages_total{result="unreadable"} 1.0',
+            ]
+        )
+        numbers = f"http://127.0.0.1:{port}/metrics"
+        until(lambda: wanted in requests.get(numbers, timeout=30).text)
+        told = requests.get(numbers, timeout=30).text
+        assert "dicomweb_gateway_watch_seconds_count 1.0" in told
+        assert 'dicomweb_gateway_watch_queue{state="dead"} 0.0' in told
     finally:
         process.send_signal(signal.SIGTERM)
         _, log = process.communicate(timeout=60)

@@ -80,7 +80,20 @@ def test_alerts_say_what_is_wrong() -> None:
 
 def test_the_example_asks_where_the_metrics_are() -> None:
     config = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())
-    (job,) = config["scrape_configs"]
-    assert job["metrics_path"] == "/metrics"
     assert config["rule_files"] == ["prometheus-alerts.yml"]
-    assert f'job="{job["job_name"]}"' in rules()[0]["expr"]
+    jobs = {job["job_name"]: job for job in config["scrape_configs"]}
+    assert {job["metrics_path"] for job in jobs.values()} == {"/metrics"}
+    asked = {name for rule in rules() for name in re.findall(r'job="([^"]+)"', rule["expr"])}
+    assert asked == set(jobs)
+
+
+def test_expressions_are_what_prometheus_reads() -> None:
+    parser = pytest.importorskip("promql_parser", reason="promql-parser is not installed")
+    for expression in expressions():
+        # what Grafana puts in, and a query of a variable
+        text = expression.replace("$__rate_interval", "5m").replace("$__range", "1h")
+        if text.startswith(("label_values", "prometheus")):
+            continue
+        parser.parse(text)
+    with pytest.raises(ValueError, match=r"."):
+        parser.parse("sum by (le (rate(x[5m]))")

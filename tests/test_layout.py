@@ -26,6 +26,7 @@ FLOORS = [
         "viewer_settings",
         "import_settings",
         "store_settings",
+        "page_settings",
         "checks",
         "service",
     },

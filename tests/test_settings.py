@@ -8,6 +8,7 @@ from urllib.parse import quote_plus
 import pytest
 
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.service.generation import server_limits
 from dicomweb_gateway.settings import GIB, Settings, load_settings, source_of
 
 
@@ -440,3 +441,24 @@ def test_ohif_logs_in_as_a_client_that_is_let_in(tmp_path):
     assert settings.viewer_scopes == ("openid", "profile", "email", "imaging")
     named = load_settings({**given, "oidc_audience": "gateway", "ohif_client_id": "ohif"})
     assert named.viewer_client == "ohif"
+
+
+@pytest.mark.parametrize(
+    ("given", "reason"),
+    [
+        ({"store_datastore_id": "mine"}, "id of a data store"),
+        ({"store_datastore_id": "a" * 32, "ahi_datastore_ids": "b" * 32}, "none of AHI_DATASTORE_IDS"),
+        ({"ahi_dicomweb_endpoint": "dicom.example.org"}, "absolute"),
+        ({"store_max_bytes": 10}, "greater than or equal"),
+    ],
+)
+def test_settings_of_storing_that_cannot_be_used(given, reason):
+    with pytest.raises(ValueError, match=reason):
+        Settings(**given)
+
+
+def test_bodies_of_requests_that_store_have_limits_of_their_own():
+    limits = server_limits(Settings(ae_path="/a,/b", store_max_bytes=5000))
+    assert (limits.store_paths, limits.store_bytes, limits.store_credentials) == (("/a", "/b"), 5000, ())
+    assert server_limits(Settings(store_enabled=False)).store_paths == ()
+    assert server_limits(Settings(auth_mode="token")).store_credentials == ("AUTHORIZATION", "TOKEN")

@@ -7,10 +7,13 @@ from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.oidc import OidcLogin
 from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.access.proxy_login import ProxyLogin
+from dicomweb_gateway.access.sessions import Session, Sessions
 from dicomweb_gateway.access.tokens import StaticTokens
 from dicomweb_gateway.errors import InsufficientScope, InvalidRequest, Unauthenticated
 
 _REALM = 'realm="dicomweb-gateway"'
+SESSION_CHALLENGE = f"Session {_REALM}"
+"""Of a scheme that no browser knows, so that none asks its user."""
 _NOTHING = "this gateway asks for a login"
 
 
@@ -18,14 +21,16 @@ _NOTHING = "this gateway asks for a login"
 class Authenticator:
     """The logins that are configured, None for those that are not; without any everybody is let in.
 
-    A token or a password is looked at before what a proxy says, and must be right when there is one: a
-    request is never taken for that of somebody else than the one whose token it holds.
+    A token or a password is looked at before a session, and that before what a proxy says. Token and
+    password must be right when there is one: a request is never taken for that of somebody else than the one
+    whose token it holds. A session that has ended is none.
     """
 
     oidc: OidcLogin | None = None
     tokens: StaticTokens | None = None
     basic: BasicLogin | None = None
     proxy: ProxyLogin | None = None
+    sessions: Sessions | None = None
 
     @property
     def is_open(self) -> bool:
@@ -38,24 +43,33 @@ class Authenticator:
         return tuple(one.trouble for one in files if one is not None and one.trouble is not None)
 
     def caller_of(self, presented: Presented) -> Caller:
-        """Who asks.
+        """Who asks; see `known`."""
+        return self.known(presented)[0]
+
+    def known(self, presented: Presented) -> tuple[Caller, Session | None]:
+        """Who asks, and their session where it is that by which they are known.
 
         Raises Unauthenticated with the challenges to answer, InsufficientScope, InvalidRequest for what can
-        be taken in two ways, TooManyRequests, GatewayBusy, LoginUnavailable.
+        be taken in two ways, TooManyRequests, GatewayBusy, LoginUnavailable, IndexUnavailable.
         """
         if self.is_open:
-            return ANYBODY
+            return ANYBODY, None
+        session = None
         try:
             found = self._by_credentials(presented)
+            if found is None and self.sessions is not None and presented.session:
+                session = self.sessions.find(presented.session)
+                found = session.caller if session is not None else None
             if found is None and self.proxy is not None:
                 found = self.proxy.caller_of(presented)
         except InsufficientScope as error:
-            raise InsufficientScope(str(error), self._challenges("insufficient_scope", error)) from error
+            told = self._challenges(presented, "insufficient_scope", error)
+            raise InsufficientScope(str(error), told) from error
         except Unauthenticated as error:
-            raise Unauthenticated(str(error), self._challenges("invalid_token", error)) from error
+            raise Unauthenticated(str(error), self._challenges(presented, "invalid_token", error)) from error
         if found is None:
-            raise Unauthenticated(_NOTHING, self._challenges())
-        return found
+            raise Unauthenticated(_NOTHING, self._challenges(presented))
+        return found, session
 
     def _by_credentials(self, presented: Presented) -> Caller | None:
         """By token or password; None without either, or where that kind of login is not configured."""
@@ -81,8 +95,12 @@ class Authenticator:
             raise Unauthenticated("the token is not known, or no longer")
         return self.oidc.caller_of(token)
 
-    def _challenges(self, code: str = "", reason: Exception | None = None) -> tuple[str, ...]:
+    def _challenges(
+        self, presented: Presented, code: str = "", reason: Exception | None = None
+    ) -> tuple[str, ...]:
         """Values of WWW-Authenticate (RFC 6750 3, RFC 7617 2)."""
+        if presented.by_script:
+            return (SESSION_CHALLENGE,)
         challenges = []
         if self._takes_tokens:
             told = f', error="{code}", error_description="{reason}"' if reason is not None else ""

@@ -4,12 +4,15 @@ import hmac
 import os
 import time
 from base64 import b64decode
+from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as Late
+from hashlib import sha256
 from pathlib import Path
 from threading import BoundedSemaphore, Lock
 
 from dicomweb_gateway.access.addresses import client_key
+from dicomweb_gateway.access.admin import NAME as ADMIN
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.kept import KeptCallers
 from dicomweb_gateway.access.passwords import DEFAULT, LONGEST, PasswordHash, unknown_password
@@ -32,7 +35,7 @@ _WRONG = "user name or password is wrong"
 
 
 class BasicLogin:
-    """Callers by user name and password, out of the file at `path`.
+    """Callers by user name and password, out of the file at `path`, None for none, and the `admin`.
 
     A password is hashed once in five minutes, whatever number of requests come with it; requests that come
     with the same one at the same time wait for each other. So many hashes are made at once that other
@@ -40,10 +43,16 @@ class BasicLogin:
     all web processes; None for a process that is alone.
     """
 
-    def __init__(self, path: Path, failures: FailureBook | None = None) -> None:
-        self._file: WatchedFile[dict[str, User]] = WatchedFile(
-            path, lambda text: users_by_name(text, path), {}, secret=True
-        )
+    def __init__(
+        self,
+        path: Path | None,
+        admin: Callable[[], User | None] = lambda: None,
+        failures: FailureBook | None = None,
+    ) -> None:
+        self._file: WatchedFile[dict[str, User]] | None = None
+        if path is not None:
+            self._file = WatchedFile(path, lambda text: users_by_name(text, path), {}, secret=True)
+        self._admin = admin
         self._key = os.urandom(32)
         self._kept: KeptCallers[Caller] = KeptCallers()
         self._running: dict[bytes, Future[bool]] = {}
@@ -57,22 +66,27 @@ class BasicLogin:
     @property
     def trouble(self) -> str | None:
         """What is wrong with the file."""
-        return self._file.trouble
+        return None if self._file is None else self._file.trouble
 
     def caller_of(self, credentials: str, address: str) -> Caller:
         """Who presents `credentials`, coded as in the header, from `address`.
 
         Raises Unauthenticated, TooManyRequests after too many failures, GatewayBusy.
         """
-        name, password = _decoded(credentials)
+        return self.log_in(*_decoded(credentials), address)[0]
+
+    def log_in(self, name: str, password: str, address: str) -> tuple[Caller, str]:
+        """(who it is, what that rests on, for `still`); raises the same."""
+        if not _is_bearable(name, password):
+            raise Unauthenticated(_WRONG)
         # an IPv6 client has as many addresses as it likes
         address = client_key(address)
-        user = self._file.content.get(name)
+        user = self._user(name)
         # a changed row is another digest: what was verified by the old one no longer counts
         digest = self._digest(name, password, user)
         kept = self._kept.get(digest)
-        if kept is not None:
-            return kept
+        if kept is not None and user is not None:
+            return kept, _proof(user)
         one, all_of_them = f"user {address} {name}", f"address {address}"
         self._users_failed.check(one)
         self._addresses_failed.check(all_of_them)
@@ -82,7 +96,19 @@ class BasicLogin:
             raise Unauthenticated(_WRONG)
         self._users_failed.note_success(one)
         self._kept.put(digest, user.caller, time.time() + _KEPT_SECONDS)
+        return user.caller, _proof(user)
+
+    def still(self, caller: Caller, proof: str) -> Caller | None:
+        """The user `caller` as they are now; None where they are gone, or have another password."""
+        user = self._user(caller.name)
+        if user is None or user.caller.mode != caller.mode or _proof(user) != proof:
+            return None
         return user.caller
+
+    def _user(self, name: str) -> User | None:
+        if name == ADMIN and (admin := self._admin()) is not None:
+            return admin
+        return None if self._file is None else self._file.content.get(name)
 
     def _digest(self, name: str, password: str, user: User | None) -> bytes:
         row = "" if user is None else f"{user.password}\0{sorted(user.caller.groups)}"
@@ -129,7 +155,8 @@ class BasicLogin:
         if user is not None:
             return user.password
         # as dear as the dearest: the time of an answer must not tell who is a user
-        costs = [one.password.cost for one in self._file.content.values()]
+        known = self._file.content.values() if self._file is not None else ()
+        costs = [one.password.cost for one in known]
         return unknown_password(max(costs, key=lambda cost: cost.memory * cost.p, default=DEFAULT))
 
 
@@ -147,6 +174,15 @@ def _decoded(credentials: str) -> tuple[str, str]:
         # what clients send that do not know of charset="UTF-8"
         text = raw.decode("latin-1")
     name, colon, password = text.partition(":")
-    if not (colon and 0 < len(name) <= _LONGEST_NAME and len(password) <= LONGEST and text.isprintable()):
+    if not (colon and _is_bearable(name, password)):
         raise Unauthenticated("the credentials are malformed")
     return name, password
+
+
+def _is_bearable(name: str, password: str) -> bool:
+    return 0 < len(name) <= _LONGEST_NAME and len(password) <= LONGEST and (name + password).isprintable()
+
+
+def _proof(user: User) -> str:
+    """A digest of the hashed password: another password is another."""
+    return sha256(str(user.password).encode()).hexdigest()

@@ -2,9 +2,10 @@
 
 import re
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import orjson
@@ -19,23 +20,35 @@ _PIECE = 16 << 10
 
 
 class FetchError(Exception):
-    """No document, with the reason."""
+    """No document, with the reason; `status` is that of an answer which was none."""
+
+    def __init__(self, reason: str, status: int | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 class DocumentFetcher:
-    """GETs JSON documents; certificates are checked by `ca_bundle`, by default as the system does."""
+    """Asks for JSON documents; certificates are checked by `ca_bundle`, by default as the system does."""
 
     def __init__(self, ca_bundle: Path | None = None) -> None:
         self._options: dict[str, Any] = {"ca_certs": str(ca_bundle)} if ca_bundle else {}
 
     def get(self, url: str) -> Any:
         """The document at `url`; FetchError."""
+        return self._asked("GET", url, {}, None)
+
+    def post(self, url: str, form: Mapping[str, str], headers: Mapping[str, str]) -> Any:
+        """The document that answers to `form`; FetchError."""
+        own = {"Content-Type": "application/x-www-form-urlencoded"}
+        return self._asked("POST", url, {**headers, **own}, urlencode(form).encode())
+
+    def _asked(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Any:
         if not is_safe_url(url):
             raise FetchError(f"{_shown(url)} is neither https nor on this machine")
         deadline = time.monotonic() + _SECONDS
         try:
             with self._manager(url) as manager:
-                return orjson.loads(_body(manager, url, deadline))
+                return orjson.loads(_body(manager, method, url, headers, body, deadline))
         except urllib3.exceptions.HTTPError as error:
             raise FetchError(f"{_shown(url)} does not answer ({type(error).__name__})") from error
         except (OSError, UnicodeError) as error:
@@ -52,11 +65,19 @@ class DocumentFetcher:
         return urllib3.PoolManager(**self._options)
 
 
-def _body(manager: urllib3.PoolManager, url: str, deadline: float) -> bytes:
+def _body(
+    manager: urllib3.PoolManager,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    deadline: float,
+) -> bytes:
     answer = manager.request(
-        "GET",
+        method,
         url,
-        headers={"Accept": "application/json", "User-Agent": "dicomweb-gateway"},
+        body=body,
+        headers={"Accept": "application/json", "User-Agent": "dicomweb-gateway", **headers},
         redirect=False,
         retries=False,
         preload_content=False,
@@ -64,15 +85,15 @@ def _body(manager: urllib3.PoolManager, url: str, deadline: float) -> bytes:
     )
     try:
         if answer.status != 200:
-            raise FetchError(f"{_shown(url)} answers {answer.status}")
-        body = bytearray()
+            raise FetchError(f"{_shown(url)} answers {answer.status}", answer.status)
+        read = bytearray()
         for piece in answer.stream(_PIECE, decode_content=False):
-            body += piece
-            if len(body) > _MOST_BYTES:
+            read += piece
+            if len(read) > _MOST_BYTES:
                 raise FetchError(f"{_shown(url)} answers more than {_MOST_BYTES} bytes")
             if time.monotonic() > deadline:
                 raise FetchError(f"{_shown(url)} does not come to an end")
-        return bytes(body)
+        return bytes(read)
     finally:
         answer.close()
 

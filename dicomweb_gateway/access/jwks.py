@@ -6,9 +6,9 @@ from collections.abc import Callable
 from threading import BoundedSemaphore, Event, RLock, Thread
 from typing import Any
 
+from dicomweb_gateway.access.discovery import discovered, safe_address
 from dicomweb_gateway.access.fetching import DocumentFetcher, FetchError
 from dicomweb_gateway.access.keys import Key, KeySet, parse_key_set
-from dicomweb_gateway.access.urls import is_safe_url
 from dicomweb_gateway.errors import LoginUnavailable
 
 _LOG = logging.getLogger(__name__)
@@ -49,19 +49,10 @@ class Issuer:
 
     def _discovered(self) -> str:
         """Where its keys are (OpenID Connect Discovery 1.0, 4)."""
-        document = self._fetcher.get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
-        found = document if isinstance(document, dict) else {}
-        if found.get("issuer") != self._issuer:
-            raise FetchError("the discovery document is of another issuer than the configured one")
-        url = found.get("jwks_uri")
-        if not isinstance(url, str) or not is_safe_url(url) or _scheme(url) < _scheme(self._issuer):
+        url = safe_address(discovered(self._issuer, self._fetcher), "jwks_uri", self._issuer)
+        if url is None:
             raise FetchError("the discovery document names no safe address of keys")
         return url
-
-
-def _scheme(url: str) -> str:
-    """The text order is that of trust: an issuer elsewhere has no keys on this machine."""
-    return url.partition(":")[0].lower()
 
 
 class _Fetch:

@@ -64,14 +64,17 @@ class OidcLogin:
         kept = self._kept.get(digest)
         if kept is not None and self._keeper.holds(kept.key):
             return kept.caller
-        claims, key = self._verified(token)
+        claims, key = self.verified(token)
         now = self._clock()
         caller, until = self._rules.caller_of(claims, now)
         self._kept.put(digest, _Verified(caller, key), min(until, now + _KEPT_SECONDS))
         return caller
 
-    def _verified(self, token: str) -> tuple[Mapping[str, Any], Key]:
-        """The claims of `token` and the key that signed it."""
+    def verified(self, token: str) -> tuple[Mapping[str, Any], Key]:
+        """The claims of `token`, not looked at, and the key of the issuer that signed it.
+
+        Raises Unauthenticated for any other, LoginUnavailable.
+        """
         if not _COMPACT.fullmatch(token):
             raise Unauthenticated(_MALFORMED)
         header, payload, signature = token.split(".")

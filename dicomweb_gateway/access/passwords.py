@@ -10,7 +10,7 @@ from unicodedata import normalize
 _SALT_BYTES = 16
 _HASH_BYTES = 32
 _MOST_MEMORY = 64 << 20
-_SHORTEST = 8
+SHORTEST = 8
 LONGEST = 1024
 """Characters of a password."""
 
@@ -52,11 +52,11 @@ class PasswordHash:
         return "PasswordHash(...)"
 
 
-def hash_password(password: str, cost: Cost = DEFAULT) -> PasswordHash:
-    """`password` with a new salt; ValueError for one that is too short or too long."""
-    if not _SHORTEST <= len(password) <= LONGEST:
-        raise ValueError(f"a password has {_SHORTEST} to {LONGEST} characters")
-    salt = os.urandom(_SALT_BYTES)
+def hash_password(password: str, cost: Cost = DEFAULT, salt: bytes | None = None) -> PasswordHash:
+    """`password` with `salt`, by default a new one; ValueError for one that is too short or too long."""
+    if not SHORTEST <= len(password) <= LONGEST:
+        raise ValueError(f"a password has {SHORTEST} to {LONGEST} characters")
+    salt = salt or os.urandom(_SALT_BYTES)
     return PasswordHash(cost, salt, _hashed(password, salt, cost))
 
 

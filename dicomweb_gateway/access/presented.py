@@ -18,7 +18,8 @@ class Presented:
 
     `peer` is the address that the connection comes from; `client` the one that the request comes from, which
     a trusted proxy tells, else the same. `query_tokens` are the decoded values of `token` in the query.
-    `repeated` tells that a header which says who asks came more than once.
+    `repeated` tells that a header which says who asks came more than once. `session` is the id of a session
+    out of the cookie; `by_script`: a script of our pages asks, so that no browser must ask for a password.
     """
 
     peer: str = ""
@@ -29,6 +30,8 @@ class Presented:
     proxy_user: str = ""
     proxy_groups: str = ""
     repeated: bool = False
+    session: str = ""
+    by_script: bool = False
 
     @property
     def basic(self) -> str | None:

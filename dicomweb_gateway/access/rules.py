@@ -13,7 +13,8 @@
     Modality = ["CT", "MR"]
 
 A caller may do what one of the rules grants, and nothing without any. Where no rules are configured, all who
-are known may read everything; only where no login is asked may they change and administer too.
+are known may read everything; only where no login is asked may they change and administer too. The user
+`admin` of the settings may administer in any case, and do everything where no rules are configured.
 """
 
 import tomllib
@@ -33,7 +34,7 @@ from pydantic import (
     model_validator,
 )
 
-from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.caller import ADMIN_MODE, Caller
 from dicomweb_gateway.access.operations import GRANTED, READING, Operation
 from dicomweb_gateway.access.origins import listed_origin
 from dicomweb_gateway.errors import SettingsError
@@ -143,6 +144,8 @@ class AccessRules:
         `path` None: by one of HealthImaging's own addresses, which show what lies behind any base path that a
         rule names.
         """
+        if caller.mode == ADMIN_MODE and (operation is Operation.ADMIN or self.rules is None):
+            return EVERYTHING.within(self._behind(path, None))
         if self.rules is None:
             may = operation in READING or caller.mode == "none"
             return Sight(tuple(EVERYTHING.grants)).within(self._behind(path, None)) if may else Sight()

@@ -23,6 +23,9 @@ _NEIGHBOURS = 16
 _CELL = struct.Struct("<16sqIIiI")
 """Digest of the client, number of the stretch of time, what was counted in it and in the one before, how much
 is under way, and the second (time.monotonic) from which on none of what was counted matters."""
+_SIZE = _CELL.size
+_RUNNING = struct.Struct("<i")
+_RUNNING_AT = struct.calcsize("<16sqII")
 
 
 class Usage(NamedTuple):
@@ -64,13 +67,14 @@ class ClientCounts:
         place = _place(name)
         recent, under_way = 0.0, 0
         memory = self._shared.memory
+        digest, first, end = place
         for start in self._shared.owned():
-            cells = memory[start + place.first : start + place.end]
-            at = found_in(cells, place.digest, _CELL.size)
+            at = found_in(memory, digest, start + first, start + end, _SIZE)
             if at >= 0:
-                found = _CELL.unpack_from(cells, at)
-                recent += _recent(found, now)
-                under_way += max(0, found[4])
+                _, stretch, count, before, running, _ = _CELL.unpack_from(memory, at)
+                recent += _recent(stretch, count, before, now)
+                if running > 0:
+                    under_way += running
         return Usage(recent, under_way)
 
     def enter(self, name: str, seconds: float, count: int = 1, under_way: int = 1) -> Ticket:
@@ -103,16 +107,18 @@ class ClientCounts:
         """What `enter` counted as under way has ended."""
         memory = self._shared.memory
         with self._lock:
-            *kept, running, until = _CELL.unpack_from(memory, ticket.offset)
-            _CELL.pack_into(memory, ticket.offset, *kept, max(0, running - 1), until)
+            at = ticket.offset + _RUNNING_AT
+            (running,) = _RUNNING.unpack_from(memory, at)
+            if running > 0:
+                _RUNNING.pack_into(memory, at, running - 1)
 
     def _cell_for(self, place: "_Place", now: float) -> int:
         """The client's cell of this row: its own, else one that nobody uses now, else that of the laziest."""
-        first = self._start + place.first
-        cells = self._shared.memory[first : self._start + place.end]
-        at = found_in(cells, place.digest, _CELL.size)
+        first, end = self._start + place.first, self._start + place.end
+        at = found_in(self._shared.memory, place.digest, first, end, _SIZE)
         if at >= 0:
-            return first + at
+            return at
+        cells = self._shared.memory[first:end]
         least, chosen = _NOBODY, self._last
         for at in range(0, len(cells), _CELL.size):
             _, _, count, before, running, until = _CELL.unpack_from(cells, at)
@@ -142,9 +148,8 @@ def _place(name: str) -> _Place:
     return _Place(digest, first * _CELL.size, (first + each) * _CELL.size)
 
 
-def _recent(found: tuple[bytes, int, int, int, int, int], now: float) -> float:
+def _recent(stretch: int, count: int, before: int, now: float) -> float:
     """What was counted within the last stretch: of the one before the share that is not yet past."""
-    _, stretch, count, before, _, _ = found
     if stretch == int(now):
         return count + before * (1 - now % 1)
     return count * (1 - now % 1) if stretch == int(now) - 1 else 0.0

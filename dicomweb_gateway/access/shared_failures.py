@@ -69,22 +69,22 @@ class FailureBook:
                 self._write(name, 0, 0.0, now)
 
     def _cell(self, start: int, place: "_Place") -> tuple[int, float, float] | None:
-        cells = self._shared.memory[start + place.first : start + place.end]
-        at = found_in(cells, place.digest, _CELL.size)
-        return None if at < 0 else _CELL.unpack_from(cells, at)[1:]
+        memory = self._shared.memory
+        at = found_in(memory, place.digest, start + place.first, start + place.end, _CELL.size)
+        return None if at < 0 else _CELL.unpack_from(memory, at)[1:]
 
     def _own(self, name: str) -> tuple[int, float, float]:
         return self._cell(self._start, _place(name)) or (0, 0.0, 0.0)
 
     def _write(self, name: str, count: int, last: float, forgiven: float) -> None:
         place = _place(name)
-        first = self._start + place.first
-        cells = self._shared.memory[first : self._start + place.end]
-        at = found_in(cells, place.digest, _CELL.size)
+        memory = self._shared.memory
+        first, end = self._start + place.first, self._start + place.end
+        at = found_in(memory, place.digest, first, end, _CELL.size)
         if at < 0:
-            at = min(range(0, len(cells), _CELL.size), key=lambda one: max(_CELL.unpack_from(cells, one)[2:]))
-        count = min(count, 0xFFFFFFFF)
-        _CELL.pack_into(self._shared.memory, first + at, place.digest, count, last, forgiven)
+            cells = range(first, end, _CELL.size)
+            at = min(cells, key=lambda one: max(_CELL.unpack_from(memory, one)[2:]))
+        _CELL.pack_into(memory, at, place.digest, min(count, 0xFFFFFFFF), last, forgiven)
 
 
 class _Place(NamedTuple):

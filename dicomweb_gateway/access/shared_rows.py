@@ -62,11 +62,14 @@ class SharedRows:
         self._memory[start : start + self._row_bytes] = bytes(self._row_bytes)
 
 
-def found_in(cells: bytes, digest: bytes, size: int) -> int:
-    """Where in `cells` of `size` bytes the one that begins with `digest` does, -1 where none does."""
-    at = cells.find(digest)
-    while at > 0 and at % size:
-        at = cells.find(digest, at + 1)
+def found_in(memory: mmap.mmap, digest: bytes, first: int, end: int, size: int) -> int:
+    """Where in the cells of `size` bytes from `first` to `end` the one that begins with `digest` does, or -1.
+
+    Nothing is copied: each request looks.
+    """
+    at = memory.find(digest, first, end)
+    while at >= 0 and (at - first) % size:
+        at = memory.find(digest, at + 1, end)
     return at
 
 

@@ -77,3 +77,12 @@ def tag_text(tag: int) -> str:
 def is_private(tag: int) -> bool:
     """Whether the group number is odd (PS3.5 7.8)."""
     return bool((tag >> 16) & 1)
+
+
+def dictionary_rows() -> dict[str, tuple[str, str, str]]:
+    """Every attribute that has a keyword, by its tag in 8 hex digits: keyword, name and VR."""
+    return {
+        tag_text(tag): (row[4], row[2] or row[4], row[0])
+        for tag, row in sorted(DicomDictionary.items())
+        if row[4]
+    }

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from email.message import Message
 from io import BufferedReader, RawIOBase
 from typing import BinaryIO
 
@@ -32,6 +33,17 @@ class Part:
     def open(self, file: BinaryIO) -> BinaryIO:
         """What the part holds as a file of its own; of one `file` one part is read at a time."""
         return BufferedReader(FileWindow(file, self.start, self.length))
+
+
+def content_type(header: str) -> tuple[str, dict[str, str]]:
+    """(media type in lower case, parameters by lower-case name) of a Content-Type, "" where there is none.
+
+    Values with a slash need no quotation marks: many clients write `type=application/dicom`.
+    """
+    message = Message()
+    message["Content-Type"] = header.replace("\r", " ").replace("\n", " ")
+    (media_type, _), *parameters = message.get_params() or [("", "")]
+    return media_type.strip().lower(), {name.strip().lower(): value.strip() for name, value in parameters}
 
 
 class FileWindow(RawIOBase):

@@ -1,25 +1,19 @@
 """The database login in a Secrets Manager secret, read again when the server refuses what is known of it."""
 
-import logging
 import os
 import threading
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3.session
 import orjson
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from dicomweb_gateway.errors import IndexUnavailable
+from dicomweb_gateway.imagesets.secrets_manager import new_session, region_of, secrets_client
 
 READ_AGAIN_AFTER = 5.0
 """Seconds between two readings at least: a login that is simply wrong must not storm Secrets Manager."""
-
-# the SDK has no types
-_new_session: Any = boto3.session.Session
-_new_config: Any = Config
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +42,7 @@ class DatabaseLogin:
 
     def _token(self) -> str:
         try:
-            client = _new_session().client("rds", region_name=self.region)
+            client = new_session().client("rds", region_name=self.region)
             token: str = client.generate_db_auth_token(self.host, self.port, self.username)
             return token
         except BotoCoreError as error:
@@ -98,22 +92,9 @@ class DatabaseSecret:
 
     def _api(self) -> Any:
         if self._client is None or self._owner != os.getpid():
-            # at its debug level the SDK logs whole answers
-            logging.getLogger("botocore.parsers").setLevel(logging.INFO)
-            config = _new_config(
-                connect_timeout=3, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 2}
-            )
-            region = region_of(self._arn)
-            self._client = _new_session().client("secretsmanager", region_name=region, config=config)
+            self._client = secrets_client(self._arn)
             self._owner = os.getpid()
         return self._client
-
-
-def region_of(arn: str) -> str | None:
-    """The region that a Secrets Manager ARN names, None when it is no such ARN."""
-    parts = arn.split(":")
-    fits = len(parts) >= 7 and parts[0] == "arn" and parts[2] == "secretsmanager" and parts[3]
-    return parts[3] if fits else None
 
 
 def _parse(secret: str, region: str | None) -> DatabaseLogin:

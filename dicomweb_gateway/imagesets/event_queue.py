@@ -25,11 +25,15 @@ _new_config: Any = Config
 
 
 class QueuedMessage(NamedTuple):
-    """A message; `handle` is what deletes it, `tries` how often it was received, this time included."""
+    """A message; `handle` is what deletes it, `tries` how often it was received, this time included.
+
+    `sent_at` is when it came into the queue, by time.time; None where the queue does not say.
+    """
 
     handle: str
     body: str
     tries: int
+    sent_at: float | None = None
 
 
 class EventQueue:
@@ -64,16 +68,9 @@ class EventQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=_BATCH,
                 WaitTimeSeconds=wait,
-                AttributeNames=["ApproximateReceiveCount"],
+                AttributeNames=["ApproximateReceiveCount", "SentTimestamp"],
             )
-        return [
-            QueuedMessage(
-                row["ReceiptHandle"],
-                row["Body"],
-                int((row.get("Attributes") or {}).get("ApproximateReceiveCount") or 1),
-            )
-            for row in answer.get("Messages") or ()
-        ]
+        return [_message(row) for row in answer.get("Messages") or ()]
 
     def delete(self, handles: Sequence[str]) -> None:
         """Take messages out for good; one that is not deleted after all only comes again."""
@@ -104,3 +101,14 @@ class EventQueue:
         with translated("GetQueueAttributes"):
             found = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
         return int((found.get("Attributes") or {}).get(name) or 0)
+
+
+def _message(row: dict[str, Any]) -> QueuedMessage:
+    attributes = row.get("Attributes") or {}
+    sent = attributes.get("SentTimestamp")
+    return QueuedMessage(
+        row["ReceiptHandle"],
+        row["Body"],
+        int(attributes.get("ApproximateReceiveCount") or 1),
+        None if sent is None else int(sent) / 1000,
+    )

@@ -3,10 +3,10 @@
 The Lambda keeps one row for a study and one for a series, whatever patients and image sets name them. So a
 sight that wants attributes (`Sight.has_wanted`) sees of these rows only what their columns tell exactly: not
 by a keyword without a column, not by a value that may be cut, and nothing of a series that our own tables
-know and hide. A row whose words may be those of an image set that is hidden is not shown either: where data
-stores are granted, of a study that lies in others too; where attributes are wanted, of a study in several
-image sets, which may be of several patients (`_is_alone`). Patients and issuers whose ids are equal in the
-columns' collation share a row, and are what it says. Retrieval reads documents, and judges by them.
+know and hide. A study of which image sets lie in data stores that are hidden is not shown, nor what is below
+it: the row may say what one of these says. Patients and issuers whose ids are equal in the columns' collation
+share a row, and are what it says; so do two patients under one Study Instance UID, whom only documents tell
+apart. Retrieval reads documents, and judges by them.
 """
 
 from dataclasses import dataclass
@@ -50,6 +50,9 @@ class AwsSight:
     def bare_series(self) -> list[Expression]:
         """Which series without instance rows may be shown: their documents tell the rest."""
         conditions: list[Expression] = [may_have_instances(self.sight.stores)]
+        if not self.sight.is_everything:
+            # what is told of the levels above comes from rows, also where documents tell the rest
+            conditions.append(any_of(self._is_alone(_SERIES, grant) for grant in self.sight.grants))
         if self.sight.has_wanted:
             conditions.append(any_of(_may_meet(grant) for grant in self.sight.grants))
         return conditions
@@ -74,26 +77,14 @@ class AwsSight:
         return and_(true(), *conditions, self._is_alone(series, grant))
 
     def _is_alone(self, rows: FromClause, grant: Grant) -> Expression:
-        """No hidden image set may have given the words of the study of `rows`, studies or series."""
-        if grant.stores is None and not grant.wanted:
+        """No hidden data store may have given the words of the study of `rows`, studies or series."""
+        if grant.stores is None:
             return true()
-        one, two = _SERIES.alias("beside_series"), _SERIES.alias("other_series")
-        first, other = _SET.alias("beside_set"), _SET.alias("other_set")
-        mine = and_(one.c.study_pkey == rows.c.study_pkey, first.c.series_pkey == one.c.series_pkey)
-        conditions: list[Expression] = []
-        if grant.stores is not None:
-            elsewhere = first.c.datastoreid.not_in(sorted(self._stores(grant)))
-            conditions.append(~exists().where(mine, elsewhere).correlate(rows))
-        if grant.wanted:
-            theirs = and_(two.c.study_pkey == rows.c.study_pkey, other.c.series_pkey == two.c.series_pkey)
-            differ = first.c.imagesetid != other.c.imagesetid
-            conditions.append(~exists().where(mine, theirs, differ).correlate(rows))
-        return and_(true(), *conditions)
-
-    def _stores(self, grant: Grant) -> frozenset[str]:
-        """The data stores of which all is shown where `grant` wants nothing, else its own."""
         granted = [one.stores or frozenset() for one in self.sight.grants if not one.wanted]
-        return frozenset().union(*granted, grant.stores or ())
+        seen = frozenset().union(*granted, grant.stores)
+        one, held = _SERIES.alias("beside_series"), _SET.alias("beside_set")
+        mine = and_(one.c.study_pkey == rows.c.study_pkey, held.c.series_pkey == one.c.series_pkey)
+        return ~exists().where(mine, held.c.datastoreid.not_in(sorted(seen))).correlate(rows)
 
     def _instance(self, instances: FromClause, grant: Grant) -> Expression:
         conditions: list[Expression] = []
@@ -106,7 +97,7 @@ class AwsSight:
             above = _SERIES.alias("series_of_instance")
             mine = above.c.series_pkey == instances.c.series_pkey
             conditions.append(exists().where(mine, *self._wanted(above, grant)).correlate(instances))
-        if not grant.is_everything:
+        if grant.stores is not None:
             above = _SERIES.alias("alone_series")
             mine = above.c.series_pkey == instances.c.series_pkey
             conditions.append(exists().where(mine, self._is_alone(above, grant)).correlate(instances))

@@ -3,18 +3,25 @@
 from sqlalchemy import Connection, select
 
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.tables import imageset
+from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.aws_shown import AwsSight
+from dicomweb_gateway.index.shown import series_shown
+from dicomweb_gateway.sight import Sight
 
-_SET = side.gateway_imageset
-
-
-def side_has_store(connection: Connection, datastore_id: str) -> bool:
-    """Whether our side tables know an image set of the data store."""
-    query = select(_SET.c.imageset_key).where(_SET.c.datastoreid == datastore_id).limit(1)
-    return connection.execute(query).first() is not None
+_SET, _SERIES = side.gateway_imageset, side.gateway_series
 
 
-def lambda_has_store(connection: Connection, datastore_id: str) -> bool:
-    """Whether the AWS Lambda noted an image set of the data store."""
-    query = select(imageset.c.imageset_pkey).where(imageset.c.datastoreid == datastore_id).limit(1)
-    return connection.execute(query).first() is not None
+def side_has_store(connection: Connection, datastore_id: str, sight: Sight) -> bool:
+    """Whether our side tables know an image set of the data store, and one that `sight`, within it, shows."""
+    query = select(_SET.c.imageset_key).where(_SET.c.datastoreid == datastore_id)
+    if not sight.shows_all_of(datastore_id):
+        query = select(_SERIES.c.series_key).where(*series_shown(_SERIES, sight))
+    return connection.execute(query.limit(1)).first() is not None
+
+
+def lambda_has_store(connection: Connection, datastore_id: str, sight: Sight) -> bool:
+    """Whether the AWS Lambda noted an image set of the data store, and one that `sight` may show."""
+    query = select(aws.imageset.c.imageset_pkey).where(aws.imageset.c.datastoreid == datastore_id)
+    if not sight.shows_all_of(datastore_id):
+        query = select(aws.series.c.series_pkey).where(*AwsSight(sight).bare_series())
+    return connection.execute(query.limit(1)).first() is not None

@@ -223,12 +223,13 @@ class IndexReader:
         """Whether anything of the data store may be seen and the index holds something of it."""
         if self._sight.stores is not None and datastore_id not in self._sight.stores:
             return False
-        if self._side(lambda connection: known_stores.side_has_store(connection, datastore_id)):
+        sight = self._sight.within(frozenset((datastore_id,)))
+        if self._side(lambda connection: known_stores.side_has_store(connection, datastore_id, sight)):
             return True
         if self._aws is None:
             return False
         with reading(self._engine) as connection:
-            return known_stores.lambda_has_store(connection, datastore_id)
+            return known_stores.lambda_has_store(connection, datastore_id, sight)
 
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.

@@ -11,6 +11,7 @@
            └ gateway_frame             its frames in order
     gateway_lock              rows that indexers lock, so that one study is written by one at a time
     gateway_secret            random secrets that all hosts of one service share
+    gateway_session           browsers that have logged in, by the SHA-256 of a session's id
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
 patients, so that no answer mixes two people, or describe the study otherwise, or lie in different data
@@ -104,7 +105,7 @@ gateway_study = side_table(
     UniqueConstraint("study_uid", "patient_key", name="gateway_study_unique"),
     Index("gateway_study_latest", "is_main", "studydate", "studytime", "study_uid"),
     Index("gateway_study_patientid", "patientid"),
-    Index("gateway_study_issuer", "issuerofpatientid"),
+    Index("gateway_study_issuer", "issuerofpatientid", "is_main", "studydate", "studytime", "study_uid"),
     Index("gateway_study_accessionnumber", "accessionnumber"),
     Index("gateway_study_studyid", "studyid"),
     Index("gateway_study_birthdate", "patientbirthdate"),
@@ -239,6 +240,19 @@ gateway_secret = side_table(
     "gateway_secret",
     Column("name", String(64), primary_key=True),
     Column("value", String(128), nullable=False),
+)
+
+gateway_session = side_table(
+    "gateway_session",
+    Column("digest", String(64), primary_key=True),
+    Column("owner", String(64), nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Index("gateway_session_owner", "owner"),
+    Index("gateway_session_ends", "ends_at"),
+    Index("gateway_session_seen", "seen_at"),
 )
 
 gateway_lock = side_table("gateway_lock", Column("slot", Integer, primary_key=True, autoincrement=False))

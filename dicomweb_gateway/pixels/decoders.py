@@ -90,6 +90,17 @@ def decode_frame(
     return samples
 
 
+def reductions_of(data: bytes, transfer_syntax_uid: str) -> int:
+    """How far `reduce` of `decode_frame` is obeyed for this frame; 0 for most codings.
+
+    Raises UndecodablePixels for a torn header.
+    """
+    row = transfer_syntax(transfer_syntax_uid)
+    if row is None or _DECODERS.get(row.family) is not _jpeg2000:
+        return 0
+    return _reductions(*_codestream(data))
+
+
 def decoded_photometric(transfer_syntax_uid: str, pixels: PixelDescription) -> str:
     """Photometric interpretation of what `decode_frame` returns.
 
@@ -238,13 +249,21 @@ def _codestream(data: bytes) -> tuple[bytes, Codestream]:
 def _decode_stream(stream: bytes, facts: Codestream, reduce: int = 0) -> Samples:
     """By OpenJPH only when it is right (reversible HTJ2K of equal components), else by OpenJPEG."""
     length = guard_structure(stream, facts)
-    fits = facts.high_throughput and facts.reversible and facts.uniform
-    if not fits or has_open_part(stream, facts):
+    if not _suits_openjph(stream, facts):
         return guarded(decode_openjpeg, stream, decoded_bytes=length)
-    skip = min(reduce, facts.decompositions) if facts.origin == (0, 0) else 0
+    skip = min(reduce, _reductions(stream, facts))
     if is_plain(stream, facts, length):
         return decode_openjph(stream, skip)
     return guarded(decode_openjph, stream, skip, decoded_bytes=length)
+
+
+def _suits_openjph(stream: bytes, facts: Codestream) -> bool:
+    fits = facts.high_throughput and facts.reversible and facts.uniform
+    return fits and not has_open_part(stream, facts)
+
+
+def _reductions(stream: bytes, facts: Codestream) -> int:
+    return facts.decompositions if facts.origin == (0, 0) and _suits_openjph(stream, facts) else 0
 
 
 _DECODERS: dict[str, Callable[[bytes, str, PixelDescription, int], Samples]] = {

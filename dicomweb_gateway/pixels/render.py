@@ -37,11 +37,17 @@ def render(
         image = grey_image(samples, part, pixels, presentation, options, lossy=lossy)
     else:
         part = mask_samples(crop(samples, region, pixels), pixels, lossy=lossy)
-        if indexed:
-            image = palette_image(part, presentation.palette)
-        else:
-            image = colour_image(part, pixels, photometric)
+        image = rgb_image(part, pixels, photometric, presentation)
     if options.viewport is None:
         return image
     size = fitted_size(region, options.viewport, presentation.aspect)
     return scale(image, size, smooth=not presentation.labels)
+
+
+def rgb_image(
+    stored: Samples, pixels: PixelDescription, photometric: str, presentation: Presentation
+) -> Samples:
+    """(rows, columns, 3) uint8 RGB of `stored` values that are indices or have three samples (P-6, P-7)."""
+    if photometric == "PALETTE COLOR":
+        return palette_image(stored, presentation.palette)
+    return colour_image(stored, pixels, photometric)

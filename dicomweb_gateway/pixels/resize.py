@@ -75,22 +75,29 @@ def fitted_size(region: Region, viewport: Viewport, aspect: float) -> tuple[int,
     return width, height
 
 
+def may_be_reduced(pixels: PixelDescription, *, index_values: bool) -> bool:
+    """Whether pixels are intensities, which a reduced decode averages.
+
+    Palette indices, 1-bit masks, floats and what the caller knows to be none (`Presentation.index_values`)
+    are not.
+    """
+    palette = pixels.photometric_interpretation == "PALETTE COLOR"
+    return not (index_values or pixels.is_packed or pixels.is_float or palette)
+
+
 def reduction_for(
     viewport: Viewport | None, pixels: PixelDescription, *, aspect: float = 1.0, index_values: bool = False
 ) -> int:
     """How many resolutions a decode may skip (R-12): 0 without a viewport or when the image is enlarged.
 
-    The reduced region is never smaller, in either direction, than what the viewport shows of it. Palette
-    indices, 1-bit masks, floats and what the caller knows to be no intensities
-    (`Presentation.index_values`) cannot be averaged: 0. Raises what `region_of` and `fitted_size` raise.
+    The reduced region is never smaller, in either direction, than what the viewport shows of it. What may not
+    be reduced: 0. Raises what `region_of` and `fitted_size` raise.
     """
     if viewport is None:
         return 0
     region = region_of(viewport, pixels)
     width, height = fitted_size(region, viewport, aspect)
-    if index_values or pixels.is_packed or pixels.is_float:
-        return 0
-    if pixels.photometric_interpretation == "PALETTE COLOR":
+    if not may_be_reduced(pixels, index_values=index_values):
         return 0
     shrink = min((region.right - region.left) / width, (region.bottom - region.top) / height)
     return floor(log2(shrink)) if shrink > 1 else 0

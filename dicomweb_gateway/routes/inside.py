@@ -5,12 +5,16 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.web.admin import METRICS_PATH, check_admin, is_scraper
-from dicomweb_gateway.web.hardening import PAGE_POLICY
 from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.metrics import exposition
+from dicomweb_gateway.web.page import page_response
+from dicomweb_gateway.web.page_view import view_of
 from dicomweb_gateway.web.services import services
+from dicomweb_gateway.web.static_files import own_files
 from dicomweb_gateway.web.status import status_facts
-from dicomweb_gateway.web.status_page import status_page
+from dicomweb_gateway.web.status_page import status_main
+
+_REFRESH_SECONDS = 15
 
 blueprint = Blueprint("inside", __name__)
 
@@ -39,8 +43,13 @@ def show_status() -> Response:
     facts = status_facts(gateway)
     if form == "json":
         return _fresh(Response(dumps(facts), content_type="application/json"))
-    response = Response(status_page(facts), content_type="text/html; charset=utf-8")
-    response.headers["Content-Security-Policy"] = f"{PAGE_POLICY}; img-src data:; form-action 'none'"
+    view = view_of(request, gateway)
+    response = page_response(
+        view, own_files(), "Status", status_main(facts, view.prefix), "status", here="/status"
+    )
+    if view.session is None:
+        # a page that reloads by itself would keep a session from ever being idle
+        response.headers["Refresh"] = str(_REFRESH_SECONDS)
     return _fresh(response)
 
 

@@ -1,7 +1,8 @@
 """Health for people, scripts and load balancers (DESIGN 4; dicomweb.md S-3)."""
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
+from dicomweb_gateway.web.observed import FAILURE
 from dicomweb_gateway.web.responses import error_response
 from dicomweb_gateway.web.services import services
 
@@ -15,6 +16,7 @@ def health() -> Response:
     """200 `OK` when index, frame store and fetchers answer; 503 naming the part that does not."""
     report = services().health()
     if report.failing is not None:
+        request.environ[FAILURE] = report.failing
         return error_response(503, report.failing, retry_after=2)
     response = Response("OK", content_type="text/plain; charset=utf-8")
     response.headers["Cache-Control"] = "no-store"

@@ -46,13 +46,16 @@ def show_page(page: str) -> Response:
 def tell_session() -> Response:
     """Who asks and what they may do, for scripts of pages."""
     view = view_of(request, services())
-    caller = view.caller
+    caller, session = view.caller, view.session
     told = {
-        "user": None if caller is None or caller.mode == "none" else caller.name,
+        "user": "" if caller is None or caller.mode == "none" else caller.name,
         "login": None if caller is None else caller.mode,
         "groups": [] if caller is None else sorted(caller.groups),
         "may": [one.value for one in Operation if one in view.may],
         "paths": list(view.ae_paths),
+        "session": None
+        if session is None
+        else {"began": session.row.begun_at, "ends": session.row.ends_at, "csrf": session.csrf},
     }
     response = Response(dumps(told), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"

@@ -9,8 +9,11 @@ from dicomweb_gateway.errors import ResourceNotFound
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.headers import add_vary
+from dicomweb_gateway.web.identity import known_or_nobody
+from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.links import root_url
 from dicomweb_gateway.web.services import services
+from dicomweb_gateway.web.to_login import way_to_login
 from dicomweb_gateway.web.viewer import MOUNT, SIGNED_OUT, Viewer, configuration, mount_of, page_headers
 from dicomweb_gateway.web.viewer_files import ViewerFile
 
@@ -24,14 +27,20 @@ _REVALIDATED = "public, no-cache"
 @blueprint.get(f"{MOUNT}/<path:name>")
 def view(name: str = "") -> Response:
     """A file of OHIF, or for the addresses of its pages the page; ResourceNotFound for other names."""
-    viewer = cast(Viewer, services().viewer)
-    root = root_url(request, services().config)
+    gateway = services()
+    viewer = cast(Viewer, gateway.viewer)
+    root = root_url(request, gateway.config)
     try:
         found = viewer.files.find(name or "index.html", mount_of(root))
     except OSError:
         found = None
     if found is None:
         raise ResourceNotFound("the viewer has no such file")
+    if found.media_type.startswith("text/html") and viewer.login is None:
+        # OHIF has no login of its own then, and the browser's would ask for a password at every picture
+        way = way_to_login(request, gateway)
+        if way is not None and known_or_nobody(request, gateway) is None:
+            return way
     if is_match(request.headers.get("If-None-Match"), found.tag):
         return _with_head(Response(status=304), found, viewer)
     return _with_head(_answer(found), found, viewer)
@@ -42,7 +51,10 @@ def configure_viewer() -> Response:
     """What OHIF is told: this gateway's base paths, and where its users log in."""
     gateway = services()
     viewer = cast(Viewer, gateway.viewer)
-    body = configuration(root_url(request, gateway.config), gateway.config.ae_paths, viewer.login)
+    # whom a session shows need not log in again: the browser sends it with what OHIF asks for
+    known_or_nobody(request, gateway)
+    login = None if SESSION in request.environ else viewer.login
+    body = configuration(root_url(request, gateway.config), gateway.config.ae_paths, login)
     response = Response(body, content_type="text/javascript; charset=utf-8")
     # without PUBLIC_URL it is made of the request's host name, which nobody may keep for others
     response.headers["Cache-Control"] = "no-store"

@@ -8,6 +8,8 @@ from typing import Any
 IDLE_SECONDS = 0.5
 """How long a connection may be idle when the service ends."""
 _TURN_SECONDS = 0.1
+_ARRIVAL_SECONDS = 0.3
+"""How long clients may take whose connection was half made when the service ended."""
 
 
 class Ending:
@@ -28,6 +30,14 @@ class Ending:
         if not self.is_asked:
             self.is_asked = self.has_successor = True
         self._server.watched.interrupt()
+
+
+def let_in(server: Any, alive: Callable[[], None]) -> None:
+    """Accept those who had begun to come: the master turns away who comes later (`Listening.end`)."""
+    until = time.monotonic() + _ARRIVAL_SECONDS
+    while time.monotonic() < until:
+        server.turn(_TURN_SECONDS)
+        alive()
 
 
 def drain(server: Any, ending: Ending, seconds: float, alive: Callable[[], None]) -> None:

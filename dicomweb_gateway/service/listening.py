@@ -1,8 +1,11 @@
 """The sockets that web processes accept from: made by the master, or handed over by systemd."""
 
+import ctypes
 import os
 import socket
+import struct
 from collections.abc import MutableMapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any
@@ -13,22 +16,38 @@ from dicomweb_gateway.settings import Settings
 _BACKLOG = 1024
 _FIRST = 3
 """The first descriptor that is handed over, sd_listen_fds(3)."""
+_SO_ATTACH_FILTER = 26
+_NO_NEWCOMERS = b"".join(
+    struct.pack("HBBI", *step)
+    for step in (
+        # the flags of the TCP header; of SYN and ACK; SYN alone is dropped, all else passes (socket(7), bpf)
+        (0x30, 0, 0, 13),
+        (0x54, 0, 0, 0x12),
+        (0x15, 0, 1, 0x02),
+        (0x06, 0, 0, 0),
+        (0x06, 0, 0, 0xFFFFFFFF),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
 class Listening:
-    """`sockets` on `host` and `port`, one per web process where there are as many; `processes` share them."""
+    """`sockets` on `host` and `port`, one per web process where there are as many; `processes` share them.
+
+    `outlive`: somebody else holds them too, who goes on when this service ends.
+    """
 
     sockets: tuple[socket.socket, ...]
     processes: int
     host: str
     port: int
+    outlive: bool = False
 
     @classmethod
-    def on(cls, sockets: Sequence[socket.socket], processes: int) -> "Listening":
+    def on(cls, sockets: Sequence[socket.socket], processes: int, outlive: bool = False) -> "Listening":
         """`sockets`, which are open still."""
         host, port = sockets[0].getsockname()[:2]
-        return cls(tuple(sockets), processes, host, port)
+        return cls(tuple(sockets), processes, host, port, outlive)
 
     @property
     def address(self) -> str:
@@ -39,10 +58,28 @@ class Listening:
         """Where web process `number` (from 0) accepts."""
         return self.sockets[number % len(self.sockets)]
 
-    def close(self) -> None:
-        """Give up this process's hold of all of them."""
+    def end(self) -> None:
+        """Let nobody new come, as the service ends, and give up this process's hold.
+
+        What comes between the last accept and the close of a socket would be reset. So the first packet of
+        newcomers is dropped, while those who are through the door, or in it, are answered; a newcomer's next
+        try is refused, or meets whoever listens then.
+        """
         for one in self.sockets:
+            if not self.outlive:
+                turn_newcomers_away(one)
             one.close()
+
+
+def turn_newcomers_away(listening: socket.socket) -> None:
+    """Drop the first packet of new connections, for good and for all who share the socket."""
+    program = ctypes.create_string_buffer(_NO_NEWCOMERS, len(_NO_NEWCOMERS))
+    steps = len(_NO_NEWCOMERS) // 8
+    # where it cannot be had, some newcomers are reset
+    with suppress(OSError):
+        listening.setsockopt(
+            socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", steps, ctypes.addressof(program))
+        )
 
 
 def listen(settings: Settings) -> Listening:
@@ -117,7 +154,7 @@ def _adopt(settings: Settings, handed: Sequence[socket.socket]) -> Listening:
         )
     # a socket that nobody accepts from would keep its connections waiting for ever
     count = settings.web_processes or (len(handed) if len(handed) > 1 else settings.web_process_count)
-    return Listening.on(handed, count)
+    return Listening.on(handed, count, outlive=True)
 
 
 def _refuse_taken(family: int, kind: int, protocol: int, address: tuple[Any, ...]) -> None:

@@ -1,7 +1,7 @@
 """The logins that the settings ask for: looked at before anything starts, made in each web process."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +15,10 @@ from dicomweb_gateway.access.proxy_login import ProxyLogin
 from dicomweb_gateway.access.shared_failures import FailureBook
 from dicomweb_gateway.access.shared_keys import SharedKeys
 from dicomweb_gateway.access.tokens import StaticTokens, read_tokens
-from dicomweb_gateway.access.users import read_users
+from dicomweb_gateway.access.users import User, read_users
 from dicomweb_gateway.access.watched_file import warn_of_mode
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.service.page_logins import check_admin_password
 from dicomweb_gateway.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -34,8 +35,13 @@ class LoginsOfAll:
 ALONE = LoginsOfAll()
 
 
-def make_authenticator(settings: Settings, shared: LoginsOfAll = ALONE) -> Authenticator:
-    """What knows who asks, in one web process; after the fork, since it fetches keys in the background."""
+def make_authenticator(
+    settings: Settings, shared: LoginsOfAll = ALONE, admin: Callable[[], User | None] = lambda: None
+) -> Authenticator:
+    """What knows who asks, in one web process; after the fork, since it fetches keys in the background.
+
+    `admin` is the user `admin` of the settings, where there is one.
+    """
     modes = settings.login_modes
     oidc = _make_oidc(settings, shared.folder) if "oidc" in modes else None
     if oidc is not None:
@@ -43,7 +49,7 @@ def make_authenticator(settings: Settings, shared: LoginsOfAll = ALONE) -> Authe
     return Authenticator(
         oidc=oidc,
         tokens=StaticTokens(settings.tokens_path) if "token" in modes else None,
-        basic=BasicLogin(settings.users_path, failures=shared.failures) if "basic" in modes else None,
+        basic=BasicLogin(settings.users_path, admin, shared.failures) if "basic" in modes else None,
         proxy=ProxyLogin(settings.trusted_proxies) if "proxy" in modes else None,
     )
 
@@ -53,10 +59,11 @@ def check_logins(settings: Settings) -> None:
     files: list[tuple[Path, Sequence[Any], str, bool]] = []
     if "token" in settings.login_modes:
         files.append((settings.tokens_path, read_tokens(settings.tokens_path), "tokens new", False))
+    check_admin_password(settings)
     if "basic" in settings.login_modes:
         files.append((settings.users_path, read_users(settings.users_path), "users set", True))
     for path, rows, command, secret in files:
-        if not rows:
+        if not rows and not (secret and settings.has_admin):
             _LOG.warning("%s names nobody yet: see `dicomweb-gateway %s`", path, command)
         if path.exists():
             warn_of_mode(path, secret)

@@ -7,10 +7,12 @@ import time
 from functools import lru_cache
 from typing import Literal
 
+import orjson
+
 from dicomweb_gateway.telemetry.timeline import request_id
 
 _PACKAGE = "dicomweb_gateway"
-_JSON = json.JSONEncoder(ensure_ascii=False)
+_JSON = json.JSONEncoder(default=str)
 
 
 class JsonFormatter(logging.Formatter):
@@ -32,7 +34,11 @@ class JsonFormatter(logging.Formatter):
         entry.update(getattr(record, "facts", {}))
         if record.exc_info:
             entry["trace"] = self.formatException(record.exc_info)
-        return _JSON.encode(entry)
+        try:
+            return orjson.dumps(entry).decode()
+        except TypeError:
+            # half a surrogate pair, out of an address or a name
+            return _JSON.encode(entry)
 
 
 @lru_cache(maxsize=4)

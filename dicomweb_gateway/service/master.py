@@ -62,7 +62,7 @@ def run_gateway(
             Reread(generations, settings, read, _prepare_anew),
             settings.drain_seconds + _GRACE,
             Reports(notifier, file, f"serving {listening.address}"),
-            listening.close,
+            listening.end,
         ).run()
 
 
@@ -96,15 +96,30 @@ def helper_child(name: str, run: Callable[[], None]) -> Child:
 
 def upgrade_index(settings: Settings) -> None:
     """Bring an embedded index up to date, or check that of a database server. Imports SQLAlchemy."""
-    from dicomweb_gateway.index.migrate import is_current, is_made_by_aws, upgrade
+    from dicomweb_gateway.index.migrate import (
+        Standing,
+        current_revision,
+        is_made_by_aws,
+        standing_of,
+        upgrade,
+    )
 
     if settings.index_url.startswith("sqlite"):
         settings.data_dir.mkdir(parents=True, exist_ok=True)
         upgrade(settings.index_url)
-    elif is_made_by_aws(settings.index_url):
+        return
+    if is_made_by_aws(settings.index_url):
         _LOG.warning("the index has only the tables of the AWS project: see `dicomweb-gateway check`")
-    elif not is_current(settings.index_url):
+        return
+    revision = current_revision(settings.index_url)
+    standing = standing_of(revision)
+    if standing is Standing.BEHIND:
         raise SettingsError("the index is not at this version's schema: run `dicomweb-gateway db upgrade`")
+    told = f"the index is at revision {revision}: {standing.value}"
+    if not standing.is_served:
+        raise SettingsError(told)
+    if standing is Standing.NEWER:
+        _LOG.info("%s", told)
 
 
 def _check(settings: Settings) -> None:

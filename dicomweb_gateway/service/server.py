@@ -18,7 +18,7 @@ from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import TooManyRequests
 from dicomweb_gateway.service.channel import Channel
-from dicomweb_gateway.service.draining import Ending, drain
+from dicomweb_gateway.service.draining import Ending, drain, let_in
 from dicomweb_gateway.service.loop import Watched
 from dicomweb_gateway.service.memory import give_back
 from dicomweb_gateway.service.neighbours import Neighbours
@@ -190,6 +190,8 @@ def serve(
             server.take_waiting(door)
         server.turn(1)
     server.is_draining = True
+    if not ending.has_successor:
+        let_in(server, alive)
     # whoever lets go of a socket last resets what waits there
     neighbours.close(server.take_waiting)
     drain(server, ending, drain_seconds, alive)

@@ -16,7 +16,7 @@ from dicomweb_gateway.telemetry.catalogue import REQUESTS
 from dicomweb_gateway.telemetry.meters import count
 from dicomweb_gateway.telemetry.timeline import Timeline, following
 from dicomweb_gateway.web.endings import AT_END
-from dicomweb_gateway.web.identity import REPEATED
+from dicomweb_gateway.web.identity_keys import REPEATED
 from dicomweb_gateway.web.observed import TIMELINE
 from dicomweb_gateway.web.streams import REFUSED
 

@@ -1,6 +1,6 @@
 // Who is logged in, and what they may do here.
 
-import { GatewayError, askJson, element, root } from "./gateway.js";
+import { GatewayError, ask, askJson, element, root } from "./gateway.js";
 
 const facts = document.getElementById("facts");
 
@@ -10,11 +10,25 @@ function fact(name, value) {
 
 try {
   const session = await askJson(`${root}/session`);
-  fact("User", session.user ?? "nobody is asked for a login here");
+  fact("User", session.user || "nobody is asked for a login here");
   fact("Login", session.login);
   fact("Groups", session.groups.join(", "));
   fact("May", session.may.join(", "));
+  if (session.session) {
+    fact("Since", new Date(session.session.began * 1000).toLocaleString());
+    fact("Until", new Date(session.session.ends * 1000).toLocaleString());
+    document.getElementById("everywhere").hidden = false;
+  }
 } catch (error) {
   if (!(error instanceof GatewayError)) throw error;
   facts.replaceChildren(element("dd", { class: "bad", role: "alert" }, error.message));
 }
+
+document.getElementById("leave").addEventListener("click", async () => {
+  try {
+    await ask(`${root}/logout`, { method: "POST", body: new URLSearchParams({ everywhere: "1" }) });
+    location.assign(`${root}/`);
+  } catch (error) {
+    document.getElementById("told").textContent = error.message;
+  }
+});

@@ -1,6 +1,6 @@
 // The frame's own part: what happens when the login ends while a page is open.
 
-import { element, root } from "./gateway.js";
+import { element, renew, root } from "./gateway.js";
 
 let told = null;
 
@@ -19,7 +19,14 @@ document.addEventListener("login-ended", () => {
     element("p", {}, "Nothing on this page is lost. Log in again, come back and go on."),
     element("form", { method: "dialog" }, again, " ", element("button", {}, "Close")),
   );
-  told.addEventListener("close", () => told.remove());
+  told.addEventListener("close", () => {
+    told.remove();
+    renew().catch(() => {});
+  });
   document.body.append(told);
   told.showModal();
+});
+
+window.addEventListener("focus", async () => {
+  if (told?.open && (await renew().catch(() => false))) told.close();
 });

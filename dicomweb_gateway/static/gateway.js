@@ -37,6 +37,16 @@ export async function ask(path, options = {}) {
   throw new GatewayError(answer.status, await reason(answer));
 }
 
+/** Take up a login that was made in another tab; false while there is none. That of somebody else starts anew. */
+export async function renew() {
+  const answer = await fetch(`${root}/session`, { credentials: "same-origin", headers: { "X-Requested-With": "dicomweb-gateway" } });
+  if (!answer.ok) return false;
+  const session = await answer.json();
+  if (session.user !== frame.known) location.reload();
+  frame.csrf = session.session?.csrf ?? "";
+  return true;
+}
+
 /** The JSON document at `path`; null for an answer without one. */
 export async function askJson(path, options = {}) {
   const headers = new Headers(options.headers);

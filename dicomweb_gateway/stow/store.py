@@ -7,10 +7,11 @@ failed.
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from threading import Semaphore
 from typing import BinaryIO, Protocol
 
-from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, read_parts
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, content_type, read_parts
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
     NOT_AUTHORIZED,
@@ -19,13 +20,14 @@ from dicomweb_gateway.dicom.store_response import (
     PROCESSING_FAILURE,
     Outcome,
 )
-from dicomweb_gateway.errors import DataStoreUnclear, InvalidRequest, PayloadTooLarge, StoringOff
+from dicomweb_gateway.errors import DataStoreUnclear, GatewayBusy, InvalidRequest, PayloadTooLarge, StoringOff
 from dicomweb_gateway.imagesets.storing import MOST_BYTES, Piece, framing_bytes
 from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
 from dicomweb_gateway.stow.clashes import Claims, Owners
 
 _READ_BYTES = 1 << 20
+_AT_ONCE = 32
 _DICOM = "application/dicom"
 
 
@@ -74,6 +76,8 @@ class Storing:
     allowed: frozenset[str] | None = None
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
+    turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
+    """Requests that are served at once; each keeps a thread for as long as it takes."""
 
     def target(self, sight: Sight) -> str:
         """The data store that callers with `sight` store into.
@@ -99,10 +103,18 @@ class Storing:
     def store(self, request: StoreRequest, sight: Sight) -> list[Outcome]:
         """What became of each part, in their order; what is stored is in the index when this returns.
 
-        Raises InvalidRequest for a body that cannot be read as a whole, PayloadTooLarge for too many parts,
-        and what `target` and upstream raise; then it may be sent again, which stores nothing twice.
+        Raises GatewayBusy where too many are stored at once, InvalidRequest for a body that cannot be read
+        as a whole, PayloadTooLarge for too many parts, and what `target` and upstream raise; then it may be
+        sent again, which stores nothing twice.
         """
-        datastore_id = self.target(sight)
+        if not self.turns.acquire(blocking=False):
+            raise GatewayBusy("too many requests store at once")
+        try:
+            return self._store(request, sight, self.target(sight))
+        finally:
+            self.turns.release()
+
+    def _store(self, request: StoreRequest, sight: Sight, datastore_id: str) -> list[Outcome]:
         parts = self._parts(request)
         outcomes: dict[int, Outcome] = {}
         good: dict[int, _Good] = {}
@@ -189,7 +201,7 @@ class Storing:
 
 
 def _check_headers(part: Part) -> None:
-    media_type = part.headers.get("content-type", _DICOM).partition(";")[0].strip().lower()
+    media_type, _ = content_type(part.headers.get("content-type", _DICOM))
     if media_type != _DICOM:
         raise RefusedPart(NOT_UNDERSTOOD, f"a part must be {_DICOM}")
     coding = part.headers.get("content-transfer-encoding", "binary").lower()

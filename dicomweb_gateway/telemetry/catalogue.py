@@ -89,6 +89,22 @@ AUDIT_FAILURES = _counter("audit_failures", "Times that the audit log could not 
 AUDIT_LOST = _counter("audit_lost_lines", "Lines that the audit log lost")
 PROCESS_ENDS = _counter("process_ends", "Processes that ended without being told to", "process")
 PROCESSES = _gauge("processes", "Processes of this gateway that count here")
+WATCH_MESSAGES = _counter(
+    "watch_messages", "Messages that `index watch` was given, by what became of them", "result"
+)
+WATCH_SECONDS = Metric(
+    "watch_seconds",
+    "histogram",
+    "Seconds from an event's coming into the queue until the index had it",
+    (),
+    (1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 14400.0),
+)
+WATCH_QUEUE = _gauge("watch_queue", "Messages of the queue: waiting, or dead (given up)", "state")
+WATCH_POLLED = _gauge("watch_polled_timestamp_seconds", "When the queue answered last")
+WATCH_RECONCILED = _gauge(
+    "watch_reconciled_timestamp_seconds", "When it was last looked for what no event had told of"
+)
+WATCH_UNINDEXED = _gauge("watch_unindexed", "Image sets that could not be indexed, as `index failures` lists")
 HEALTHY = _gauge("healthy", "Whether the gateway is well, as /health has it")
 INFO = _gauge("info", "1, with the version", "version")
 UNCOUNTED = _counter("uncounted", "Numbers that found no room here and are missing")

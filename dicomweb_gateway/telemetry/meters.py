@@ -32,8 +32,8 @@ class Meters:
         self._places: dict[tuple[Metric, Labels], int] = {}
         self._known = {entry.key: entry for entry in rows.entries(row)}
         self._nowhere = self._find(_NOWHERE, _NOWHERE_CELLS) or 0
-        self.kept: dict[Any, tuple[int, ...]] = {}
-        """What `places` gave, by names that whoever asked for it chooses: hashing labels takes longest."""
+        self.kept: dict[Any, Any] = {}
+        """What somebody made of `places`, by names of their choice: hashing labels takes longest."""
         for entry in self._known.values():
             metric = METRICS.get(entry.key.partition(_SEPARATOR)[0])
             if metric is not None and metric.kind == "gauge":
@@ -50,11 +50,14 @@ class Meters:
             for place, amount in amounts:
                 cells[place] += amount
 
-    def add(self, metric: Metric, labels: Labels = (), amount: float = 1.0) -> None:
-        """Add `amount` to a counter or gauge."""
-        place = self._places.get((metric, labels)) or self._place(metric, labels)
+    def shift(self, place: int, amount: float) -> None:
+        """Add `amount` to one cell."""
         with self._lock:
             self._cells[place] += amount
+
+    def add(self, metric: Metric, labels: Labels = (), amount: float = 1.0) -> None:
+        """Add `amount` to a counter or gauge."""
+        self.shift(self._places.get((metric, labels)) or self._place(metric, labels), amount)
 
     def observe(self, metric: Metric, value: float, labels: Labels = ()) -> None:
         """Put `value` into a histogram."""

@@ -10,12 +10,13 @@ from dicomweb_gateway.telemetry.meters import observe
 
 
 class Timeline:
-    """One request: its id, and seconds by what they were spent on."""
+    """One request: its id, seconds by what they were spent on, whether its answer was taken note of."""
 
-    __slots__ = ("parts", "request_id")
+    __slots__ = ("is_told", "parts", "request_id")
 
     def __init__(self, request_id: str | None = None) -> None:
         self.request_id = request_id
+        self.is_told = False
         self.parts: dict[str, float] = {}
 
     def add(self, part: str, seconds: float) -> None:
@@ -33,6 +34,12 @@ class _Thread(local):
 _THREAD = _Thread()
 
 
+def follow(timeline: Timeline | None) -> Timeline | None:
+    """What this thread does from now on is for the request of `timeline`; gives what it was for before."""
+    before, _THREAD.timeline = _THREAD.timeline, timeline
+    return before
+
+
 class following:
     """What this thread does inside is for the request of `timeline`; None: for no request."""
 
@@ -42,8 +49,7 @@ class following:
         self._timeline = timeline
 
     def __enter__(self) -> None:
-        self._before = _THREAD.timeline
-        _THREAD.timeline = self._timeline
+        self._before = follow(self._timeline)
 
     def __exit__(self, *_: object) -> None:
         _THREAD.timeline = self._before

@@ -23,6 +23,7 @@ _LAST_ASKING = 10.0
 """So long before the end of the time nothing more is asked."""
 _PAGES = 40
 """Pages that are looked through for one answer."""
+_UNSERVED = "this data store is not served"
 _SUMMARIES = "imageSetsMetadataSummaries"
 _FOLLOWING = "nextToken"
 _COUNTS = ("DICOMNumberOfStudyRelatedSeries", "DICOMNumberOfStudyRelatedInstances")
@@ -49,14 +50,21 @@ def found_image_sets(
 ) -> FoundPage:
     """A page of SearchImageSets; ResourceNotFound for a data store that is not served, and UpstreamError.
 
+    To whom a data store is not shown as a whole one without anything for them and one that does not exist
+    are the same: an empty list.
     `criteria` is a JSON object; `most` rows, None for HealthImaging's own number. An answer takes 40 pages of
     HealthImaging's and 20 seconds at most; one that ends there is less full, and another page follows.
     """
     sight = archive.index.sight
-    if sight.is_nothing or not archive.index.has_store(datastore_id):
-        raise ResourceNotFound("this data store is not served")
-    until = patience.until(_SECONDS)
+    if sight.within(frozenset((datastore_id,))).is_nothing:
+        raise ResourceNotFound(_UNSERVED)
     is_whole = sight.shows_all_of(datastore_id)
+    if not archive.index.has_store(datastore_id):
+        if is_whole:
+            raise ResourceNotFound(_UNSERVED)
+        # that there is such a data store, and all in it is hidden, is not told either
+        return FoundPage([], None, None)
+    until = patience.until(_SECONDS)
     # pages of one size, whatever the caller asks: rows are counted in them
     asked = most if is_whole else MOST_RESULTS
     size = {} if asked is None else {"maxResults": str(asked)}
@@ -68,7 +76,8 @@ def found_image_sets(
     def show(rows: list[Any]) -> list[tuple[int, dict[str, Any]]]:
         return _shown(archive, datastore_id, rows)
 
-    return _gathered(ask, show, start, None if is_whole else most or MOST_RESULTS, until)
+    found = _gathered(ask, show, start, None if is_whole else most or MOST_RESULTS, until)
+    return found if is_whole or found.rows else found._replace(sort=None)
 
 
 def _gathered(

@@ -1,16 +1,17 @@
 """What the audit log says of a request: who asked what, and what they got (DICOM PS3.15 A.5)."""
 
+import itertools
+import os
 import re
-import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.audit_events import event_of, outcome_of
+from dicomweb_gateway.access.audit_events import AuditEvent, event_of, outcome_of
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
@@ -20,10 +21,22 @@ from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
 from dicomweb_gateway.web.services import Services
 
 _NOTES = "dicomweb_gateway.audit_notes"
+_EVENT = "dicomweb_gateway.audit_event"
 _SECRET = frozenset(
     (
         *("token", "access_token", "id_token", "refresh_token", "jwt", "bearer", "authorization", "auth"),
-        *("api_key", "apikey", "api-key", "x-api-key", "key", "password", "secret", "client_secret", "code"),
+        *(
+            "api_key",
+            "apikey",
+            "api-key",
+            "x-api-key",
+            "key",
+            "password",
+            "secret",
+            "client_secret",
+            "code",
+            "state",
+        ),
         *("x-amz-security-token", "x-amz-signature", "x-amz-credential", "signature", "sig"),
     )
 )
@@ -42,6 +55,15 @@ _FIELDS = {
     "datastore": "data_store",
     "imageSet": "image_set",
 }
+
+
+class _Ids:
+    """The beginning of this process's ids and the number of the next; made anew after a fork."""
+
+    kept: tuple[int, str, Iterator[int]] | None = None
+
+
+_IDS = _Ids()
 _OPEN = (Operation.PUBLIC, Operation.ENTER)
 _REFUSED = (401, 403, 429)
 
@@ -49,6 +71,12 @@ _REFUSED = (401, 403, 429)
 def note(request: Request, **facts: Any) -> None:
     """Have the line of `request` say `facts` too, such as `results`, the number of rows of a search."""
     request.environ.setdefault(_NOTES, {}).update(facts)
+
+
+def note_event(request: Request, event: AuditEvent, kind: str) -> None:
+    """Have the line of `request` be of `event` and its `kind`, such as Login, whatever it asks for."""
+    request.environ[_EVENT] = event
+    note(request, type=kind)
 
 
 def audit(request: Request, response: Response, rule: str | None, began: float, services: Services) -> None:
@@ -61,7 +89,8 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         return
     place: Place = request.environ.get(PLACE, NOWHERE)
     operation = None if rule is None else place.operation
-    if operation in _OPEN and response.status_code not in _REFUSED:
+    event: AuditEvent | None = request.environ.get(_EVENT)
+    if event is None and operation in _OPEN and response.status_code not in _REFUSED:
         return
     if request.method == "OPTIONS" and response.status_code < 400:
         return
@@ -76,7 +105,7 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         **what_was_asked(request.path, _pairs_of(request)),
         **environ.get(_NOTES, {}),
     }
-    at_end(environ, response, partial(_write, log, operation, entry, began))
+    at_end(environ, response, partial(_write, log, operation, entry, began, event=event))
 
 
 def _who(caller: Caller | None) -> dict[str, str | None]:
@@ -128,12 +157,17 @@ def what_was_asked(path: str, query: Iterable[tuple[str, str]]) -> dict[str, Any
 
 
 def _write(
-    log: AuditLog, operation: Operation | None, entry: dict[str, Any], began: float, ending: Ending
+    log: AuditLog,
+    operation: Operation | None,
+    entry: dict[str, Any],
+    began: float,
+    ending: Ending,
+    event: AuditEvent | None = None,
 ) -> None:
     log.write(
         {
-            "id": secrets.token_hex(8),
-            **event_of(operation, ending.status).fields,
+            "id": _new_id(),
+            **(event or event_of(operation, ending.status)).fields,
             "outcome": outcome_of(ending.status, ending.is_whole),
             "status": ending.status,
             "complete": ending.is_whole,
@@ -142,3 +176,11 @@ def _write(
             **entry,
         }
     )
+
+
+def _new_id() -> str:
+    """What no other line of any log has; not secret, and no call of the system for each."""
+    own = _IDS.kept
+    if own is None or own[0] != os.getpid():
+        _IDS.kept = own = (os.getpid(), os.urandom(8).hex(), itertools.count())
+    return f"{own[1]}{next(own[2]):08x}"

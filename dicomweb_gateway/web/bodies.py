@@ -7,8 +7,8 @@ from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
 from flask import Request
-from werkzeug.http import parse_options_header
 
+from dicomweb_gateway.dicom.multipart import content_type
 from dicomweb_gateway.errors import (
     InvalidRequest,
     PayloadTooLarge,
@@ -24,10 +24,10 @@ def store_boundary(request: Request) -> str:
     """The boundary of a body of DICOM files (PS3.18 10.5.1); UnsupportedMediaType for any other body."""
     if request.headers.get("Content-Encoding", "identity").strip().lower() not in ("", "identity"):
         raise UnsupportedMediaType("the body must not be compressed")
-    media_type, options = parse_options_header(request.headers.get("Content-Type"))
-    if media_type.lower() != "multipart/related":
+    media_type, options = content_type(request.headers.get("Content-Type", ""))
+    if media_type != "multipart/related":
         raise UnsupportedMediaType(f'the body must be multipart/related; type="{_DICOM}"')
-    kind = options.get("type", _DICOM).strip().lower()
+    kind = options.get("type", _DICOM).lower()
     if kind != _DICOM:
         raise UnsupportedMediaType(f"the parts of the body must be {_DICOM}")
     if not options.get("boundary"):

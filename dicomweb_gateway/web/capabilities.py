@@ -126,6 +126,7 @@ def limits(config: WebConfig) -> Mapping[str, int | None]:
         "framesInOneList": config.max_frames,
         "pixelBytesOfOneRetrieval": config.max_retrieve_bytes,
         "picturesOfOneSeries": config.max_rendered_instances,
+        "bytesOfOneStoreRequest": config.store_max_bytes,
     }
 
 

@@ -7,6 +7,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.origins import ANY, is_listed, is_loopback_origin
 from dicomweb_gateway.web.headers import add_vary
+from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.rights import NOWHERE, PLACE
 from dicomweb_gateway.web.services import WebConfig
@@ -55,7 +56,11 @@ def add_cors(
 
     `origins_of` knows base paths that have a list of origins of their own.
     """
-    response.headers.add("Cross-Origin-Resource-Policy", config.resource_policy)
+    # what a browser's own session shows is for pages of ours alone
+    by_session = SESSION in request.environ
+    response.headers.add(
+        "Cross-Origin-Resource-Policy", "same-origin" if by_session else config.resource_policy
+    )
     add_vary(response, "Origin")
     origin = request.headers.get("Origin")
     if origin is None:

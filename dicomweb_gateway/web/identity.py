@@ -15,11 +15,14 @@ from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.web.caching import NO_CACHE
 from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
+from dicomweb_gateway.web.cookies import SESSION as SESSION_COOKIE
+from dicomweb_gateway.web.cookies import cookie
 from dicomweb_gateway.web.headers import add_vary
+from dicomweb_gateway.web.identity_keys import REPEATED, SESSION
 from dicomweb_gateway.web.services import Services, WebConfig
 
-REPEATED = "dicomweb_gateway.repeated_headers"
-"""Key of the WSGI environment: the names (as in it) of headers that came in several lines."""
+_OF_PAGES = "dicomweb-gateway"
+"""X-Requested-With of the scripts of our pages (`static/gateway.js`)."""
 
 
 def without_query_tokens(inner: Any) -> Any:
@@ -55,7 +58,13 @@ def _take_tokens(environ: dict[str, Any]) -> None:
 def identify(request: Request, services: Services) -> Caller:
     """Who asks, noted in the request's environment too; raises what `Authenticator.caller_of` does."""
     login = services.authenticator
-    caller = ANYBODY if login.is_open else login.caller_of(presented_by(request, services.config))
+    caller = ANYBODY
+    if not login.is_open:
+        caller, session = login.known(
+            presented_by(request, services.config, takes_sessions=services.page_login is not None)
+        )
+        if session is not None:
+            request.environ[SESSION] = session
     request.environ[CALLER] = caller
     return caller
 
@@ -74,8 +83,8 @@ def known_or_nobody(request: Request, services: Services) -> Caller | None:
         return None
 
 
-def presented_by(request: Request, config: WebConfig) -> Presented:
-    """What `request` says of who sends it."""
+def presented_by(request: Request, config: WebConfig, takes_sessions: bool = False) -> Presented:
+    """What `request` says of who sends it; of sessions where they are taken."""
     environ = request.environ
     names = _names_of(config.proxy_headers)
     user, groups = (environ.get(name, "") for name in names or ("", ""))
@@ -89,6 +98,8 @@ def presented_by(request: Request, config: WebConfig) -> Presented:
         proxy_user=user,
         proxy_groups=groups,
         repeated=any(name in repeated for name in ("HTTP_AUTHORIZATION", "HTTP_TOKEN", *names)),
+        session=cookie(request, config, SESSION_COOKIE) if takes_sessions else "",
+        by_script=environ.get("HTTP_X_REQUESTED_WITH") == _OF_PAGES,
     )
 
 
@@ -108,7 +119,8 @@ def keep_private(request: Request, response: Response, services: Services) -> No
         return
     kept = response.headers.get("Cache-Control", "")
     if services.config.cdn_caching != "shared" or not kept.startswith("public"):
-        add_vary(response, "Authorization", "token", *services.config.proxy_headers)
+        cookies = () if services.page_login is None else ("Cookie",)
+        add_vary(response, "Authorization", "token", *cookies, *services.config.proxy_headers)
     if QUERY_TOKENS in request.environ:
         response.headers["Referrer-Policy"] = "no-referrer"
         if "private" not in kept and "no-store" not in kept:

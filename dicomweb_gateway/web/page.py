@@ -50,7 +50,7 @@ def page_response(
         title=title,
         prefix=view.prefix,
         bases=" ".join(view.ae_paths),
-        known="" if view.caller is None else Markup(" data-known"),
+        known=_known(view),
         links=Markup("").join(_links(view, files, name)),
         navigation=Markup("").join(_navigation(view, here)),
         who=_who(view, here),
@@ -59,8 +59,19 @@ def page_response(
     response = Response(str(text), content_type="text/html; charset=utf-8")
     response.headers["Content-Security-Policy"] = POLICY
     response.headers["Cross-Origin-Opener-Policy"] = "same-origin"
+    # without any referrer browsers would hide from us, too, that a form is of a page of ours
+    response.headers["Referrer-Policy"] = "same-origin"
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _known(view: PageView) -> Markup:
+    """What scripts must know of the login: whether there is one, and the session's proof."""
+    if view.caller is None:
+        return Markup()
+    name = view.caller.name if view.caller.mode != "none" else ""
+    csrf = "" if view.session is None else view.session.csrf
+    return Markup(' data-known="{}" data-csrf="{}"').format(name, csrf)
 
 
 def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:
@@ -95,7 +106,15 @@ def _link(view: PageView, address: str, title: str, here: str) -> Markup:
 
 
 def _who(view: PageView, here: str) -> Markup:
-    """Who is logged in, with the way to their account; nothing where no login is asked."""
-    if view.caller is None or view.caller.mode == "none":
+    """Who is logged in, with the way to their account and out; nothing where no login is asked."""
+    if view.caller is None:
+        return _link(view, "/login", "Log in", here) if view.has_login else Markup()
+    if view.caller.mode == "none":
         return Markup()
-    return _link(view, PAGES["account"].address, view.caller.name, here)
+    account = _link(view, PAGES["account"].address, view.caller.name, here)
+    if view.session is None:
+        return account
+    return account + Markup(
+        '\n<form method="post" action="{}/logout"><input type="hidden" name="csrf" value="{}">'
+        "<button>Log out</button></form>"
+    ).format(view.prefix, view.session.csrf)

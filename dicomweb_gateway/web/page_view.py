@@ -6,7 +6,9 @@ from flask import Request
 
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import GRANTED, Operation
+from dicomweb_gateway.access.sessions import Session
 from dicomweb_gateway.web.identity import known_or_nobody
+from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.links import root_url
 from dicomweb_gateway.web.prefix import prefix_of
 from dicomweb_gateway.web.services import Services
@@ -17,6 +19,7 @@ class PageView:
     """`caller` None: nobody has logged in. `may`: the operations that some rule grants them somewhere.
 
     `root` is the absolute URL of the gateway's root, `prefix` its path; `has_viewer`: OHIF is served.
+    `session` is that by which the caller is known, where it is one; `has_login`: browsers can log in here.
     """
 
     caller: Caller | None
@@ -25,15 +28,17 @@ class PageView:
     prefix: str
     ae_paths: tuple[str, ...]
     has_viewer: bool = False
+    session: Session | None = None
+    has_login: bool = False
 
     def shows(self, operation: Operation) -> bool:
         """Whether what needs `operation` is for this caller."""
         return self.caller is not None and (operation is Operation.ENTER or operation in self.may)
 
 
-def view_of(request: Request, gateway: Services) -> PageView:
-    """Of the caller of `request`, also on addresses that are open to all."""
-    caller = known_or_nobody(request, gateway)
+def view_of(request: Request, gateway: Services, as_nobody: bool = False) -> PageView:
+    """Of the caller of `request`, also on addresses that are open to all; `as_nobody`: of one unknown."""
+    caller = None if as_nobody else known_or_nobody(request, gateway)
     root = root_url(request, gateway.config)
     return PageView(
         caller=caller,
@@ -42,6 +47,8 @@ def view_of(request: Request, gateway: Services) -> PageView:
         prefix=prefix_of(root),
         ae_paths=gateway.config.ae_paths,
         has_viewer=gateway.viewer is not None,
+        session=None if caller is None else request.environ.get(SESSION),
+        has_login=gateway.page_login is not None,
     )
 
 

@@ -31,5 +31,13 @@ class Page:
         return f"{MOUNT}/{self.name}"
 
 
-PAGES = {page.name: page for page in (Page("account", "Account", Operation.ENTER, in_navigation=False),)}
+PAGES = {
+    page.name: page
+    for page in (
+        Page("studies", "Studies", Operation.SEARCH),
+        Page("stack", "Stack view", Operation.SEARCH, in_navigation=False),
+        Page("metadata", "Metadata", Operation.SEARCH, in_navigation=False),
+        Page("account", "Account", Operation.ENTER, in_navigation=False),
+    )
+}
 """By name, in the order of the navigation."""

@@ -25,6 +25,9 @@ OPERATIONS: dict[str, Operation] = {
     "retrieve_instance_pixels": Operation.RETRIEVE,
     "retrieve_pixels": Operation.RETRIEVE,
     "retrieve_bulk_data": Operation.RETRIEVE,
+    "tell_image_sets": Operation.RETRIEVE,
+    "tell_pixel_levels": Operation.RETRIEVE,
+    "retrieve_pixel_level": Operation.RETRIEVE,
     "retrieve_rendered": Operation.RENDERED,
     "retrieve_thumbnail": Operation.RENDERED,
     "get_image_frame": Operation.TLM,
@@ -42,7 +45,14 @@ OPERATIONS: dict[str, Operation] = {
     # what a page needs stands in web/pages.py
     "show_page": Operation.ENTER,
     "tell_session": Operation.ENTER,
+    "tell_dictionary": Operation.PUBLIC,
     "send_static": Operation.PUBLIC,
+    # who comes by these is not known yet; each proves by itself that its own browser asks
+    "ask_login": Operation.PUBLIC,
+    "log_in": Operation.PUBLIC,
+    "begin_login": Operation.PUBLIC,
+    "finish_login": Operation.PUBLIC,
+    "log_out": Operation.PUBLIC,
     # files that are the same at every site, and where to log in
     "view": Operation.PUBLIC,
     "configure_viewer": Operation.PUBLIC,
@@ -53,12 +63,26 @@ OPERATIONS: dict[str, Operation] = {
 """By the name of the view. A view that is not in it keeps the app from being made: no door without a lock."""
 
 
+BODY_BYTES: dict[str, int] = {
+    # JSON with ids, levels or criteria; all others take what MAX_BODY_BYTES says
+    "get_image_frame": 64 << 10,
+    "get_image_set_metadata": 64 << 10,
+    "get_image_set": 64 << 10,
+    "search_image_sets": 64 << 10,
+}
+"""By the name of the view how large the body of its requests may be, where that is less than the setting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a request goes: the base path it is below, None outside all, and what it is to do."""
+    """Where a request goes: the base path it is below, None outside all, and what it is to do.
+
+    `body_bytes`: how large its body may be, None where the setting alone says it.
+    """
 
     ae_path: str | None
     operation: Operation
+    body_bytes: int | None = None
 
     def is_open(self, method: str) -> bool:
         """Whether a request of `method` needs no login: for what shows nothing, and for preflights."""
@@ -78,7 +102,8 @@ def places(app: Flask, ae_paths: tuple[str, ...]) -> dict[str, Place]:
             raise LookupError(f"nobody has decided who may call the view {rule.endpoint}")
         # the longest: one base path may begin as another does
         below = [path for path in ae_paths if rule.rule == path or rule.rule.startswith(f"{path}/")]
-        found[rule.endpoint] = Place(max(below, key=len, default=None), OPERATIONS[view])
+        path = max(below, key=len, default=None)
+        found[rule.endpoint] = Place(path, OPERATIONS[view], BODY_BYTES.get(view))
     return found
 
 

@@ -50,6 +50,13 @@ RESOURCES: dict[str, Resource] = {
         _RENDER,
     ),
     "retrieve_thumbnail": Resource("WADO-RS", "the image as a small picture", RENDERED_TYPES, ("viewport",)),
+    "tell_pixel_levels": Resource(
+        "service", "the resolution levels of a frame, and how to show its pixels", (JSON,)
+    ),
+    "retrieve_pixel_level": Resource(
+        "service", "the decoded pixels of one resolution level of a frame", (OCTET_STREAM,)
+    ),
+    "tell_image_sets": Resource("service", "the image sets that hold the series", (JSON,)),
     "health": Resource("service", "whether the gateway works", ("text/plain",)),
     "tell_capabilities": Resource("service", "this document", (JSON,)),
     "state_conformance": Resource("service", "the DICOM conformance statement", ("text/html",)),

@@ -15,6 +15,7 @@ from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
@@ -156,7 +157,8 @@ class Services:
     get what is bound to their caller's sight (`seen_by`): then index and search know nothing else, so what
     is found by them, and only that, is read from the caches and stores that all callers share.
     `authenticator` knows who asks, `rules` what they may see. `limits` and `audit` are None where nothing is
-    limited or kept a record of. `viewer` is OHIF, where it is served. `page_tokens` open on all hosts alike.
+    limited or kept a record of. `viewer` is OHIF, where it is served; `page_login` how browsers log in,
+    where they do. `page_tokens` open on all hosts alike.
     """
 
     config: WebConfig
@@ -172,8 +174,9 @@ class Services:
     about: About = field(default_factory=About)
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     viewer: Viewer | None = None
-    page_tokens: PageTokens = field(default_factory=lambda: PageTokens(urandom(32)))
     storing: Storing | None = None
+    page_login: PageLogin | None = None
+    page_tokens: PageTokens = field(default_factory=lambda: PageTokens(urandom(32)))
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)
 
     def seen_by(self, sight: Sight) -> "Services":

@@ -57,6 +57,11 @@ def stop_tracing() -> None:
         tracer.span_processor.force_flush()
 
 
+def is_tracing() -> bool:
+    """Whether requests are traced."""
+    return _Tracing.tracer is not None
+
+
 def trace_request(environ: dict[str, Any], facts: dict[str, Any], timeline: Timeline, seconds: float) -> None:
     """One span, from the request to the beginning of its answer; a child of what `traceparent` names."""
     if _Tracing.tracer is None:

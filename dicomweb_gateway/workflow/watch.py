@@ -17,6 +17,8 @@ from dicomweb_gateway.imagesets.event_queue import QueuedMessage
 from dicomweb_gateway.imagesets.events import ImageSetEvent, parse_event
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.telemetry.catalogue import WATCH_MESSAGES, WATCH_SECONDS
+from dicomweb_gateway.telemetry.meters import count, observe
 from dicomweb_gateway.workflow.sync import Synchroniser, SyncReport
 
 _LOG = logging.getLogger(__name__)
@@ -54,7 +56,8 @@ class _Ended(BaseException):
 class Watcher:
     """Follows a queue until `end` is called; `data_stores` gives the data stores to reconcile.
 
-    Events of other data stores than `only` are dropped, when it is given.
+    Events of other data stores than `only` are dropped, when it is given. `polled_at` and `reconciled_at` are
+    when the queue last answered, and when it was last looked for changes, by time.time; 0 before the first.
     """
 
     def __init__(
@@ -72,6 +75,8 @@ class Watcher:
         self._data_stores = data_stores
         self._only = frozenset(only)
         self._reconcile_seconds = reconcile_seconds
+        self.polled_at = 0.0
+        self.reconciled_at = 0.0
         self._rounds = 0
         self._next = 0.0
         self._since: datetime | None = None
@@ -107,7 +112,9 @@ class Watcher:
         if time.monotonic() >= self._next:
             self.reconcile()
             self._next = time.monotonic() + self._reconcile_seconds
-        self.follow(self._while_waiting(self._queue.receive))
+        messages = self._while_waiting(self._queue.receive)
+        self.polled_at = time.time()
+        self.follow(messages)
 
     def _while_waiting(self, wait: Callable[[], Result]) -> Result:
         """`wait()`, which `end` interrupts."""
@@ -127,26 +134,29 @@ class Watcher:
         not indexed is deleted.
         """
         newest: dict[tuple[str, str], ImageSetEvent] = {}
-        handles: dict[tuple[str, str], list[str]] = {}
+        told: dict[tuple[str, str], list[QueuedMessage]] = {}
         idle: list[str] = []
         for message in messages:
             try:
                 event = parse_event(message.body)
             except ValueError as error:
                 _LOG.warning("a message of the queue is no event (try %d): %s", message.tries, error)
+                count(WATCH_MESSAGES, ("unreadable",))
                 continue
             if event is None or not event.settled or not self._is_ours(event.datastore_id):
                 idle.append(message.handle)
+                count(WATCH_MESSAGES, ("left_out",))
                 continue
             key = (event.datastore_id, event.image_set_id)
-            handles.setdefault(key, []).append(message.handle)
+            told.setdefault(key, []).append(message)
             newest[key] = _later(newest.get(key), event)
         self._queue.delete(idle)
         for key, event in newest.items():
             if self._ended:
                 return
-            self._apply(event)
-            self._queue.delete(handles[key])
+            result = self._apply(event)
+            self._queue.delete([message.handle for message in told[key]])
+            _note(result, told[key])
         self._index.look_on()
 
     def reconcile(self) -> None:
@@ -165,6 +175,7 @@ class Watcher:
                 )
         self._synchroniser.retry()
         self._since = began - OVERLAP
+        self.reconciled_at = time.time()
         self._rounds += 1
 
     def _go_on(self, _report: SyncReport) -> None:
@@ -174,23 +185,35 @@ class Watcher:
     def _is_ours(self, datastore_id: str) -> bool:
         return not self._only or datastore_id in self._only
 
-    def _apply(self, event: ImageSetEvent) -> None:
+    def _apply(self, event: ImageSetEvent) -> str:
+        """Do what the event asks for; what became of it, in a word."""
         ref = ImageSetRef(event.datastore_id, event.image_set_id)
         if event.deleted:
             self._synchroniser.remove(ref)
             _LOG.info("image set %s is gone", ref.image_set_id)
-            return
+            return "removed"
         indexed = self._index.version(ref)
         if event.version is not None and indexed is not None and indexed >= event.version:
-            return
+            return "known"
         try:
             instances = self._synchroniser.image_set(ref)
-            _LOG.info("image set %s indexed, %d instances", ref.image_set_id, instances)
         except UpstreamNotFound:
             _LOG.info("image set %s is gone", ref.image_set_id)
+            return "removed"
         except UpstreamError as error:
             _LOG.warning("image set %s was not indexed: %s", ref.image_set_id, error)
             self._index.note_failure(ref, str(error))
+            return "failed"
+        _LOG.info("image set %s indexed, %d instances", ref.image_set_id, instances)
+        return "indexed"
+
+
+def _note(result: str, messages: Sequence[QueuedMessage]) -> None:
+    now = time.time()
+    for message in messages:
+        count(WATCH_MESSAGES, (result,))
+        if message.sent_at is not None and result != "failed":
+            observe(WATCH_SECONDS, max(0.0, now - message.sent_at))
 
 
 def _later(known: ImageSetEvent | None, event: ImageSetEvent) -> ImageSetEvent:

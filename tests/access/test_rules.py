@@ -155,3 +155,19 @@ def test_a_file_that_cannot_be_used_is_refused_as_a_whole(tmp_path: Path, text: 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="cannot be read"):
         read_rules(tmp_path / "none.toml", PATHS)
+
+
+def test_a_base_path_may_have_origins_of_its_own(tmp_path: Path) -> None:
+    rules = rules_of(tmp_path, '[paths."/research"]\ncors_origins = "HTTPS://Lab.example.org:443"')
+    assert rules.origins_of("/research") == ("https://lab.example.org",)
+    assert rules.origins_of("/aetitle") is None
+    assert rules.origins_of(None) is None
+    assert rules.sight_of(ALICE, "/research", Operation.SEARCH).is_everything
+
+
+@pytest.mark.parametrize(
+    "table", ["", "cors_origins = []", 'cors_origins = ["no origin"]', "data_stores = []"]
+)
+def test_a_base_path_says_something_that_can_be_used(tmp_path: Path, table: str) -> None:
+    with pytest.raises(SettingsError, match="research"):
+        rules_of(tmp_path, f'[paths."/research"]\n{table}')

@@ -6,7 +6,7 @@ from random import Random
 import pytest
 
 from dicomweb_gateway.dicom import multipart
-from dicomweb_gateway.dicom.multipart import MalformedMultipart, read_parts
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, content_type, read_parts
 
 HEAD = b"Content-Type: application/dicom\r\n\r\n"
 
@@ -93,3 +93,21 @@ def test_a_part_is_a_file_that_can_seek():
         assert opened.seek(-2, 2) == 8
         assert opened.read() == b"89"
         assert opened.read() == b""
+
+
+@pytest.mark.parametrize(
+    ("header", "media_type", "parameters"),
+    [
+        ("", "", {}),
+        ("a/B", "a/b", {}),
+        ("a/b; type=application/dicom; boundary=x", "a/b", {"type": "application/dicom", "boundary": "x"}),
+        ('a/b;Type="c/d";boundary="a b;c"', "a/b", {"type": "c/d", "boundary": "a b;c"}),
+        ("a/b; boundary", "a/b", {"boundary": ""}),
+        ("a/b\r\nX: y; c=d", "a/b  x: y", {"c": "d"}),
+        (";;;", "", {}),
+    ],
+)
+def test_content_types_as_clients_write_them(header, media_type, parameters):
+    found = content_type(header)
+    assert found[0] == media_type
+    assert {name: value for name, value in found[1].items() if name} == parameters

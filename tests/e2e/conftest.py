@@ -10,7 +10,7 @@ from dicomweb_gateway.workflow.samples import write_synthetic_series
 
 from .node import Clients, need_packages
 from .running import Demo, start_demo
-from .viewer_files import encapsulated_pdf
+from .viewer_files import encapsulated_pdf, write_hostile_names
 
 LARGE = "1.2.826.0.1.3680043.10.1443.79"
 """Root of the UIDs of a series of one slice whose frame takes several reads, even compressed."""
@@ -37,6 +37,7 @@ def small_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small")
     write_synthetic_series(folder / "ct", slices=12, size=128)
     write_synthetic_series(folder / "large", slices=1, size=512, root=LARGE)
+    write_hostile_names(folder / "ct" / "001.dcm", folder / "hostile.dcm")
     encapsulated_pdf(DOCUMENT).save_as(folder / "document.dcm", enforce_file_format=True)
     for name in BUNDLED:
         found = get_testdata_file(name, download=False)

@@ -7,7 +7,7 @@ import socket
 import ssl
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -74,8 +74,12 @@ class Front:
 
 
 @contextmanager
-def nginx_before(folder: Path, gateway_port: int, caching: bool = False) -> Iterator[Front]:
-    """nginx with the project's configuration, its own port, certificate and folders put in."""
+def nginx_before(folder: Path, *gateways: str, options: Sequence[str] = ()) -> Iterator[Front]:
+    """nginx with the project's configuration, its own port, certificate and folders put in.
+
+    `gateways` are host and port of each; `options` are the marks of lines that are commented out, such as
+    "cache", and are to hold.
+    """
     program = find_program("nginx")
     if program is None:
         pytest.skip("nginx is not installed")
@@ -84,7 +88,7 @@ def nginx_before(folder: Path, gateway_port: int, caching: bool = False) -> Iter
     write_certificate(folder, "localhost", "127.0.0.1")
     site = (ROOT / "deploy" / "nginx.conf").read_text()
     for stands, here in (
-        ("server 127.0.0.1:8080;", f"server 127.0.0.1:{gateway_port};"),
+        ("server 127.0.0.1:8080 ", f"server {gateways[0]} "),
         ("listen 443 ssl http2;", f"listen 127.0.0.1:{port} ssl http2;"),
         ("server_name pacs.example.org;", "server_name localhost;"),
         ("/etc/ssl/certs/pacs.example.org.pem", f"{folder}/cert.pem"),
@@ -95,7 +99,12 @@ def nginx_before(folder: Path, gateway_port: int, caching: bool = False) -> Iter
     ):
         assert stands in site
         site = site.replace(stands, here)
-    (folder / "site.conf").write_text(site.replace("#cache ", "") if caching else site)
+    first = f"server {gateways[0]} fail_timeout=5s;"
+    site = site.replace(first, "\n".join(first.replace(gateways[0], one) for one in gateways))
+    for option in options:
+        assert f"#{option} " in site
+        site = site.replace(f"#{option} ", "")
+    (folder / "site.conf").write_text(site)
     user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
     (folder / "nginx.conf").write_text(_OUTER.format(folder=folder, user=user))
     command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]

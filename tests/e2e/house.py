@@ -16,7 +16,7 @@ import requests
 
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
 
-from .running import NO_AWS
+from .running import NO_AWS, ONE
 
 COMMAND = (sys.executable, "-m", "dicomweb_gateway")
 ROLE = "arn:aws:iam::123456789012:role/import"
@@ -53,6 +53,7 @@ class House:
             "AHI_ENDPOINT": self.emulator,
             "PORT": str(self.port),
             "PUBLIC_URL": f"http://127.0.0.1:{self.port}",
+            **ONE,
             **settings,
         }
         self.start_emulator()
@@ -84,7 +85,10 @@ class House:
         self._emulator.wait()
 
     def start(self) -> None:
-        """Start the gateway and wait until it answers."""
+        """Start the gateway and wait until it answers and its fetchers do.
+
+        A start takes seconds on a busy machine, which would be taken from the first frame's time.
+        """
         with self.log.open("ab") as out:
             self._process = subprocess.Popen(
                 [*self.wrapped, *COMMAND, "serve"], stdout=out, stderr=out, env=self.environment
@@ -164,7 +168,11 @@ class House:
     def _is_up(self) -> bool:
         assert self._process is not None
         assert self._process.poll() is None, self.log.read_text(errors="replace")
-        return answers(f"http://127.0.0.1:{self.port}/healthcheck")
+        root = f"http://127.0.0.1:{self.port}"
+        return (
+            answers(f"{root}/healthcheck")
+            and "fetcher" not in requests.get(f"{root}/health", timeout=30).text
+        )
 
 
 def free_port() -> int:

@@ -3,13 +3,15 @@
 import http.client
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import requests
 
 STORED = {"Accept": "image/jphc"}
+Connect = Callable[[int], http.client.HTTPConnection]
+"""Makes the connection of a client, which has a number from 0 on."""
 PAUSE = 0.02
 """Seconds between a client's requests: a request is always under way, and the machine is left to others."""
 
@@ -23,7 +25,7 @@ class Tally:
     closed: int = 0
     """Answers that ended their connection."""
     wrong: int = 0
-    """Answers that were not what they had been before."""
+    """Whole answers that were not what they had been before."""
 
     @property
     def asked(self) -> int:
@@ -42,12 +44,27 @@ def frame_paths(base: str, study: str) -> dict[str, bytes]:
     return found
 
 
+def to_this_machine(port: int) -> Connect:
+    return lambda _: http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+
+
 @contextmanager
-def load(port: int, wanted: dict[str, bytes], clients: int = 8) -> Iterator[Tally]:
-    """Until the block ends: of the clients every other one opens a connection for each request."""
+def load(
+    port: int | Connect,
+    wanted: dict[str, bytes],
+    clients: int = 8,
+    headers: Mapping[str, str] = STORED,
+) -> Iterator[Tally]:
+    """Until the block ends: of the clients every other one opens a connection for each request.
+
+    `port` is one of this machine, or what makes the connections of a client.
+    """
+    connect = to_this_machine(port) if isinstance(port, int) else port
     tally, stop, lock = Tally(), threading.Event(), threading.Lock()
     threads = [
-        threading.Thread(target=_ask, args=(port, list(wanted.items()), number, tally, stop, lock))
+        threading.Thread(
+            target=_ask, args=(connect, list(wanted.items()), dict(headers), number, tally, stop, lock)
+        )
         for number in range(clients)
     ]
     for thread in threads:
@@ -61,21 +78,22 @@ def load(port: int, wanted: dict[str, bytes], clients: int = 8) -> Iterator[Tall
 
 
 def _ask(
-    port: int,
+    connect: Connect,
     wanted: Sequence[tuple[str, bytes]],
+    headers: dict[str, str],
     number: int,
     tally: Tally,
     stop: threading.Event,
     lock: threading.Lock,
 ) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = connect(number)
     turn = number * 7
     while not stop.is_set():
         path, expected = wanted[turn % len(wanted)]
         turn += 1
         try:
             # no retry anywhere: what breaks is seen
-            connection.request("GET", path, headers=STORED)
+            connection.request("GET", path, headers=headers)
             answer = connection.getresponse()
             body, ends = answer.read(), answer.getheader("Connection", "").lower() == "close"
         except (OSError, http.client.HTTPException) as error:
@@ -87,7 +105,7 @@ def _ask(
         with lock:
             tally.statuses[answer.status] += 1
             tally.closed += ends
-            tally.wrong += body != expected
+            tally.wrong += answer.status == 200 and body != expected
         if number % 2:
             connection.close()
         stop.wait(PAUSE)

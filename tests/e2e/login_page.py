@@ -26,9 +26,20 @@ class LoginPage:
         self.issuer = ""
         self.codes: dict[str, dict[str, str]] = {}
         self.logins = 0
+        self.id_claims: dict[str, Any] = {}
+        """What the id token says in place of what it should; None leaves a claim out."""
+        self.access_claims: dict[str, Any] = {}
+        self.answer: dict[str, Any] = {}
+        """What the answer with the tokens says in place of what it should."""
+        self.more: dict[str, Any] = {}
+        """What the discovery document says beside."""
+        self.secrets: list[str | None] = []
+        """Header and form of each exchange, as far as they show a secret."""
+        self.status = 200
 
     def discovery(self) -> dict[str, Any]:
         return {
+            **self.more,
             "issuer": self.issuer,
             "authorization_endpoint": f"{self.issuer}/authorize",
             "token_endpoint": f"{self.issuer}/token",
@@ -47,7 +58,8 @@ class LoginPage:
         self.codes[code] = asked
         return f"{asked['redirect_uri']}?{urlencode({'code': code, 'state': asked['state']})}"
 
-    def tokens(self, asked: dict[str, str]) -> dict[str, Any]:
+    def tokens(self, asked: dict[str, str], authorization: str | None = None) -> dict[str, Any]:
+        self.secrets.append(authorization or asked.get("client_secret"))
         begun = self.codes.pop(asked["code"])
         proof = urlsafe_b64encode(hashlib.sha256(asked["code_verifier"].encode()).digest())
         assert proof.decode().rstrip("=") == begun["code_challenge"]
@@ -55,16 +67,20 @@ class LoginPage:
         self.logins += 1
         common = {"iss": self.issuer, "sub": "alice", "iat": int(time.time()), "exp": int(time.time()) + 600}
         own = {"aud": CLIENT, **({"nonce": begun["nonce"]} if "nonce" in begun else {})}
-        return {
-            "access_token": self.signed({**common, "client_id": CLIENT, "token_use": "access"}),
-            "id_token": self.signed({**common, **own}),
+        access = {**common, "client_id": CLIENT, "token_use": "access", **self.access_claims}
+        told = {
+            "access_token": self.signed(access),
+            "id_token": self.signed({**common, **own, **self.id_claims}),
             "token_type": "Bearer",
             "expires_in": 600,
             "scope": begun["scope"],
+            **self.answer,
         }
+        return {name: value for name, value in told.items() if value is not None}
 
     def signed(self, claims: dict[str, Any]) -> str:
-        """A token of these claims."""
+        """A token of these claims, without those that are None."""
+        claims = {name: value for name, value in claims.items() if value is not None}
         return jwt.encode(claims, private_key("one"), "RS256", headers={"kid": "one"})
 
 
@@ -88,14 +104,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"])).decode()
-        self._answer(self.page.tokens({name: values[0] for name, values in parse_qs(body).items()}))
+        asked = {name: values[0] for name, values in parse_qs(body).items()}
+        self._answer(self.page.tokens(asked, self.headers["Authorization"]), self.page.status)
 
     def do_OPTIONS(self) -> None:
         self._answer({})
 
-    def _answer(self, value: Any) -> None:
+    def _answer(self, value: Any, status: int = 200) -> None:
         body = json.dumps(value).encode()
-        self.send_response(200)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.send_header("Access-Control-Allow-Origin", "*")
@@ -115,7 +132,7 @@ def served_login() -> Iterator[LoginPage]:
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True
         page.issuer = f"http://127.0.0.1:{server.server_port}/realm"
-        thread = Thread(target=server.serve_forever, daemon=True)
+        thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield page
         server.shutdown()

@@ -16,7 +16,7 @@ START_SECONDS = 60
 LOAD_SECONDS = 300
 NO_AWS = {"AWS_EC2_METADATA_DISABLED": "true"}
 ONE = {"WEB_PROCESSES": "1"}
-"""Of a demo; what several web processes have to do with each other is tested with `serve`."""
+"""Where a test is not about what several web processes do to each other: each takes a second to start."""
 
 
 @dataclass

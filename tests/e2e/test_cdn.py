@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from dicomweb_gateway.access.tokens import add_token
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 from tests.databases import find_program
 from tests.emulator.running import client_of
@@ -71,7 +72,7 @@ def nginx(folder: Path, gateway: int) -> Iterator[str]:
 
 def reached(root: str) -> bool:
     try:
-        return requests.get(f"{root}/datastore/x", timeout=10).status_code == 404
+        return requests.get(f"{root}/datastore/x", timeout=10).status_code in (401, 404)
     except requests.RequestException:
         return False
 
@@ -80,7 +81,7 @@ def reached(root: str) -> bool:
 def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     folder = tmp_path_factory.mktemp("cdn")
     write_synthetic_series(folder / "in", slices=2, size=64)
-    house = House(folder / "house", folder / "in", {"WEB_PROCESSES": "1", "FETCHER_PROCESSES": "1"})
+    house = House(folder / "house", folder / "in", {"FETCHER_PROCESSES": "1"})
     yield house
     house.close()
 
@@ -108,6 +109,57 @@ def mode(request: pytest.FixtureRequest, house: House) -> Iterator[str | None]:
     house.start()
     yield request.param
     assert house.stop() == 0
+
+
+RULES = """
+[[rules]]
+groups = ["readers"]
+[[rules]]
+groups = ["others"]
+[rules.only]
+PatientID = "SOMEBODY ELSE"
+"""
+
+
+@pytest.fixture
+def locked(house: House, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A gateway with rules behind a cache that keeps a copy for each caller; tokens by caller."""
+    (tmp_path / "rules.toml").write_text(RULES)
+    groups = {"anna": "readers", "carl": "readers", "bert": "others"}
+    tokens = {name: add_token(tmp_path / "tokens", name, (one,), (), None) for name, one in groups.items()}
+    more = {
+        "AUTH_MODE": "token",
+        "TOKENS_FILE": str(tmp_path / "tokens"),
+        "ACCESS_RULES": str(tmp_path / "rules.toml"),
+        "CDN_CACHING": "per-caller",
+    }
+    house.settings |= more
+    house.start()
+    yield tokens
+    assert house.stop() == 0
+    for name in more:
+        del house.settings[name]
+
+
+def test_callers_with_other_rights_never_get_each_others_answers(
+    house: House, address: str, locked: dict[str, str], tmp_path: Path
+) -> None:
+    document = address.partition("/getImageFrame")[0] + "/getImageSetMetadata?version=1"
+    seen: dict[str, set[str]] = {name: set() for name in locked}
+    with nginx(tmp_path / "nginx", house.port) as root:
+        for _ in range(2):
+            for name, token in locked.items():
+                for path in (address, document):
+                    for headers in ({"Authorization": f"Bearer {token}"}, {"token": token}):
+                        answer = requests.get(f"{root}{path}", headers=headers, timeout=30)
+                        assert answer.status_code == (404 if name == "bert" else 200), (name, path)
+                        seen[name].add(answer.headers["X-Cache"])
+                    assert requests.get(f"{root}{path}", timeout=30).status_code == 401
+                    asked = requests.get(f"{root}{path}&token={token}", timeout=30)
+                    assert asked.status_code == (404 if name == "bert" else 200)
+    assert "HIT" in seen["anna"]
+    assert "HIT" in seen["carl"]
+    assert seen["bert"] == {"MISS"}
 
 
 def test_what_nginx_keeps_and_for_whom(house: House, address: str, mode: str | None, tmp_path: Path) -> None:

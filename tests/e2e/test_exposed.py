@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import socket
 import threading
 import time
@@ -78,7 +79,7 @@ def requests_in(*files: Path) -> list[dict[str, object]]:
 
 def test_behind_nginx(opened: Open, tmp_path: Path) -> None:
     before = len(requests_in(opened.audit))
-    with nginx_before(tmp_path / "nginx", opened.port) as front:
+    with nginx_before(tmp_path / "nginx", f"127.0.0.1:{opened.port}") as front:
         assert front.protocol() == "h2"
         status, headers, body = front.get("/aetitle/studies?limit=1")
         assert status == 200
@@ -118,6 +119,36 @@ def test_behind_nginx(opened: Open, tmp_path: Path) -> None:
     assert "geheim" not in text + opened.audit.read_text() + opened.log.read_text()
 
 
+def test_a_browser_logs_in_through_nginx(filled: dict[str, str], tmp_path: Path) -> None:
+    """Two web processes, and the cookie that only TLS has."""
+    settings = {"TRUSTED_PROXIES": "127.0.0.1", "ADMIN_PASSWORD": "battery staple", "HOST": "127.0.0.1"}
+    with serving({**filled, **settings}, tmp_path / "serve.log") as (_, base):
+        port = urlsplit(base).port
+        assert port is not None
+        with nginx_before(tmp_path / "nginx", port) as front, requests.Session() as browser:
+            browser.verify, browser.trust_env = str(front.certificate), False
+            browser.headers["Accept"] = "text/html"
+            root = f"https://localhost:{front.port}"
+            form = browser.get(f"{root}/status", timeout=30)
+            assert form.url == f"{root}/login?next=%2Fstatus"
+            hidden = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', form.text))
+            asked = {**hidden, "name": "admin", "password": "battery staple"}
+            evil = {"Origin": "https://evil.example.org"}
+            assert browser.post(f"{root}/login", data=asked, headers=evil, timeout=30).status_code == 403
+            done = browser.post(f"{root}/login", data=asked, headers={"Origin": root}, timeout=30)
+            assert (done.status_code, done.url) == (200, f"{root}/status")
+            assert "__Host-dicomweb-session" in browser.cookies
+            for _ in range(20):
+                # a connection each, so that both processes are asked
+                with requests.Session() as other:
+                    other.cookies = browser.cookies
+                    answer = other.get(f"{root}{PATHS['metadata']}", verify=browser.verify, timeout=30)
+                assert answer.status_code == 200
+        log = (tmp_path / "serve.log").read_text()
+        for secret in ("battery staple", *browser.cookies.values()):
+            assert secret not in log
+
+
 def test_frames_that_nginx_keeps_are_each_logins_own(
     filled: dict[str, str], opened: Open, tmp_path: Path
 ) -> None:
@@ -125,7 +156,7 @@ def test_frames_that_nginx_keeps_are_each_logins_own(
     frame = next(iter(record["frames"]))
     # the emulator names frames by their ids alone, so where this one lies is asked of the metadata
     path = tlm_path(filled, frame)
-    with nginx_before(tmp_path / "nginx", opened.port, caching=True) as front:
+    with nginx_before(tmp_path / "nginx", f"127.0.0.1:{opened.port}", options=["cache"]) as front:
         states = [
             front.get(path, **headers)[1]["x-cache"]
             for headers in (

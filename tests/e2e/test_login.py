@@ -1,5 +1,6 @@
 """A demo that asks for a login: a real service with an identity provider, tokens and passwords."""
 
+import json
 import os
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from requests.auth import HTTPBasicAuth
 
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 from tests.access.provider import Provider, jwk
+from tests.e2e.node import FOLDER, need_chromium, need_packages
 from tests.e2e.running import start_demo
 
 
@@ -36,6 +38,8 @@ def demo(provider, tmp_path_factory):
     data = tmp_path_factory.mktemp("login")
     write_synthetic_series(data / "in", slices=2, size=64)
     options = ["auth_mode=oidc,token,basic", f"oidc_issuer={provider.issuer}", "oidc_audience=gateway"]
+    options.append("web_processes=2")
+    run(data / "data", "users", "set", "carla", "--groups", "readers", given="battery staple\n")
     made = start_demo(
         data / "data", [data / "in"], *(part for option in options for part in ("--set", option))
     )
@@ -98,12 +102,56 @@ def test_keys_rotate_under_load_and_the_provider_goes_away(demo, provider):
     assert status(running, headers={"token": provider.token("three")}) == 401
 
 
+def test_what_is_unknown_is_hunted_for_and_refused_by_all_processes_together(demo, provider):
+    """Each request has a connection of its own, so both processes get some."""
+    running, _ = demo
+    provider.fail = None
+    before, began = provider.asked["jwks"], time.monotonic()
+    for number in range(40):
+        assert status(running, headers={"token": provider.token(f"junk {number % 10}")}) == 401
+    most = 1 + (time.monotonic() - began) // 10
+    assert provider.asked["jwks"] - before <= most
+    wrong = [status(running, auth=HTTPBasicAuth("nobody", f"wrong {number}")) for number in range(8)]
+    assert wrong[:5] == [401] * 5
+    assert 429 in wrong
+
+
 def wait_for_more(statuses, count):
     goal = statuses.total() + count
     until = time.monotonic() + 60
     while statuses.total() < goal:
         assert time.monotonic() < until
         time.sleep(0.01)
+
+
+def test_a_browser_logs_in_stays_in_and_goes_on_after_its_login_has_ended(demo, tmp_path):
+    node, chromium = need_packages(), need_chromium()
+    running, _ = demo
+    task = {
+        "chromium": chromium,
+        "profile": str(tmp_path / "profile"),
+        "root": running.root,
+        "user": "carla",
+        "password": "battery staple",
+        "patience": 60_000,
+        "shots": None,
+    }
+    done = subprocess.run(
+        [node, "login.mjs"], cwd=FOLDER, input=json.dumps(task), capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    seen = json.loads(done.stdout)
+    assert (seen["failures"], seen["errors"]) == ([], [])
+    assert seen["login"] == "/login?next=%2Fpages%2Faccount"
+    assert seen["told"] == "user name or password is wrong"
+    assert seen["account"] == "/pages/account"
+    assert "carla" in seen["facts"]
+    assert "readers" in seen["facts"]
+    assert seen["keyboard"] == "Skip to the content"
+    assert "Your login has ended" in seen["ended"]
+    assert seen["again"] == seen["left"] == 200
+    assert all(one["httpOnly"] and one["sameSite"] == "Lax" for one in seen["cookies"])
+    assert "battery staple" not in running.text()
 
 
 def until_known(running, static):

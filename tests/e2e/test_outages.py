@@ -33,7 +33,6 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     write_files(folder / "in", PARTS, SHORT)
     settings = {
         "FRAME_TIMEOUT": "5",
-        "WEB_PROCESSES": "1",
         "FETCHER_PROCESSES": "1",
         "PREFETCH": "false",
         "INDEX_CACHE_SECONDS": "0",

@@ -16,6 +16,8 @@ from pydicom.uid import (
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 
 ROOT = "1.2.826.0.1.3680043.10.1443.88"
+HOSTILE = f"{ROOT}.9"
+"""Root of the UIDs of `write_hostile_names`."""
 
 
 def write_viewer_files(folder: Path, corpus: Path | None) -> None:
@@ -61,6 +63,19 @@ def encapsulated_pdf(document: bytes) -> Dataset:
     dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
     dataset.EncapsulatedDocument = document
     return dataset
+
+
+def write_hostile_names(source: Path, target: Path) -> None:
+    """The image `source` as a study of its own whose texts are scripts to a page that takes them for HTML."""
+    dataset = dcmread(source)
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{HOSTILE}.1", f"{HOSTILE}.2"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = f"{HOSTILE}.3"
+    dataset.PatientName, dataset.PatientID = "<script>alert(1)</script>", '"><svg onload=alert(2)>'
+    dataset.StudyDescription, dataset.SeriesDescription = (
+        "</td><script>alert(3)</script>",
+        "<b onmouseover=alert(4)>x</b>",
+    )
+    dataset.save_as(target)
 
 
 def _mammogram(image: Dataset) -> Dataset:

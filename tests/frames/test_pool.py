@@ -3,8 +3,10 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -23,8 +25,8 @@ from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.patience import request_scope
-from tests.frames.conftest import htj2k_frame, key_of, raw_frame, raw_wanted
-from tests.frames.upstream import Reply, error
+from tests.frames.conftest import Fetchers, htj2k_frame, key_of, raw_frame, raw_wanted
+from tests.frames.upstream import Reply, Upstream, error
 
 
 def wait_until(true, seconds: float = 10) -> None:
@@ -48,6 +50,14 @@ def fetcher_stats(pool: FramePool) -> Counter:
     for stats in pool.stats()["fetchers"]:
         total.update({name: value for name, value in stats.items() if isinstance(value, int)})
     return total
+
+
+def is_up(pool: FramePool) -> bool:
+    """Whether every fetcher answers; on a busy machine a start takes longer than a ping waits."""
+    with suppress(FetchersUnavailable):
+        pool.ping()
+        return True
+    return False
 
 
 def test_a_frame_is_fetched_once_and_then_found(start, upstream):
@@ -126,7 +136,7 @@ def test_a_slow_reader_gets_what_left_the_store_meanwhile(start, upstream):
     upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(2))
     fetchers = start()
     pool = fetchers.pool(timeout=1.5)
-    pool.ping()
+    wait_until(lambda: is_up(pool), 30)
     many = pool.get_many([raw_wanted(n) for n in range(2)], window=2)
     assert next(many).read() == raw_frame(0)
     path = FrameStore(fetchers.root).path(raw_wanted(1).key)
@@ -192,26 +202,46 @@ def wrong(payload: bytes) -> dict[str, bytes]:
     }
 
 
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory) -> Iterator[tuple[Fetchers, Upstream]]:
+    """One fetcher for the tests that leave it as it was."""
+    upstream = Upstream()
+    fetchers = Fetchers(tmp_path_factory.mktemp("steady"), upstream.url, 1)
+    yield fetchers, upstream
+    fetchers.end()
+    upstream.close()
+
+
+NUMBERS = count(1000)
+
+
+@pytest.fixture
+def number() -> int:
+    """Of a frame that nobody has asked for."""
+    return next(NUMBERS)
+
+
 @pytest.mark.parametrize("fault", wrong(htj2k_frame(1)[0]))
-def test_a_wrong_body_is_fetched_again(start, upstream, fault):
-    payload, wanted = htj2k_frame(1)
+def test_a_wrong_body_is_fetched_again(steady, number, fault):
+    fetchers, upstream = steady
+    payload, wanted = htj2k_frame(number)
     upstream.then(wanted.key.frame_id, Reply(wrong(payload)[fault]), Reply(payload))
-    pool = start().pool()
-    assert pool.get(wanted).read() == payload
-    assert upstream.frame_calls.total() == 2
+    assert fetchers.pool().get(wanted).read() == payload
+    assert upstream.frame_calls[wanted.key.frame_id] == 2
 
 
 @pytest.mark.parametrize("fault", ["another frame", "cut", "no end", "garbage"])
-def test_a_frame_that_stays_wrong_is_neither_served_nor_stored(start, upstream, fault):
-    payload, wanted = htj2k_frame(1)
+def test_a_frame_that_stays_wrong_is_neither_served_nor_stored(steady, number, fault):
+    fetchers, upstream = steady
+    payload, wanted = htj2k_frame(number)
     upstream.then(wanted.key.frame_id, Reply(wrong(payload)[fault]))
-    fetchers = start()
     pool = fetchers.pool()
+    before = fetcher_stats(pool)["error CorruptFrame"]
     with pytest.raises(CorruptFrame):
         pool.get(wanted)
-    assert upstream.frame_calls.total() == 2
+    assert upstream.frame_calls[wanted.key.frame_id] == 2
     assert FrameStore(fetchers.root).find(wanted.key) is None
-    assert fetcher_stats(pool)["error CorruptFrame"] == 1
+    assert fetcher_stats(pool)["error CorruptFrame"] == before + 1
 
 
 def test_without_verifying_only_the_shape_is_checked(start, upstream):
@@ -227,39 +257,34 @@ def test_without_verifying_only_the_shape_is_checked(start, upstream):
     ids=["short", "flipped", "zeros"],
 )
 @pytest.mark.parametrize("way", ["read", "open"])
-def test_a_corrupt_stored_frame_is_fetched_again(start, upstream, damage, way):
-    upstream.frames[key_of(1).frame_id] = raw_frame(1)
-    fetchers = start()
-    fetchers.pool().get(raw_wanted(1))
-    path = Path(FrameStore(fetchers.root).path(key_of(1)))
+def test_a_corrupt_stored_frame_is_fetched_again(steady, number, damage, way):
+    fetchers, upstream = steady
+    key, wanted, right = key_of(number), raw_wanted(number), raw_frame(number)
+    upstream.frames[key.frame_id] = right
+    fetchers.pool().get(wanted)
+    path = Path(FrameStore(fetchers.root).path(key))
     path.write_bytes(damage(path.read_bytes()))
-    frame = fetchers.pool().get(raw_wanted(1))
+    frame = fetchers.pool().get(wanted)
     if way == "read":
-        assert frame.read() == raw_frame(1)
+        assert frame.read() == right
     else:
         file, _ = frame.open()
         with file:
-            assert file.read() == raw_frame(1)
-    assert upstream.frame_calls.total() == 2
-    assert FrameStore(fetchers.root).find(key_of(1)).read() == raw_frame(1)
+            assert file.read() == right
+    assert upstream.frame_calls[key.frame_id] == 2
+    assert FrameStore(fetchers.root).find(key).read() == right
 
 
 def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
-    count = 120
-    upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(count))
+    total = 120
+    upstream.add_frames((key_of(n).frame_id, raw_frame(n)) for n in range(total))
     upstream.delay = 0.05
     fetchers = start(2)
     pool = fetchers.pool()
     watching = fetchers.pool()
     stop = threading.Event()
 
-    def is_up() -> bool:
-        with suppress(FetchersUnavailable):
-            watching.ping()
-            return True
-        return False
-
-    wait_until(is_up)
+    wait_until(lambda: is_up(watching), 30)
 
     def master() -> None:
         number = 0
@@ -268,18 +293,18 @@ def test_a_killed_fetcher_is_replaced_while_requests_go_on(start, upstream):
             fetchers.replace(number)
             number = 1 - number
             # on a busy machine a start takes longer than the next kill is away
-            while not stop.is_set() and not is_up():
+            while not stop.is_set() and not is_up(watching):
                 pass
 
     playing = threading.Thread(target=master)
     playing.start()
     try:
         with ThreadPoolExecutor(8) as threads:
-            frames = list(threads.map(lambda n: pool.get(raw_wanted(n)).read(), range(count)))
+            frames = list(threads.map(lambda n: pool.get(raw_wanted(n)).read(), range(total)))
     finally:
         stop.set()
         playing.join()
-    assert frames == [raw_frame(n) for n in range(count)]
+    assert frames == [raw_frame(n) for n in range(total)]
 
 
 def test_pending_requests_survive_the_death_of_their_fetcher(start, upstream):

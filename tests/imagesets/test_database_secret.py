@@ -10,9 +10,10 @@ import pytest
 from moto.server import ThreadedMotoServer
 from sqlalchemy import make_url, text
 
-from dicomweb_gateway.errors import IndexUnavailable
+from dicomweb_gateway.errors import IndexUnavailable, SettingsError
 from dicomweb_gateway.imagesets import database_secret
-from dicomweb_gateway.imagesets.database_secret import DatabaseLogin, DatabaseSecret, region_of
+from dicomweb_gateway.imagesets.database_secret import DatabaseLogin, DatabaseSecret
+from dicomweb_gateway.imagesets.secrets_manager import password_of_secret, region_of
 from dicomweb_gateway.index.engine import identity_of, make_engine, reading
 from tests.databases import drop_database, new_database, on_server
 
@@ -149,3 +150,18 @@ def test_a_rotation_is_followed_without_a_restart(client, mariadb_server, monkey
         engine.dispose()
         on_server(mariadb_server, "DROP USER rotated@'%'")
         drop_database(mariadb_server, name)
+
+
+@pytest.mark.parametrize(
+    "value", ["battery staple", {"username": "admin", "password": "battery staple"}, "[1]"]
+)
+def test_the_password_in_a_secret(client, value):
+    arn = put(client, value)
+    assert password_of_secret(arn) == (value if isinstance(value, str) else "battery staple")
+
+
+def test_a_secret_without_a_password_is_told_of_without_its_value(client):
+    for arn, reason in ((put(client, {"other": "hidden"}), "no password"), (MISSING, "cannot be read")):
+        with pytest.raises(SettingsError, match=reason) as refused:
+            password_of_secret(arn)
+        assert "hidden" not in str(refused.value)

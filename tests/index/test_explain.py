@@ -120,7 +120,7 @@ def test_a_scan_would_be_seen(filled: Filled) -> None:
 @pytest.mark.parametrize(
     ("modality", "issuer", "study_key", "series_key"),
     [
-        ("CT", "north", "gateway_study_latest", "gateway_series_unique"),
+        ("CT", "north", "gateway_study_issuer", "gateway_series_unique"),
         ("CT", None, "gateway_study_latest", "gateway_series_unique"),
         ("X?", "north", "PRIMARY", "gateway_series_modality"),
     ],
@@ -135,6 +135,7 @@ def test_what_a_caller_may_see_is_found_by_indexes(filled, modality, issuer, stu
     (page,) = [one for one in bare.said if "seen_series" in one[0]]
     lines = {line["table"]: line for line in bare.explained([page]) if line["table"] != "gateway_study"}
     studies = [one["key"] for one in bare.explained([page]) if one["table"] == "gateway_study"]
-    assert lines["seen_series"]["key"] == series_key
+    # of two ways that both cost a look at few rows either may be taken
+    assert str(lines["seen_series"]["key"]).endswith(series_key)
     assert study_key in studies
     assert None not in studies

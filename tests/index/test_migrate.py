@@ -1,15 +1,20 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, time
 from types import SimpleNamespace
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, select, text
 
+from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.index import migrate, side_tables
-from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.engine import make_engine, writing
 from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.migrate import Standing
 from dicomweb_gateway.index.tables import metadata, study
 from tests.index.documents import document, instance, simple
 
@@ -51,11 +56,76 @@ def test_every_column_of_a_table_is_migrated_in_order(engine):
 
 def test_revisions(index_url):
     assert migrate.current_revision(index_url) is None
-    assert not migrate.is_current(index_url)
+    assert migrate.standing_of(None) is Standing.BEHIND
     migrate.upgrade(index_url)
     assert migrate.current_revision(index_url) == migrate.head_revision()
     migrate.upgrade(index_url)
-    assert migrate.is_current(index_url)
+    assert migrate.standing_of(migrate.current_revision(index_url)) is Standing.CURRENT
+
+
+@pytest.mark.parametrize(
+    ("revision", "standing"),
+    [
+        ("0001", Standing.BEHIND),
+        ("9998_from_0001", Standing.NEWER),
+        (f"9998_from_{migrate.head_revision()[:4]}", Standing.NEWER),
+        ("9998_from_9997", Standing.FOREIGN),
+        ("9998", Standing.FOREIGN),
+        ("9998_from_0001x", Standing.FOREIGN),
+        ("from_0001", Standing.FOREIGN),
+    ],
+)
+def test_a_schema_of_another_version_says_whom_it_serves(revision, standing):
+    assert migrate.standing_of(revision) is standing
+
+
+def test_an_older_version_leaves_a_newer_index_as_it_is(index_url):
+    migrate.upgrade(index_url)
+    engine = make_engine(index_url)
+    for revision in ("9998_from_0001", "9998"):
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = :r"), {"r": revision})
+        if revision == "9998":
+            with pytest.raises(SettingsError, match="not for this version"):
+                migrate.upgrade(index_url)
+        else:
+            migrate.upgrade(index_url)
+        assert migrate.current_revision(index_url) == revision
+    engine.dispose()
+
+
+def test_two_that_upgrade_at_once_do_not_meet(index_url):
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(migrate.upgrade, [index_url] * 3))
+    assert migrate.current_revision(index_url) == migrate.head_revision()
+
+
+def test_each_revision_only_adds(tmp_path):
+    """What programs of the revision before read and write is there still (README, "Upgrading")."""
+    engine = make_engine(f"sqlite:///{tmp_path}/index.sqlite")
+    scripts = ScriptDirectory(str(migrate.scripts_folder()))
+    before: dict[str, dict[str, dict]] = {}
+    for script in reversed(list(scripts.walk_revisions())):
+        with writing(engine) as connection:
+            context = EnvironmentContext(
+                Config(), scripts, fn=lambda rev, _, to=script.revision: scripts._upgrade_revs(to, rev)
+            )
+            context.configure(connection=connection, transaction_per_migration=True)
+            with context.begin_transaction():
+                context.run_migrations()
+        found = inspect(engine)
+        after = {
+            table: {column["name"]: column for column in found.get_columns(table)}
+            for table in found.get_table_names()
+        }
+        for table, columns in before.items():
+            assert columns.keys() <= after[table].keys(), script.revision
+            for name in after[table].keys() - columns.keys():
+                column = after[table][name]
+                assert column["nullable"] or column["default"] is not None, (script.revision, table, name)
+        before = after
+    assert len(before) > 10
+    engine.dispose()
 
 
 def test_runs_on_a_database_that_aws_made_and_filled(index_url):

@@ -2,7 +2,7 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from functools import cache
@@ -269,6 +269,13 @@ def _series() -> dict[str, tuple[list[dict[str, Any]], dict[str, Any]]]:
     }
 
 
+Change = Callable[[str, bytes], bytes | None]
+
+
+def _as_it_is(_: str, blob: bytes) -> bytes:
+    return blob
+
+
 @cache
 def _standing() -> tuple[bytes, dict[str, bytes], dict[FrameKey, bytes]]:
     """Index file, documents and frames of `_series`, which every house has."""
@@ -287,16 +294,20 @@ def _fill(
     series: Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]],
     documents: dict[str, bytes],
     frames: dict[FrameKey, Any],
+    change: Change = _as_it_is,
 ) -> None:
     """Add `series` to the index at `url`, to the documents by image set and to the frames."""
     writer = IndexWriter(url)
     for uid, (instances, tags) in series.items():
-        blob = image_set(uid, instances, **tags)
+        blob = change(uid, image_set(uid, instances, **tags))
+        if blob is None:
+            continue
+        store = parse_document(blob).datastore_id
         documents[hex_id("set", uid)] = blob
         writer.put(parse_document(blob), version=1, is_primary=True, updated_at=None)
         for number, instance in enumerate(instances, 1):
             for frame, data in enumerate(instance.get("frames", []), 1):
-                key = FrameKey(STORE, hex_id("set", uid), hex_id("frame", uid, number, frame))
+                key = FrameKey(store, hex_id("set", uid), hex_id("frame", uid, number, frame))
                 frames[key] = data
 
 
@@ -304,16 +315,23 @@ def build(
     folder: Path,
     allowed: frozenset[str] | None = None,
     more: Mapping[str, tuple[list[dict[str, Any]], dict[str, Any]]] | None = None,
+    change: Change = _as_it_is,
     **settings: Any,
 ) -> House:
-    """A gateway over a new index below `folder`; `allowed` data stores, None for all; `more` like _series."""
-    index, documents, known = _standing()
+    """A gateway over a new index below `folder`; `allowed` data stores, None for all; `more` like _series.
+
+    `change` gives another document for that of a series, None to leave it out.
+    """
     file = folder / "index.sqlite"
-    file.write_bytes(index)
     url = f"sqlite:///{file}"
     image_sets, frames = ImageSetsInMemory(), FramesInMemory()
-    image_sets.documents.update(documents)
-    frames.frames.update(known)
+    if change is _as_it_is:
+        index, documents, known = _standing()
+        file.write_bytes(index)
+        image_sets.documents.update(documents)
+        frames.frames.update(known)
+    else:
+        _fill(migrated_file(file), _series(), image_sets.documents, frames.frames, change)
     if more:
         _fill(url, more, image_sets.documents, frames.frames)
     engine = make_engine(url)

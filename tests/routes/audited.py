@@ -18,10 +18,10 @@ class Callers:
     def __init__(self, callers):
         self._callers = callers
 
-    def caller_of(self, presented):
+    def known(self, presented):
         if presented.authorization not in self._callers:
             raise Unauthenticated("nobody is known to ask", ["Bearer"])
-        return self._callers[presented.authorization]
+        return self._callers[presented.authorization], None
 
 
 class AuditedHouse:

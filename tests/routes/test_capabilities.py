@@ -9,7 +9,14 @@ from dicomweb_gateway.pixels.targets import TARGETS
 from dicomweb_gateway.web.served import RESOURCES
 from tests.routes.archive import CT, JPEG, PDF, STUDY, path_of
 
-NAMES = {"study": STUDY, "series": CT, "instance": f"{CT}.1", "frames": "1", "steps": "7FE00010"}
+NAMES = {
+    "study": STUDY,
+    "series": CT,
+    "instance": f"{CT}.1",
+    "frames": "1",
+    "level": "0",
+    "steps": "7FE00010",
+}
 
 
 @pytest.fixture(scope="module")

@@ -368,3 +368,14 @@ def test_what_is_judged_is_what_is_sent(tmp_path):
 def test_series_of_one_study_are_not_mixed_up(client):
     body = gzip.decompress(client.get(f"/datastore/{STORE}/imageSet/{OTHERS}/getImageSetMetadata").get_data())
     assert orjson.loads(body)["Study"]["DICOM"]["StudyInstanceUID"] == OTHER
+
+
+@pytest.mark.parametrize("path", [SEARCH, f"{ONE}/getImageFrame"])
+def test_bodies_are_as_small_as_what_is_in_them(client, upstream, path):
+    upstream.pages[None] = page()
+    for size, status in ((1000, 200), (60_000, 200), (70_000, 413)):
+        named = (
+            b'"imageFrameId":"%b"' % hex_id("frame", CT, 1, 1).encode() if "getImageFrame" in path else b""
+        )
+        body = b"{" + named + b" " * size + b"}"
+        assert client.post(path, data=body, content_type="application/json").status_code == status

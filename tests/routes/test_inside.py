@@ -10,7 +10,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import CorruptFrame
 from dicomweb_gateway.telemetry.catalogue import METRICS, PREFIX
-from dicomweb_gateway.web.services import About
+from dicomweb_gateway.web.services import About, HealthReport
 from tests.routes.archive import CT, build, path_of
 from tests.routes.callers import Locked, lock
 
@@ -126,9 +126,10 @@ def test_the_status_page_masks_and_escapes(tmp_path):
     assert client.get(FRAME).status_code == 502
     page = client.get("/status")
     text = page.get_data(as_text=True)
-    assert "<script" not in text
+    assert "<script>" not in text
+    assert "<b>" not in text
     assert "&lt;script&gt;" in text
-    assert "script-src" not in page.headers["Content-Security-Policy"]
+    assert "script-src 'self';" in page.headers["Content-Security-Policy"]
     assert "default-src 'none'" in page.headers["Content-Security-Policy"]
     assert "1.2.10" not in text
     facts = client.get("/status", headers={"Accept": "application/json"}).get_json()
@@ -186,3 +187,12 @@ def test_slow_requests_are_logged_with_where_time_went(house, caplog):
         house.app.test_client().get("/aetitle/studies").get_data()
     assert [one.levelname for one in caplog.records] == ["INFO"]
     assert caplog.records[0].facts["route"] == "/studies"
+
+
+def test_what_makes_health_red_is_among_the_recent_errors(tmp_path):
+    house = build(tmp_path)
+    red = replace(house.services, health=lambda: HealthReport(failing="frame store: no room"))
+    client = create_app(red).test_client()
+    assert client.get("/health").status_code == 503
+    first = client.get("/status?format=json").get_json()["recent_errors"][0]
+    assert (first["route"], first["error"]) == ("/health", "frame store: no room")

@@ -98,9 +98,10 @@ def test_who_asks_is_told_to_scripts(locked, house):
         "groups": ["searcher"],
         "may": ["search"],
         "paths": ["/aetitle", "/dicomweb"],
+        "session": None,
     }
     open_to_all = house.app.test_client().get("/session")
-    assert open_to_all.get_json()["user"] is None
+    assert open_to_all.get_json()["user"] == ""
     assert "admin" in open_to_all.get_json()["may"]
     assert open_to_all.headers["Cache-Control"] == "no-store"
 

@@ -141,6 +141,18 @@ def test_the_study_of_the_address(gateway):
     assert gateway.store(part, path=f"/aetitle/studies/{ROOT}.24").status_code == 200
 
 
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "multipart/related; type=application/dicom; boundary=edge",
+        'Multipart/Related; boundary=edge; type="Application/DICOM"',
+        'multipart/related; boundary="edge"',
+    ],
+)
+def test_how_clients_write_the_content_type(gateway, content_type):
+    assert gateway.store(part10(ct_slice(1, study=33)), **{"Content-Type": content_type}).status_code == 200
+
+
 def test_names_with_scripts_are_text(gateway):
     name = "<script>alert(1)</script>"
     answer = gateway.store(part10(ct_slice(1, study=25, PatientName=name)))

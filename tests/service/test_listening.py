@@ -94,3 +94,23 @@ def test_what_is_for_another_process_is_not_taken():
     assert handed_over(environment) == []
     assert environment == {}
     assert handed_over({}) == []
+
+
+@pytest.mark.parametrize("outlive", [False, True])
+def test_at_the_end_nobody_new_comes_and_who_is_there_is_let_in(outlive):
+    (made,) = listen_tcp("127.0.0.1", 0, 1)
+    with made.dup() as held, socket.create_connection(made.getsockname()) as early:
+        address = made.getsockname()
+        Listening.on([made], 1, outlive).end()
+        with socket.socket() as late:
+            late.settimeout(0.2 if not outlive else 10)
+            if outlive:
+                late.connect(address)
+            else:
+                with pytest.raises(TimeoutError):
+                    late.connect(address)
+        accepted, peer = held.accept()
+        with accepted:
+            assert peer == early.getsockname()
+            early.sendall(b"still heard")
+            assert accepted.recv(100) == b"still heard"

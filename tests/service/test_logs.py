@@ -62,3 +62,9 @@ def test_levels_count_for_us_and_others_speak_only_of_trouble(capsys):
     assert "ours" in shown
     assert "theirs" not in shown
     assert "trouble" in shown
+
+
+def test_half_a_character_is_a_line_too():
+    line = JsonFormatter().format(record("%s", "a\udce4b"))
+    assert json.loads(line)["message"] == "a\udce4b"
+    line.encode()

@@ -111,6 +111,52 @@ def test_gone_and_back_again(server):
     wait_for(is_back, 30)
 
 
+def test_a_server_that_is_down_is_named_until_it_is_back():
+    server = CacheServer("memcached")
+    try:
+        cache = SharedCache(config(server, timeout=0.5), b"secret")
+        cache.look()
+        cache.ask_all()
+        assert cache.down == ()
+        server.kill()
+        for _ in range(6):
+            cache.look()
+        assert cache.down == (f"127.0.0.1:{server.port}",)
+        with pytest.raises(OSError, match=str(server.port)):
+            cache.ask_all()
+        server.start()
+
+        def is_back() -> bool:
+            cache.look()
+            return not cache.down
+
+        wait_for(is_back, 30)
+    finally:
+        server.kill()
+
+
+def test_a_full_memcached_has_no_effect_but_speed():
+    """Of 1 MB it evicts what was kept first."""
+    server = CacheServer("memcached", ("-m", "1", "-I", "512k"))
+    try:
+        cache = SharedCache(config(server), b"secret")
+        for number in range(100):
+            stored_or_refused(cache, ("level0", str(number)), bytes([number]) * 100_000)
+        found = [cache.get(("level0", str(number))) for number in range(100)]
+        held = [number for number, value in enumerate(found) if value is not None]
+        assert 0 < len(held) < 100
+        assert all(found[number] == bytes([number]) * 100_000 for number in held)
+        assert cache.down == ()
+    finally:
+        server.kill()
+
+
+def stored_or_refused(cache: SharedCache, key, value: bytes) -> None:
+    before = sum(cache.counts().get(one, 0) for one in ("stored", "failures"))
+    cache.put(key, value)
+    wait_for(lambda: sum(cache.counts().get(one, 0) for one in ("stored", "failures")) > before)
+
+
 def test_a_full_redis_still_answers():
     server = CacheServer("redis", ("--maxmemory", "1mb", "--maxmemory-policy", "noeviction"))
     try:

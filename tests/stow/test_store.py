@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from io import BytesIO
+from threading import Semaphore
 
 import pytest
 from pydicom import dcmread
@@ -17,6 +18,7 @@ from dicomweb_gateway.dicom.store_response import (
 )
 from dicomweb_gateway.errors import (
     DataStoreUnclear,
+    GatewayBusy,
     InvalidRequest,
     PayloadTooLarge,
     StoringOff,
@@ -173,6 +175,18 @@ def test_what_upstream_refuses_or_keeps_silent_of_is_not_stored(place):
     place.upstream.silent, place.indexed = True, []
     assert place.store(part10(ct_slice(1)))[0].failure == PROCESSING_FAILURE
     assert place.indexed == []
+
+
+def test_only_so_many_store_at_once(place):
+    place.storing = replace(place.storing, turns=Semaphore(1))
+    assert place.store(part10(ct_slice(1)))[0].failure is None
+    with place.storing.turns, pytest.raises(GatewayBusy):
+        place.store(part10(ct_slice(1)))
+    place.upstream.failure = UpstreamFailed("it is ill")
+    with pytest.raises(UpstreamFailed):
+        place.store(part10(ct_slice(1)))
+    place.upstream.failure = None
+    assert place.store(part10(ct_slice(1)))[0].failure is None
 
 
 def test_a_failing_upstream_comes_through(place):

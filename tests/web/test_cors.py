@@ -1,9 +1,13 @@
 """CORS: who may read answers, and how browsers ask beforehand (dicomweb.md H-1 to H-4)."""
 
+from dataclasses import replace
+
 import pytest
 from flask import Request, Response
 from werkzeug.test import EnvironBuilder
 
+from dicomweb_gateway.app import create_app
+from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.web.cors import add_cors, is_allowed_origin
 from dicomweb_gateway.web.services import WebConfig
 from tests.routes.archive import build
@@ -124,3 +128,39 @@ def test_the_resource_policy_is_a_setting():
     response = Response()
     add_cors(request(), response, config(resource_policy="same-site"))
     assert response.headers["Cross-Origin-Resource-Policy"] == "same-site"
+
+
+def test_a_base_path_with_origins_of_its_own(tmp_path):
+    """Below it these hold in the place of all others, and everywhere else the others."""
+    house = build(tmp_path, cors_origins=("https://hospital.example.org",), cors_credentials=True)
+
+    class Rules:
+        def sight_of(self, *_):
+            return EVERYTHING
+
+        def origins_of(self, path):
+            return {"/dicomweb": ("https://lab.example.org",)}.get(path)
+
+    client = create_app(replace(house.services, rules=Rules())).test_client()
+    for path, allowed, refused in (
+        ("/aetitle/studies", "https://hospital.example.org", "https://lab.example.org"),
+        ("/dicomweb/studies", "https://lab.example.org", "https://hospital.example.org"),
+        ("/dicomweb/studies?limit=x", "https://lab.example.org", "https://hospital.example.org"),
+        ("/health", "https://hospital.example.org", "https://lab.example.org"),
+    ):
+        for method in ("GET", "OPTIONS"):
+            asks = {"Access-Control-Request-Method": "GET"} if method == "OPTIONS" else {}
+            yes = client.open(path, method=method, headers={"Origin": allowed, **asks})
+            no = client.open(path, method=method, headers={"Origin": refused, **asks})
+            assert yes.headers["Access-Control-Allow-Origin"] == allowed
+            assert yes.headers["Access-Control-Allow-Credentials"] == "true"
+            assert "Access-Control-Allow-Origin" not in no.headers
+            assert "Origin" in yes.headers["Vary"]
+
+
+def test_any_page_gets_nothing_of_the_browsers_login():
+    answer = Response()
+    asked = request(Origin="https://any.example.org")
+    add_cors(asked, answer, config(cors_origins=("https://a.org",), cors_credentials=True), lambda _: ("*",))
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://any.example.org"
+    assert "Access-Control-Allow-Credentials" not in answer.headers

@@ -1,9 +1,8 @@
 """StoreDICOM and StoreDICOMStudy of HealthImaging's own DICOMweb (healthimaging.md 5)."""
 
 from flask import Blueprint, Response, request
-from werkzeug.http import parse_options_header
 
-from dicomweb_gateway.dicom.multipart import MalformedMultipart, read_parts
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, content_type, read_parts
 from dicomweb_gateway.dicom.store_response import status_of, store_response
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.emulator.chunked_signing import opened_body
@@ -56,7 +55,7 @@ def _store(services: Services, datastore_id: str, study_uid: str | None) -> Resp
 
 
 def _boundary() -> str:
-    media_type, options = parse_options_header(request.headers.get("Content-Type"))
-    if media_type.lower() != "multipart/related" or options.get("type", _DICOM).lower() != _DICOM:
+    media_type, options = content_type(request.headers.get("Content-Type", ""))
+    if media_type != "multipart/related" or options.get("type", _DICOM).lower() != _DICOM:
         raise UnsupportedMediaType(f'Content-Type must be multipart/related; type="{_DICOM}"')
     return options.get("boundary", "")

@@ -1,0 +1,222 @@
+"""Sessions: browsers that have logged in, known by a random id in a cookie.
+
+The database is the truth. A web process believes what it has read of a session for `kept` seconds, and what
+the shared cache says was read by another process within as many: so whoever is logged out elsewhere is known
+for twice that at most. Only the SHA-256 of an id is kept anywhere.
+"""
+
+import logging
+import re
+import secrets
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from threading import Lock, Thread
+from typing import Any, Protocol
+
+import orjson
+
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.kept import KeptCallers
+from dicomweb_gateway.access.session_content import derived, digest_of, opened, seal
+from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.index.sessions import SessionRow
+
+_LOG = logging.getLogger(__name__)
+_ID = re.compile(r"[A-Za-z0-9_-]{43}")
+_ID_BYTES = 32
+_LOCKS = 64
+_MOST_STEP = 60
+
+
+class SessionStore(Protocol):
+    """Where sessions are kept; see SqlSessions."""
+
+    def add(self, row: SessionRow, unseen_since: int) -> None:
+        """Keep a new session, and forget those that ended or were not seen since `unseen_since`."""
+
+    def find(self, digest: str) -> SessionRow | None:
+        """The session of that digest; None without one."""
+
+    def touch(self, digest: str, seen_at: int) -> None:
+        """Note that it was seen."""
+
+    def remove(self, digest: str) -> None:
+        """End it."""
+
+    def remove_of(self, owner: str) -> None:
+        """End all of an owner."""
+
+
+class Tier(Protocol):
+    """The cache that hosts share; see SharedCache."""
+
+    def get(self, key: tuple[str, ...]) -> bytes | None:
+        """What was put under `key`."""
+
+    def put(self, key: tuple[str, ...], value: bytes, seconds: float | None = None) -> None:
+        """Keep `value` for `seconds`."""
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLimits:
+    """Seconds: without a request, in all, and for which a process believes what it has read."""
+
+    idle: int = 3600
+    absolute: int = 12 * 3600
+    kept: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A login of a browser; times are Unix time.
+
+    `proof`: what the login rested on, such as a digest of the user's hashed password; the session ends when
+    that is no longer so. `csrf`: what a request that changes something must know. `id_token`: the identity
+    provider's, for the logout there.
+    """
+
+    caller: Caller
+    proof: str
+    id_token: str
+    csrf: str
+    row: SessionRow
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of an id: None that there is no such session."""
+
+    session: Session | None
+
+
+class Sessions:
+    """`still` says whom a session is of by what holds now, None where its login holds no longer.
+
+    `aside` runs what no request must wait for.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        still: Callable[[Caller, str], Caller | None],
+        limits: SessionLimits | None = None,
+        tier: Tier | None = None,
+        clock: Callable[[], float] = time.time,
+        aside: Callable[[Callable[[], None]], None] = lambda work: Thread(target=work, daemon=True).start(),
+    ) -> None:
+        self._store = store
+        self._still = still
+        self._limits = limits or SessionLimits()
+        self._tier = tier
+        self._clock = clock
+        self._aside = aside
+        self._kept: KeptCallers[_Known] = KeptCallers(clock=clock)
+        self._locks = [Lock() for _ in range(_LOCKS)]
+        self._step = min(_MOST_STEP, self._limits.idle // 4)
+
+    def begin(
+        self, caller: Caller, proof: str = "", id_token: str = "", old_id: str = ""
+    ) -> tuple[str, Session]:
+        """(a new id, the session of `caller`); that of `old_id`, which the browser had before, ends.
+
+        Raises IndexUnavailable.
+        """
+        self.end(old_id)
+        session_id, now = secrets.token_urlsafe(_ID_BYTES), int(self._clock())
+        content = {"caller": _written(caller), "proof": proof, "id_token": id_token}
+        row = SessionRow(
+            digest_of(session_id),
+            _owner(caller),
+            seal(session_id, content),
+            now,
+            now,
+            now + self._limits.absolute,
+        )
+        self._store.add(row, now - self._limits.idle)
+        return session_id, Session(caller, proof, id_token, derived(session_id, "csrf"), row)
+
+    def find(self, session_id: str) -> Session | None:
+        """The session of that id; None where there is none, or none any more. Raises IndexUnavailable."""
+        if not _ID.fullmatch(session_id):
+            return None
+        digest = digest_of(session_id)
+        key = bytes.fromhex(digest)
+        known = self._kept.get(key)
+        if known is None:
+            # of many requests at once one looks, and the others take what it has found
+            with self._locks[key[0] % _LOCKS]:
+                known = self._kept.get(key)
+                if known is None:
+                    known = _Known(self._looked_up(session_id, digest))
+                    self._kept.put(key, known, self._clock() + self._limits.kept)
+        session = known.session
+        return session if session is not None and session.row.ends_at > self._clock() else None
+
+    def end(self, session_id: str) -> None:
+        """Log out; what is no id, or of no session, is none. Raises IndexUnavailable."""
+        if not _ID.fullmatch(session_id):
+            return
+        digest = digest_of(session_id)
+        self._store.remove(digest)
+        self._forget(digest)
+
+    def end_all(self, session: Session) -> None:
+        """Log the session's user out everywhere. Raises IndexUnavailable."""
+        self._store.remove_of(session.row.owner)
+        self._forget(session.row.digest)
+
+    def _forget(self, digest: str) -> None:
+        # the shared cache may still know it: not to be asked until it no longer does
+        self._kept.put(bytes.fromhex(digest), _Known(None), self._clock() + 2 * self._limits.kept + 1)
+
+    def _looked_up(self, session_id: str, digest: str) -> Session | None:
+        row, now = self._row(digest), int(self._clock())
+        if row is None or row.ends_at <= now or row.seen_at + self._limits.idle <= now:
+            return None
+        content = opened(session_id, row.content)
+        if content is None:
+            return None
+        caller = self._still(_read(content["caller"]), content["proof"])
+        if caller is None:
+            return None
+        if now - row.seen_at >= self._step:
+            self._aside(lambda: self._touch(digest, now))
+            row = replace(row, seen_at=now)
+        return Session(caller, content["proof"], content["id_token"], derived(session_id, "csrf"), row)
+
+    def _touch(self, digest: str, now: int) -> None:
+        try:
+            self._store.touch(digest, now)
+        except GatewayError as error:
+            _LOG.warning("a session's use could not be noted: %s", error)
+
+    def _row(self, digest: str) -> SessionRow | None:
+        """As the database has it, or had it when another process looked a moment ago."""
+        if self._tier is None:
+            return self._store.find(digest)
+        # named by the moment too: what is put there cannot be taken back, only go out of use
+        key = ("session", digest, str(int(self._clock() // self._limits.kept)))
+        told = self._tier.get(key)
+        if told is not None:
+            found: list[Any] = orjson.loads(told)
+            return SessionRow(digest, *found)
+        row = self._store.find(digest)
+        if row is not None:
+            told = orjson.dumps([row.owner, row.content, row.begun_at, row.seen_at, row.ends_at])
+            self._tier.put(key, told, self._limits.kept)
+        return row
+
+
+def _owner(caller: Caller) -> str:
+    return sha256(f"{caller.mode}\0{caller.name}".encode()).hexdigest()
+
+
+def _written(caller: Caller) -> list[Any]:
+    return [caller.name, caller.mode, caller.client, sorted(caller.groups), sorted(caller.scopes)]
+
+
+def _read(written: list[Any]) -> Caller:
+    name, mode, client, groups, scopes = written
+    return Caller(name, mode, client, frozenset(groups), frozenset(scopes))

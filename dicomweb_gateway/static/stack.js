@@ -1,0 +1,189 @@
+// Stack view: the images of a series, one at a time.
+
+import { askJson, element, root } from "./gateway.js";
+import { addressOf, named, pageOf } from "./places.js";
+import { wire } from "./stack/controls.js";
+import { headingOf, offerSeries } from "./stack/heading.js";
+import { imagesOf } from "./stack/images.js";
+import { Loader } from "./stack/loader.js";
+import { offerLevels, writeFigures } from "./stack/panel.js";
+import { Stage } from "./stack/stage.js";
+import { presetsOf } from "./stack/windows.js";
+
+const SETTLED = 400;
+const part = (id) => document.getElementById(id);
+
+/** One series on the stage. */
+class Stack {
+  constructor(heading, { images, rate }, facts) {
+    Object.assign(this, { heading, images, facts, index: 0, timer: 0, settling: 0, presets: [] });
+    this.stage = new Stage(part("canvas"));
+    this.stage.facts = facts;
+    this.loader = new Loader(heading.place, images, {
+      picture: (index) => index === this.index && this.draw(),
+      failure: (index, error) => index === this.index && complain(error.message),
+      change: () => this.changed(),
+    });
+    if (rate) part("rate").value = String(rate);
+    part("slider").max = String(images.length);
+    this.offerPresets();
+  }
+
+  get count() {
+    return this.images.length;
+  }
+
+  go(index) {
+    this.index = Math.min(this.count - 1, Math.max(0, index));
+    part("slider").value = String(this.index + 1);
+    complain("");
+    this.loader.show(this.index);
+    this.draw();
+  }
+
+  draw() {
+    this.stage.show(this.loader.picture(this.index) ?? null, this.images[this.index]);
+    this.changed();
+  }
+
+  /** What is written around the picture. */
+  changed() {
+    const { picture, view } = this.stage;
+    const { frame, of } = this.images[this.index];
+    const level = picture?.facts ? `Level ${picture.facts.level} of ${picture.facts.levels.length - 1}, ` : "";
+    const size = picture ? `${level}${picture.columns} × ${picture.rows}` : "Loading…";
+    const frames = of > 1 ? `\nFrame ${frame} of ${of}` : "";
+    part("how").textContent = `${this.stage.windowText}\n${size}`.trim();
+    part("where").textContent = `Image ${this.index + 1} of ${this.count}${frames}\nZoom ${Math.round(view.zoom * 100)} %`;
+    writeFigures(part("told"), this.loader);
+    clearTimeout(this.settling);
+    this.settling = setTimeout(() => this.settle(), SETTLED);
+  }
+
+  /** For those who do not see it, and for who comes back: where the stack has come to rest. */
+  settle() {
+    const text = `Image ${this.index + 1} of ${this.count}. ${part("how").textContent.replaceAll("\n", ", ")}`;
+    part("canvas").setAttribute("aria-label", text);
+    if (!this.timer) part("said").textContent = text;
+    const { instance, frame } = this.images[this.index];
+    history.replaceState(null, "", pageOf("stack", { ...this.heading.place, instance, frame }));
+  }
+
+  offerPresets() {
+    this.presets = presetsOf(this.facts, this.heading.modality);
+    const options = this.presets.map(({ title }, at) => element("option", { value: at }, title));
+    part("presets").replaceChildren(...options);
+  }
+
+  /** Take the preset of that number, 0 the image's own. */
+  choose(number) {
+    const preset = this.presets[number];
+    if (!preset) return;
+    part("presets").value = String(number);
+    this.setWindow(preset.window);
+  }
+
+  setWindow(window) {
+    this.stage.window = window;
+    if (Array.isArray(window)) part("presets").value = String(this.presets.findIndex((one) => one.window === window));
+    if (this.loader.method === "rendered") this.renderAgain();
+    this.stage.redraw();
+    this.changed();
+  }
+
+  /** Rendered pictures are made in their window, so they are asked for again when it comes to rest. */
+  renderAgain() {
+    clearTimeout(this.asking);
+    const window = this.stage.window === "all" ? null : this.stage.window;
+    this.asking = setTimeout(() => this.loader.choose({ window }), SETTLED / 4);
+  }
+
+  play() {
+    clearInterval(this.timer);
+    this.timer = this.timer ? 0 : setInterval(() => this.step(), 1000 / Math.min(60, Math.max(1, Number(part("rate").value) || 10)));
+    part("play").setAttribute("aria-pressed", String(this.timer !== 0));
+    part("play").textContent = this.timer ? "Stop" : "Play";
+  }
+
+  /** The next image, as soon as the one that is shown is there. */
+  step() {
+    if (this.stage.picture) this.go((this.index + 1) % this.count);
+  }
+}
+
+function complain(message) {
+  part("message").textContent = message;
+  part("message").hidden = message === "";
+}
+
+function wireLoading(stack) {
+  const { loader, facts } = stack;
+  const levels = facts?.levels ?? [];
+  offerLevels(part("level"), levels);
+  const chosen = () => {
+    const level = Number(part("level").value);
+    const { columns, rows } = levels[level] ?? {};
+    return levels.length === 0 || level === levels.length - 1 ? null : { level, side: Math.max(columns, rows) };
+  };
+  const window = () => (Array.isArray(stack.stage.window) ? stack.stage.window : null);
+  part("method").addEventListener("change", () => loader.choose({ method: part("method").value, window: window() }));
+  part("level").addEventListener("change", () => loader.choose({ top: chosen() }));
+  part("ahead").addEventListener("change", () => loader.choose({ ahead: part("ahead").value }));
+  part("rate").addEventListener("change", () => { if (stack.timer) { stack.play(); stack.play(); } });
+}
+
+/** What a series shows that has no images. */
+function showOthers(place, others) {
+  const [other] = others;
+  const address = other && addressOf({ ...place, instance: other.instance }, "rendered");
+  if (other?.kind === "video") {
+    part("stage").append(element("video", { src: address, controls: true, "aria-label": "Video" }));
+    return;
+  }
+  complain(other?.kind === "document" ? "This series is a document." : "This series has no images.");
+  if (other?.kind === "document") part("message").append(" ", element("a", { href: address }, "Open it"));
+}
+
+async function open() {
+  part("main").classList.add("wide");
+  const asked = named();
+  if (!asked.study) return complain("This page shows a study: choose one on the page Studies.");
+  const [heading, session] = await Promise.all([headingOf(asked), askJson(`${root}/session`)]);
+  if (!heading) return complain("There is no such study.");
+  const { place } = heading;
+  offerSeries(part("series"), part("ways"), heading);
+  part("title").textContent = heading.who.replace("\n", ", ");
+  part("who").textContent = heading.who;
+  part("what").textContent = [heading.when, heading.what].filter(Boolean).join("\n");
+  const found = await imagesOf({ base: place.base, study: place.study, series: place.series });
+  if (found.images.length === 0) return showOthers(place, found.others);
+  const first = found.images.findIndex(({ instance, frame }) => instance === asked.instance && frame === Number(asked.frame ?? 1));
+  const mayRetrieve = session.may.includes("retrieve");
+  const image = found.images[Math.max(0, first)];
+  const facts = mayRetrieve ? await factsOf({ ...place, instance: image.instance }, image.frame) : null;
+  const stack = new Stack({ ...heading, place: { base: place.base, study: place.study, series: place.series } }, found, facts);
+  if (!facts) {
+    part("method").value = stack.loader.method = "rendered";
+    for (const option of part("method").options) option.disabled = option.value !== "rendered";
+  }
+  wire(stack);
+  wireLoading(stack);
+  stack.go(Math.max(0, first));
+}
+
+/** How to show the pixels of an image; null where only the gateway can show them. */
+async function factsOf(place, frame) {
+  try {
+    return await askJson(addressOf(place, "frames", frame, "levels"));
+  } catch (error) {
+    if (error.status === undefined) throw error;
+    return null;
+  }
+}
+
+try {
+  await open();
+} catch (error) {
+  if (error.status === undefined) throw error;
+  complain(error.message);
+}

@@ -1,0 +1,51 @@
+// The images of a series in their order: an instance of several frames is several images.
+
+import { TAG, first } from "../dicom.js";
+import { askJson } from "../gateway.js";
+import { addressOf } from "../places.js";
+
+const PAGE = 1000;
+const FIELDS = "NumberOfFrames,Rows,Columns,FrameTime,RecommendedDisplayFrameRate";
+const VIDEOS = ["1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.5.1.4.1.1.77.1.2.1", "1.2.840.10008.5.1.4.1.1.77.1.4.1"];
+const DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104.";
+
+/** {images: [{instance, frame, of, rows, columns}], others: [{instance, kind}], rate} of the series at `place`.
+ *
+ * Others are a "video", a "document" or "other": what has no image. `rate` is in frames a second, undefined
+ * where the series does not say.
+ */
+export async function imagesOf(place) {
+  const found = { images: [], others: [], rate: undefined };
+  for (let offset = 0; ; offset += PAGE) {
+    const query = new URLSearchParams({ includefield: FIELDS, limit: PAGE, offset });
+    const rows = (await askJson(`${addressOf(place, "instances")}?${query}`)) ?? [];
+    for (const row of rows) add(found, row);
+    if (rows.length < PAGE) return found;
+  }
+}
+
+function add(found, row) {
+  const instance = first(row, TAG.instance);
+  const kind = kindOf(row);
+  if (kind !== "image") {
+    found.others.push({ instance, kind });
+    return;
+  }
+  const count = Math.max(1, Number(first(row, TAG.frames) ?? 1));
+  const [rows, columns] = [Number(first(row, TAG.rows)), Number(first(row, TAG.columns))];
+  for (let frame = 1; frame <= count; frame += 1) found.images.push({ instance, frame, of: count, rows, columns });
+  found.rate ??= rateOf(row);
+}
+
+function kindOf(row) {
+  const kind = first(row, TAG.sopClass) ?? "";
+  if (VIDEOS.includes(kind)) return "video";
+  if (kind.startsWith(DOCUMENTS)) return "document";
+  return first(row, TAG.rows) ? "image" : "other";
+}
+
+function rateOf(row) {
+  const milliseconds = Number(first(row, TAG.frameTime));
+  const rate = Number(first(row, TAG.rate)) || (milliseconds > 0 ? 1000 / milliseconds : 0);
+  return rate > 0 ? Math.min(60, Math.max(1, Math.round(rate))) : undefined;
+}

@@ -1,0 +1,57 @@
+// What a study opens to: its series with a small picture each, and the ways on from there.
+
+import { TAG, WITHOUT_PICTURE, first, text } from "../dicom.js";
+import { askJson, element } from "../gateway.js";
+import { addressOf, pageOf, viewerOf, weasisOf } from "../places.js";
+
+const FIELDS = "SeriesDescription,NumberOfSeriesRelatedInstances,BodyPartExamined";
+const MOST = 200;
+
+/** The contents of an opened study; throws GatewayError. */
+export async function openedStudy(place, title) {
+  const query = new URLSearchParams({ includefield: FIELDS, orderby: "SeriesNumber,SeriesInstanceUID", limit: MOST });
+  const rows = (await askJson(`${addressOf(place, "series")}?${query}`)) ?? [];
+  const list = element("ul", { class: "series" }, ...rows.map((row) => card(place, row)));
+  const more = rows.length < MOST ? null : element("p", { class: "soft" }, `These are the first ${MOST} series.`);
+  return [ways(place, title), list, more].filter(Boolean);
+}
+
+function ways(place, title) {
+  const viewer = viewerOf(place);
+  const links = [
+    viewer && element("a", { href: viewer }, "Open in OHIF"),
+    element("a", { href: weasisOf(place) }, "Open in Weasis"),
+    element("a", { href: pageOf("metadata", place) }, "Metadata"),
+  ];
+  const items = links.filter(Boolean).map((link) => element("li", {}, link));
+  return element("ul", { class: "links", "aria-label": `Ways to open ${title}` }, ...items);
+}
+
+function card(study, row) {
+  const place = { ...study, series: first(row, TAG.series) };
+  const modality = text(row, TAG.modality) || "?";
+  const number = text(row, TAG.seriesNumber);
+  const title = text(row, TAG.seriesDescription) || `Series ${number || "without a number"}`;
+  const count = first(row, TAG.instancesOfSeries);
+  const facts = [modality, number && `number ${number}`, count !== undefined && `${count} ${count === 1 ? "instance" : "instances"}`];
+  const hasPicture = !WITHOUT_PICTURE.has(modality);
+  const href = pageOf(hasPicture ? "stack" : "metadata", place);
+  return element(
+    "li",
+    { "data-series": place.series },
+    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, hasPicture ? picture(place, modality) : modality),
+    element(
+      "div",
+      {},
+      element("p", {}, hasPicture ? element("a", { href }, title) : title),
+      element("p", { class: "soft" }, facts.filter(Boolean).join(", ")),
+      element("p", {}, element("a", { href: pageOf("metadata", place), "aria-label": `Metadata of ${title}` }, "Metadata")),
+    ),
+  );
+}
+
+function picture(place, modality) {
+  const image = element("img", { src: `${addressOf(place, "thumbnail")}?viewport=192,192`, alt: "", loading: "lazy" });
+  image.addEventListener("error", () => image.replaceWith(modality));
+  return image;
+}

@@ -1,0 +1,280 @@
+// Drives our own pages in Chromium and writes what it saw as JSON.
+//
+// stdin: {chromium, root, axe, shots, patience, studies: {stack, large, cine, hostile}}
+//   root is the gateway's, axe the file of axe-core, shots a folder for screenshots or null; studies are UIDs: of a
+//   CT of 12 slices, of one large slice, of a colour cine, and of one with scripts in its names.
+// stdout: {list, stack, large, cine, hostile, metadata, unread, wide, errors, failures}
+
+import { readFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { chromium } from 'playwright-core';
+
+const FLAGS = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+const FULL = /Level (\d+) of \1,/;
+
+const task = JSON.parse(await text(process.stdin));
+const axe = await readFile(task.axe, 'utf8');
+const seen = { list: {}, stack: {}, unread: [], wide: [], errors: [], failures: [], dialogs: 0 };
+
+function watched(page) {
+  page.on('pageerror', (error) => seen.errors.push(String(error)));
+  page.on('console', (message) => message.type() === 'error' && seen.errors.push(message.text()));
+  page.on('response', (response) => response.status() >= 400 && seen.failures.push(`${response.status()} ${response.url()}`));
+  page.on('dialog', async (dialog) => {
+    seen.dialogs += 1;
+    await dialog.dismiss();
+  });
+  return page;
+}
+
+const textOf = (page, selector) => page.locator(selector).innerText();
+const until = (page, selector, pattern) =>
+  page.waitForFunction(
+    ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
+    [selector, pattern.source],
+  );
+const figures = (page) =>
+  page.$$eval('[data-figure]', (all) => Object.fromEntries(all.map((one) => [one.dataset.figure, one.textContent])));
+const names = (page) => page.locator('#studies .open').allInnerTexts();
+
+/** Serious findings of axe-core, and whether the page is wider than its window. */
+async function looked(page, name) {
+  await page.evaluate(axe);
+  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
+  for (const { id, impact, nodes } of found.violations) {
+    if (['serious', 'critical'].includes(impact)) seen.unread.push(`${name}: ${id}: ${nodes[0].html}`);
+  }
+  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  if (over > 0) seen.wide.push(`${name}: ${over}`);
+  if (task.shots) await page.screenshot({ path: `${task.shots}/${name}.png`, fullPage: true });
+}
+
+async function listed(page) {
+  await page.goto(`${task.root}/pages/studies`);
+  await page.waitForSelector('#studies .open');
+  seen.list.all = await names(page);
+  await page.getByRole('button', { name: 'Patient', exact: true }).click();
+  await page.waitForSelector('#studies th[aria-sort="ascending"]');
+  await until(page, '#told', /stud/);
+  seen.list.byName = await names(page);
+  await page.getByLabel('Patient name').fill('synth');
+  await page.keyboard.press('Enter');
+  await until(page, '#told', /^2 studies$/);
+  seen.list.found = await names(page);
+  await page.locator(`tr[data-study="${task.studies.stack}"] .open`).press('Enter');
+  await page.waitForFunction(() => document.querySelector('.series img')?.naturalWidth > 0);
+  seen.list.series = await page.locator('.series > li').count();
+  seen.list.weasis = await page.getByRole('link', { name: 'Open in Weasis' }).getAttribute('href');
+  seen.list.stack = await page.locator('.series div a').first().getAttribute('href');
+  await looked(page, 'studies-opened');
+  await page.goBack();
+  await until(page, '#told', /^\d+ studies$/);
+  await page.goto(`${task.root}/pages/studies?rows=5`);
+  await until(page, '#place', /^1 to 5$/);
+  const first = await names(page);
+  await page.getByRole('button', { name: 'Next' }).click();
+  await until(page, '#place', /^6 to 10$/);
+  seen.list.pages = [first, await names(page)];
+  await page.goto(`${task.root}/pages/studies?PatientName=nobody`);
+  await until(page, '#told', /^No study matches/);
+}
+
+/** What is on the canvas at one pixel for one of the image, as grey levels. */
+const drawn = (page) =>
+  page.evaluate(async () => {
+    await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+    const canvas = document.getElementById('canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return Array.from({ length: data.length / 4 / 64 }, (_, at) => data[at * 256]);
+  });
+
+const apart = (one, other) => one.reduce((sum, value, at) => sum + Math.abs(value - other[at]), 0) / one.length;
+
+async function opened(page, study) {
+  await page.goto(`${task.root}/pages/stack?study=${study}`);
+  await until(page, '#how', FULL);
+}
+
+async function stacked(page) {
+  const { stack } = seen;
+  await opened(page, task.studies.stack);
+  stack.where = [await textOf(page, '#where')];
+  stack.levels = await page.locator('#level option').allInnerTexts();
+  await page.locator('#canvas').focus();
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('PageDown');
+  stack.where.push(await textOf(page, '#where'));
+  await page.keyboard.press('Home');
+  await page.mouse.move(500, 400);
+  await page.mouse.wheel(0, 100);
+  stack.where.push(await textOf(page, '#where'));
+  await page.locator('#slider').fill('5');
+  stack.where.push(await textOf(page, '#where'));
+  await until(page, '#how', FULL);
+  await page.locator('#canvas').focus();
+  const original = await drawn(page);
+  stack.windows = [await textOf(page, '#how')];
+  await page.mouse.down();
+  await page.mouse.move(560, 430, { steps: 4 });
+  await page.mouse.up();
+  stack.windows.push(await textOf(page, '#how'));
+  await page.locator('#presets').selectOption({ label: 'Lung' });
+  stack.windows.push(await textOf(page, '#how'));
+  stack.lung = apart(original, await drawn(page));
+  await page.locator('#canvas').focus();
+  await page.keyboard.press('0');
+  stack.reset = apart(original, await drawn(page));
+  for (const key of 'rhvi') {
+    await page.keyboard.press(key);
+    stack[key] = apart(original, await drawn(page));
+  }
+  await page.keyboard.press('0');
+  for (let turn = 0; turn < 4; turn += 1) await page.getByRole('button', { name: 'Rotate left' }).click();
+  stack.turnedRound = apart(original, await drawn(page));
+  await page.getByRole('button', { name: '1:1' }).click();
+  stack.zoomed = await textOf(page, '#where');
+  await page.getByRole('button', { name: 'Fit' }).click();
+  await page.getByRole('button', { name: 'Play' }).click();
+  await page.waitForFunction((before) => document.getElementById('where').textContent !== before, await textOf(page, '#where'));
+  await page.getByRole('button', { name: 'Stop' }).click();
+  await looked(page, 'stack-wide');
+}
+
+/** The ways to load one picture, and that they show the same. */
+async function loaded(page) {
+  await opened(page, task.studies.large);
+  seen.large = { levels: { figures: await figures(page) } };
+  const first = await drawn(page);
+  for (const method of ['full', 'rendered']) {
+    await page.locator('#method').selectOption(method);
+    await until(page, '[data-figure="frames"]', /^1 of 1$/);
+    seen.large[method] = { figures: await figures(page), apart: apart(first, await drawn(page)) };
+  }
+  await page.locator('#method').selectOption('levels');
+  await page.locator('#level').selectOption('0');
+  await until(page, '#how', /Level 0 of/);
+  await until(page, '[data-figure="frames"]', /^1 of 1$/);
+  seen.large.coarse = { how: await textOf(page, '#how'), apart: apart(first, await drawn(page)) };
+}
+
+/** A coarse picture stands while the full one is on its way, which is left when the stack goes on. */
+async function hurried(page) {
+  let release;
+  const held = new Promise((done) => (release = done));
+  await page.route(/\/levels\/last$/, async (route) => {
+    await held;
+    await route.continue().catch(() => {});
+  });
+  await page.goto(`${task.root}/pages/stack?study=${task.studies.stack}`);
+  await until(page, '#how', /Level 0 of/);
+  const coarse = await figures(page);
+  await page.locator('#ahead').selectOption('none');
+  await page.locator('#canvas').focus();
+  await page.keyboard.press('End');
+  await until(page, '[data-figure="requests"]', /, [1-9]\d* left/);
+  release();
+  await until(page, '#how', FULL);
+  seen.hurried = { coarse, full: await figures(page), where: await textOf(page, '#where') };
+  await page.unroute(/\/levels\/last$/);
+}
+
+async function cined(page) {
+  await opened(page, task.studies.cine);
+  await page.locator('#canvas').focus();
+  await page.keyboard.press('ArrowRight');
+  await until(page, '#where', /Frame 2 of/);
+  await until(page, '#how', FULL);
+  seen.cine = { where: await textOf(page, '#where') };
+  seen.cine.coloured = await page.evaluate(() => {
+    const canvas = document.getElementById('canvas');
+    const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    return data.some((value, at) => at % 4 === 0 && Math.abs(value - data[at + 2]) > 40);
+  });
+}
+
+async function described(page) {
+  const { hostile } = task.studies;
+  await opened(page, hostile);
+  seen.hostile = { who: await textOf(page, '#who'), what: await textOf(page, '#what') };
+  await page.goto(`${task.root}/pages/metadata?study=${hostile}`);
+  await until(page, '#tree', /Patient ID/);
+  const rows = await page.locator('#tree tbody tr').count();
+  await page.getByLabel('Search').fill('rescale ds');
+  await until(page, '#told', /match/);
+  seen.metadata = { rows, told: await textOf(page, '#told'), hits: await page.locator('#tree tbody tr').allInnerTexts() };
+  await page.getByLabel('Search').fill('');
+  await until(page, '#told', /^$/);
+  await page.locator('#source').selectOption({ label: 'Image set' });
+  await until(page, '#tree', /SchemaVersion/);
+  seen.metadata.versions = await page.locator('#version option').allInnerTexts();
+  await page.getByRole('button', { name: 'Patient' }).click();
+  await page.locator('[data-depth="1"] button').first().click();
+  await until(page, '#tree', /Patient's Name/);
+  seen.metadata.opened = await textOf(page, '#tree');
+  await page.locator('#tree button').first().click();
+  seen.metadata.closed = await textOf(page, '#tree');
+  await page.locator('#other').selectOption('1');
+  await until(page, '#differences', /the same/);
+  await page.locator('#raw summary').click();
+  await until(page, '#raw pre', /SchemaVersion/);
+  seen.metadata.raw = JSON.parse(await textOf(page, '#raw pre')).Patient.DICOM.PatientName;
+  await looked(page, 'metadata-wide');
+}
+
+/** A finger that drags upwards over the picture, and two that part. */
+async function touched(page) {
+  await opened(page, task.studies.stack);
+  const fingers = await page.context().newCDPSession(page);
+  const { x, y, width, height } = await page.locator('#canvas').boundingBox();
+  const touch = (type, ...points) =>
+    fingers.send('Input.dispatchTouchEvent', { type, touchPoints: points.map(([dx, dy], id) => ({ id, x: x + width / 2 + dx, y: y + height / 2 + dy })) });
+  await touch('touchStart', [0, 0]);
+  for (const way of [20, 40, 60]) await touch('touchMove', [0, way]);
+  await touch('touchEnd');
+  await until(page, '#where', /Image 3 of/);
+  await touch('touchStart', [-20, 0], [20, 0]);
+  for (const way of [30, 40]) await touch('touchMove', [-way, 0], [way, 0]);
+  await touch('touchEnd');
+  await until(page, '#where', /Zoom (1[5-9]|2)\d/);
+  seen.touched = await textOf(page, '#where');
+}
+
+/** Every page on a phone in the dark. */
+async function carried(page) {
+  for (const [name, address] of [
+    ['studies', 'studies'],
+    ['stack', `stack?study=${task.studies.stack}`],
+    ['metadata', `metadata?study=${task.studies.stack}`],
+  ]) {
+    await page.goto(`${task.root}/pages/${address}`);
+    await page.waitForLoadState('networkidle');
+    await looked(page, `${name}-phone`);
+  }
+}
+
+const browser = await chromium.launch({ executablePath: task.chromium, headless: true, args: FLAGS });
+async function within(options, ...steps) {
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(task.patience);
+  const page = watched(await context.newPage());
+  try {
+    for (const step of steps) await step(page);
+  } catch (error) {
+    seen.errors.push(error.stack);
+    if (task.shots) await page.screenshot({ path: `${task.shots}/failed.png` });
+  }
+  await context.close();
+}
+await within({ viewport: { width: 1280, height: 860 } }, listed, stacked, loaded, hurried, cined, described);
+const phone = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: 'dark' };
+await within(phone, touched, carried);
+await browser.close();
+process.stdout.write(JSON.stringify(seen));

@@ -1,0 +1,306 @@
+"""What the scripts of pages work out, run by Node: windows, searches, trees, what is loaded when."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+import numpy as np
+import pytest
+
+from dicomweb_gateway.pixels.lut import window_values
+from dicomweb_gateway.pixels.options import Window
+from dicomweb_gateway.web.static_files import FOLDER
+
+_BROWSER = """
+globalThis.document = { documentElement: { dataset: { root: "/x", bases: "/aetitle /other" } } };
+globalThis.location = new URL("http://gateway.test/x/pages/studies");
+globalThis.navigator ??= {};
+globalThis.ImageData = class {
+  constructor(columns, rows) { this.data = new Uint8ClampedArray(columns * rows * 4); }
+};
+"""
+
+Run = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """`run(imports, body)`: what `body`, which may await, returns, as JSON."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("no node on this machine")
+    folder = tmp_path_factory.mktemp("scripts")
+    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
+    Path(folder, "package.json").write_text('{"type": "module"}')
+
+    def result(imports: dict[str, str], body: str) -> Any:
+        lines = [f'const {{ {names} }} = await import("./{file}");' for file, names in imports.items()]
+        told = f"process.stdout.write(JSON.stringify(await (async () => {{ {body} }})()));"
+        Path(folder, "main.js").write_text("\n".join((_BROWSER, *lines, told)))
+        done = subprocess.run(
+            [node, "main.js"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return result
+
+
+def at_each(run: Run, imports: dict[str, str], call: str, queries: list[str]) -> list[Any]:
+    """What `call` gives at the page's address with each of `queries`."""
+    body = f"return {json.dumps(queries)}.map((query) => {{ location.search = query; return {call}; }});"
+    found: list[Any] = run(imports, body)
+    return found
+
+
+WINDOWS = (
+    Window(40, 400),
+    Window(40.5, 1),
+    Window(-600, 1500, "LINEAR_EXACT"),
+    Window(0, 0.5, "LINEAR_EXACT"),
+    Window(100, 350, "SIGMOID"),
+)
+
+
+def test_a_page_windows_as_the_gateway_does(run: Run) -> None:
+    """Values that are looked up in a table, and those that are worked out one by one."""
+    body = f"""
+    const facts = {{ slope: 2, intercept: -30, inverse: false, padding: null }};
+    return {json.dumps(WINDOWS)}.map((window) => [Int16Array, Float32Array].map((Kind) => {{
+      const data = new Kind(2000).map((_, at) => at - 1000);
+      const made = shaded({{ data, facts, columns: 50, rows: 40, samples: 1 }}, window, false);
+      return Array.from({{ length: 2000 }}, (_, at) => made.data[at * 4]);
+    }}));
+    """
+    values = np.arange(-1000, 1000) * 2.0 - 30
+    for window, found in zip(WINDOWS, run({"stack/shading.js": "shaded"}, body), strict=True):
+        assert found[0] == found[1]
+        assert np.abs(found[0] - window_values(values, window)).max() <= 0.5 + 1e-6
+
+
+def test_without_a_window_the_values_that_are_no_padding_decide(run: Run) -> None:
+    body = """
+    const facts = { slope: -2, intercept: 100, padding: [-2000, -1500] };
+    return widest({ data: new Int16Array([-2000, 10, 60, -1500]), facts });
+    """
+    assert run({"stack/shading.js": "widest"}, body) == [30, 100, "LINEAR_EXACT"]
+
+
+SEARCHES: tuple[tuple[str, dict[str, str]], ...] = (
+    ("", {"limit": "26", "offset": "0", "orderby": "-StudyDate,StudyInstanceUID"}),
+    ("?PatientName=sm&PatientID=7", {"PatientName": "sm*", "PatientID": "7"}),
+    ("?PatientName=*th&ModalitiesInStudy=ct,%20mr", {"PatientName": "*th", "ModalitiesInStudy": "CT,MR"}),
+    ("?from=2024-01-02", {"StudyDate": "20240102-"}),
+    ("?from=2024-01-02&until=2024-01-02", {"StudyDate": "20240102"}),
+    ("?rows=100000&offset=-3", {"limit": "101", "offset": "0"}),
+    ("?sort=PatientID&rows=50&offset=50", {"limit": "51", "offset": "50"}),
+)
+
+
+def test_the_search_that_a_page_asks_for(run: Run) -> None:
+    found = at_each(
+        run, {"studies/query.js": "asked, searchOf"}, "searchOf(asked())", [q for q, _ in SEARCHES]
+    )
+    for (query, expected), address in zip(SEARCHES, found, strict=True):
+        pairs = parse_qsl(urlsplit(address).query)
+        assert urlsplit(address).path == "/x/aetitle/studies"
+        assert expected.items() <= dict(pairs).items(), query
+        assert len(pairs) == len(dict(pairs))
+
+
+BASES = (
+    ("?base=/other", "/x/other"),
+    ("?base=//evil.test", "/x/aetitle"),
+    ("?base=https://evil.test", "/x/aetitle"),
+    ("?base=/../other", "/x/aetitle"),
+)
+
+
+def test_a_page_asks_nobody_but_this_gateway(run: Run) -> None:
+    call = 'addressOf({ ...named(), study: "1/../2?x" }, "series")'
+    found = at_each(run, {"places.js": "addressOf, named"}, call, [query for query, _ in BASES])
+    assert found == [f"{base}/studies/1%2F..%2F2%3Fx/series" for _, base in BASES]
+
+
+def test_names_and_dates_are_written_for_people(run: Run) -> None:
+    body = """
+    return [personName("Müller^Jörg^K^Dr.^MD"), personName("Yamada"), personName("^^^"),
+      date("20240311"), date("1994.11.05"), time("101530.25"),
+      shown({ Alphabetic: "Yamada^Tarou", Ideographic: "山田^太郎" })];
+    """
+    assert run({"dicom.js": "personName, date, time, shown"}, body) == [
+        "Müller, Jörg K (Dr., MD)",
+        "Yamada",
+        "",
+        "2024-03-11",
+        "1994.11.05",
+        "10:15",
+        "Yamada, Tarou = 山田, 太郎",
+    ]
+
+
+_TREE = {"metadata/nodes.js": "ofDataSet, ofImageSet", "metadata/dictionary.js": "Dictionary"}
+_WORDS = """
+const words = new Dictionary({ "00100010": ["PatientName", "Patient's Name", "PN"],
+  "00081140": ["ReferencedImageSequence", "Referenced Image Sequence", "SQ"],
+  "00080018": ["SOPInstanceUID", "SOP UID", "UI"] });
+const flat = (nodes, depth = 0) => nodes.flatMap((one) =>
+  [[depth, one.tag, one.name, one.vr, one.text], ...(one.below ? flat(one.below(), depth + 1) : [])]);
+"""
+
+
+def test_a_data_set_is_a_tree(run: Run) -> None:
+    data = {
+        "00081140": {"vr": "SQ", "Value": [{"00080018": {"vr": "UI", "Value": ["1.2"]}}]},
+        "00091001": {"vr": "OB", "BulkDataURI": "http://x/bulk"},
+        "00100010": {"vr": "PN", "Value": [{"Alphabetic": "A^B"}]},
+        "00280030": {"vr": "DS", "Value": [0.5, None, 2]},
+    }
+    assert run(_TREE, f"{_WORDS} return flat(ofDataSet({json.dumps(data)}, words));") == [
+        [0, "00081140", "Referenced Image Sequence", "SQ", "1 item"],
+        [1, "", "Item 1", "", ""],
+        [2, "00080018", "SOP UID", "UI", "1.2"],
+        [0, "00091001", "Private attribute", "OB", "bulk data at http://x/bulk"],
+        [0, "00100010", "Patient's Name", "PN", "A, B"],
+        [0, "00280030", "Unknown attribute", "DS", "0.5 \\  \\ 2"],
+    ]
+
+
+def test_an_image_set_is_a_tree(run: Run) -> None:
+    document = {
+        "SchemaVersion": "1.1",
+        "Patient": {"DICOM": {"PatientName": "A^B", "00091001": "x"}, "DICOMVRs": {"00091001": "LO"}},
+        "Frames": [{"ID": "f"}, {"ID": "g"}],
+    }
+    rows = run(_TREE, f"{_WORDS} return flat(ofImageSet({json.dumps(document)}, words));")
+    assert [0, "", "SchemaVersion", "", "1.1"] in rows
+    assert [2, "00100010", "Patient's Name", "PN", "A^B"] in rows
+    assert [2, "00091001", "Private attribute", "LO", "x"] in rows
+    assert [2, "", "ID", "", "g"] in rows
+
+
+def test_what_changed_between_versions(run: Run) -> None:
+    before = {"a": {"x": 1, "y": [1, 2]}, "gone": "g", "same": {"deep": [{"z": 1}]}}
+    after = {"a": {"x": 2, "y": [1, 2]}, "new": None, "same": {"deep": [{"z": 1}]}}
+    body = f"return changesBetween({json.dumps(before)}, {json.dumps(after)});"
+    found = run({"metadata/changes.js": "changesBetween"}, body)
+    assert found["isAll"]
+    assert found["rows"] == [
+        {"path": ["a", "x"], "before": 1, "after": 2},
+        {"path": ["gone"], "before": "g"},
+        {"path": ["new"], "after": None},
+    ]
+
+
+_LOADER = """
+const asked = [];
+const waiting = new Map();
+globalThis.fetch = (path, { signal }) => new Promise((resolve, reject) => {
+  const name = path.replace(/^.*instances\\//, "");
+  asked.push(name);
+  signal.addEventListener("abort", () => {
+    waiting.delete(name);
+    reject(new DOMException("left", "AbortError"));
+  });
+  waiting.set(name, (level, status = 200) => {
+    waiting.delete(name);
+    const facts = { type: "u1", columns: 2, rows: 2, samples: 1, level, levels: [{}, {}, {}] };
+    resolve(new Response(status === 200 ? new Uint8Array(4) : '{"message": "no"}',
+      { status, headers: { "Image-Description": JSON.stringify(facts) } }));
+  });
+});
+const settle = () => new Promise((done) => setTimeout(done, 5));
+const answer = async (name, ...how) => { waiting.get(name)(...how); await settle(); };
+const images = Array.from({ length: 100 }, (_, at) => ({ instance: String(at), frame: 1 }));
+const told = [];
+const on = {
+  picture: (index) => told.push(index),
+  failure: (index, error) => told.push([index, error.message]),
+  change: () => {},
+};
+const loader = new Loader({ base: "/x/aetitle", study: "1", series: "2" }, images, on);
+"""
+
+
+def load(run: Run, body: str) -> Any:
+    return run({"stack/loader.js": "Loader"}, f"{_LOADER} {body}")
+
+
+def test_the_current_image_is_loaded_first_coarse_and_full(run: Run) -> None:
+    found = load(
+        run,
+        """
+        loader.show(50);
+        const first = [...asked];
+        await answer("50/frames/1/levels/0", 0);
+        const coarse = [loader.picture(50).facts.level, loader.shelf.isFull(50)];
+        await answer("50/frames/1/levels/last", 2);
+        return { first, coarse, full: loader.shelf.isFull(50), told, next: asked.slice(first.length) };
+        """,
+    )
+    assert found["first"][:2] == ["50/frames/1/levels/0", "50/frames/1/levels/last"]
+    assert found["first"][2:] == ["51/frames/1/levels/last", "49/frames/1/levels/last"]
+    assert (found["coarse"], found["full"], found["told"]) == ([0, False], True, [50, 50])
+    assert found["next"][0].startswith("52/")
+
+
+def test_what_is_passed_is_left_and_what_comes_too_late_is_not_shown(run: Run) -> None:
+    found = load(
+        run,
+        """
+        loader.show(10);
+        loader.show(90);
+        await settle();
+        const left = [...waiting.keys()].filter((name) => name.startsWith("1"));
+        await answer("90/frames/1/levels/last", 2);
+        const late = waiting.has("90/frames/1/levels/0");
+        loader.choose({ method: "full" });
+        return { left, late, cancelled: loader.figures, kept: loader.shelf.bytes, asked: asked.slice(-4) };
+        """,
+    )
+    assert (found["left"], found["late"], found["kept"]) == ([], False, 0)
+    assert found["asked"][0] == "90/frames/1/levels/last"
+    assert not any(name.endswith("/0") for name in found["asked"])
+
+
+def test_an_image_that_fails_is_told_of_and_tried_again_when_it_is_looked_at(run: Run) -> None:
+    found = load(
+        run,
+        """
+        loader.ahead = "none";
+        loader.show(5);
+        await answer("5/frames/1/levels/0", 0, 406);
+        await answer("5/frames/1/levels/last", 2, 406);
+        const before = asked.length;
+        loader.show(5);
+        return { told, again: asked.slice(before) };
+        """,
+    )
+    assert found["told"] == [[5, "no"], [5, "no"]]
+    assert found["again"] == ["5/frames/1/levels/0", "5/frames/1/levels/last"]
+
+
+def test_a_gateway_that_is_busy_is_not_pressed(run: Run) -> None:
+    found = load(
+        run,
+        """
+        loader.show(5);
+        await answer("5/frames/1/levels/last", 2, 429);
+        return { told, paused: loader.pausedUntil > performance.now(), more: asked.length };
+        """,
+    )
+    assert (found["told"], found["paused"], found["more"]) == ([], True, 4)
+
+
+def test_the_furthest_pictures_go_first(run: Run) -> None:
+    body = """
+    const shelf = new Shelf(30);
+    for (const index of [0, 1, 2, 3]) shelf.put(index, { size: 10 }, true, 3);
+    shelf.put(2, { size: 5 }, false, 3);
+    return [[...shelf.kept.keys()], shelf.bytes, shelf.countFull, shelf.isOver(3, 5), shelf.isOver(3, 1)];
+    """
+    assert run({"stack/shelf.js": "Shelf"}, body) == [[1, 2, 3], 30, 3, True, False]
