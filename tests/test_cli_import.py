@@ -99,5 +99,6 @@ def test_what_cannot_be_meant_is_said_in_a_sentence(desk):
     # AWS itself takes files by S3 only
     assert "IMPORT_BUCKET" in desk.run("import", source, ahi_endpoint="http://10.0.0.1:9", code=2)
     assert "--datastore ID" in desk.run("import", source, ahi_datastore_ids="a,b", code=2)
+    assert "is not among them" in desk.run("import", source, "--datastore", "0" * 32, code=2)
     assert "IMPORT_BUCKET" in desk.run("import", source, "--bucket", "s3://x", code=2)
     assert "IMPORT_ROLE_ARN" in desk.run("import", source, import_role_arn="me", code=2)

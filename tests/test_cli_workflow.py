@@ -90,6 +90,13 @@ def test_a_walk_with_a_stack_of_its_own(desk, aws_server, buckets, monkeypatch):
     assert not names & {bucket, output}
 
 
+def test_a_walk_with_an_emulator_of_its_own_needs_nothing(desk):
+    options = ["--yes", "--emulator", "--processes", "0", "--out", str(desk.folder / "out")]
+    said = desk.run("workflow", *options, ahi_endpoint="http://127.0.0.1:9")
+    assert "all frames are right" in said
+    assert "Deleted data store" in said
+
+
 STOPS = 6
 
 
