@@ -92,6 +92,20 @@ def users_remove(given: Given, name: str) -> None:
     remove_user(given.settings().users_path, name)
 
 
+@users.command("log-out")
+@click.argument("name")
+@click.pass_obj
+def users_log_out(given: Given, name: str) -> None:
+    """End all sessions of a user's browsers, whichever login they came by; holds within ten seconds."""
+    from dicomweb_gateway.access.sessions import MODES, owner_of
+    from dicomweb_gateway.index.engine import make_engine
+    from dicomweb_gateway.index.sessions import SqlSessions
+
+    sessions = SqlSessions(make_engine(given.settings().index_url, pool_size=1))
+    for mode in MODES:
+        sessions.remove_of(owner_of(mode, name))
+
+
 def _report(as_json: bool, row: dict[str, Any]) -> None:
     if not as_json:
         row = {name: _joined(value) for name, value in row.items() if value}

@@ -8,7 +8,11 @@ import sys
 import pytest
 from click.testing import CliRunner
 
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.sessions import SessionLimits, Sessions
 from dicomweb_gateway.cli import main
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.settings import Settings
 
 
@@ -128,6 +132,23 @@ def test_a_token_is_shown_once(run, tmp_path):
     assert run("tokens", "new", "ct").exit_code == 2
     assert run("tokens", "remove", "ct").exit_code == 0
     assert run("tokens", "list").output == ""
+
+
+def test_a_user_is_logged_out_of_all_browsers(run, tmp_path):
+    assert run("users", "log-out", "anna").exit_code == 1
+    assert run("db", "upgrade").exit_code == 0
+    url = f"sqlite:///{tmp_path / 'data' / 'index.sqlite'}"
+    sessions = Sessions(SqlSessions(make_engine(url)), lambda caller, _: caller, b"s", SessionLimits(kept=0))
+    ids = {
+        (name, mode): sessions.begin(Caller(name, mode))[0]
+        for name in ("anna", "ben")
+        for mode in ("basic", "oidc")
+    }
+    assert run("users", "log-out", "anna").exit_code == 0
+    assert {one for one, session_id in ids.items() if sessions.find(session_id)} == {
+        ("ben", "basic"),
+        ("ben", "oidc"),
+    }
 
 
 def test_users_are_set_from_standard_input(run, tmp_path):

@@ -35,7 +35,13 @@ class Authenticator:
     @property
     def is_open(self) -> bool:
         """Whether no login is asked."""
-        return self.oidc is None and self.tokens is None and self.basic is None and self.proxy is None
+        return (
+            self.oidc is None
+            and self.tokens is None
+            and self.basic is None
+            and self.proxy is None
+            and self.sessions is None
+        )
 
     def troubles(self) -> tuple[str, ...]:
         """What is wrong with files of logins, which others than administrators may read too."""

@@ -3,7 +3,8 @@
 import re
 
 _LONGEST = 2000
-_OWN = re.compile(r"/(?:[A-Za-z0-9._~!$&'()*+,;=:@%-]+/?)*(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
+_PART = r"[A-Za-z0-9._~!$&'()*+,;=:@%-]+"
+_OWN = re.compile(rf"/(?:{_PART}(?:/{_PART})*/?)?(?:\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?")
 _LOGIN = re.compile(r"/log(?:in|out)(?:[/?]|$)", re.IGNORECASE)
 
 

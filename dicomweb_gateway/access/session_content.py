@@ -1,7 +1,9 @@
-"""What a session holds, sealed with its id: whoever reads the database without the ids reads nothing."""
+"""A session's id, and what a session holds, sealed with it: who reads the database alone reads nothing."""
 
 import hmac
 import os
+import re
+import secrets
 from base64 import b64decode, b64encode
 from hashlib import sha256
 from typing import Any
@@ -10,12 +12,33 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+_RANDOM_BYTES = 32
+_TAG_DIGITS = 32
+_ID = re.compile(r"[A-Za-z0-9_-]{43}\.[0-9a-f]{32}")
 _NONCE_BYTES = 12
 
 
 def digest_of(session_id: str) -> str:
     """What stands for the id wherever something is kept: 64 hexadecimal digits."""
     return sha256(session_id.encode()).hexdigest()
+
+
+def new_id(secret: bytes) -> str:
+    """A new id: 32 random bytes, and what shows that this service made it."""
+    random = secrets.token_urlsafe(_RANDOM_BYTES)
+    return f"{random}.{_tag(random, secret)}"
+
+
+def is_id(text: str, secret: bytes) -> bool:
+    """Whether `text` is an id that this service made, with `secret`: others need not be looked up."""
+    if not _ID.fullmatch(text):
+        return False
+    random, _, tag = text.partition(".")
+    return hmac.compare_digest(tag, _tag(random, secret))
+
+
+def _tag(random: str, secret: bytes) -> str:
+    return hmac.digest(secret, random.encode(), "sha256").hex()[:_TAG_DIGITS]
 
 
 def derived(session_id: str, purpose: str) -> str:

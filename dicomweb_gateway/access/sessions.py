@@ -6,8 +6,6 @@ for twice that at most. Only the SHA-256 of an id is kept anywhere.
 """
 
 import logging
-import re
-import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,15 +15,15 @@ from typing import Any, Protocol
 
 import orjson
 
-from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.caller import ADMIN_MODE, Caller
 from dicomweb_gateway.access.kept import KeptCallers
-from dicomweb_gateway.access.session_content import derived, digest_of, opened, seal
+from dicomweb_gateway.access.session_content import derived, digest_of, is_id, new_id, opened, seal
 from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.index.sessions import SessionRow
 
 _LOG = logging.getLogger(__name__)
-_ID = re.compile(r"[A-Za-z0-9_-]{43}")
-_ID_BYTES = 32
+MODES = ("basic", "oidc", ADMIN_MODE)
+"""Logins of which a browser can have a session."""
 _LOCKS = 64
 _MOST_STEP = 60
 
@@ -94,13 +92,15 @@ class _Known:
 class Sessions:
     """`still` says whom a session is of by what holds now, None where its login holds no longer.
 
-    `aside` runs what no request must wait for.
+    `secret` is that of the service: ids that it never made are known by it, without looking. `aside` runs
+    what no request must wait for.
     """
 
     def __init__(
         self,
         store: SessionStore,
         still: Callable[[Caller, str], Caller | None],
+        secret: bytes,
         limits: SessionLimits | None = None,
         tier: Tier | None = None,
         clock: Callable[[], float] = time.time,
@@ -108,6 +108,7 @@ class Sessions:
     ) -> None:
         self._store = store
         self._still = still
+        self._secret = secret
         self._limits = limits or SessionLimits()
         self._tier = tier
         self._clock = clock
@@ -124,11 +125,11 @@ class Sessions:
         Raises IndexUnavailable.
         """
         self.end(old_id)
-        session_id, now = secrets.token_urlsafe(_ID_BYTES), int(self._clock())
+        session_id, now = new_id(self._secret), int(self._clock())
         content = {"caller": _written(caller), "proof": proof, "id_token": id_token}
         row = SessionRow(
             digest_of(session_id),
-            _owner(caller),
+            owner_of(caller.mode, caller.name),
             seal(session_id, content),
             now,
             now,
@@ -139,12 +140,12 @@ class Sessions:
 
     def find(self, session_id: str) -> Session | None:
         """The session of that id; None where there is none, or none any more. Raises IndexUnavailable."""
-        if not _ID.fullmatch(session_id):
-            return None
         digest = digest_of(session_id)
         key = bytes.fromhex(digest)
         known = self._kept.get(key)
         if known is None:
+            if not is_id(session_id, self._secret):
+                return None
             # of many requests at once one looks, and the others take what it has found
             with self._locks[key[0] % _LOCKS]:
                 known = self._kept.get(key)
@@ -156,7 +157,7 @@ class Sessions:
 
     def end(self, session_id: str) -> None:
         """Log out; what is no id, or of no session, is none. Raises IndexUnavailable."""
-        if not _ID.fullmatch(session_id):
+        if not is_id(session_id, self._secret):
             return
         digest = digest_of(session_id)
         self._store.remove(digest)
@@ -209,8 +210,9 @@ class Sessions:
         return row
 
 
-def _owner(caller: Caller) -> str:
-    return sha256(f"{caller.mode}\0{caller.name}".encode()).hexdigest()
+def owner_of(mode: str, name: str) -> str:
+    """What stands for the user `name` of the login `mode` wherever a session is kept."""
+    return sha256(f"{mode}\0{name}".encode()).hexdigest()
 
 
 def _written(caller: Caller) -> list[Any]:

@@ -14,6 +14,8 @@ UNDEFINED = 0xFFFFFFFF
 _ITEM, _ITEM_END, _SEQUENCE_END = 0xFFFEE000, 0xFFFEE00D, 0xFFFEE0DD
 _LONG = frozenset((b"OB", b"OD", b"OF", b"OL", b"OV", b"OW", b"SQ", b"SV", b"UC", b"UN", b"UR", b"UT", b"UV"))
 _DEEPEST = 64
+_MOST_HEADS = 1_000_000
+"""Of elements and items: what consists of nothing else would take minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class ElementWalk:
         self._start = start
         self._end = end
         self._encoding = encoding
+        self._heads = 0
         order = ">" if encoding.is_big_endian else "<"
         self._pair = struct.Struct(f"{order}HH")
         self._short = struct.Struct(f"{order}H")
@@ -73,6 +76,7 @@ class ElementWalk:
 
     def fragments(self, element: Element) -> list[int]:
         """Lengths of the items of encapsulated pixel data, the offset table first (PS3.5 A.4)."""
+        self._heads = 0
         lengths: list[int] = []
         position = element.start
         while True:
@@ -83,7 +87,7 @@ class ElementWalk:
             position += 8 + length
 
     def _element(self, position: int, is_implicit: bool, depth: int) -> Element:
-        head = self._read(position, 12)
+        head = self._head(position, 12)
         if len(head) < 8:
             raise UnreadableDicom("the file ends inside the head of an element")
         tag = self._tag(head)
@@ -124,10 +128,16 @@ class ElementWalk:
 
     def _item(self, position: int) -> tuple[int, int]:
         """Tag and length of an item or a delimiter; of an element only the tag means something."""
-        head = self._read(position, 8)
+        head = self._head(position, 8)
         if len(head) < 8:
             raise UnreadableDicom("the file ends inside a sequence or its pixel data")
         return self._tag(head), self._whole.unpack_from(head, 4)[0]
+
+    def _head(self, position: int, length: int) -> bytes:
+        self._heads += 1
+        if self._heads > _MOST_HEADS:
+            raise UnreadableDicom(f"it has more than {_MOST_HEADS} elements and items")
+        return self._read(position, length)
 
     def _tag(self, head: bytes) -> int:
         group, number = self._pair.unpack_from(head)

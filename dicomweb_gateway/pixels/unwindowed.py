@@ -3,13 +3,15 @@
 import numpy as np
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
-from dicomweb_gateway.pixels.lut import Lut
+from dicomweb_gateway.pixels.lut import Lut, lut_values
 from dicomweb_gateway.pixels.optionals import Samples
 from dicomweb_gateway.pixels.options import LINEAR_EXACT, Window
 from dicomweb_gateway.pixels.presentation import Presentation
 from dicomweb_gateway.pixels.render import rgb_image
 from dicomweb_gateway.pixels.samples import mask_samples
 
+_CURVE = 1024
+"""Steps of a curve."""
 _LONGEST = 4
 """Bytes of an integer that every client's arrays hold; longer ones become float64."""
 
@@ -43,7 +45,7 @@ def scaling_of(presentation: Presentation) -> tuple[float, float]:
 def windows_of(presentation: Presentation) -> tuple[Window, ...]:
     """Windows that a client offers, the first to begin with; none where smallest and largest value decide.
 
-    A VOI LUT stands for the window over its inputs, which has no curve.
+    A VOI LUT stands for the window over its inputs (`curve_of`).
     """
     made = presentation.windows
     if presentation.value_range is not None:
@@ -52,6 +54,15 @@ def windows_of(presentation: Presentation) -> tuple[Window, ...]:
     elif presentation.voi_lut is not None:
         made = (_span_of(presentation.voi_lut), *made)
     return made
+
+
+def curve_of(presentation: Presentation) -> bytes | None:
+    """Grey levels of a VOI LUT at even steps over its inputs, where it decides (P-3); None else."""
+    lut = presentation.voi_lut
+    if lut is None or presentation.value_range is not None:
+        return None
+    inputs = np.linspace(lut.first, lut.first + max(1, len(lut.values) - 1), _CURVE)
+    return np.rint(lut_values(np.rint(inputs), lut)).astype("u1").tobytes()
 
 
 def _span_of(lut: Lut) -> Window:

@@ -48,9 +48,10 @@ def log_in() -> Response:
     login = _offered(gateway)
     if login.doors.form is None:
         raise ResourceNotFound("passwords are no login here")
+    # before anything is answered that sets a cookie
+    check_own_origin(request, gateway.config)
     wanted = own_path(request.form.get("next", "/"))
     try:
-        check_own_origin(request, gateway.config)
         if not login.is_form_token(cookie(request, gateway.config, BROWSER), request.form.get(FIELD, "")):
             raise CrossSite("this form is of another browser, or too old, or cookies are off: try again")
         caller, proof = login.doors.form.log_in(
@@ -100,6 +101,8 @@ def log_out() -> Response:
     """End the session, or with `everywhere` all of its user; then the way to the provider's logout."""
     gateway = services()
     login = _offered(gateway)
+    # also for nobody: another site's page must not have our cookie taken away
+    check_own_origin(request, gateway.config)
     session_id = cookie(request, gateway.config, SESSION)
     session = login.sessions.find(session_id)
     provider = None
@@ -108,7 +111,6 @@ def log_out() -> Response:
             "this login has ended already: nobody is known whose others to end", [SESSION_CHALLENGE]
         )
     if session is not None:
-        check_own_origin(request, gateway.config)
         check_token(session, request.headers.get(HEADER) or request.form.get(FIELD, ""))
         provider = _end(gateway, login, session_id, session)
     return _left(gateway, provider)

@@ -18,7 +18,7 @@ from dicomweb_gateway.access.tokens import StaticTokens, read_tokens
 from dicomweb_gateway.access.users import User, read_users
 from dicomweb_gateway.access.watched_file import warn_of_mode
 from dicomweb_gateway.errors import SettingsError
-from dicomweb_gateway.service.page_logins import check_admin_password
+from dicomweb_gateway.service.page_logins import check_admin_password, describe_page_login
 from dicomweb_gateway.settings import Settings
 
 _LOG = logging.getLogger(__name__)
@@ -95,6 +95,9 @@ def describe_logins(settings: Settings) -> str:
         except FetchError as error:
             raise SettingsError(str(error)) from None
         told[told.index("oidc")] = f"oidc ({len(keys.keys)} keys of {settings.issuer})"
+    way = describe_page_login(settings)
+    if way is not None:
+        told.append(way)
     return ", ".join(told)
 
 

@@ -13,6 +13,7 @@ from dicomweb_gateway.access.fetching import DocumentFetcher
 from dicomweb_gateway.access.page_login import PageDoors, PageLogin
 from dicomweb_gateway.access.sessions import SessionLimits, Sessions, SessionStore, Tier
 from dicomweb_gateway.access.users import User
+from dicomweb_gateway.errors import LoginUnavailable, SettingsError
 from dicomweb_gateway.imagesets.secrets_manager import password_of_secret
 from dicomweb_gateway.settings import Settings
 
@@ -48,6 +49,18 @@ def check_admin_password(settings: Settings) -> None:
         make_admin(settings, b"")
 
 
+def describe_page_login(settings: Settings) -> str | None:
+    """How browsers log in, for `check`, which asks the provider; None where they do not. SettingsError."""
+    ways = ["form"] if settings.has_admin or "basic" in settings.login_modes else []
+    if "oidc" in settings.login_modes and settings.issuer and settings.login_client:
+        try:
+            EndpointKeeper(settings.issuer, DocumentFetcher(settings.oidc_ca_bundle)).endpoints()
+        except LoginUnavailable as error:
+            raise SettingsError(str(error)) from None
+        ways.append(f"provider as client {settings.login_client}")
+    return f"browsers: {', '.join(ways)}" if ways else None
+
+
 def with_page_login(
     authenticator: Authenticator,
     form: BasicLogin | None,
@@ -65,7 +78,7 @@ def with_page_login(
     if doors.form is None and doors.code is None:
         return authenticator, None
     limits = SessionLimits(settings.session_idle_seconds, settings.session_seconds)
-    sessions = Sessions(store, doors.still, limits, tier)
+    sessions = Sessions(store, doors.still, _derived(secret, "sessions"), limits, tier)
     login = PageLogin(doors, sessions, _derived(secret, "forms"))
     return replace(authenticator, sessions=sessions), login
 

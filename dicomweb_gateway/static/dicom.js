@@ -25,11 +25,12 @@ export const TAG = {
   studyDate: "00080020",
   studyId: "00200010",
   studyTime: "00080030",
+  transferSyntax: "00083002",
 };
 
 /** Modalities whose series have no image of the patient to show. */
 export const WITHOUT_PICTURE = new Set(
-  ["SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTRECORD", "DOC", "REG", "AU", "ECG", "HD", "EPS", "PLAN", "FID"],
+  ["SR", "PR", "KO", "RTSTRUCT", "RTPLAN", "RTRECORD", "DOC", "REG", "AU", "ECG", "HD", "EPS", "PLAN", "FID", "ANN"],
 );
 
 /** The first value of `tag`, undefined where there is none. */

@@ -162,7 +162,7 @@ async function open() {
   const image = found.images[Math.max(0, first)];
   const facts = mayRetrieve ? await factsOf({ ...place, instance: image.instance }, image.frame) : null;
   const stack = new Stack({ ...heading, place: { base: place.base, study: place.study, series: place.series } }, found, facts);
-  if (!facts) {
+  if (!mayRetrieve) {
     part("method").value = stack.loader.method = "rendered";
     for (const option of part("method").options) option.disabled = option.value !== "rendered";
   }
@@ -171,7 +171,7 @@ async function open() {
   stack.go(Math.max(0, first));
 }
 
-/** How to show the pixels of an image; null where only the gateway can show them. */
+/** The levels of the first image, and how to show its pixels; null for one that cannot be shown. */
 async function factsOf(place, frame) {
   try {
     return await askJson(addressOf(place, "frames", frame, "levels"));

@@ -6,6 +6,7 @@ failed.
 """
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from threading import Semaphore
@@ -103,9 +104,9 @@ class Storing:
     def store(self, request: StoreRequest, sight: Sight) -> list[Outcome]:
         """What became of each part, in their order; what is stored is in the index when this returns.
 
-        Raises GatewayBusy where too many are stored at once, InvalidRequest for a body that cannot be read
-        as a whole, PayloadTooLarge for too many parts, and what `target` and upstream raise; then it may be
-        sent again, which stores nothing twice.
+        Raises GatewayBusy where too many are stored at once, or checking takes too long; InvalidRequest for a
+        body that cannot be read as a whole, PayloadTooLarge for too many parts, and what `target` and
+        upstream raise. Then it may be sent again, which stores nothing twice.
         """
         if not self.turns.acquire(blocking=False):
             raise GatewayBusy("too many requests store at once")
@@ -119,6 +120,8 @@ class Storing:
         outcomes: dict[int, Outcome] = {}
         good: dict[int, _Good] = {}
         for number, part in enumerate(parts):
+            if time.monotonic() > request.deadline:
+                raise GatewayBusy("checking the parts took too long")
             try:
                 good[number] = _Good(part, self._checked(request, part, datastore_id, sight))
             except RefusedPart as refused:

@@ -53,8 +53,11 @@ def check_own_origin(request: Request, config: WebConfig, loopback: bool = False
     """
     origin = request.headers.get("Origin")
     site = request.headers.get("Sec-Fetch-Site")
-    if origin is None or (origin == "null" and site is not None):
-        if site not in (None, "none", "same-origin"):
+    if site == "same-origin":
+        # the browser's own word, which also holds where a proxy has put another Host in the place of ours
+        return
+    if origin is None:
+        if site not in (None, "none"):
             raise CrossSite("another site's page sends this")
         return
     own = (urlsplit(root_url(request, config)).netloc.lower(), request.host.lower())

@@ -30,8 +30,10 @@ class House:
         self.queries = []
         event.listen(self.engine, "before_cursor_execute", lambda *given: self.queries.append(given[2]))
 
-    def instance(self, still=lambda caller, _: caller, tier=None):
-        return Sessions(SqlSessions(self.engine), still, LIMITS, tier, lambda: self.now, lambda work: work())
+    def instance(self, still=lambda caller, _: caller, tier=None, secret=b"of the service"):
+        return Sessions(
+            SqlSessions(self.engine), still, secret, LIMITS, tier, lambda: self.now, lambda work: work()
+        )
 
 
 @pytest.fixture
@@ -68,6 +70,19 @@ def test_what_is_no_session_is_nobody(house, wrong):
     sessions = house.instance()
     session_id, made = sessions.begin(ANNA)
     assert sessions.find(made.row.digest if wrong is None else wrong) is None
+    assert names(sessions, session_id) == ["anna"]
+
+
+def test_ids_that_the_service_never_made_are_not_looked_up(house):
+    sessions = house.instance()
+    session_id, _ = sessions.begin(ANNA)
+    random, _, tag = session_id.partition(".")
+    del house.queries[:]
+    for wrong in (f"{'a' * 43}.{tag}", f"{random}.{'0' * 32}", random, f"{random}.{tag}0", f"{tag}.{random}"):
+        assert sessions.find(wrong) is None
+        sessions.end(wrong)
+    assert house.instance(secret=b"of another").find(session_id) is None
+    assert house.queries == []
     assert names(sessions, session_id) == ["anna"]
 
 

@@ -14,13 +14,19 @@ from werkzeug.test import EnvironBuilder
 
 from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.basic import BasicLogin
+from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.claims import ClaimRules
 from dicomweb_gateway.access.fetching import DocumentFetcher
 from dicomweb_gateway.access.jwks import Issuer, KeyKeeper
 from dicomweb_gateway.access.oidc import OidcLogin
+from dicomweb_gateway.access.page_login import PageDoors, PageLogin
 from dicomweb_gateway.access.presented import Presented
+from dicomweb_gateway.access.sessions import Sessions
 from dicomweb_gateway.access.tokens import StaticTokens, add_token
 from dicomweb_gateway.access.users import set_user
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.web.identity import identify
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from tests.access.provider import Provider, jwk
@@ -50,6 +56,7 @@ def measured(count: int) -> list[dict[str, Any]]:
         for algorithm in ("RS256", "PS256", "ES256", "ES384"):
             rows += _of_algorithm(algorithm, count)
         rows += _of_files(Path(folder), count)
+        rows += _of_sessions(Path(folder), count)
     return rows
 
 
@@ -80,6 +87,25 @@ def _of_files(folder: Path, count: int) -> list[dict[str, Any]]:
         _row("password, hashed", login.caller_of, [basic]),
         _row("password, kept", login.caller_of, [basic] * count),
     ]
+
+
+def _of_sessions(folder: Path, count: int) -> list[dict[str, Any]]:
+    """A browser's session, from the request on; the database is asked once in five seconds."""
+    upgrade(f"sqlite:///{folder}/index.db")
+    store = SqlSessions(make_engine(f"sqlite:///{folder}/index.db"))
+    sessions = Sessions(store, lambda caller, _: caller, b"secret")
+    session_id, _ = sessions.begin(Caller("anna", "oidc", "", frozenset({"a"})))
+    login = PageLogin(PageDoors(), sessions, b"secret")
+    unused: Any = object()
+    config = WebConfig(("/aetitle",), "https://gw.example.org", 8080, b"k", host_rule_on=False)
+    services = Services(
+        config, unused, unused, HealthReport, authenticator=Authenticator(sessions=sessions), page_login=login
+    )
+    environ = EnvironBuilder("/aetitle/studies").get_environ()
+    asked = [
+        Request({**environ, "HTTP_COOKIE": f"__Host-dicomweb-session={session_id}"}) for _ in range(count)
+    ]
+    return [_row("session, read from a request", lambda request: identify(request, services), asked)]
 
 
 def _from_requests(login: Authenticator, tokens: list[str]) -> tuple[Callable[[Any], Any], list[Any]]:

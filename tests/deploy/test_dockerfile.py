@@ -93,8 +93,6 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str
     copied_context(source)
     environment = {**os.environ, "PATH": f"{programs}:{os.environ['PATH']}"}
     environment.pop("PYTHONPATH", None)
-    # bytecode of all that is installed takes longer than the rest, and one start needs little of it
-    environment["PIP_NO_COMPILE"] = "1"
     for step in STEPS:
         if step.word != "RUN":
             continue

@@ -99,7 +99,7 @@ def nginx_before(folder: Path, *gateways: str, options: Sequence[str] = ()) -> I
     ):
         assert stands in site
         site = site.replace(stands, here)
-    first = f"server {gateways[0]} fail_timeout=5s;"
+    (first,) = (line for line in site.splitlines() if line.strip().startswith(f"server {gateways[0]} "))
     site = site.replace(first, "\n".join(first.replace(gateways[0], one) for one in gateways))
     for option in options:
         assert f"#{option} " in site

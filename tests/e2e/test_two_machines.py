@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, ExitStack, closing
 from dataclasses import dataclass
 from http.client import HTTPSConnection
@@ -14,9 +15,12 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
+from dicomweb_gateway.imagesets.healthimaging import HealthImaging
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
-from dicomweb_gateway.index.migrate import head_revision
+from dicomweb_gateway.index.migrate import head_revision, upgrade
+from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.workflow.samples import write_synthetic_series
+from dicomweb_gateway.workflow.sync import Synchroniser
 from tests.conftest import ROOT
 from tests.databases import PrivateMariaDb, need_mariadb
 from tests.shared.servers import CacheServer
@@ -30,7 +34,8 @@ from .running import NO_AWS
 STUDIES = [f"1.2.826.0.1.3680043.10.1443.20{number}" for number in range(4)]
 ACCEPT = {"Accept": "image/jphc, application/dicom+json"}
 PUBLIC = "https://pacs.example.org"
-CLIENTS = 8
+REGION = "us-east-1"
+CLIENTS = 5
 SERVED = "dicomweb_gateway_requests_total{"
 
 NEXT = """
@@ -91,16 +96,21 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "METRICS_FROM": net.address,
             "ALLOWED_HOSTS": "localhost",
             "PUBLIC_URL": PUBLIC,
+            "AHI_REGION": REGION,
             "WEB_PROCESSES": "1",
             "FRAME_RATE_LIMIT": "0",
             "DATA_DIR": str(folder / "commands"),
         }
         machines = net.machine(folder, environment), net.machine(folder, environment)
         site = Site(folder, machines, {}, environment)
-        site.run("db", "upgrade")
-        site.run("index", "sync")
+        upgrade(environment["DATABASE_URL"])
+        with closing(IndexWriter(environment["DATABASE_URL"])) as writer:
+            store = HealthImaging(environment["AHI_ENDPOINT"], REGION)
+            (datastore_id,) = store.data_store_ids()
+            Synchroniser(writer, store).data_store(datastore_id)
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(Machine.start, machines))
         for machine in machines:
-            machine.start()
             stack.callback(machine.kill)
         base = f"http://{machines[0].place}"
         for study in STUDIES:
@@ -137,7 +147,7 @@ def _emulator(folder: Path, net: Network, stack: ExitStack) -> str:
     stack.callback(process.terminate)
     url = f"http://{net.address}:{port}"
     wait_for(lambda: answers(f"{url}/_emulator/health"))
-    jobs = ImportJobs(url, "us-east-1")
+    jobs = ImportJobs(url, REGION)
     store = jobs.ensure_data_store("site")
     job = jobs.start(store, f"{(folder / 'in').as_uri()}/", f"{folder.as_uri()}/", ROLE, "token-1")
     while not job.has_ended:
@@ -153,14 +163,14 @@ def clients_of(front: Front) -> Callable[[int], HTTPSConnection]:
 def test_a_killed_machine_costs_what_it_had_under_way(site: Site) -> None:
     one, other = site.machines
     with site.front("kill") as front, load(clients_of(front), site.wanted, CLIENTS, ACCEPT) as tally:
-        wait_for(lambda: tally.asked > 200)
-        assert min(one.metric(SERVED), other.metric(SERVED)) > 50
+        wait_for(lambda: tally.asked > 100)
+        assert min(one.metric(SERVED), other.metric(SERVED)) > 20
         one.kill()
         asked = tally.asked
-        wait_for(lambda: tally.asked > asked + 300)
+        wait_for(lambda: tally.asked > asked + 150)
         one.start()
         # a machine that is back is asked again
-        wait_for(lambda: one.metric(SERVED) > 50)
+        wait_for(lambda: one.metric(SERVED) > 20)
     failed = tally.failures.total() + sum(n for status, n in tally.statuses.items() if status != 200)
     again = sum(", " in line for line in front.log.read_text().splitlines())
     print(f"kill -9 of a machine: {tally.asked} requests, {again} asked of the other one, {failed} failed")
@@ -239,21 +249,18 @@ def test_an_upgrade_with_a_migration_fails_no_request(site: Site) -> None:
         """End it, start what `code` holds, and wait until nginx asks it again."""
         assert machine.stop() == 0
         machine.start(code)
-        wait_for(lambda: machine.metric(SERVED) > 50)
+        wait_for(lambda: machine.metric(SERVED) > 20)
 
     with site.front("upgrade") as front, load(clients_of(front), site.wanted, CLIENTS, ACCEPT) as tally:
         wait_for(lambda: tally.asked > 100)
         assert f"revision {revision}" in site.run("db", "upgrade", code=newer)
         asked = tally.asked
         wait_for(lambda: tally.asked > asked + 100)
-        # what a host of the older version does when it starts now: nothing is undone
-        assert f"revision {revision}" in site.run("db", "upgrade")
         assert "this version serves it too" in site.run("db", "check")
+        moves(one, newer)
+        # a host of the older version that starts now, as one that an autoscaler adds
         moves(other, ROOT)
         assert "this version serves it too" in other.log.read_text()
-        for machine in (one, other):
-            moves(machine, newer)
     assert not tally.failures
     assert (set(tally.statuses), tally.wrong) == ({200}, 0)
-    print(f"upgrade with a migration: {tally.asked} requests over 3 restarts, 0 failed")
-    assert f"this version's is {revision}" in site.run("db", "check", code=newer)
+    print(f"upgrade with a migration: {tally.asked} requests over 2 restarts, 0 failed")

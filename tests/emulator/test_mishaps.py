@@ -30,6 +30,10 @@ OFF = {
     "multi_level_checksums": False,
     "without_stored_syntax": False,
     "pixel_data_null": False,
+    "event_loss": 0,
+    "event_duplicates": 0,
+    "events_reordered": False,
+    "events_as_documented": False,
 }
 
 

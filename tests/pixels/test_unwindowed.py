@@ -7,7 +7,7 @@ from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.pixels.lut import Lut
 from dicomweb_gateway.pixels.options import Window
 from dicomweb_gateway.pixels.presentation import Presentation
-from dicomweb_gateway.pixels.unwindowed import scaling_of, unwindowed, windows_of
+from dicomweb_gateway.pixels.unwindowed import curve_of, scaling_of, unwindowed, windows_of
 
 TWELVE = PixelDescription(2, 3, bits_stored=12, high_bit=11)
 
@@ -74,3 +74,11 @@ def test_palettes_give_colours():
 )
 def test_the_first_window_is_the_one_to_begin_with(shown, windows):
     assert windows_of(Presentation(**shown)) == windows
+
+
+def test_a_voi_lut_is_a_curve_over_its_inputs():
+    lut = Lut(-10, np.array([0, 10, 255, 255, 20], "u1"), 8)
+    curve = curve_of(Presentation(voi_lut=lut))
+    assert [curve[0], curve[len(curve) // 4], curve[len(curve) // 2], curve[-1]] == [0, 10, 255, 20]
+    assert curve_of(Presentation(windows=(Window(1, 2),))) is None
+    assert curve_of(Presentation(voi_lut=lut, value_range=(0.0, 1.0))) is None

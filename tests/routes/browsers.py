@@ -49,6 +49,7 @@ class Site:
         sessions = Sessions(
             SqlSessions(engine),
             doors.still,
+            b"secret",
             SessionLimits(600, 3600),
             None,
             lambda: self.now,

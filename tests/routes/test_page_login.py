@@ -136,6 +136,7 @@ def test_another_sites_page_cannot_log_anybody_in(site, browser):
     ]:
         answer = browser.send("/login", {**known, **wrong}, origin)
         assert answer.status_code == 403
+        assert ("Set-Cookie" in answer.headers) is (origin == ROOT)
         assert browser.cookie() is None
     stranger = site.browser()
     assert stranger.send("/login", {**known, **fields}).status_code == 403
@@ -227,6 +228,9 @@ def test_what_changes_something_needs_the_sessions_token(site, services, browser
         assert answer.status_code == 403
         assert answer.is_json
     assert browser.send("/logout", {"csrf": other.csrf}).status_code == 403
+    # a browser sends no cookies with another site's form, which must not take ours away either
+    foreign = site.browser(services).send("/logout", {}, "https://evil.example.org")
+    assert (foreign.status_code, "Set-Cookie" in foreign.headers) == (403, False)
     assert browser.ask("/session").status_code == 200
     assert browser.send("/logout", {"csrf": browser.csrf}, origin=None).status_code == 200
     assert browser.ask("/session").status_code == 401

@@ -10,6 +10,7 @@ from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.service.logins import check_logins, describe_logins, log_logins, make_authenticator
 from dicomweb_gateway.settings import Settings
 from tests.access.provider import Provider
+from tests.e2e.login_page import served_login
 
 
 @pytest.fixture
@@ -85,6 +86,18 @@ def test_what_is_said_at_every_start(settings, caplog, given, level, words):
     (record,) = caplog.records
     assert record.levelname == level
     assert words in record.getMessage()
+
+
+def test_what_check_says_of_browsers(settings):
+    assert describe_logins(settings(auth_mode="basic")) == "basic, browsers: form"
+    assert describe_logins(settings(auth_mode="token")) == "token"
+    with served_login() as page:
+        given = {"oidc_issuer": page.issuer, "oidc_client_ids": "app", "admin_password": "battery staple"}
+        assert describe_logins(settings(**given)).endswith(", browsers: form, provider as client app")
+        told = {**page.discovery(), "token_endpoint": None}
+        page.discovery = lambda: told
+        with pytest.raises(SettingsError, match="no safe address to log in at"):
+            describe_logins(settings(**given))
 
 
 def test_what_check_says(settings, provider):

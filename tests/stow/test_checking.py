@@ -1,7 +1,9 @@
 """What is found wrong with a part before anything is stored."""
 
 import zlib
+from contextlib import suppress
 from io import BytesIO
+from random import Random
 
 import pytest
 from pydicom import Dataset
@@ -13,6 +15,7 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
+from dicomweb_gateway.dicom import element_walk
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
 from dicomweb_gateway.stow.checking import RefusedPart, check_part
 from tests.emulator.files import CT, ROOT, ct_slice
@@ -170,3 +173,24 @@ def test_sequences_may_not_be_nested_for_ever():
     sequence = b"\x08\x00\x40\x11SQ\0\0\xff\xff\xff\xff"
     data = part10(ct_slice())
     assert "nested" in refusal(data[:-8204] + (sequence + item) * 5000).reason
+
+
+def test_what_consists_of_elements_alone_is_refused(monkeypatch):
+    monkeypatch.setattr(element_walk, "_MOST_HEADS", 5000)
+    empty = b"\x09\0\x01\0LO\0\0" * 6000
+    assert "more than 5000" in refusal(part10(ct_slice())[:-8204] + empty).reason
+    pixels = b"\xe0\x7f\x10\0OB\0\0\xff\xff\xff\xff" + b"\xfe\xff\0\xe0\0\0\0\0" * 6000
+    assert "more than 5000" in refusal(part10(ct_slice())[:-8204] + pixels).reason
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("make", [ct_slice, nested, encapsulated])
+def test_damage_of_any_kind_is_refused_or_does_not_matter(make):
+    random = Random(8)
+    whole = part10(make())
+    for _ in range(400):
+        data = bytearray(whole)
+        for _ in range(random.choice([1, 2, 8])):
+            data[random.randrange(len(data))] = random.choice([0, 1, 0x7F, 0xFE, 0xFF, random.randrange(256)])
+        with suppress(RefusedPart):
+            check(bytes(data))

@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,9 +86,26 @@ def test_a_page_windows_as_the_gateway_does(run: Run) -> None:
 def test_without_a_window_the_values_that_are_no_padding_decide(run: Run) -> None:
     body = """
     const facts = { slope: -2, intercept: 100, padding: [-2000, -1500] };
-    return widest({ data: new Int16Array([-2000, 10, 60, -1500]), facts });
+    const of = (values) => widest({ data: new Int16Array(values), facts });
+    return [[-2000, 10, 60, -1500], [-2000, -1600], [7, 7]].map(of);
     """
-    assert run({"stack/shading.js": "widest"}, body) == [30, 100, "LINEAR_EXACT"]
+    assert run({"stack/shading.js": "widest"}, body) == [
+        [30, 100, "LINEAR_EXACT"],
+        [3700, 800, "LINEAR_EXACT"],
+        [86, 0, "LINEAR_EXACT"],
+    ]
+
+
+def test_a_curve_is_followed(run: Run) -> None:
+    curve = b64encode(bytes((0, 200, 100))).decode()
+    body = f"""
+    const windows = [[10, 20, "LINEAR_EXACT"]];
+    const facts = {{ slope: 1, intercept: 0, inverse: true, curve: "{curve}", windows }};
+    const data = new Uint8Array([0, 5, 10, 15, 20, 99]);
+    const made = shaded({{ data, facts, columns: 6, rows: 1, samples: 1 }}, facts.windows[0], false);
+    return Array.from(data, (_, at) => 255 - made.data[at * 4]);
+    """
+    assert run({"stack/shading.js": "shaded"}, body) == [0, 100, 200, 150, 100, 100]
 
 
 SEARCHES: tuple[tuple[str, dict[str, str]], ...] = (
@@ -271,16 +289,15 @@ def test_an_image_that_fails_is_told_of_and_tried_again_when_it_is_looked_at(run
     found = load(
         run,
         """
-        loader.ahead = "none";
         loader.show(5);
         await answer("5/frames/1/levels/0", 0, 406);
         await answer("5/frames/1/levels/last", 2, 406);
-        const before = asked.length;
+        const before = [asked.length, waiting.size];
         loader.show(5);
-        return { told, again: asked.slice(before) };
+        return { told, others: before[1], again: asked.slice(before[0], before[0] + 2) };
         """,
     )
-    assert found["told"] == [[5, "no"], [5, "no"]]
+    assert (found["told"], found["others"]) == ([[5, "no"], [5, "no"]], 0)
     assert found["again"] == ["5/frames/1/levels/0", "5/frames/1/levels/last"]
 
 

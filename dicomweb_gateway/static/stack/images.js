@@ -5,8 +5,8 @@ import { askJson } from "../gateway.js";
 import { addressOf } from "../places.js";
 
 const PAGE = 1000;
-const FIELDS = "NumberOfFrames,Rows,Columns,FrameTime,RecommendedDisplayFrameRate";
-const VIDEOS = ["1.2.840.10008.5.1.4.1.1.77.1.1.1", "1.2.840.10008.5.1.4.1.1.77.1.2.1", "1.2.840.10008.5.1.4.1.1.77.1.4.1"];
+const FIELDS = "NumberOfFrames,Rows,Columns,FrameTime,RecommendedDisplayFrameRate,AvailableTransferSyntaxUID";
+const VIDEO = /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/;
 const DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104.";
 
 /** {images: [{instance, frame, of, rows, columns}], others: [{instance, kind}], rate} of the series at `place`.
@@ -38,9 +38,8 @@ function add(found, row) {
 }
 
 function kindOf(row) {
-  const kind = first(row, TAG.sopClass) ?? "";
-  if (VIDEOS.includes(kind)) return "video";
-  if (kind.startsWith(DOCUMENTS)) return "document";
+  if (VIDEO.test(first(row, TAG.transferSyntax) ?? "")) return "video";
+  if (first(row, TAG.sopClass)?.startsWith(DOCUMENTS)) return "document";
   return first(row, TAG.rows) ? "image" : "other";
 }
 

@@ -85,7 +85,8 @@ export class Loader {
     };
     if (this.method === "levels") add(this.current, "coarse");
     add(this.current, "full");
-    if (this.ahead === "none") return jobs;
+    // where the image that is looked at cannot be shown, those around it are not pressed for
+    if (this.ahead === "none" || this.failed.has(`${this.current} full`)) return jobs;
     const reach = this.ahead === "all" ? count : NEAR;
     for (let away = 1; away <= reach && jobs.length < 4 * AT_ONCE; away += 1) {
       for (const way of [this.heading, -this.heading]) {

@@ -10,7 +10,19 @@ export function greyOf([center, width, kind]) {
     if (wide <= 0) return (value) => (value <= middle ? 0 : WHITE);
     return (value) => clamped(((value - middle) / wide + 0.5) * WHITE);
   }
+  if (width <= 0) return (value) => (value > center ? WHITE : 0);
   return (value) => clamped(((value - center) / width + 0.5) * WHITE);
+}
+
+/** The curve of a VOI LUT over its own window: grey levels at even steps, as base64. */
+function curveOf([center, width], packed) {
+  const greys = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+  const last = greys.length - 1;
+  return (value) => {
+    const place = Math.min(last, Math.max(0, ((value - center) / width + 0.5) * last));
+    const below = Math.floor(place);
+    return greys[below] + (greys[Math.min(below + 1, last)] - greys[below]) * (place - below);
+  };
 }
 
 function clamped(grey) {
@@ -26,9 +38,9 @@ export function widest({ data, facts }) {
     if (value < low) low = value;
     if (value > high) high = value;
   }
-  if (low > high) return [0, 1, "LINEAR_EXACT"];
+  if (low > high) return facts.padding ? widest({ data, facts: { ...facts, padding: null } }) : [0, 0, "LINEAR_EXACT"];
   const ends = [low, high].map((value) => value * facts.slope + facts.intercept).sort((a, b) => a - b);
-  return [(ends[0] + ends[1]) / 2, Math.max(ends[1] - ends[0], 1e-9), "LINEAR_EXACT"];
+  return [(ends[0] + ends[1]) / 2, ends[1] - ends[0], "LINEAR_EXACT"];
 }
 
 /** The picture's pixels as ImageData; `window` for grey, `isInverted` for both. */
@@ -47,7 +59,7 @@ function colour(data, pixels, flip) {
 }
 
 function grey({ data, facts }, pixels, window, isInverted) {
-  const toGrey = greyOf(window);
+  const toGrey = facts.curve && window === facts.windows[0] ? curveOf(window, facts.curve) : greyOf(window);
   const opaque = (value) => {
     const level = Math.round(toGrey(value * facts.slope + facts.intercept)) || 0;
     return 0xff000000 | ((isInverted ? WHITE - level : level) * 0x010101);

@@ -26,7 +26,7 @@ export function presetsOf(facts, modality) {
 
 /** `window` after a drag of `dx`, `dy` pixels: across is width, down is center. */
 export function dragged([center, width, kind], dx, dy, extent) {
-  const step = Math.max(extent / 1024, 1e-6);
+  const step = (extent || 256) / 1024;
   const least = kind === "LINEAR" ? 1 : Math.min(step, 1);
   return [center + dy * step, Math.max(least, width + dx * step), kind];
 }
