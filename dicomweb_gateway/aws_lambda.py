@@ -7,8 +7,8 @@ index must have been made by `db upgrade`, and `index sync`, run now and then, f
 from functools import cache
 from typing import Any
 
-from dicomweb_gateway.bootstrap import make_index_writer
 from dicomweb_gateway.index.writer import IndexWriter
+from dicomweb_gateway.service.index_writing import make_index_writer
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import load_settings
 from dicomweb_gateway.workflow.event_batch import follow_batch

@@ -29,9 +29,9 @@ from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.sessions import SqlSessions
-from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.index_writing import make_index_writer
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
 from dicomweb_gateway.service.page_logins import make_admin, with_page_login
@@ -58,11 +58,6 @@ from dicomweb_gateway.workflow.sync import Synchroniser
 _LOG = logging.getLogger(__name__)
 _UPSTREAM_PROBE_SECONDS = 15
 _AHEAD_BYTES = 128 << 20
-
-
-def make_index_writer(settings: Settings) -> IndexWriter:
-    """The index as those see it who fill it."""
-    return IndexWriter(settings.index_url, settings.zone)
 
 
 def make_services(

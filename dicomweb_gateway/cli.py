@@ -12,9 +12,13 @@ import click
 import orjson
 
 from dicomweb_gateway.cli_access import tokens, users
-from dicomweb_gateway.cli_common import Given
+from dicomweb_gateway.cli_common import SAMPLE_NAMES, Given
+from dicomweb_gateway.cli_data_stores import data_stores
+from dicomweb_gateway.cli_import import import_files
 from dicomweb_gateway.cli_index import index
 from dicomweb_gateway.cli_service import install_service, reload
+from dicomweb_gateway.cli_verify import verify_frames
+from dicomweb_gateway.cli_workflow import workflow
 from dicomweb_gateway.errors import GatewayError, SettingsError
 from dicomweb_gateway.release import release
 from dicomweb_gateway.service.logs import set_up_logging
@@ -51,12 +55,18 @@ def main(ctx: click.Context, config: Path | None, pairs: tuple[str, ...]) -> Non
 
 @main.command()
 @click.option("--dicom", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="PATH")
+@click.option("--samples", multiple=True, type=click.Choice(SAMPLE_NAMES), help="Repeatable.")
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="Where everything is kept.")
 @click.option("--host")
 @click.option("--port", type=int)
 @click.pass_obj
 def demo(
-    given: Given, dicom: tuple[Path, ...], data: Path | None, host: str | None, port: int | None
+    given: Given,
+    dicom: tuple[Path, ...],
+    samples: tuple[str, ...],
+    data: Path | None,
+    host: str | None,
+    port: int | None,
 ) -> None:
     """Serve DICOM files of this machine through the built-in HealthImaging; no AWS account needed."""
     from dicomweb_gateway.service.demo import run_demo
@@ -66,7 +76,7 @@ def demo(
 
     settings = make_settings({})
     set_up_logging(settings.log_level, settings.log_format)
-    sys.exit(run_demo(make_settings, dicom))
+    sys.exit(run_demo(make_settings, dicom, samples))
 
 
 @main.command()
@@ -97,6 +107,7 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
 @click.option("--region", default="us-east-1", show_default=True)
 @click.option("--storage-format", type=click.Choice(["HTJ2K", "JPEG_2000_LOSSLESS"]), default="HTJ2K")
 @click.option("--workers", type=int, help="Import processes; default one per core.")
+@click.option("--s3-endpoint", metavar="URL", help="S3 that import jobs may name with s3:// URIs.")
 @click.option("--skip-unchanged", is_flag=True, help="Do not read files again that were imported before.")
 @click.option("--latency-ms", type=float, default=0, help="Added to every answer.")
 @click.option("--failure-rate", type=float, default=0, help="Share of requests that answer 500.")
@@ -219,6 +230,10 @@ def check(given: Given, as_json: bool) -> None:
 
 
 main.add_command(index)
+main.add_command(import_files)
+main.add_command(data_stores)
+main.add_command(verify_frames)
+main.add_command(workflow)
 main.add_command(reload)
 main.add_command(install_service)
 main.add_command(tokens)

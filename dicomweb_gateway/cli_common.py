@@ -9,6 +9,9 @@ import orjson
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.settings import Settings, load_settings
 
+SAMPLE_NAMES = ("ct-small", "ct", "ct-large", "mr", "colour-cine", "pydicom")
+"""Of `workflow.samples`, whose libraries no other command should wait for."""
+
 
 class Given:
     """What the command line says about settings, before a command adds its own."""

@@ -209,16 +209,11 @@ def _watch_metrics(settings: Settings, watcher: Any, writer: Any) -> Iterator[No
 
 def _parts(settings: Settings, workers: int = 8) -> tuple[Any, Any, Any]:
     """Writer, HealthImaging and synchroniser as configured; the index's schema is seen to first."""
-    from dicomweb_gateway.service.master import upgrade_index
-    from dicomweb_gateway.service.upstream import make_image_set_store
-    from dicomweb_gateway.workflow.sync import METADATA_PER_SECOND, Synchroniser
+    from dicomweb_gateway.service.indexing import make_synchroniser
 
-    upgrade_index(settings)
-    store = make_image_set_store(settings)
-    writer = _writer(settings)
-    # an emulator of one's own has no rates to keep
-    per_second = METADATA_PER_SECOND if settings.ahi_endpoint is None else None
-    return writer, store, Synchroniser(writer, store, workers, per_second, settings.allowed_datastores)
+    made = make_synchroniser(settings, workers)
+    click.get_current_context().call_on_close(made[0].close)
+    return made
 
 
 def _allowed(settings: Settings, asked: tuple[str, ...]) -> tuple[str, ...]:
@@ -230,7 +225,7 @@ def _allowed(settings: Settings, asked: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _writer(settings: Settings) -> Any:
-    from dicomweb_gateway.bootstrap import make_index_writer
+    from dicomweb_gateway.service.index_writing import make_index_writer
 
     writer = make_index_writer(settings)
     click.get_current_context().call_on_close(writer.close)

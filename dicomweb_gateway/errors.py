@@ -20,6 +20,7 @@ GatewayError
  │  └ RangeNotSatisfiable     416
  ├ UndecodablePixels          the stored frame cannot be decoded here; stored syntax and metadata still can
  ├ UnreadableDicom            a DICOM file that an import leaves out, with the reason
+ │  └ NotDicom                a file of another kind
  ├ CorruptFrame               length, codestream or CRC-32 of a frame is wrong, also after a second fetch
  ├ StorageUnavailable         the disk has no room, or fails, for what an answer is made of
  ├ IndexUnavailable           the metadata index does not answer
@@ -29,6 +30,9 @@ GatewayError
  ├ LoginUnavailable           the identity provider does not answer and nothing is known of its keys
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
+ ├ BucketError                S3 did not do what an import asked
+ │  └ MissingObject           there is no such bucket or object
+ ├ ImportTrouble              an import cannot begin or go on; what was done is kept
  └ UpstreamError              HealthImaging
     ├ UpstreamNotFound        it no longer has the thing: the index row is stale (healthimaging.md 6.3-10)
     ├ UpstreamDenied          our credentials may not, or are wrong
@@ -149,6 +153,10 @@ class UnreadableDicom(GatewayError):
     """A file that is not DICOM, or is too broken to import; the message is the reason to show."""
 
 
+class NotDicom(UnreadableDicom):
+    """A file that is no DICOM instance and does not look like one that was damaged."""
+
+
 class CorruptFrame(GatewayError):
     """What HealthImaging sent for a frame is short, torn or fails its CRC-32."""
 
@@ -189,6 +197,18 @@ class GatewayBusy(GatewayError):
 
 class ClientLeft(GatewayError):
     """The client hung up before its answer was begun; whatever was awaited for it is given up."""
+
+
+class BucketError(GatewayError):
+    """S3 refused, failed or was not reached; names operation, bucket and S3's code."""
+
+
+class MissingObject(BucketError):
+    """S3 has no such bucket or object."""
+
+
+class ImportTrouble(GatewayError):
+    """An import, a verification or a walk cannot go on; the sentence says why and what to do."""
 
 
 class UpstreamError(GatewayError):

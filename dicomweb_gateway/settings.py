@@ -25,12 +25,12 @@ from pydantic_settings import (
 from dicomweb_gateway.access.client_limits import ClientRates
 from dicomweb_gateway.access.origins import ANY, listed_origin
 from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.import_settings import ImportSettings
 from dicomweb_gateway.login_settings import CommaList, split_list
 from dicomweb_gateway.page_settings import SECRET_ARN
 from dicomweb_gateway.qido.temporal import parse_zone
 from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.shared.addresses import SharedCacheConfig, host_and_port
-from dicomweb_gateway.store_settings import StoreSettings
 
 GIB = 1 << 30
 _LOGIN_IN_URL = re.compile(r"//[^/?#\s]*@")
@@ -54,7 +54,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-class Settings(StoreSettings):
+class Settings(ImportSettings):
     """The effective settings; unset optional ones are filled in by the properties below."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)

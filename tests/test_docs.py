@@ -15,7 +15,7 @@ README = (Path(__file__).parents[1] / "README.md").read_text()
 
 
 def test_every_setting_has_its_row_and_every_row_is_a_setting() -> None:
-    rows = re.findall(r"^\| `([A-Z_]+)` \|", README, re.MULTILINE)
+    rows = re.findall(r"^\| `([A-Z0-9_]+)` \|", README, re.MULTILINE)
     assert sorted({row.lower() for row in rows} ^ set(Settings.model_fields)) == []
 
 

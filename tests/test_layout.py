@@ -11,8 +11,12 @@ FLOORS = [
         "cli",
         "cli_access",
         "cli_common",
+        "cli_data_stores",
+        "cli_import",
         "cli_index",
         "cli_service",
+        "cli_verify",
+        "cli_workflow",
         "aws_lambda",
         "__main__",
         "bootstrap",
@@ -20,6 +24,7 @@ FLOORS = [
         "settings",
         "login_settings",
         "viewer_settings",
+        "import_settings",
         "store_settings",
         "page_settings",
         "checks",
@@ -33,20 +38,20 @@ FLOORS = [
     {"imagesets"},
     {"qido", "pixels", "tlm"},
     {"dicom"},
-    {"patience", "telemetry"},
+    {"patience", "telemetry", "aws"},
     {"errors", "sight", "release"},
 ]
 FLOOR_OF = {room: level for level, rooms in enumerate(FLOORS) for room in rooms}
-EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "errors"}
+EMULATOR_MAY_IMPORT = {"emulator", "pixels", "dicom", "aws", "errors"}
 MAY_IMPORT_EMULATOR = {"cli", "bootstrap"}
 TOP = FLOORS[0]
 
 ONLY_IN = {
     "flask": {"app", "routes", "web", "emulator"},
     "sqlalchemy": {"index"},
-    "boto3": {"imagesets"},
+    "boto3": {"imagesets", "aws"},
     "pycurl": {"imagesets"},
-    "botocore": {"imagesets"},
+    "botocore": {"imagesets", "aws"},
     "imagecodecs": {"pixels"},
     "PIL": {"pixels"},
     "jellyfish": {"qido"},

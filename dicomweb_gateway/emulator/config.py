@@ -125,6 +125,8 @@ class EmulatorConfig(Faults):
     """Of data stores whose creator does not say: HTJ2K or JPEG_2000_LOSSLESS."""
     workers: int | None = None
     """Import processes; None means one per core."""
+    s3_endpoint: str | None = None
+    """S3 that import jobs read from and write to, beside folders of this machine; None: folders only."""
     verify_signatures: Mapping[str, Secret] = field(default_factory=dict)
     """By access key id what requests must be signed with; empty: signed and unsigned ones are taken alike."""
     events: str | None = None

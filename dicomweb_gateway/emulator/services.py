@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+from dicomweb_gateway.aws.buckets import Buckets
 from dicomweb_gateway.emulator.config import EmulatorConfig
 from dicomweb_gateway.emulator.counters import Counters
 from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.importer import Importer
+from dicomweb_gateway.emulator.ingest.places import Places
 from dicomweb_gateway.emulator.ingest.storer import Storer
 from dicomweb_gateway.emulator.mishaps import Mishaps
 from dicomweb_gateway.emulator.reaper import Reaper
@@ -18,6 +20,7 @@ class Services:
 
     config: EmulatorConfig
     storage: Storage
+    places: Places
     importer: Importer
     storer: Storer
     reaper: Reaper
@@ -30,6 +33,7 @@ class Services:
         self.importer.stop()
         self.storer.stop()
         self.reaper.stop()
+        self.places.close()
         self.events.stop()
         self.storage.close()
 
@@ -42,13 +46,16 @@ def open_services(config: EmulatorConfig) -> Services:
     storage = Storage(config.data_dir)
     storage.sweep()
     counters = Counters()
+    buckets = Buckets(config.s3_endpoint, config.region) if config.s3_endpoint else None
+    places = Places(config.data_dir / "staging", buckets)
     mishaps = Mishaps(config.faults, counters)
     events = Events(config, lambda: mishaps.faults)
     events.start()
     services = Services(
         config=config,
         storage=storage,
-        importer=Importer(storage, config, events),
+        places=places,
+        importer=Importer(storage, config, events, places),
         storer=Storer(storage, config, events),
         reaper=Reaper(storage, events),
         mishaps=mishaps,

@@ -2,12 +2,9 @@
 
 import os
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-import boto3.session
-import botocore.session
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.credentials import Credentials
@@ -15,6 +12,7 @@ from botocore.exceptions import BotoCoreError
 from botocore.httpsession import ProxyConfiguration, get_cert_path
 from botocore.utils import get_environ_proxies
 
+from dicomweb_gateway.aws.session import PLACEHOLDER, REGION_OF_AN_EMULATOR, session_for
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.telemetry.timeline import request_id
 
@@ -22,16 +20,12 @@ ATTEMPTS = 3
 """Tries of one call in all, the first included."""
 
 # the SDK has no types
-_new_core: Any = botocore.session.Session
-_new_session: Any = boto3.session.Session
 _new_config: Any = Config
 _new_credentials: Any = Credentials
 _new_proxies: Any = ProxyConfiguration
 _environ_proxies: Any = get_environ_proxies
 _cert_path: Any = get_cert_path
 
-_REGION_OF_AN_EMULATOR = "us-east-1"
-_PLACEHOLDER = "emulator"
 _SOURCES = {
     "env": "environment",
     "shared-credentials-file": "shared credentials file",
@@ -167,7 +161,7 @@ def _request_of(client: Any) -> Any:
 def _client(session: Any, credentials: Any, settings: ClientSettings, config: Any) -> Any:
     extra: dict[str, str] = {}
     if credentials is None and settings.endpoint_url:
-        extra = {"aws_access_key_id": _PLACEHOLDER, "aws_secret_access_key": _PLACEHOLDER}
+        extra = {"aws_access_key_id": PLACEHOLDER, "aws_secret_access_key": PLACEHOLDER}
     client = session.client(
         "medical-imaging",
         region_name=_region(settings),
@@ -187,7 +181,7 @@ def _name_request(request: Any, **_: Any) -> None:
 
 
 def _placeholder(settings: ClientSettings) -> Any:
-    return _new_credentials(_PLACEHOLDER, _PLACEHOLDER) if settings.endpoint_url else None
+    return _new_credentials(PLACEHOLDER, PLACEHOLDER) if settings.endpoint_url else None
 
 
 def _ca_bundle(session: Any) -> str:
@@ -216,21 +210,8 @@ def _config(settings: ClientSettings) -> Any:
 
 
 def _region(settings: ClientSettings) -> str | None:
-    return settings.region or (_REGION_OF_AN_EMULATOR if settings.endpoint_url else None)
+    return settings.region or (REGION_OF_AN_EMULATOR if settings.endpoint_url else None)
 
 
 def _session(settings: ClientSettings) -> tuple[Any, Any]:
-    core = _new_core()
-    if _is_loopback(settings.endpoint_url):
-        # an instance role is of no use to this machine itself, and asking for one takes seconds off AWS
-        core.get_component("credential_provider").remove("iam-role")
-    session = _new_session(botocore_session=core)
-    return session, session.get_credentials()
-
-
-def _is_loopback(endpoint_url: str | None) -> bool:
-    host = urlsplit(endpoint_url or "").hostname or ""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return session_for(settings.endpoint_url)

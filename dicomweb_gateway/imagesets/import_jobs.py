@@ -43,11 +43,19 @@ class ImportJobs:
             return str(self._client.create_datastore(datastoreName=name)["datastoreId"])
 
     def start(
-        self, datastore_id: str, input_uri: str, output_uri: str, role_arn: str, client_token: str
+        self,
+        datastore_id: str,
+        input_uri: str,
+        output_uri: str,
+        role_arn: str,
+        client_token: str,
+        name: str | None = None,
     ) -> ImportJob:
         """Start a job; the same `client_token` again gives the same job."""
+        named = {} if name is None else {"jobName": name}
         with translated("StartDICOMImportJob"):
             answer = self._client.start_dicom_import_job(
+                **named,
                 datastoreId=datastore_id,
                 inputS3Uri=input_uri,
                 outputS3Uri=output_uri,
@@ -55,6 +63,18 @@ class ImportJobs:
                 clientToken=client_token,
             )
         return ImportJob(datastore_id, answer["jobId"], answer["jobStatus"], output_uri)
+
+    def named(self, datastore_id: str, name: str) -> ImportJob | None:
+        """The newest job called `name`, None when there is none; jobs stay listed for 90 days."""
+        with translated("ListDICOMImportJobs"):
+            pages = self._client.get_paginator("list_dicom_import_jobs").paginate(datastoreId=datastore_id)
+            rows = (row for page in pages for row in page.get("jobSummaries") or ())
+            found = next((row for row in rows if row.get("jobName") == name), None)
+        return found and self.look(ImportJob(datastore_id, found["jobId"], found["jobStatus"], ""))
+
+    def close(self) -> None:
+        """Leave no connection open."""
+        self._client.close()
 
     def look(self, job: ImportJob) -> ImportJob:
         """The job as it now stands."""

@@ -1,8 +1,6 @@
 """`demo`: the emulator, an embedded index and the gateway on this machine, filled from DICOM folders."""
 
 import fcntl
-import socket
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,28 +15,35 @@ from dicomweb_gateway.service.master import (
     upgrade_index,
     upstream_child,
 )
+from dicomweb_gateway.service.own_emulator import emulator_command, free_port
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.workflow.progress import Progress, write_progress
 
 _REGION = "us-east-1"
 
 
-def run_demo(make_settings: Callable[[dict[str, Any]], Settings], sources: Sequence[Path]) -> int:
+def run_demo(
+    make_settings: Callable[[dict[str, Any]], Settings], sources: Sequence[Path], samples: Sequence[str] = ()
+) -> int:
     """Run until Ctrl-C or SIGTERM; the exit code.
 
     `make_settings` makes the settings out of what the demo itself decides: endpoint and public URL.
-    `sources` are DICOM files and folders; none stands for the built-in samples.
+    `sources` are DICOM files and folders, `samples` names of `workflow.samples`; none of both stands for some
+    of these.
     """
     settings = make_settings({})
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with _held(settings.data_dir):
-        return _run_held(make_settings, settings.data_dir, sources)
+        return _run_held(make_settings, settings.data_dir, sources, samples)
 
 
 def _run_held(
-    make_settings: Callable[[dict[str, Any]], Settings], data_dir: Path, sources: Sequence[Path]
+    make_settings: Callable[[dict[str, Any]], Settings],
+    data_dir: Path,
+    sources: Sequence[Path],
+    samples: Sequence[str],
 ) -> int:
-    emulator_port = _free_port()
+    emulator_port = free_port()
     decided: dict[str, Any] = {
         "ahi_endpoint": f"http://127.0.0.1:{emulator_port}",
         "ahi_region": _REGION,
@@ -62,8 +67,10 @@ def _run_held(
         return code
     resolved = [path.resolve() for path in sources]
     helpers = [
-        upstream_child("emulator", _emulator_command(settings.data_dir, emulator_port)),
-        helper_child("loader", lambda: _load(settings, resolved, listening.port)),
+        upstream_child(
+            "emulator", emulator_command(settings.data_dir / "emulator", emulator_port, "--skip-unchanged")
+        ),
+        helper_child("loader", lambda: _load(settings, resolved, samples, listening.port)),
     ]
     return run_gateway(settings, listening, lambda: make_settings(decided), helpers)
 
@@ -79,13 +86,13 @@ def _held(data_dir: Path) -> Iterator[None]:
         yield
 
 
-def _load(settings: Settings, sources: Sequence[Path], port: int) -> None:
+def _load(settings: Settings, sources: Sequence[Path], samples: Sequence[str], port: int) -> None:
     """The loader's process. Its imports, SDK and SQL engine among them, stay out of the master."""
     from dicomweb_gateway.workflow.loader import Loader
 
     endpoint = settings.ahi_endpoint or ""
     loader = Loader(endpoint, _REGION, settings.index_url, settings.data_dir, settings.zone)
-    print(loader.run(sources), flush=True)
+    print(loader.run(sources, samples), flush=True)
     print(_how_to_use(settings, port), flush=True)
 
 
@@ -104,16 +111,3 @@ def _how_to_use(settings: Settings, port: int) -> str:
 def _url_host(settings: Settings) -> str:
     host = settings.listen_host
     return f"[{host}]" if ":" in host else host
-
-
-def _emulator_command(data_dir: Path, port: int) -> list[str]:
-    command = [sys.executable, "-m", "dicomweb_gateway", "emulator"]
-    command += ["--data", str(data_dir / "emulator"), "--port", str(port)]
-    return [*command, "--log-level", "warning", "--skip-unchanged"]
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -43,28 +43,28 @@ class Loader:
     def __init__(self, endpoint: str, region: str, index_url: str, data_dir: Path, zone: tzinfo) -> None:
         self._endpoint = endpoint
         self._data_dir = data_dir
-        _wait_for(endpoint)
+        wait_for_emulator(endpoint)
         self._jobs = ImportJobs(endpoint, region)
         self._datastore_id = self._jobs.ensure_data_store(_STORE_NAME)
         self._index = IndexWriter(index_url, zone)
         self._synchroniser = Synchroniser(self._index, HealthImaging(endpoint, region))
 
-    def run(self, sources: Sequence[Path]) -> str:
-        """Import `sources`, the built-in samples when there are none; what came of it, for people."""
+    def run(self, sources: Sequence[Path], samples: Sequence[str] = ()) -> str:
+        """Import `sources` and `samples`, some samples when both are empty; what came of it, for people."""
         report = Report(self._data_dir / "import-report.txt")
-        for folder in self._input_folders(sources):
+        for folder in self._input_folders(sources, samples):
             self._import(folder, report)
         self._synchroniser.data_store(self._datastore_id)
         clear_progress(self._data_dir)
         return report.text(self._index.counts())
 
-    def _input_folders(self, sources: Sequence[Path]) -> list[Path]:
+    def _input_folders(self, sources: Sequence[Path], samples: Sequence[str]) -> list[Path]:
         """Folders to import; single files come through a folder of links to them."""
-        if not sources:
-            return sample_folders(self._data_dir / "samples")
+        chosen = sample_folders(self._data_dir / "samples", samples) if samples or not sources else []
         folders = [path for path in sources if path.is_dir()]
         files = [path for path in sources if path.is_file()]
-        return [*folders, _linked(files, self._data_dir / "linked-files")] if files else folders
+        linked = [_linked(files, self._data_dir / "linked-files")] if files else []
+        return [*chosen, *folders, *linked]
 
     def _import(self, folder: Path, report: "Report") -> None:
         """One job; studies can be found as soon as their image sets are there."""
@@ -184,7 +184,8 @@ def _ndjson(path: Path) -> list[dict[str, Any]]:
     return [orjson.loads(line) for line in path.read_bytes().splitlines() if line.strip()]
 
 
-def _wait_for(endpoint: str) -> None:
+def wait_for_emulator(endpoint: str) -> None:
+    """Return when the emulator at `endpoint` answers; GatewayError when it does not come."""
     deadline = time.monotonic() + _START_SECONDS
     while time.monotonic() < deadline:
         with suppress(urllib3.exceptions.HTTPError):

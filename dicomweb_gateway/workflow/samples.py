@@ -1,88 +1,74 @@
-"""DICOM to look at without any of one's own: pydicom's bundled files and a synthetic CT series."""
+"""DICOM to look at without any of one's own: pydicom's bundled files and synthetic series."""
 
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 
-import numpy as np
-from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
+from dicomweb_gateway.workflow.made_series import CINE_FRAMES, ROOT, write_cine, write_ct, write_mr
 
 SLICES = 60
 _SIZE = 256
-_ROOT = "1.2.826.0.1.3680043.10.1443.77"
-"""Below it lie the UIDs of the synthetic series, the same at every start."""
+_DEFAULT = ("ct", "pydicom")
 
 
-def sample_folders(folder: Path) -> list[Path]:
-    """Folders to import; the synthetic series is written to `folder` when it is not there yet."""
-    synthetic = folder / "synthetic-ct"
-    if len(list(synthetic.glob("*.dcm"))) < SLICES:
-        write_synthetic_series(synthetic)
+@dataclass(frozen=True, slots=True)
+class SampleSet:
+    """What people choose; `write` fills a folder with `files` files, None: the files are there already."""
+
+    title: str
+    files: int = 0
+    write: Callable[[Path], None] | None = None
+
+
+def write_synthetic_series(folder: Path, slices: int = SLICES, size: int = _SIZE, root: str = ROOT) -> None:
+    """An axial CT series, see `made_series.write_ct`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_ct(folder, slices, size, root)
+
+
+SAMPLE_SETS: Mapping[str, SampleSet] = {
+    "ct-small": SampleSet(
+        "CT of a chest (2 images)", 2, partial(write_ct, slices=2, size=512, root=f"{ROOT}.10")
+    ),
+    "ct": SampleSet(f"CT of a chest ({SLICES} images)", SLICES, write_synthetic_series),
+    "ct-large": SampleSet(
+        "CT of a chest (300 images of 512 x 512)",
+        300,
+        partial(write_ct, slices=300, size=512, root=f"{ROOT}.11"),
+    ),
+    "mr": SampleSet(
+        "MR of a head, T1 and T2 (48 images)", 48, partial(write_mr, slices=24, size=256, root=f"{ROOT}.12")
+    ),
+    "colour-cine": SampleSet(
+        f"ultrasound of a heart in colour (1 image of {CINE_FRAMES} frames)",
+        1,
+        partial(write_cine, frames=CINE_FRAMES, root=f"{ROOT}.13"),
+    ),
+    "pydicom": SampleSet("the files that pydicom brings along, broken ones too"),
+}
+"""By the names that options take."""
+
+
+def sample_folders(folder: Path, names: Sequence[str] = ()) -> list[Path]:
+    """Folders to import; what is made is written below `folder` when it is not there yet."""
+    found: list[Path] = []
+    for name in names or _DEFAULT:
+        chosen = SAMPLE_SETS[name]
+        if chosen.write is None:
+            found += _bundled()
+            continue
+        # the name that the first one had before there were others
+        made = folder / ("synthetic-ct" if name == "ct" else name)
+        if len(list(made.glob("*.dcm"))) < chosen.files:
+            chosen.write(made)
+        found.append(made)
+    return found
+
+
+def _bundled() -> list[Path]:
     spec = find_spec("pydicom")
     bundled = Path(spec.origin).parent / "data" if spec and spec.origin else None
     names = ("test_files", "charset_files")
-    return [synthetic, *(bundled / name for name in names if bundled and (bundled / name).is_dir())]
-
-
-def write_synthetic_series(folder: Path, slices: int = SLICES, size: int = _SIZE, root: str = _ROOT) -> None:
-    """An axial CT series of a body with lungs, spine and a growing nodule, in Hounsfield units.
-
-    `slices` files of `size` x `size` signed 16-bit pixels, 2.5 mm apart, written beside and renamed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(20240311)
-    for number in range(1, slices + 1):
-        dataset = Dataset()
-        dataset.file_meta = FileMetaDataset()
-        dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-        dataset.file_meta.MediaStorageSOPClassUID = CTImageStorage
-        dataset.SOPClassUID = CTImageStorage
-        dataset.SOPInstanceUID = f"{root}.3.{number}"
-        dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = f"{root}.1", f"{root}.2"
-        dataset.FrameOfReferenceUID = f"{root}.4"
-        dataset.PatientName, dataset.PatientID = "SYNTHETIC^CT", "SYNTH-0001"
-        dataset.PatientBirthDate, dataset.PatientSex = "19700131", "O"
-        dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = "20240311"
-        dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = "101500"
-        dataset.AccessionNumber, dataset.StudyID, dataset.ReferringPhysicianName = "SYN-1", "1", "ROE^RICHARD"
-        dataset.StudyDescription, dataset.SeriesDescription = "SYNTHETIC CHEST", "AX 2.5mm synthetic"
-        dataset.Modality, dataset.Manufacturer, dataset.BodyPartExamined = "CT", "dicomweb-gateway", "CHEST"
-        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        dataset.SeriesNumber, dataset.InstanceNumber = 1, number
-        dataset.PatientPosition = "HFS"
-        dataset.ImagePositionPatient = [-160.0, -160.0, -2.5 * number]
-        dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        dataset.PixelSpacing = [320 / size, 320 / size]
-        dataset.SliceThickness, dataset.SliceLocation = 2.5, -2.5 * number
-        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-        dataset.Rows = dataset.Columns = size
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
-        dataset.PixelRepresentation = 1
-        dataset.RescaleSlope, dataset.RescaleIntercept, dataset.RescaleType = 1, 0, "HU"
-        dataset.WindowCenter, dataset.WindowWidth = [40, -600], [400, 1500]
-        pixels = _slice(number / slices, size) + noise.normal(0, 12, (size, size))
-        dataset.PixelData = np.round(pixels).astype("<i2").tobytes()
-        beside = folder / f"{number:03d}.part"
-        dataset.save_as(beside, enforce_file_format=True)
-        beside.rename(folder / f"{number:03d}.dcm")
-
-
-def _slice(height: float, size: int) -> np.ndarray:
-    """One slice in Hounsfield units, (size, size) float; `height` runs from 0 to 1 through the body."""
-    y, x = np.mgrid[-1 : 1 : size * 1j, -1 : 1 : size * 1j]
-    image = np.full((size, size), -1000.0)
-
-    def fill(cx: float, cy: float, rx: float, ry: float, value: float) -> None:
-        image[((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 < 1] = value
-
-    swell = np.sin(np.pi * (0.15 + 0.7 * height))
-    fill(0, 0, 0.9, 0.65, 40)
-    fill(0, 0, 0.84, 0.59, 55)
-    fill(-0.42, -0.02, 0.33 * swell, 0.45 * swell, -850)
-    fill(0.42, -0.02, 0.33 * swell, 0.45 * swell, -850)
-    fill(0.08, -0.05, 0.2 * swell, 0.25 * swell, 130)
-    fill(0, 0.43, 0.13, 0.13, 700)
-    nodule = max(0.01, 0.09 * np.sin(np.pi * height))
-    fill(-0.45, -0.1, nodule, nodule, 60)
-    return image
+    return [bundled / name for name in names if bundled and (bundled / name).is_dir()]

@@ -37,6 +37,7 @@ def test_migrations_units_and_licence_are_inside(built: tuple[Path, Path]) -> No
     for file in (ROOT / "migrations").rglob("*.*"):
         if "__pycache__" not in file.parts:
             assert f"dicomweb_gateway/_migrations/{file.relative_to(ROOT / 'migrations')}" in held
+    assert "dicomweb_gateway/_deploy/import-resources.yaml" in held
     if (ROOT / "systemd").is_dir():
         units = [file.name for file in (ROOT / "systemd").iterdir() if file.suffix in (".service", ".socket")]
         assert all(any(name.endswith(f"/{unit}") for name in held) for unit in units)

@@ -9,7 +9,15 @@ from dicomweb_gateway.frames.stored_frame import LostFrame
 from dicomweb_gateway.web.errors import STATUS, message_of, retry_after_of, status_of
 from dicomweb_gateway.web.responses import gateway_error_response
 
-NEVER_SENT = {errors.SettingsError, errors.ReloadFailed, errors.UnreadableDicom}
+NEVER_SENT = {
+    errors.SettingsError,
+    errors.ReloadFailed,
+    errors.UnreadableDicom,
+    errors.NotDicom,
+    errors.BucketError,
+    errors.MissingObject,
+    errors.ImportTrouble,
+}
 """Raised at start and in imports only."""
 
 

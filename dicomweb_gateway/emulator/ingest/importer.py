@@ -3,21 +3,23 @@
 import logging
 import os
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from dicomweb_gateway.dicom.found_files import FoundFile
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL, J2K_LOSSLESS
 from dicomweb_gateway.emulator.catalogue import Row
 from dicomweb_gateway.emulator.config import J2K_STORAGE, EmulatorConfig
 from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
-from dicomweb_gateway.emulator.ingest.joblogs import write_logs
+from dicomweb_gateway.emulator.ingest.joblogs import log_files
+from dicomweb_gateway.emulator.ingest.places import Places, Source
 from dicomweb_gateway.emulator.ingest.plan import Group, plan_groups
 from dicomweb_gateway.emulator.ingest.pool import WorkerPool
 from dicomweb_gateway.emulator.ingest.progress import JobProgress
 from dicomweb_gateway.emulator.ingest.publish import publish
 from dicomweb_gateway.emulator.ingest.reading import Identity
-from dicomweb_gateway.emulator.ingest.scan import FoundFile, find_files, folder_of_uri
 from dicomweb_gateway.emulator.ingest.tasks import Died, IdentifyTask, ImportTask, Refusal, Task
 from dicomweb_gateway.emulator.jobs import (
     BROKE,
@@ -39,6 +41,8 @@ from dicomweb_gateway.emulator.storage import Storage
 
 _CHUNK = 32
 _IDLE_WAIT = 1.0
+_WORKERS_STAY = 5.0
+"""Seconds that import processes are kept for a next job: starting them takes longer than a small one."""
 
 log = logging.getLogger(__name__)
 
@@ -59,11 +63,13 @@ class _Collected:
 class Importer:
     """The thread that takes jobs from the catalogue; `wake` tells it that there is one."""
 
-    def __init__(self, storage: Storage, config: EmulatorConfig, events: Events) -> None:
+    def __init__(self, storage: Storage, config: EmulatorConfig, events: Events, places: Places) -> None:
         self._storage = storage
         self._events = events
+        self._places = places
         self._skip_unchanged = config.skip_unchanged
         self._pool = WorkerPool(config.workers)
+        self._busy_at = 0.0
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._progress: dict[str, JobProgress] = {}
@@ -103,10 +109,12 @@ class Importer:
             job = next_job(self._storage.catalogue)
             if job is not None:
                 self._run_job(job)
+                self._busy_at = time.monotonic()
                 return True
         except Exception:
             log.exception("the import jobs cannot be read or written")
-        self._pool.close()
+        if time.monotonic() - self._busy_at > _WORKERS_STAY:
+            self._pool.close()
         return False
 
     def _run_job(self, job: Row) -> None:
@@ -117,8 +125,10 @@ class Importer:
                 self._events.job("Submitted", job)
             set_status(catalogue, job["id"], IN_PROGRESS)
             self._events.job("In Progress", job)
-            self._import(job, progress)
-            write_logs(job, outcomes_of(catalogue, job["id"]))
+            source = self._places.source(job, self._require_running)
+            self._import(job, source, progress)
+            outcomes = [source.told(outcome) for outcome in outcomes_of(catalogue, job["id"])]
+            self._places.write_logs(job, log_files(job, outcomes))
             set_status(catalogue, job["id"], COMPLETED)
             self._events.job("Completed", job)
         except _Stopped:
@@ -127,30 +137,27 @@ class Importer:
             log.exception("import job %s failed", job["id"])
             set_status(catalogue, job["id"], FAILED, f"{type(error).__name__}: {error}")
             self._events.job("Failed", job)
+        self._places.forget(job)
 
-    def _import(self, job: Row, progress: JobProgress) -> None:
-        root = folder_of_uri(job["input_uri"], "inputS3Uri")
-        if not os.path.exists(root):
-            raise FileNotFoundError(f"{root} does not exist")
+    def _import(self, job: Row, source: Source, progress: JobProgress) -> None:
         before = outcomes_of(self._storage.catalogue, job["id"])
         finished = {outcome.path for outcome in before}
-        found = find_files(root)
-        progress.begin(len(found))
+        progress.begin(len(source.files))
         progress.count(before)
-        todo = [file for file in found if file.path not in finished]
-        todo = self._without_unchanged(job, todo, progress)
+        todo = [file for file in source.files if file.path not in finished]
+        skips_unchanged = self._skip_unchanged and source.is_local
+        if skips_unchanged:
+            todo = self._without_unchanged(job, todo, progress)
         identified = self._identify(job, todo, progress)
         taken = {o.instance_uid: o.path for o in before if o.outcome == IMPORTED and o.instance_uid}
-        if self._skip_unchanged:
+        if skips_unchanged:
             taken = {**self._owners(job["datastore_id"], identified), **taken}
         plan = plan_groups(identified, taken)
         self._record_skipped(job, plan.skipped, {file.path: file for file in todo}, progress)
         self._import_groups(job, plan.groups, progress)
 
     def _without_unchanged(self, job: Row, files: list[FoundFile], progress: JobProgress) -> list[FoundFile]:
-        """Leave out files that the ledger knows as they are, where the emulator is set up so."""
-        if not self._skip_unchanged:
-            return files
+        """Leave out files that the ledger knows as they are."""
         rows = self._storage.catalogue.all(
             "SELECT * FROM ledger WHERE datastore_id = ?", (job["datastore_id"],)
         )

@@ -2,27 +2,26 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 
-from dicomweb_gateway.emulator.blobs import write_durably
+from dicomweb_gateway.dicom.found_files import printable
 from dicomweb_gateway.emulator.catalogue import Row
-from dicomweb_gateway.emulator.ingest.scan import folder_of_uri, printable
 from dicomweb_gateway.emulator.jobs import BROKE, IMPORTED, REFUSED, SKIPPED, UNCHANGED, FileOutcome
 
 MANIFEST = "job-output-manifest.json"
 _DUPLICATE_CODE, _PIXELS_CODE = 45331, 45332
 
 
-def write_logs(job: Row, outcomes: list[FileOutcome]) -> None:
-    """All logs, the manifest last; OSError when the output folder cannot be written."""
-    folder = Path(folder_of_uri(job["output_uri"], "outputS3Uri"))
-    write_durably(folder / "SUCCESS" / "success.ndjson", _lines(_success(outcomes)))
-    write_durably(folder / "FAILURE" / "failure.ndjson", _lines(_failure(outcomes)))
-    write_durably(folder / "WARNING" / "warning.ndjson", _lines(_warning(outcomes)))
-    write_durably(folder / MANIFEST, orjson.dumps({"jobSummary": _summary(job, outcomes)}))
+def log_files(job: Row, outcomes: list[FileOutcome]) -> list[tuple[str, bytes]]:
+    """Names and contents of all logs, the manifest last: once it is there, so are the others."""
+    return [
+        ("SUCCESS/success.ndjson", _lines(_success(outcomes))),
+        ("FAILURE/failure.ndjson", _lines(_failure(outcomes))),
+        ("WARNING/warning.ndjson", _lines(_warning(outcomes))),
+        (MANIFEST, orjson.dumps({"jobSummary": _summary(job, outcomes)})),
+    ]
 
 
 def _lines(entries: Iterable[dict[str, Any]]) -> bytes:

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from dicomweb_gateway.dicom.found_files import FoundFile, printable
 from dicomweb_gateway.emulator.ingest.reading import Identity
-from dicomweb_gateway.emulator.ingest.scan import FoundFile, printable
 from dicomweb_gateway.emulator.jobs import SKIPPED, FileOutcome
 
 

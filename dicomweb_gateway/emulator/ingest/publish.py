@@ -10,13 +10,13 @@ from typing import Any
 
 import orjson
 
+from dicomweb_gateway.dicom.found_files import FoundFile, printable
 from dicomweb_gateway.emulator.blobs import blob_path, write_durably
 from dicomweb_gateway.emulator.catalogue import Row
 from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.ingest.instance import ImportedInstance
 from dicomweb_gateway.emulator.ingest.merge import MergedDocument, merged_document
 from dicomweb_gateway.emulator.ingest.reading import Identity
-from dicomweb_gateway.emulator.ingest.scan import FoundFile, printable
 from dicomweb_gateway.emulator.jobs import IMPORTED, INSERT_OUTCOME, SKIPPED, FileOutcome, outcome_rows
 from dicomweb_gateway.emulator.storage import Storage
 

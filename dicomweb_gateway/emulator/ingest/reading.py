@@ -4,20 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import pydicom
 from pydicom import Dataset
 from pydicom.dataelem import RawDataElement
 
-from dicomweb_gateway.dicom.file_form import PREAMBLE, is_dicom
+from dicomweb_gateway.dicom.file_content import refuse_truncated, require_dicom
 from dicomweb_gateway.dicom.transfer_syntax import EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.emulator.ingest.document import encodings_of
 from dicomweb_gateway.emulator.ingest.values import texts
-from dicomweb_gateway.errors import UnreadableDicom
+from dicomweb_gateway.errors import NotDicom, UnreadableDicom
 
-_UNDEFINED_LENGTH = 0xFFFFFFFF
 _SOP_CLASS = 0x00080016
 GROUPING_TAGS = {
     "StudyInstanceUID": (0x0020000D, "UI"),
@@ -65,7 +64,7 @@ def read_identity(path: str | PathLike[str]) -> Identity:
 def read_file(path: str | PathLike[str]) -> ParsedFile:
     """The whole file; UnreadableDicom when it is no DICOM, is cut off or lacks its UIDs."""
     dataset = _read(path)
-    _refuse_truncated(dataset)
+    refuse_truncated(dataset)
     implicit, little_endian = dataset.original_encoding
     meta = getattr(dataset, "file_meta", None) or None
     syntax = str(meta.get("TransferSyntaxUID", "") or "") if meta is not None else ""
@@ -80,7 +79,7 @@ def identity_of(dataset: Dataset) -> Identity:
     """The identity in a data set; UnreadableDicom when a UID is missing or malformed."""
     found = {name: _text(dataset, tag, vr) for name, (tag, vr) in GROUPING_TAGS.items()}
     if not found["SOPInstanceUID"] and 0x00041220 in dataset:
-        raise UnreadableDicom("a DICOMDIR lists files and is no instance itself")
+        raise NotDicom("a DICOMDIR lists files and is no instance itself")
     if not any(found.values()):
         raise UnreadableDicom("every UID is missing: the file is cut off, or holds no DICOM instance")
     for name in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
@@ -110,7 +109,7 @@ def _text(dataset: Dataset, tag: int, vr: str) -> str:
 def _read(path: str | PathLike[str], **options: Any) -> Dataset:
     try:
         with Path(path).open("rb") as file:
-            _require_dicom(file)
+            require_dicom(file)
             return pydicom.dcmread(file, force=True, **options)
     except UnreadableDicom:
         raise
@@ -122,24 +121,3 @@ def _read(path: str | PathLike[str], **options: Any) -> Dataset:
         if isinstance(error, OSError) and error.strerror:
             raise UnreadableDicom(f"the file cannot be read: {error.strerror}") from error
         raise UnreadableDicom(f"not readable as DICOM: {error or type(error).__name__}") from error
-
-
-def _require_dicom(file: BinaryIO) -> None:
-    """Content decides, not the name: DICM after the preamble, or the start of a bare data set."""
-    head = file.read(PREAMBLE + 4)
-    file.seek(0)
-    if not head:
-        raise UnreadableDicom("the file is empty")
-    if not is_dicom(head):
-        raise UnreadableDicom("not a DICOM file: no DICM prefix, and no data set at its start")
-
-
-def _refuse_truncated(dataset: Dataset) -> None:
-    tags = list(dataset.keys())
-    last = dataset.get_item(max(tags), keep_deferred=True) if tags else None
-    if isinstance(last, RawDataElement) and last.length not in (None, _UNDEFINED_LENGTH):
-        held = len(last.value or b"")
-        if held < last.length:
-            raise UnreadableDicom(
-                f"the file ends inside element {last.tag}: {held} of {last.length} bytes are there"
-            )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from dicomweb_gateway.dicom.found_files import FoundFile
 from dicomweb_gateway.dicom.multipart import Part
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, PROCESSING_FAILURE, Outcome
 from dicomweb_gateway.emulator.config import EmulatorConfig
@@ -18,7 +19,6 @@ from dicomweb_gateway.emulator.ingest.plan import Group, plan_groups
 from dicomweb_gateway.emulator.ingest.pool import WorkerPool
 from dicomweb_gateway.emulator.ingest.publish import publish
 from dicomweb_gateway.emulator.ingest.reading import Identity, read_identity
-from dicomweb_gateway.emulator.ingest.scan import FoundFile
 from dicomweb_gateway.emulator.ingest.tasks import Died, ImportTask, Refusal
 from dicomweb_gateway.emulator.jobs import IMPORTED
 from dicomweb_gateway.emulator.storage import Storage

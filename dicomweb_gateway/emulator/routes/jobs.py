@@ -1,6 +1,5 @@
 """StartDICOMImportJob, GetDICOMImportJob, ListDICOMImportJobs."""
 
-import os
 import re
 from typing import Any
 
@@ -9,7 +8,7 @@ from flask import Blueprint, Response, request
 from dicomweb_gateway.emulator.catalogue import Row
 from dicomweb_gateway.emulator.datastores import find_datastore
 from dicomweb_gateway.emulator.errors import InvalidRequest
-from dicomweb_gateway.emulator.ingest.scan import folder_of_uri
+from dicomweb_gateway.emulator.ingest.places import Places
 from dicomweb_gateway.emulator.jobs import (
     COMPLETED,
     FAILED,
@@ -29,7 +28,7 @@ _LONGEST_URI = 1024
 
 
 def job_routes(services: Services) -> Blueprint:
-    """The operations on import jobs; input and output are `file:///folder/` URIs."""
+    """The operations on import jobs; input and output are `file:///folder/` or, with an S3, `s3://` URIs."""
     routes = Blueprint("jobs", __name__)
     catalogue = services.storage.catalogue
 
@@ -37,7 +36,7 @@ def job_routes(services: Services) -> Blueprint:
     def start(datastore_id: str) -> Response:
         require_ids(datastoreId=datastore_id)
         find_datastore(catalogue, datastore_id)
-        row = submit_job(catalogue, datastore_id=datastore_id, **_wanted(json_body(request)))
+        row = submit_job(catalogue, datastore_id=datastore_id, **_wanted(json_body(request), services.places))
         services.importer.wake()
         return json_answer(
             {
@@ -73,7 +72,7 @@ def job_routes(services: Services) -> Blueprint:
     return routes
 
 
-def _wanted(body: dict[str, Any]) -> dict[str, Any]:
+def _wanted(body: dict[str, Any], places: Places) -> dict[str, Any]:
     """The checked members of a start request."""
     name = text_member(body, "jobName", longest=64)
     if name is not None and not _JOB_NAME.fullmatch(name):
@@ -82,9 +81,8 @@ def _wanted(body: dict[str, Any]) -> dict[str, Any]:
         raise InvalidRequest("importConfiguration is not supported by this emulator")
     source = str(text_member(body, "inputS3Uri", required=True, longest=_LONGEST_URI))
     target = str(text_member(body, "outputS3Uri", required=True, longest=_LONGEST_URI))
-    if not os.path.exists(folder_of_uri(source, "inputS3Uri")):
-        raise InvalidRequest("inputS3Uri names no folder or file on this machine")
-    folder_of_uri(target, "outputS3Uri")
+    places.check_input(source)
+    places.check_output(target)
     return {
         "name": name,
         "client_token": text_member(body, "clientToken", required=True, longest=64),

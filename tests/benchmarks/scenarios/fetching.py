@@ -1,9 +1,15 @@
 """Frames that nothing has cached: CPU beside a bare loop, and the rate that the latency allows."""
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
 
+from dicomweb_gateway.frames.config import FetcherConfig
+from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from dicomweb_gateway.workflow.verifying.checker import CheckerConfig
+from dicomweb_gateway.workflow.verifying.run import verify
 from tests.benchmarks.bench import LATENCY_MS, Bench, Measured
 from tests.benchmarks.measuring import Budget, Line, Pair, Scenario, percentiles
 from tests.benchmarks.signed_loop import measure_loop
@@ -70,6 +76,32 @@ def _fetch_rate(bench: Bench) -> Iterator[Pair]:
                 )
 
 
+def _verify_rate(bench: Bench) -> Iterator[Pair]:
+    frames, instances = bench.size(200, 4), bench.size(16, 2)
+    count = frames * instances
+    served = [bench.series(instances, frames) for _ in range(bench.rounds)]
+    verified = [bench.series(instances, frames) for _ in range(bench.rounds)]
+    settings = {"FRAME_RATE_LIMIT": "0", "WEB_PROCESSES": "1"}
+    with bench.stand([*served, *verified], settings) as stand:
+        fetching = FetcherConfig("", 0, 0, stand.upstream.url, "us-east-1", decoders=1)
+        image_sets = HealthImaging(stand.upstream.url, "us-east-1")
+        try:
+            for series, other in zip(served, verified, strict=True):
+                measured = stand.ask([f"{path}/frames" for path in series.instance_paths], connections=4)
+                report = verify(
+                    image_sets.metadata,
+                    [ImageSetRef(other.datastore_id, other.image_set_id)],
+                    CheckerConfig(fetching),
+                    processes=os.cpu_count() or 1,
+                )
+                if not report.is_fine or report.frames != count:
+                    raise AssertionError(list(report.lines()))
+                details = {**measured.machine, "with_start_of_processes_s": report.seconds}
+                yield Pair("verify-rate", count / measured.outcome.seconds, count / report.seconds, details)
+        finally:
+            image_sets.close()
+
+
 SCENARIOS = (
     Scenario(
         "cold-frames",
@@ -95,5 +127,19 @@ SCENARIOS = (
             for flight, share in _FLIGHTS.items()
         ),
         _fetch_rate,
+    ),
+    Scenario(
+        "verify-rate",
+        "frames a second of the command `verify`, its processes' start included",
+        (
+            Line(
+                "verify-rate",
+                "`verify`, 30 ms upstream, one process per core",
+                "frames through the gateway, cold, verified",
+                "frames/s",
+                Budget(0.8, at_most=False),
+            ),
+        ),
+        _verify_rate,
     ),
 )

@@ -1,8 +1,8 @@
 """Files to groups (healthimaging.md 2.5)."""
 
+from dicomweb_gateway.dicom.found_files import FoundFile
 from dicomweb_gateway.emulator.ingest.plan import plan_groups
 from dicomweb_gateway.emulator.ingest.reading import Identity
-from dicomweb_gateway.emulator.ingest.scan import FoundFile
 
 
 def row(path: str, instance: str, series: str = "1.1", patient: str = "P") -> tuple[FoundFile, Identity]:

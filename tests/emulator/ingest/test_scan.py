@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
+from dicomweb_gateway.dicom.found_files import find_files, printable
 from dicomweb_gateway.emulator.errors import InvalidRequest
-from dicomweb_gateway.emulator.ingest.scan import find_files, folder_of_uri, printable
+from dicomweb_gateway.emulator.ingest.scan import folder_of_uri
 
 
 def write(path: Path) -> Path:

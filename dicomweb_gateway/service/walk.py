@@ -1,0 +1,273 @@
+"""The guided walk from nothing to verified frames and back: resources, data, import, frames, clean-up.
+
+It asks, or takes answers that were given before; what it has made is kept in a file, so that a walk which was
+broken off goes on, and nothing that it made is forgotten.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from dicomweb_gateway.aws.buckets import Buckets
+from dicomweb_gateway.aws.stacks import Stacks
+from dicomweb_gateway.errors import ImportTrouble
+from dicomweb_gateway.imagesets.data_stores import DataStores
+from dicomweb_gateway.service.importing import make_import
+from dicomweb_gateway.service.verifying import run_verify
+from dicomweb_gateway.service.walk_state import (
+    DATA,
+    DELETE,
+    DONE,
+    IMPORT,
+    RESOURCES,
+    VERIFY,
+    WalkFile,
+    WalkState,
+)
+from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.workflow.samples import SAMPLE_SETS, sample_folders
+from dicomweb_gateway.workflow.steps import Listener
+
+_PACKAGE = Path(__file__).parents[1]
+_NAME = "import-resources.yaml"
+_TEMPLATES = (_PACKAGE / "_deploy" / _NAME, _PACKAGE.parent / "deploy" / _NAME)
+"""In a wheel the template lies inside the package, in an editable install beside it."""
+_WORKERS = 16
+_STORE_NAME = "workflow-datastore"
+_STACK_NAME = "workflow-stack"
+
+
+class Guide(Protocol):
+    """Who is walked: each question has a default, which stands where nobody is asked."""
+
+    def say(self, text: str = "") -> None:
+        """Tell something."""
+        ...
+
+    def text(self, question: str, default: str) -> str:
+        """A name."""
+        ...
+
+    def choose(self, question: str, options: Mapping[str, str], default: str) -> str:
+        """The key of one of `options`."""
+        ...
+
+    def agree(self, question: str, default: bool) -> bool:
+        """Yes or no."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What was answered before it is asked; None: it is asked. `delete`: clean up at the end."""
+
+    create: bool | None = None
+    stack: str | None = None
+    datastore_id: str | None = None
+    datastore_name: str | None = None
+    samples: str | None = None
+    dicom: tuple[Path, ...] = ()
+    out: Path = Path("output")
+    delete: bool | None = None
+    processes: int | None = None
+
+
+class Walk:
+    """One walk over the settings that `make_settings` gives with what the walk decides."""
+
+    def __init__(
+        self,
+        make_settings: Callable[..., Settings],
+        guide: Guide,
+        answers: Answers,
+        meter: Listener,
+    ) -> None:
+        self._make_settings = make_settings
+        self._guide = guide
+        self._answers = answers
+        self._meter = meter
+        self._folder = make_settings().data_dir / "walk"
+        self._file = WalkFile(self._folder / "state.json")
+
+    def go(self) -> bool:
+        """Walk to the end, or go on; whether all frames were right.
+
+        What is raised on the way leaves all as it is for the next call.
+        """
+        state = self._file.read()
+        if state is not None:
+            self._guide.say(f"An earlier walk goes on, next: {state.stage}.")
+        state = state or WalkState()
+        steps = {
+            RESOURCES: self._resources,
+            DATA: self._data,
+            IMPORT: self._import,
+            VERIFY: self._verify,
+            DELETE: self._delete,
+        }
+        is_fine = True
+        while state.stage != DONE:
+            stage = state.stage
+            if steps[stage](state) is False:
+                is_fine = False
+            if state.stage == stage:
+                raise ImportTrouble(f"the walk stands still at: {stage}")
+            self._file.write(state)
+        return is_fine
+
+    def _settings(self, state: WalkState) -> Settings:
+        named = {
+            "import_bucket": state.bucket,
+            "import_output_bucket": state.output_bucket,
+            "import_role_arn": state.role_arn,
+        }
+        return self._make_settings(**{name: value for name, value in named.items() if value})
+
+    def _resources(self, state: WalkState) -> None:
+        """A data store, and for AWS buckets and a role; made or named (F1, F3)."""
+        answers, guide, settings = self._answers, self._guide, self._make_settings()
+        state.datastore_id = answers.datastore_id
+        on_aws = settings.ahi_endpoint is None
+        if not on_aws and answers.stack is None:
+            guide.say("HealthImaging is the one at " + str(settings.ahi_endpoint))
+            if state.datastore_id is None:
+                self._make_store(state, settings)
+        elif self._wants_stack():
+            self._make_stack(state, settings)
+        elif state.datastore_id is None:
+            state.datastore_id = guide.text("Id of the data store:", ",".join(settings.ahi_datastore_ids))
+        guide.say(f"The data store is {state.datastore_id}.")
+        state.stage = DATA
+
+    def _wants_stack(self) -> bool:
+        if self._answers.create is not None or self._answers.stack is not None:
+            return self._answers.create is not False
+        self._guide.say(
+            "An import needs a data store, a bucket for files, one for logs, and a role to read and write\n"
+            "them as. They can be made as a CloudFormation stack, which goes away at the end."
+        )
+        return self._guide.agree("Make these resources?", True)
+
+    def _make_store(self, state: WalkState, settings: Settings) -> None:
+        name = self._answers.datastore_name or self._guide.text("Name of the data store:", _STORE_NAME)
+        # known before it is there: the same token again makes no second one
+        self._file.write(state)
+        stores = DataStores(settings.ahi_endpoint, settings.ahi_region)
+        try:
+            state.datastore_id = stores.create(name, state.token).datastore_id
+        finally:
+            stores.close()
+        state.made_store = True
+        self._guide.say(f"Data store {name} is made.")
+
+    def _make_stack(self, state: WalkState, settings: Settings) -> None:
+        guide = self._guide
+        state.stack = self._answers.stack or guide.text("Name of the stack:", _STACK_NAME)
+        parameters = {"KmsKeyArn": settings.import_kms_key_arn or ""}
+        if state.datastore_id is None and settings.ahi_endpoint is None:
+            name = self._answers.datastore_name or guide.text("Name of the data store:", _STORE_NAME)
+            parameters["DatastoreName"] = name
+        elif state.datastore_id is None:
+            self._make_store(state, settings)
+        parameters["DatastoreId"] = state.datastore_id or ""
+        self._file.write(state)
+        template = next(path for path in _TEMPLATES if path.exists()).read_text()
+        stacks = Stacks(settings.ahi_region, lambda status: guide.say(f"Stack {state.stack}: {status}"))
+        try:
+            outputs = stacks.ensure(state.stack, template, parameters)
+        finally:
+            stacks.close()
+        state.datastore_id = state.datastore_id or outputs["DatastoreID"]
+        state.bucket, state.output_bucket = outputs["InputBucketName"], outputs["OutputBucketName"]
+        state.role_arn = outputs["RoleArn"]
+        guide.say(f"Input bucket {state.bucket}, output bucket {state.output_bucket}, role {state.role_arn}.")
+
+    def _data(self, state: WalkState) -> None:
+        """Files of one's own, or one of the sample sets (F2)."""
+        answers = self._answers
+        if answers.dicom:
+            state.sources = [str(path.absolute()) for path in answers.dicom]
+        else:
+            titles = {name: one.title for name, one in SAMPLE_SETS.items()}
+            chosen = answers.samples or self._guide.choose("Which DICOM files?", titles, "ct-small")
+            folders = sample_folders(self._folder / "samples", [chosen])
+            state.sources = [str(path.absolute()) for path in folders]
+        state.stage = IMPORT
+
+    def _import(self, state: WalkState) -> None:
+        """The import and its job, followed to the end (F4, F5)."""
+        self._guide.say(f"Importing {', '.join(state.sources)}")
+        with make_import(
+            self._settings(state), state.datastore_id, _WORKERS, True, True, None, False, self._meter
+        ) as made:
+            found = made.importer.run([Path(one) for one in state.sources], state.token)
+            for line in found.lines(made.ledger):
+                self._guide.say(line)
+        state.jobs, state.image_sets = list(found.jobs), list(found.image_sets)
+        for job, status in found.jobs.items():
+            self._guide.say(f"Import job {job}: {status}")
+        self._guide.say("The image sets of this import:")
+        for image_set_id in state.image_sets:
+            self._guide.say(f"  Image set: {image_set_id}")
+        job = state.jobs[0] if state.jobs else state.token
+        state.out = str((self._answers.out / f"import_job_{job}").absolute())
+        state.stage = VERIFY
+
+    def _verify(self, state: WalkState) -> bool:
+        """All frames downloaded, decoded and compared (F6, F7)."""
+        self._guide.say(f"Frames are downloaded to {state.out}, decoded, and compared with their checksums.")
+        report = run_verify(
+            self._settings(state),
+            state.datastore_id,
+            image_set_ids=tuple(state.image_sets),
+            folder=Path(state.out),
+            processes=self._answers.processes,
+            listener=self._meter,
+        )
+        for line in report.lines():
+            self._guide.say(line)
+        state.stage = DELETE
+        return report.is_fine
+
+    def _delete(self, state: WalkState) -> None:
+        """Image sets one by one, then what was made for them (F8)."""
+        made = [f"{len(state.image_sets)} image sets"]
+        made += ["the data store"] if state.made_store else []
+        made += [f"the stack {state.stack}"] if state.stack else []
+        wanted = self._answers.delete
+        if wanted is None:
+            wanted = self._guide.agree(f"Delete {', '.join(made)}?", True)
+        if wanted:
+            self._clean_up(state)
+        else:
+            self._guide.say(f"Left as it is: {', '.join(made)} (data store {state.datastore_id}).")
+        state.stage = DONE
+
+    def _clean_up(self, state: WalkState) -> None:
+        settings, datastore_id = self._settings(state), state.datastore_id or ""
+        stores: Any = DataStores(settings.ahi_endpoint, settings.ahi_region)
+        try:
+            for image_set_id in state.image_sets:
+                stores.delete_image_set(datastore_id, image_set_id)
+                self._guide.say(f"Deleted image set {image_set_id} from data store {datastore_id}")
+            if state.made_store:
+                stores.delete(datastore_id)
+                self._guide.say(f"Deleted data store {datastore_id}")
+        finally:
+            stores.close()
+        if state.stack is not None:
+            self._delete_stack(state, settings)
+
+    def _delete_stack(self, state: WalkState, settings: Settings) -> None:
+        """CloudFormation deletes empty buckets only."""
+        buckets = Buckets(settings.s3_endpoint, settings.ahi_region)
+        stacks = Stacks(settings.ahi_region, lambda status: self._guide.say(f"Stack {state.stack}: {status}"))
+        try:
+            for bucket in (state.bucket, state.output_bucket):
+                if bucket is not None:
+                    self._guide.say(f"Emptied {bucket} of {buckets.empty(bucket)} objects")
+            stacks.delete(state.stack or "")
+        finally:
+            stacks.close()
+            buckets.close()

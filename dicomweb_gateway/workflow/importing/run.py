@@ -1,0 +1,326 @@
+"""One import from its files to its indexed image sets, which goes on where an earlier try broke off.
+
+Every step can be done twice without harm, and is noted in the ledger when it is done: files lie under names
+of their own, a job has one client token and one name (healthimaging.md 4.1), and logs are read, image sets
+indexed and objects deleted as often as one likes.
+"""
+
+import fcntl
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from dicomweb_gateway.dicom.found_files import FoundFile
+from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamError, UpstreamNotFound
+from dicomweb_gateway.imagesets.import_jobs import ImportJob
+from dicomweb_gateway.imagesets.store import ImageSetRef
+from dicomweb_gateway.workflow.importing.job_logs import JobLogs, read_logs
+from dicomweb_gateway.workflow.importing.ledger import (
+    ATTEMPTED,
+    CLEARED,
+    ENDED,
+    FAILED,
+    FILLING,
+    IMPORTED,
+    INDEXED,
+    NOTED,
+    READ,
+    STAGED,
+    STARTED,
+    UNCHANGED,
+    Batch,
+    FileRow,
+    Ledger,
+)
+from dicomweb_gateway.workflow.importing.report import ImportReport
+from dicomweb_gateway.workflow.importing.scan import Checked, checked_files, found_files, shared_out
+from dicomweb_gateway.workflow.importing.staging import JobOutput, Staging
+from dicomweb_gateway.workflow.importing.uploading import stage, staged_name
+from dicomweb_gateway.workflow.steps import Listener, Progress, silent
+
+COMPLETED = "COMPLETED"
+Result = TypeVar("Result")
+
+
+class Jobs(Protocol):
+    """The part of `imagesets.import_jobs.ImportJobs` that an import uses."""
+
+    def start(
+        self,
+        datastore_id: str,
+        input_uri: str,
+        output_uri: str,
+        role_arn: str,
+        client_token: str,
+        name: str | None = None,
+    ) -> ImportJob:
+        """Start a job; the same `client_token` again gives the same job."""
+        ...
+
+    def named(self, datastore_id: str, name: str) -> ImportJob | None:
+        """The newest job called `name`."""
+        ...
+
+    def look(self, job: ImportJob) -> ImportJob:
+        """The job as it now stands."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ImportConfig:
+    """What an import is to do. Times in seconds; `wait_seconds` None: jobs are followed to their end.
+
+    `again`: files that were imported as they are come once more. `delete_staged`: nothing stays in the
+    bucket.
+    """
+
+    datastore_id: str
+    role_arn: str
+    workers: int = 16
+    again: bool = False
+    delete_staged: bool = False
+    batch_files: int = 5000
+    batch_bytes: int = 10 << 30
+    jobs_at_once: int = 20
+    tries: int = 10
+    pause: float = 5.0
+    poll: float = 2.0
+    wait_seconds: float | None = None
+
+
+class ImportRun:
+    """Runs imports; `index` makes an image set findable, None: that is left to others.
+
+    `folder` is for the locks that keep two of us off the same files. `listener` is told of every step; what
+    it raises ends the run, as anything else may.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        staging: Staging,
+        output: JobOutput,
+        jobs: Jobs,
+        config: ImportConfig,
+        folder: Path,
+        index: Callable[[ImageSetRef], str | None] | None = None,
+        listener: Listener = silent,
+    ) -> None:
+        self._ledger = ledger
+        self._staging = staging
+        self._output = output
+        self._jobs = jobs
+        self._config = config
+        self._folder = folder
+        self._index = index
+        self._tell = listener
+        self._index_failures: dict[str, str] = {}
+
+    def run(self, sources: Sequence[Path], run: str | None = None) -> ImportReport:
+        """Import what lies at `sources`, or go on with that; `run` names a run, else it is the open one.
+
+        Raises BucketError, UpstreamError and ImportTrouble where it cannot go on, OSError of this machine's
+        files; all that was done by then is kept.
+        """
+        target = f"{self._config.datastore_id} {self._staging.name}"
+        run = self._ledger.open_run(target, sorted({str(source.absolute()) for source in sources}), run)
+        with self._alone(run):
+            if not self._ledger.is_scanned(run):
+                self._scan(run, target, sources)
+            for batch in self._ledger.batches(run):
+                while batch.state < STARTED:
+                    batch = self._advanced(run, batch)
+            for batch in self._ledger.batches(run):
+                while batch.state < CLEARED:
+                    batch = self._advanced(run, batch)
+            self._ledger.end_run(run)
+        self._tell(Progress("done", quiet=True))
+        return ImportReport.of(self._ledger, run, self._index_failures)
+
+    def _advanced(self, run: str, batch: Batch) -> Batch:
+        """The batch one step further, which the ledger knows of."""
+        steps = {
+            FILLING: self._fill,
+            ATTEMPTED: self._start,
+            STARTED: self._follow,
+            ENDED: self._read,
+            READ: self._make_findable,
+            INDEXED: self._clear,
+        }
+        return steps[batch.state](run, batch)
+
+    def _scan(self, run: str, target: str, sources: Sequence[Path]) -> None:
+        files = found_files(sources)
+
+        def is_known(file: FoundFile) -> bool:
+            before = self._ledger.done_before
+            return not self._config.again and before(target, file.path, file.size, file.mtime_ns)
+
+        def told() -> Iterator[Checked]:
+            for done, found in enumerate(checked_files(files, is_known), 1):
+                self._tell(Progress("checking", done, len(files), "files"))
+                yield found
+
+        rows = shared_out(told(), self._config.batch_files, self._config.batch_bytes)
+        self._ledger.scanned(run, rows)
+        self._tell(Progress("checked", quiet=True))
+
+    def _fill(self, run: str, batch: Batch) -> Batch:
+        self._wait_for_room(run)
+        rows = list(self._ledger.files(run, batch.number))
+        count = {"done": sum(row.state != "waiting" for row in rows), "size": 0}
+
+        def note(done: list[FileRow]) -> None:
+            self._ledger.put(run, done)
+            count["done"] += len(done)
+            count["size"] += sum(row.size for row in done)
+            told = Progress("staging", count["done"], len(rows), "files", count["size"], self._of(run, batch))
+            self._tell(told)
+
+        stage(self._staging, _input(run, batch), rows, self._config.workers, note)
+        staged = any(row.state == STAGED for row in self._ledger.files(run, batch.number))
+        return self._put(run, replace(batch, state=ATTEMPTED if staged else CLEARED))
+
+    def _start(self, run: str, batch: Batch) -> Batch:
+        name = f"import-{run}-{batch.number}"
+        self._tell(Progress("starting", note=self._of(run, batch)))
+        job = self._patiently(partial(self._jobs.named, self._config.datastore_id, name))
+        if job is None:
+            job = self._patiently(
+                partial(
+                    self._jobs.start,
+                    self._config.datastore_id,
+                    self._staging.input_uri(_input(run, batch)),
+                    self._staging.output_uri(run),
+                    self._config.role_arn,
+                    sha256(name.encode()).hexdigest()[:32],
+                    name,
+                )
+            )
+        self._tell(Progress("started", note=f"job {job.job_id}"))
+        return self._put(run, replace(batch, state=STARTED, job_id=job.job_id))
+
+    def _follow(self, run: str, batch: Batch) -> Batch:
+        began = time.monotonic()
+        patience = self._config.wait_seconds
+        while True:
+            job = self._patiently(partial(self._jobs.look, self._job(batch)))
+            self._tell(Progress("importing", note=f"job {job.job_id} {job.status} ({self._of(run, batch)})"))
+            if job.has_ended:
+                ended = replace(
+                    batch, state=ENDED, status=job.status, output=job.output_uri, message=job.message
+                )
+                return self._put(run, ended)
+            if patience is not None and time.monotonic() - began > patience:
+                raise ImportTrouble(
+                    f"job {job.job_id} is still {job.status} after {patience:g} s; "
+                    "the same command goes on with it"
+                )
+            time.sleep(self._config.poll)
+
+    def _read(self, run: str, batch: Batch) -> Batch:
+        has_completed = batch.status == COMPLETED
+        read = partial(self._output.read, batch.output or "")
+        logs = self._patiently(lambda: read_logs(read, required=has_completed))
+        rows = [
+            _told(row, logs, batch) for row in self._ledger.files(run, batch.number) if row.state == STAGED
+        ]
+        lost = [row for row in rows if row.state == FAILED and row.reason is None]
+        if lost:
+            state, reason = (UNCHANGED, None) if len(lost) <= logs.unchanged else (FAILED, _UNTOLD)
+            rows = [replace(row, state=state, reason=reason) if row in lost else row for row in rows]
+        done = replace(batch, state=READ, image_sets=logs.image_sets)
+        self._ledger.put_batch(run, done, rows)
+        self._tell(Progress("read", quiet=True))
+        return done
+
+    def _make_findable(self, run: str, batch: Batch) -> Batch:
+        for number, (image_set_id, _) in enumerate(batch.image_sets if self._index else (), 1):
+            # the latest version: others may have changed it meanwhile
+            failure = (
+                self._index(ImageSetRef(self._config.datastore_id, image_set_id)) if self._index else None
+            )
+            if failure is not None:
+                self._index_failures[image_set_id] = failure
+            self._tell(Progress("indexing", number, len(batch.image_sets), "image sets"))
+        return self._put(run, replace(batch, state=INDEXED))
+
+    def _clear(self, run: str, batch: Batch) -> Batch:
+        if self._config.delete_staged:
+            self._tell(Progress("deleting staged files", note=self._of(run, batch)))
+            self._staging.clear(_input(run, batch))
+        return self._put(run, replace(batch, state=CLEARED))
+
+    def _put(self, run: str, batch: Batch) -> Batch:
+        self._ledger.put_batch(run, batch)
+        self._tell(Progress("noted", quiet=True))
+        return batch
+
+    def _wait_for_room(self, run: str) -> None:
+        """HealthImaging runs 100 jobs at once (1.6), and others want some of them."""
+        while True:
+            running = [batch for batch in self._ledger.batches(run) if batch.state == STARTED]
+            if len(running) < self._config.jobs_at_once:
+                return
+            self._follow(run, running[0])
+
+    def _job(self, batch: Batch) -> ImportJob:
+        return ImportJob(self._config.datastore_id, batch.job_id or "", "", "")
+
+    def _of(self, run: str, batch: Batch) -> str:
+        return f"batch {batch.number} of {len(self._ledger.batches(run))}"
+
+    def _patiently(self, ask: Callable[[], Result]) -> Result:
+        """What `ask` gives, tried again as often and as far apart as the config says.
+
+        A role that was made a moment ago is refused at first, so nearly every refusal may pass.
+        """
+        for tries in range(1, self._config.tries):
+            try:
+                return ask()
+            except UpstreamNotFound:
+                raise
+            except (UpstreamError, BucketError, ImportTrouble) as error:
+                self._tell(Progress("waiting", note=f"try {tries} of {self._config.tries}: {error}"))
+                time.sleep(self._config.pause)
+        return ask()
+
+    @contextmanager
+    def _alone(self, run: str) -> Iterator[None]:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = self._folder / f"{run}.lock"
+        with path.open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ImportTrouble("another import of these files is running") from None
+            yield
+            path.unlink(missing_ok=True)
+
+
+_UNTOLD = "the logs of the import job do not tell of it"
+
+
+def _input(run: str, batch: Batch) -> str:
+    return f"{run}/input/{batch.number:05d}"
+
+
+def _told(row: FileRow, logs: JobLogs, batch: Batch) -> FileRow:
+    """What the logs say of a file; FAILED without a reason where they say nothing."""
+    name = staged_name(row)
+    if name in logs.failures:
+        return replace(row, state=FAILED, reason=logs.failures[name])
+    if name in logs.warnings:
+        return replace(row, state=NOTED, reason=logs.warnings[name])
+    if name in logs.imported:
+        return replace(row, state=IMPORTED)
+    if batch.status != COMPLETED:
+        return replace(
+            row, state=FAILED, reason=f"the import job failed: {batch.message or 'no reason given'}"
+        )
+    return replace(row, state=FAILED)
