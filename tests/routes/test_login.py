@@ -69,7 +69,15 @@ def addresses(app):
         yield path, sorted(rule.methods - {"OPTIONS"})
 
 
-PUBLIC = {"/", "/health", "/healthcheck", "/aetitle/health", "/dicomweb/health", "/static/1/frame.css"}
+PUBLIC = {
+    "/",
+    "/health",
+    "/healthcheck",
+    "/aetitle/health",
+    "/dicomweb/health",
+    "/static/1/frame.css",
+    "/dictionary",
+}
 
 
 def test_every_address_asks_for_a_login(gate):
