@@ -123,9 +123,7 @@ def test_a_browser_logs_in_through_nginx(filled: dict[str, str], tmp_path: Path)
     """Two web processes, and the cookie that only TLS has."""
     settings = {"TRUSTED_PROXIES": "127.0.0.1", "ADMIN_PASSWORD": "battery staple", "HOST": "127.0.0.1"}
     with serving({**filled, **settings}, tmp_path / "serve.log") as (_, base):
-        port = urlsplit(base).port
-        assert port is not None
-        with nginx_before(tmp_path / "nginx", port) as front, requests.Session() as browser:
+        with nginx_before(tmp_path / "nginx", urlsplit(base).netloc) as front, requests.Session() as browser:
             browser.verify, browser.trust_env = str(front.certificate), False
             browser.headers["Accept"] = "text/html"
             root = f"https://localhost:{front.port}"

@@ -236,6 +236,18 @@ def test_what_changes_something_needs_the_sessions_token(site, services, browser
     assert browser.ask("/session").status_code == 401
 
 
+def test_storing_from_a_page_needs_it_too(site):
+    rules = AccessRules(("/aetitle", "/dicomweb"), (Rule(groups=("readers",), operations=("import",)),))
+    browser = site.browser(replace(site.services(), rules=rules))
+    browser.log_in()
+    kind = {"Content_Type": "text/plain"}
+    assert browser.ask("/aetitle/studies", "POST", b"x", X_CSRF_Token="", **kind).status_code == 403
+    foreign = {"Origin": "https://evil.example.org"}
+    assert browser.ask("/aetitle/studies", "POST", b"x", **foreign, **kind).status_code == 403
+    # past the lock it is looked at as everybody's
+    assert browser.ask("/aetitle/studies", "POST", b"x", **kind).status_code not in (401, 403)
+
+
 def test_logging_out(site, services, browser):
     browser.log_in()
     stolen = browser.cookie()
