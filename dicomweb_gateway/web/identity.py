@@ -113,11 +113,15 @@ def keep_private(request: Request, response: Response, services: Services) -> No
     """What only a login shows is kept for nobody else, and the address with a token is told to nobody.
 
     Answers vary with all that says who asks, so that a cache that many share never gives one's to another;
-    the browser that asked may keep its own.
+    the browser that asked may keep its own. What a session shows is private whatever CDN_CACHING says: who
+    lets a cache hold what tokens show has not thought of people's browsers, whose cookie few caches heed.
     """
     if services.authenticator.is_open:
         return
     kept = response.headers.get("Cache-Control", "")
+    if SESSION in request.environ and kept.startswith("public"):
+        kept = f"private{kept.removeprefix('public')}"
+        response.headers["Cache-Control"] = kept
     if services.config.cdn_caching != "shared" or not kept.startswith("public"):
         cookies = () if services.page_login is None else ("Cookie",)
         add_vary(response, "Authorization", "token", *cookies, *services.config.proxy_headers)
