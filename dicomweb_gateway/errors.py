@@ -74,6 +74,10 @@ class Unauthenticated(RequestError):
         super().__init__(message)
 
 
+class WrongCredentials(Unauthenticated):
+    """What is presented as a login is none, or no longer."""
+
+
 class InsufficientScope(Unauthenticated):
     """The token is good, but lacks a scope that every token must have (RFC 6750 3.1)."""
 

@@ -12,7 +12,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.presented import Presented
-from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.errors import GatewayError, TooManyRequests, WrongCredentials
 from dicomweb_gateway.web.caching import NO_CACHE
 from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
 from dicomweb_gateway.web.cookies import SESSION as SESSION_COOKIE
@@ -73,12 +73,15 @@ def known_or_nobody(request: Request, services: Services) -> Caller | None:
     """Who asks on an address that is open to all, None where no login holds.
 
     GatewayBusy, LoginUnavailable and the like make nobody of them too: such an address answers all the same.
+    Raises WrongCredentials and TooManyRequests: nobody finds out here, uncounted, what opens the other doors.
     """
     known: Caller | None = request.environ.get(CALLER)
     if known is not None:
         return known
     try:
         return identify(request, services)
+    except (WrongCredentials, TooManyRequests):
+        raise
     except GatewayError:
         return None
 

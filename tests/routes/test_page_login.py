@@ -153,6 +153,19 @@ def test_refused_logins_count_for_the_address_however_it_is_written(site, path):
     assert statuses == [401, 401, 429]
 
 
+def test_passwords_cannot_be_tried_unseen_at_an_address_that_is_open_to_all(site):
+    limits = ClientLimits(ClientRates(failed_logins=2), SharedCounts(1).claim(0))
+    client = create_app(site.services(limits=limits)).test_client()
+    statuses = []
+    for name in ("anna", "x", "y"):
+        statuses.append(client.get("/", base_url=ROOT, auth=(name, "wrong")).status_code)
+    assert statuses == [401, 401, 429]
+    assert [line for line in site.audited().splitlines() if '"route":"/"' in line and '"status":401' in line]
+    assert "anna" in client.get("/", base_url=ROOT, auth=("anna", PASSWORD)).get_data(as_text=True)
+    for other in ({}, {"Authorization": "AWS4-HMAC-SHA256 x"}, {"Cookie": "__Host-dicomweb-session=x"}):
+        assert client.get("/", base_url=ROOT, headers=other).status_code == 200
+
+
 def test_another_sites_page_cannot_log_anybody_in(site, browser):
     known = {"name": "anna", "password": PASSWORD}
     fields = browser.form()
