@@ -156,9 +156,8 @@ def test_refused_logins_count_for_the_address_however_it_is_written(site, path):
 def test_passwords_cannot_be_tried_unseen_at_an_address_that_is_open_to_all(site):
     limits = ClientLimits(ClientRates(failed_logins=2), SharedCounts(1).claim(0))
     client = create_app(site.services(limits=limits)).test_client()
-    statuses = []
-    for name in ("anna", "x", "y"):
-        statuses.append(client.get("/", base_url=ROOT, auth=(name, "wrong")).status_code)
+    tried = [client.get("/", base_url=ROOT, auth=(name, "wrong")) for name in ("anna", "x", "y")]
+    statuses = [answer.status_code for answer in tried]
     assert statuses == [401, 401, 429]
     assert [line for line in site.audited().splitlines() if '"route":"/"' in line and '"status":401' in line]
     assert "anna" in client.get("/", base_url=ROOT, auth=("anna", PASSWORD)).get_data(as_text=True)
