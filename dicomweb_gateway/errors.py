@@ -5,6 +5,7 @@ GatewayError
  ├ ReloadFailed               a running gateway could not be told to reload, or refused, with its reason
  ├ RequestError               the client's fault, answered 4xx
  │  ├ Unauthenticated         401, with the challenges to answer
+ │  │  ├ WrongCredentials     401, what is presented as a login is none
  │  │  └ InsufficientScope    403, who asks is known, but their token is not for this
  │  ├ CrossSite               403, what would change something comes from another site's page
  │  ├ InvalidRequest          400, names the parameter
@@ -72,6 +73,10 @@ class Unauthenticated(RequestError):
     def __init__(self, message: str, challenges: Sequence[str] = ()) -> None:
         self.challenges = tuple(challenges)
         super().__init__(message)
+
+
+class WrongCredentials(Unauthenticated):
+    """What is presented as a login is none, or no longer."""
 
 
 class InsufficientScope(Unauthenticated):

@@ -9,7 +9,7 @@ from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.access.proxy_login import ProxyLogin
 from dicomweb_gateway.access.sessions import Session, Sessions
 from dicomweb_gateway.access.tokens import StaticTokens
-from dicomweb_gateway.errors import InsufficientScope, InvalidRequest, Unauthenticated
+from dicomweb_gateway.errors import InsufficientScope, InvalidRequest, Unauthenticated, WrongCredentials
 
 _REALM = 'realm="dicomweb-gateway"'
 SESSION_CHALLENGE = f"Session {_REALM}"
@@ -72,7 +72,8 @@ class Authenticator:
             told = self._challenges(presented, "insufficient_scope", error)
             raise InsufficientScope(str(error), told) from error
         except Unauthenticated as error:
-            raise Unauthenticated(str(error), self._challenges(presented, "invalid_token", error)) from error
+            told = self._challenges(presented, "invalid_token", error)
+            raise WrongCredentials(str(error), told) from error
         if found is None:
             raise Unauthenticated(_NOTHING, self._challenges(presented))
         return found, session

@@ -32,7 +32,10 @@ class SessionStore(Protocol):
     """Where sessions are kept; see SqlSessions."""
 
     def add(self, row: SessionRow, unseen_since: int) -> None:
-        """Keep a new session, and forget those that ended or were not seen since `unseen_since`."""
+        """Keep a new session, and forget those that ended or were not seen since `unseen_since`.
+
+        Also its owner's that were not used for longest, where they are too many.
+        """
 
     def find(self, digest: str) -> SessionRow | None:
         """The session of that digest; None without one."""
@@ -169,8 +172,11 @@ class Sessions:
         self._forget(session.row.digest)
 
     def _forget(self, digest: str) -> None:
-        # the shared cache may still know it: not to be asked until it no longer does
-        self._kept.put(bytes.fromhex(digest), _Known(None), self._clock() + 2 * self._limits.kept + 1)
+        key = bytes.fromhex(digest)
+        # who read it before it was removed must not be the last to say what is known
+        with self._locks[key[0] % _LOCKS]:
+            # the shared cache may still know it: not to be asked until it no longer does
+            self._kept.put(key, _Known(None), self._clock() + 2 * self._limits.kept + 1)
 
     def _looked_up(self, session_id: str, digest: str) -> Session | None:
         row, now = self._row(digest), int(self._clock())

@@ -25,6 +25,9 @@ class SessionRow:
 
 
 _NAMES = tuple(field.name for field in fields(SessionRow))
+_MOST = 1000
+"""Sessions of an owner: who logs in again and again must not fill the database. Many may share a user."""
+_AT_ONCE = 100
 
 
 class SqlSessions:
@@ -34,11 +37,15 @@ class SqlSessions:
         self._engine = engine
 
     def add(self, row: SessionRow, unseen_since: int) -> None:
-        """Keep a new session, and forget those that have ended or were last seen before `unseen_since`."""
+        """Keep a new session, and forget those that have ended or were last seen before `unseen_since`.
+
+        Of its owner's 1,000 stay, those that were seen last.
+        """
 
         def write(connection: Connection) -> None:
             old = (_TABLE.c.ends_at <= row.begun_at) | (_TABLE.c.seen_at <= unseen_since)
             connection.execute(delete(_TABLE).where(old))
+            _make_room(connection, row.owner)
             connection.execute(insert(_TABLE).values(dict(zip(_NAMES, astuple(row), strict=True))))
 
         try:
@@ -79,3 +86,12 @@ class SqlSessions:
 
     def _write(self, write: Callable[[Connection], Any]) -> None:
         retried(self._engine, write)
+
+
+def _make_room(connection: Connection, owner: str) -> None:
+    """End sessions of `owner` so that there may be one more."""
+    latest = select(_TABLE.c.digest).where(_TABLE.c.owner == owner).order_by(_TABLE.c.seen_at.desc())
+    # read first: MySQL takes no limit in the condition of a deletion
+    others = connection.scalars(latest.offset(_MOST - 1).limit(_AT_ONCE)).all()
+    if others:
+        connection.execute(delete(_TABLE).where(_TABLE.c.digest.in_(others)))

@@ -42,8 +42,8 @@ export function viewerOf({ base, study }) {
   return `${mount}/viewer${source}?StudyInstanceUIDs=${encodeURIComponent(study)}`;
 }
 
-/** The link that opens Weasis with a study. */
+/** The link that opens Weasis with a study; what is not of a UID could end its quotes and be a command of its own. */
 export function weasisOf({ base, study }) {
-  const command = `$dicom:rs --url "${location.origin}${base}" -r "studyUID=${study}"`;
+  const command = `$dicom:rs --url "${location.origin}${base}" -r "studyUID=${study.replaceAll(/[^0-9.]/g, "")}"`;
   return `weasis://${encodeURIComponent(command)}`;
 }

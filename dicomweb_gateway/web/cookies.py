@@ -6,6 +6,7 @@ from dicomweb_gateway.access.urls import is_loopback
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.web.identity_keys import REPEATED
 from dicomweb_gateway.web.links import root_url
+from dicomweb_gateway.web.prefix import prefix_of
 from dicomweb_gateway.web.services import WebConfig
 
 SESSION = "dicomweb-session"
@@ -29,8 +30,13 @@ def cookie(request: Request, config: WebConfig, name: str) -> str:
 
 
 def check_cookies(request: Request, config: WebConfig) -> None:
-    """InvalidRequest for what came by plain http from elsewhere: a cookie would be there for all to see."""
-    if _full_name(root_url(request, config), SESSION) is None:
+    """InvalidRequest for what came by plain http from elsewhere: a cookie would be there for all to see.
+
+    Also for a page under TLS where we know of none, and would take a proxy's Host for this machine's.
+    """
+    root = root_url(request, config)
+    is_page_under_tls = request.headers.get("Origin", "").lower().startswith("https:")
+    if _full_name(root, SESSION) is None or (is_page_under_tls and not root.startswith("https:")):
         raise InvalidRequest(
             "logging in needs https: let a proxy with TLS stand in front, and name its address in PUBLIC_URL "
             "or the proxy in TRUSTED_PROXIES"
@@ -59,10 +65,11 @@ def set_cookie(request: Request, response: Response, config: WebConfig, name: st
 def _full_name(root: str, name: str) -> str | None:
     """Under TLS with the prefix that browsers take from this host alone, whole and secure.
 
-    On this machine, by plain http, with the port, since gateways on several ports share their cookies. None
-    for plain http from elsewhere.
+    On this machine, by plain http, with the port, since gateways on several ports share their cookies, and so
+    do those at several paths of a site: a path of ours is in it too. None for plain http from elsewhere.
     """
     scheme, _, rest = root.partition("://")
+    name += prefix_of(root).replace("/", "-")
     if scheme == "https":
         return f"__Host-{name}"
     host = rest.partition("/")[0]

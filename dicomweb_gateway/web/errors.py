@@ -35,12 +35,14 @@ from dicomweb_gateway.errors import (
     UpstreamThrottled,
     UpstreamTimeout,
     UpstreamUnavailable,
+    WrongCredentials,
 )
 
 STATUS: dict[type[GatewayError], int] = {
     InvalidRequest: 400,
     MissingArgument: 400,
     Unauthenticated: 401,
+    WrongCredentials: 401,
     InsufficientScope: 403,
     CrossSite: 403,
     ResourceNotFound: 404,

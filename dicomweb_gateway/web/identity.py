@@ -12,7 +12,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.presented import Presented
-from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.errors import GatewayError, TooManyRequests, WrongCredentials
 from dicomweb_gateway.web.caching import NO_CACHE
 from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
 from dicomweb_gateway.web.cookies import SESSION as SESSION_COOKIE
@@ -73,12 +73,15 @@ def known_or_nobody(request: Request, services: Services) -> Caller | None:
     """Who asks on an address that is open to all, None where no login holds.
 
     GatewayBusy, LoginUnavailable and the like make nobody of them too: such an address answers all the same.
+    Raises WrongCredentials and TooManyRequests: nobody finds out here, uncounted, what opens the other doors.
     """
     known: Caller | None = request.environ.get(CALLER)
     if known is not None:
         return known
     try:
         return identify(request, services)
+    except (WrongCredentials, TooManyRequests):
+        raise
     except GatewayError:
         return None
 
@@ -113,11 +116,15 @@ def keep_private(request: Request, response: Response, services: Services) -> No
     """What only a login shows is kept for nobody else, and the address with a token is told to nobody.
 
     Answers vary with all that says who asks, so that a cache that many share never gives one's to another;
-    the browser that asked may keep its own.
+    the browser that asked may keep its own. What a session shows is private whatever CDN_CACHING says: who
+    lets a cache hold what tokens show has not thought of people's browsers, whose cookie few caches heed.
     """
     if services.authenticator.is_open:
         return
     kept = response.headers.get("Cache-Control", "")
+    if SESSION in request.environ and kept.startswith("public"):
+        kept = f"private{kept.removeprefix('public')}"
+        response.headers["Cache-Control"] = kept
     if services.config.cdn_caching != "shared" or not kept.startswith("public"):
         cookies = () if services.page_login is None else ("Cookie",)
         add_vary(response, "Authorization", "token", *cookies, *services.config.proxy_headers)

@@ -66,6 +66,6 @@ def _left(limits: ClientLimits, ticket: Ticket, _: Ending) -> None:
 def _tried(request: Request) -> bool:
     """Whether a login was tried at all; a browser's first request has none."""
     environ = request.environ
-    if request.method == "POST" and request.path == "/login":
+    if request.method == "POST" and request.path.rstrip("/") == "/login":
         return True
     return bool(environ.get("HTTP_AUTHORIZATION") or environ.get("HTTP_TOKEN") or environ.get(QUERY_TOKENS))

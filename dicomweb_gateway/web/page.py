@@ -49,7 +49,8 @@ def page_response(
     text = _DOCUMENT.format(
         title=title,
         prefix=view.prefix,
-        bases=" ".join(view.ae_paths),
+        # what there is to ask is nobody's business who is not known
+        bases="" if view.caller is None else " ".join(view.ae_paths),
         known=_known(view),
         links=Markup("").join(_links(view, files, name)),
         navigation=Markup("").join(_navigation(view, here)),

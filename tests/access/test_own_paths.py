@@ -17,6 +17,8 @@ from dicomweb_gateway.access.own_paths import own_path
         "/loginless",
         "/pages/",
         "/pages/a?next=//evil.org",
+        "/pages/a?next=/../x",
+        "/a..b/.well-known/...",
     ],
 )
 def test_own_addresses_stay(path):
@@ -52,6 +54,12 @@ def test_own_addresses_stay(path):
         "/%0a\x00",
         "?x",
         "/a?b c",
+        "/../other",
+        "/a/../../other",
+        "/a/%2E%2e/other?x",
+        "/.%2e",
+        "/./login",
+        "/a/..?x=1",
     ],
 )
 def test_anything_else_is_the_start(path):

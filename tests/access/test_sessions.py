@@ -1,6 +1,7 @@
 """Sessions: how long they hold, where they are known, and what is kept of them."""
 
 from dataclasses import replace
+from threading import Event, Thread
 
 import pytest
 from sqlalchemy import event, text
@@ -127,6 +128,35 @@ def test_use_is_noted_rarely_and_nothing_is_asked_for_seconds(house):
         house.now += 6
         assert names(sessions, session_id) == ["anna"]
     assert 5 <= sum("UPDATE" in query for query in house.queries) <= 11
+
+
+def test_a_request_that_was_under_way_does_not_bring_back_who_logged_out(house):
+    sessions, removed, reading = house.instance(), Event(), Event()
+    session_id, _ = sessions.begin(ANNA)
+    store = sessions._store
+    find, remove = store.find, store.remove
+
+    def late_find(digest):
+        row = find(digest)
+        reading.set()
+        assert removed.wait(10)
+        # time for the logout to end, if it does not wait for this
+        leaving.join(0.3)
+        return row
+
+    def told_remove(digest):
+        remove(digest)
+        removed.set()
+
+    store.find, store.remove = late_find, told_remove
+    asking = Thread(target=sessions.find, args=(session_id,))
+    leaving = Thread(target=sessions.end, args=(session_id,))
+    asking.start()
+    assert reading.wait(10)
+    leaving.start()
+    asking.join(10)
+    leaving.join(10)
+    assert names(sessions, session_id) == [None]
 
 
 def test_a_logout_holds_here_at_once_and_elsewhere_within_seconds(house):

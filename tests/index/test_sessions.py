@@ -50,6 +50,22 @@ def test_a_new_session_takes_the_ended_ones_away(engine):
     assert [store.find(row.digest) for row in (ended, unseen, alive)] == [None, None, alive]
 
 
+def test_who_logs_in_again_and_again_does_not_fill_the_database(engine, monkeypatch):
+    monkeypatch.setattr("dicomweb_gateway.index.sessions._MOST", 3)
+    store = SqlSessions(engine)
+    other = replace(ROW, digest="f" * 64, owner="p" * 64, seen_at=1)
+    store.add(other, 0)
+    rows = [replace(ROW, digest=str(number) * 64, seen_at=1000 + number) for number in range(6)]
+    for row in rows[:3]:
+        store.add(row, 0)
+    store.touch(rows[0].digest, 2000)
+    for row in rows[3:]:
+        store.add(row, 0)
+    left = [row.digest[0] for row in rows if store.find(row.digest) is not None]
+    assert left == ["0", "4", "5"]
+    assert store.find(other.digest) == other
+
+
 def test_a_database_that_was_not_upgraded_has_no_sessions(engine):
     with engine.begin() as connection:
         connection.execute(text("DROP TABLE gateway_session"))

@@ -5,7 +5,9 @@ from dataclasses import replace
 import pytest
 import requests
 
+from dicomweb_gateway.access.client_limits import ClientLimits, ClientRates
 from dicomweb_gateway.access.rules import AccessRules, Rule
+from dicomweb_gateway.access.shared_counts import SharedCounts
 from dicomweb_gateway.access.users import remove_user
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
@@ -102,6 +104,24 @@ def test_answers_are_for_that_browser_alone(browser):
         assert "Access-Control-Allow-Credentials" not in answer.headers
 
 
+@pytest.mark.parametrize("mode", ["private", "per-caller", "shared"])
+def test_no_cache_in_front_keeps_what_a_session_shows(site, services, mode):
+    services = replace(services, config=replace(services.config, cdn_caching=mode))
+    browser = site.browser(services)
+    browser.log_in()
+    series = browser.ask("/aetitle/studies").get_json()[0]["0020000D"]["Value"][0]
+    uid = browser.ask(f"/aetitle/studies/{series}/series").get_json()[0]["0020000E"]["Value"][0]
+    (held, *_) = browser.ask(f"/aetitle/studies/{series}/series/{uid}/image-sets").get_json()
+    at = f"/datastore/{held['datastoreId']}/imageSet/{held['imageSetId']}"
+    for path in (f"{at}/getImageSet", f"{at}/getImageSetMetadata", f"{at}/getImageSetMetadata?version=1"):
+        answer = browser.ask(path)
+        assert answer.status_code == 200
+        assert answer.headers["Cache-Control"].startswith("private")
+        assert "cookie" in answer.vary
+        again = browser.ask(path, If_None_Match=answer.headers["ETag"])
+        assert (again.status_code, again.headers["Cache-Control"][:7]) == (304, "private")
+
+
 def test_the_cookie_is_one_that_nobody_else_can_set_or_read(browser):
     done = browser.log_in()
     (told,) = (one for one in done.headers.getlist("Set-Cookie") if "session" in one)
@@ -122,6 +142,27 @@ def test_wrong_passwords_say_the_same_and_are_slowed_down(site):
     assert statuses == [401, 401, 401, 401, 429, 429]
     assert browser.log_in("anna", "x" * 5000).status_code in (401, 429)
     assert browser.log_in("<script>", "wrong").status_code == 401
+
+
+@pytest.mark.parametrize("path", ["/login", "/login/"])
+def test_refused_logins_count_for_the_address_however_it_is_written(site, path):
+    limits = ClientLimits(ClientRates(failed_logins=2), SharedCounts(1).claim(0))
+    browser = site.browser(site.services(limits=limits))
+    fields = {**browser.form(), "password": "wrong"}
+    statuses = [browser.send(path, {**fields, "name": f"user {one}"}).status_code for one in range(3)]
+    assert statuses == [401, 401, 429]
+
+
+def test_passwords_cannot_be_tried_unseen_at_an_address_that_is_open_to_all(site):
+    limits = ClientLimits(ClientRates(failed_logins=2), SharedCounts(1).claim(0))
+    client = create_app(site.services(limits=limits)).test_client()
+    tried = [client.get("/", base_url=ROOT, auth=(name, "wrong")) for name in ("anna", "x", "y")]
+    statuses = [answer.status_code for answer in tried]
+    assert statuses == [401, 401, 429]
+    assert [line for line in site.audited().splitlines() if '"route":"/"' in line and '"status":401' in line]
+    assert "anna" in client.get("/", base_url=ROOT, auth=("anna", PASSWORD)).get_data(as_text=True)
+    for other in ({}, {"Authorization": "AWS4-HMAC-SHA256 x"}, {"Cookie": "__Host-dicomweb-session=x"}):
+        assert client.get("/", base_url=ROOT, headers=other).status_code == 200
 
 
 def test_another_sites_page_cannot_log_anybody_in(site, browser):

@@ -72,6 +72,7 @@ def test_nobody_who_is_not_known_is_shown_anything(locked):
     assert home.status_code == 200
     text = home.get_data(as_text=True)
     assert "data-known" not in text
+    assert 'data-bases=""' in text
     assert "/aetitle</code>" not in text
     assert {link for link in links(home) if not link.startswith("/static/")} == {"/"}
     for path in ("/pages/account", "/session", "/pages/nothing"):

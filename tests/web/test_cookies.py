@@ -31,6 +31,9 @@ def config(**more):
         ("http://a.localhost:9", "dicomweb-session-9"),
         ("http://LOCALHOST:9", "dicomweb-session-9"),
         ("https://localhost:9", "__Host-dicomweb-session"),
+        ("https://pacs.example.org/imaging", "__Host-dicomweb-session-imaging"),
+        ("https://pacs.example.org/a/b/", "__Host-dicomweb-session-a-b"),
+        ("http://localhost:9/imaging", "dicomweb-session-imaging-9"),
     ],
 )
 def test_a_cookie_comes_back_by_its_own_name(root, name):
@@ -69,6 +72,28 @@ def test_a_proxy_that_is_trusted_says_how_the_browser_came():
     plain = "dicomweb-session-8080=value"
     assert cookie(asked(header=plain, **TLS), config(trusted_proxies=("10.0.0.1",)), SESSION) == ""
     assert cookie(asked(header=plain), config(), SESSION) == "value"
+
+
+def test_gateways_at_several_paths_of_a_site_leave_each_other_alone():
+    header = "__Host-dicomweb-session=a; __Host-dicomweb-session-imaging=b"
+    for root, value in (
+        ("https://pacs.org", "a"),
+        ("https://pacs.org/imaging", "b"),
+        ("https://pacs.org/x", ""),
+    ):
+        assert cookie(asked(header=header), config(public_url=root), SESSION) == value
+
+
+def test_a_proxy_that_hides_itself_is_not_taken_for_this_machine():
+    """nginx sends the upstream's own name as Host unless it is told otherwise."""
+    hidden = asked(root="http://127.0.0.1:8080", Origin="https://pacs.example.org")
+    with pytest.raises(InvalidRequest, match="TRUSTED_PROXIES"):
+        set_cookie(hidden, Response(), config(), SESSION, "value")
+    told = config(public_url="https://pacs.example.org")
+    response = Response()
+    set_cookie(hidden, response, told, SESSION, "value")
+    assert "Secure" in response.headers["Set-Cookie"]
+    set_cookie(asked(Origin="http://localhost:8080"), response, config(), SESSION, "value")
 
 
 def test_what_came_twice_is_nobodys():

@@ -7,7 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 import numpy as np
 import pytest
@@ -143,6 +143,13 @@ def test_a_page_asks_nobody_but_this_gateway(run: Run) -> None:
     call = 'addressOf({ ...named(), study: "1/../2?x" }, "series")'
     found = at_each(run, {"places.js": "addressOf, named"}, call, [query for query, _ in BASES])
     assert found == [f"{base}/studies/1%2F..%2F2%3Fx/series" for _, base in BASES]
+
+
+def test_no_identifier_is_a_command_for_weasis(run: Run) -> None:
+    study = '1.2.3" $dicom:close --all "'
+    body = f"return weasisOf({{ base: bases[0], study: {json.dumps(study)} }});"
+    found = unquote(run({"places.js": "weasisOf", "gateway.js": "bases"}, body))
+    assert found == 'weasis://$dicom:rs --url "http://gateway.test/x/aetitle" -r "studyUID=1.2.3"'
 
 
 def test_differences_are_undone(run: Run) -> None:
