@@ -70,8 +70,8 @@ def test_an_edit_is_seen_everywhere_when_it_is_answered(gateway):
     assert (line["event_code"], line["action"], line["outcome"]) == ("110103", "U", 0)
     assert line["attributes"] == ["StudyDescription"]
     assert (line["study"], line["version"], line["new_version"]) == (f"{ROOT}.30", "2", "3")
-    assert (
-        "After" not in [text for text in gateway.audit.read_text().splitlines() if "new_version" in text][0]
+    assert "After" not in next(
+        text for text in gateway.audit.read_text().splitlines() if "new_version" in text
     )
 
 
@@ -144,7 +144,8 @@ def test_bodies_of_other_kinds_and_other_machines_are_refused(gateway):
 )
 def test_rules_say_who_may_edit_what(gateway, rule, change, status):
     made = Rule(**{"operations": ("search", "retrieve", "admin"), **rule})
-    client = create_app(replace(gateway.services, rules=AccessRules((made,)))).test_client()
+    rules = AccessRules(gateway.services.config.ae_paths, (made,))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
     assert client.post(gateway.address(33), json={**CHANGE, **change}).status_code == status
     assert gateway.described(33) == "Before"
 
