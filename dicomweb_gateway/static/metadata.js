@@ -90,6 +90,7 @@ function difference(path, before, after) {
 /** Show the source that is chosen, at its latest version. */
 async function choose() {
   const turn = (asked += 1);
+  editor.hide();
   shown.source = shown.sources.find(({ key }) => key === part("source").value);
   const latest = await latestOf(shown.source);
   if (turn !== asked) return;

@@ -172,3 +172,12 @@ def test_metadata_are_searched_opened_and_compared(seen: dict[str, Any]) -> None
 
 def test_the_sample_series_is_the_one_that_is_driven() -> None:
     assert samples._ROOT == SYNTHETIC
+
+
+def test_attributes_are_edited_after_a_question(seen: dict[str, Any]) -> None:
+    edit = seen["edit"]
+    assert "<b>Edited</b>" in edit["planned"]
+    assert "Changed" in edit["planned"]
+    assert "primary" in edit["limits"]
+    assert edit["left"] == "<b>Edited</b>"
+    assert edit["told"] == "Changed: version 3 is the latest now."
