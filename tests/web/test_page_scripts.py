@@ -253,8 +253,9 @@ def test_edits_ask_for_what_was_changed_and_nothing_else(run: Run) -> None:
       bodyOf(7, changes, false),
       bodyOf(1, [], true),
       [false, true].map((isPrimary) => levelsOf(document, isPrimary).map(({ level }) => level)),
-      [["StudyID", "SH", "1"], ["PatientName", "PN", "A"], ["StudyInstanceUID", "UI", "1"], 
-       ["X", "LO", ["a"]], ["X", "SQ", null], ["X", "LO", "a\\\\b"], ["X", "LT", "a\\\\b"]].map((one) => isEditable(...one)),
+      [["StudyID", "SH", "1"], ["PatientName", "PN", "A"], ["StudyInstanceUID", "UI", "1"],
+       ["X", "LO", ["a"]], ["X", "SQ", null],
+       ["X", "LO", "a\\\\b"], ["X", "LT", "a\\\\b"]].map((one) => isEditable(...one)),
     ];
     """
     names = "bodyOf, changesOf, isEditable, levelsOf"
