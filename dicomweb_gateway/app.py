@@ -17,6 +17,7 @@ from dicomweb_gateway.routes import (
     bulkdata,
     capabilities,
     dictionary,
+    edits,
     frames,
     holdings,
     image_sets,
@@ -85,6 +86,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(login.blueprint)
     app.register_blueprint(dictionary.blueprint)
     app.register_blueprint(inside.blueprint)
+    app.register_blueprint(edits.blueprint)
     app.register_blueprint(tlm.blueprint)
     if services.viewer is not None:
         app.register_blueprint(viewer.blueprint)

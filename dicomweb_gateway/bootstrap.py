@@ -19,22 +19,27 @@ from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.imagesets.documents import DocumentCache
+from dicomweb_gateway.imagesets.editing import ImageSetUpdates
 from dicomweb_gateway.imagesets.healthimaging import HealthImaging
+from dicomweb_gateway.imagesets.job_list import JobList
 from dicomweb_gateway.imagesets.shared_documents import SharedDocuments
 from dicomweb_gateway.imagesets.storing import DicomStore
 from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
+from dicomweb_gateway.index.ledger import failures, sync_runs
 from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
+from dicomweb_gateway.service.beside import Beside
 from dicomweb_gateway.service.index_writing import make_index_writer
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
 from dicomweb_gateway.service.page_logins import make_admin, with_page_login
+from dicomweb_gateway.service.progress_facts import indexer_facts, job_facts
 from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
 from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
@@ -52,11 +57,14 @@ from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
 from dicomweb_gateway.web.viewer_files import ViewerFiles
 from dicomweb_gateway.workflow.arrivals import Arrivals
+from dicomweb_gateway.workflow.editing import Editing
 from dicomweb_gateway.workflow.progress import read_progress
 from dicomweb_gateway.workflow.sync import Synchroniser
 
 _LOG = logging.getLogger(__name__)
 _UPSTREAM_PROBE_SECONDS = 15
+_JOBS_SECONDS = 10
+_INDEXER_SECONDS = 5
 _AHEAD_BYTES = 128 << 20
 
 
@@ -86,6 +94,7 @@ def make_services(
         tier=SharedDocuments(shared) if shared is not None else None,
     )
     source = CachedImageSets(image_sets, documents)
+    synchroniser = _synchroniser(settings, image_sets)
     sight = EVERYTHING.within(settings.allowed_datastores)
     changes = IndexChanges(settings.cache_folder / "index-changes")
     index = IndexReader(
@@ -137,6 +146,8 @@ def make_services(
     )
     rules = RulesFile(settings.access_rules, settings.ae_path)
     audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
+    allowed = settings.allowed_datastores
+    stores = image_sets.data_store_ids if allowed is None else lambda: allowed
     health = HealthProbe(
         index,
         pool,
@@ -170,7 +181,17 @@ def make_services(
             settings.metadata_ttl,
         ),
         health=health.report,
-        about=make_about(settings, pool, health.report, health.parts),
+        about=make_about(
+            settings,
+            pool,
+            health.report,
+            health.parts,
+            Beside(partial(job_facts, JobList(image_sets.asking), stores), _JOBS_SECONDS),
+            Beside(
+                partial(indexer_facts, partial(sync_runs, engine), partial(failures, engine), allowed),
+                _INDEXER_SECONDS,
+            ),
+        ),
         failures=RecentFailures(settings.cache_folder / "failures"),
         ready=ReadyMetadata(settings.cache_folder / "ready") if settings.public_url else None,
         streams=Streams(settings.stream_count),
@@ -181,21 +202,34 @@ def make_services(
         page_login=page_login,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
-        storing=_storing(settings, image_sets, IndexOwners(engine), changes),
+        storing=_storing(settings, image_sets, IndexOwners(engine), changes, synchroniser),
+        editing=Editing(ImageSetUpdates(image_sets.asking), synchroniser, changes.note)
+        if settings.store_enabled
+        else None,
     )
 
 
-def _storing(
-    settings: Settings, image_sets: HealthImaging, owners: IndexOwners, changes: IndexChanges
-) -> Storing | None:
-    """What STOW-RS needs; the index is opened for writing by the first who stores."""
-    if not settings.store_enabled:
-        return None
+def _synchroniser(settings: Settings, image_sets: HealthImaging) -> Callable[[], Synchroniser]:
+    """What brings the index up to date; it is opened for writing by the first who stores or edits."""
 
     @cache
     def synchroniser() -> Synchroniser:
         allowed = settings.allowed_datastores
         return Synchroniser(make_index_writer(settings), image_sets, allowed=allowed)
+
+    return synchroniser
+
+
+def _storing(
+    settings: Settings,
+    image_sets: HealthImaging,
+    owners: IndexOwners,
+    changes: IndexChanges,
+    synchroniser: Callable[[], Synchroniser],
+) -> Storing | None:
+    """What STOW-RS needs."""
+    if not settings.store_enabled:
+        return None
 
     arrivals = Arrivals(synchroniser, image_sets.image_sets_of_study, owners.missing, changes.note)
     return Storing(

@@ -15,6 +15,7 @@ GatewayError
  │  ├ NotAcceptable           406, names what could be served (A-9)
  │  ├ StoringOff              405, nobody, or not who asks, may store here
  │  ├ DataStoreUnclear        409, where to store is not told
+ │  ├ EditConflict            409, what is to be changed has changed, or is being changed
  │  ├ UnsupportedMediaType    415
  │  ├ PayloadTooLarge         413
  │  ├ TooManyRequests         429, with the time to wait
@@ -128,6 +129,10 @@ class StoringOff(RequestError):
 
 class DataStoreUnclear(RequestError):
     """There are several data stores to store into, or none, and no setting says which."""
+
+
+class EditConflict(RequestError):
+    """Another version than the one that was looked at is the latest, or somebody else changes it now."""
 
 
 class UnsupportedMediaType(RequestError):

@@ -15,7 +15,7 @@ class StoreSettings(ViewerSettings):
     """What may be stored."""
 
     store_enabled: bool = True
-    """Take instances by STOW-RS of callers who may import; `false`: nobody may."""
+    """Take instances by STOW-RS of callers who may import, edits of administrators; `false`: of nobody."""
     store_datastore_id: str | None = None
     """Data store that instances go to; unset: the only one behind the base path, or that there is."""
     store_max_bytes: int = Field(default=2 << 30, ge=1 << 10)

@@ -8,10 +8,11 @@ from dicomweb_gateway.access.operations import Operation
 
 
 class AuditEvent(Enum):
-    """Code of the DCM dictionary, its meaning, and the action: execute, read or create."""
+    """Code of the DCM dictionary, its meaning, and the action: execute, read, create or update."""
 
     APPLICATION_ACTIVITY = ("110100", "Application Activity", "E")
     INSTANCES_ACCESSED = ("110103", "DICOM Instances Accessed", "R")
+    INSTANCES_CHANGED = ("110103", "DICOM Instances Accessed", "U")
     INSTANCES_TRANSFERRED = ("110104", "DICOM Instances Transferred", "R")
     IMPORT = ("110107", "Import", "C")
     QUERY = ("110112", "Query", "E")

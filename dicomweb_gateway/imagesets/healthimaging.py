@@ -95,7 +95,7 @@ class HealthImaging:
 
     def ping(self) -> None:
         """Return when HealthImaging answers; the UpstreamError that fits else."""
-        with self._asking("ListDatastores") as api:
+        with self.asking("ListDatastores") as api:
             api.list_datastores(maxResults=1)
 
     def identity(self) -> str:
@@ -110,7 +110,7 @@ class HealthImaging:
         """
         began = time.time()
         try:
-            with self._asking("ListDatastores") as api:
+            with self.asking("ListDatastores") as api:
                 answer = api.list_datastores(maxResults=1)
         except UpstreamDenied as error:
             answer = getattr(error.__cause__, "response", None) or {}
@@ -124,7 +124,7 @@ class HealthImaging:
 
     def data_store_ids(self) -> list[str]:
         """Ids of the ACTIVE data stores."""
-        with self._asking("ListDatastores") as api:
+        with self.asking("ListDatastores") as api:
             pages = api.get_paginator("list_datastores").paginate(datastoreStatus="ACTIVE")
             return [row["datastoreId"] for page in pages for row in page.get("datastoreSummaries") or ()]
 
@@ -144,7 +144,7 @@ class HealthImaging:
         return self._listed(datastore_id, {"filters": [{"operator": "EQUAL", "values": values}]})
 
     def _listed(self, datastore_id: str, criteria: dict[str, Any]) -> Iterator[ImageSetSummary]:
-        with self._asking("SearchImageSets") as api:
+        with self.asking("SearchImageSets") as api:
             pages = api.get_paginator("search_image_sets")
             for page in pages.paginate(datastoreId=datastore_id, searchCriteria=criteria):
                 for row in page.get("imageSetsMetadataSummaries") or ():
@@ -152,7 +152,7 @@ class HealthImaging:
 
     def image_set(self, ref: ImageSetRef) -> ImageSetProperties:
         """Properties of one image set."""
-        with self._asking("GetImageSet") as api:
+        with self.asking("GetImageSet") as api:
             found = api.get_image_set(**_names(ref))
         version = found.get("versionId") or ref.version_id
         return ImageSetProperties(
@@ -213,7 +213,7 @@ class HealthImaging:
             client.close()
 
     @contextmanager
-    def _asking(self, operation: str) -> Iterator[Any]:
+    def asking(self, operation: str) -> Iterator[Any]:
         """The SDK's client, its errors as ours.
 
         It keeps the credentials that it was made with: when they are refused the next call has it made anew.

@@ -6,6 +6,7 @@ from markupsafe import Markup
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.errors import ResourceNotFound
+from dicomweb_gateway.web.admin import may_edit
 from dicomweb_gateway.web.compression import accepts_gzip
 from dicomweb_gateway.web.conditional import is_match
 from dicomweb_gateway.web.headers import add_vary
@@ -53,6 +54,7 @@ def tell_session() -> Response:
         "groups": [] if caller is None else sorted(caller.groups),
         "may": [one.value for one in Operation if one in view.may],
         "paths": list(view.ae_paths),
+        "edits": may_edit(request, view, services()),
         "session": None
         if session is None
         else {"began": session.row.begun_at, "ends": session.row.ends_at, "csrf": session.csrf},

@@ -20,6 +20,8 @@ def make_about(
     pool: FramePool,
     health: Callable[[], HealthReport],
     parts: Callable[[], tuple[Part, ...]],
+    jobs: Callable[[], dict[str, Any]] = dict,
+    indexer: Callable[[], dict[str, Any]] = dict,
 ) -> About:
     """What the status page and the metrics tell beyond what is counted."""
     told = release()
@@ -35,6 +37,8 @@ def make_about(
             for name, value in settings.model_dump().items()
         ),
         parts=parts,
+        jobs=jobs,
+        indexer=indexer,
         gauges=partial(live_gauges, pool, health, told),
     )
 

@@ -4,6 +4,7 @@ import { TAG, first, text } from "./dicom.js";
 import { askJson, element } from "./gateway.js";
 import { changesBetween } from "./metadata/changes.js";
 import { loadDictionary } from "./metadata/dictionary.js";
+import { Editor } from "./metadata/editor.js";
 import { documentOf, latestOf, sourcesOf } from "./metadata/sources.js";
 import { found, rowsOf } from "./metadata/tree.js";
 import { addressOf, named, pageOf, viewerOf } from "./places.js";
@@ -12,6 +13,7 @@ const MOST_VERSIONS = 200;
 const TYPING = 150;
 const part = (id) => document.getElementById(id);
 const shown = { dictionary: null, sources: [], source: null, document: null };
+const editor = new Editor(edited);
 let asked = 0;
 
 function tell(message, isBad = false) {
@@ -88,12 +90,21 @@ function difference(path, before, after) {
 /** Show the source that is chosen, at its latest version. */
 async function choose() {
   const turn = (asked += 1);
+  editor.hide();
   shown.source = shown.sources.find(({ key }) => key === part("source").value);
   const latest = await latestOf(shown.source);
   if (turn !== asked) return;
   part("versions").hidden = part("others").hidden = latest === null;
   if (latest !== null) offerVersions(latest);
   await load();
+  if (turn + 1 === asked) editor.offer(shown.source, latest, shown.document.raw, shown.dictionary);
+}
+
+/** Show what came of an edit. */
+async function edited(version) {
+  await attempt(choose);
+  tell(`Changed: version ${version} is the latest now.`);
+  part("told").scrollIntoView({ block: "nearest" });
 }
 
 function offerVersions(latest) {
@@ -136,7 +147,10 @@ async function open() {
 
 part("choose").addEventListener("submit", (event) => event.preventDefault());
 part("source").addEventListener("change", () => attempt(choose));
-part("version").addEventListener("change", () => attempt(load));
+part("version").addEventListener("change", () => {
+  editor.hide();
+  attempt(load);
+});
 part("other").addEventListener("change", () => attempt(compare));
 part("raw").addEventListener("toggle", showRaw);
 let typing = 0;

@@ -6,10 +6,12 @@ from flask import Request
 from werkzeug.exceptions import NotFound
 
 from dicomweb_gateway.access.networks import is_trusted
+from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.sight import NOTHING
 from dicomweb_gateway.web.client import address_of, known_caller
+from dicomweb_gateway.web.page_view import PageView
 from dicomweb_gateway.web.rights import sight_of
-from dicomweb_gateway.web.services import WebConfig
+from dicomweb_gateway.web.services import Services, WebConfig
 
 METRICS_PATH = "/metrics"
 _FORWARDED = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP")
@@ -35,6 +37,14 @@ def check_admin(request: Request, config: WebConfig) -> None:
         is_allowed = _is_of_this_machine(request, config)
     if not is_allowed:
         raise NotFound
+
+
+def may_edit(request: Request, view: PageView, gateway: Services) -> bool:
+    """Whether the page's caller may change attributes of something, so that it offers that."""
+    caller = view.caller
+    if gateway.editing is None or caller is None or not view.shows(Operation.ADMIN):
+        return False
+    return caller.mode != "none" or _is_of_this_machine(request, gateway.config)
 
 
 def _is_of_this_machine(request: Request, config: WebConfig) -> bool:

@@ -39,6 +39,8 @@ OPERATIONS: dict[str, Operation] = {
     "search_options": Operation.PUBLIC,
     "tell_capabilities": Operation.ENTER,
     "state_conformance": Operation.ENTER,
+    # devices that may import must not rewrite what is there
+    "edit_image_set": Operation.ADMIN,
     "tell_metrics": Operation.ADMIN,
     "show_status": Operation.ADMIN,
     "home": Operation.PUBLIC,
@@ -69,6 +71,7 @@ BODY_BYTES: dict[str, int] = {
     "get_image_set_metadata": 64 << 10,
     "get_image_set": 64 << 10,
     "search_image_sets": 64 << 10,
+    "edit_image_set": 64 << 10,
 }
 """By the name of the view how large the body of its requests may be, where that is less than the setting."""
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from os import urandom
 from threading import Lock
-from typing import Protocol
+from typing import Any, Protocol
 
 from flask import Request, current_app, request
 
@@ -30,6 +30,7 @@ from dicomweb_gateway.web.caching import CdnCaching
 from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer
+from dicomweb_gateway.workflow.editing import Editing
 
 EXTENSION = "dicomweb_gateway"
 
@@ -119,13 +120,15 @@ class About:
     """What administrators are told beyond what is counted.
 
     `started_at` by time.time; `settings`: name, value with secrets masked, whether it was set; `gauges`:
-    metrics of this moment with the values of their labels.
+    metrics of this moment with the values of their labels; `jobs` and `indexer` as progress_facts has them.
     """
 
     version: str = ""
     started_at: float = field(default_factory=time.time)
     settings: tuple[tuple[str, str, bool], ...] = ()
     parts: Callable[[], Sequence[Part]] = tuple
+    jobs: Callable[[], dict[str, Any]] = dict
+    indexer: Callable[[], dict[str, Any]] = dict
     gauges: Callable[[], Sequence[tuple[Metric, Labels, float]]] = tuple
 
 
@@ -175,6 +178,7 @@ class Services:
     rules: Rules = field(default_factory=lambda: AccessRules(()))
     viewer: Viewer | None = None
     storing: Storing | None = None
+    editing: Editing | None = None
     page_login: PageLogin | None = None
     page_tokens: PageTokens = field(default_factory=lambda: PageTokens(urandom(32)))
     _bound: _Bound = field(init=False, default_factory=_Bound, compare=False, repr=False)

@@ -1,4 +1,4 @@
-"""What the status page tells, as plain values: health, traffic, caches, upstream, errors, settings."""
+"""What the status page tells, as plain values: health, traffic, caches, upstream, jobs, errors."""
 
 import time
 from collections.abc import Mapping
@@ -20,6 +20,7 @@ from dicomweb_gateway.telemetry.catalogue import (
     Metric,
 )
 from dicomweb_gateway.telemetry.meters import failures, live_processes, totals
+from dicomweb_gateway.telemetry.quantiles import quantile
 from dicomweb_gateway.web.services import Services
 
 _Totals = Mapping[tuple[str, Labels], list[float]]
@@ -45,6 +46,8 @@ def status_facts(services: Services) -> dict[str, Any]:
         ],
         "cache": _caches(found),
         "upstream": _upstream(found),
+        "jobs": about.jobs(),
+        "indexer": about.indexer(),
         "now": [
             {"name": metric.name, "labels": dict(zip(metric.labels, labels, strict=True)), "value": value}
             for metric, labels, value in about.gauges()
@@ -65,6 +68,16 @@ def _means(metric: Metric, found: _Totals) -> list[tuple[Labels, int, float]]:
         number = sum(values[:-1])
         if name == metric.name and number:
             rows.append((labels, int(number), round(values[-1] / number * 1000, 2)))
+    return rows
+
+
+def _quantiles(metric: Metric, found: _Totals, share: float) -> dict[Labels, float]:
+    """Of a histogram of seconds: by labels the milliseconds below which `share` of all lie."""
+    rows = {}
+    for (name, labels), values in found.items():
+        value = quantile(metric.buckets, values[:-1], share) if name == metric.name else None
+        if value is not None:
+            rows[labels] = round(value * 1000, 2)
     return rows
 
 
@@ -110,6 +123,7 @@ def _caches(found: _Totals) -> list[dict[str, Any]]:
 
 def _upstream(found: _Totals) -> list[dict[str, Any]]:
     means = {labels: mean for labels, _, mean in _means(UPSTREAM_SECONDS, found)}
+    half, most = (_quantiles(UPSTREAM_SECONDS, found, share) for share in (0.5, 0.95))
     numbers = {
         "calls": _rows(UPSTREAM_CALLS, found),
         "retries": _rows(UPSTREAM_RETRIES, found),
@@ -121,6 +135,8 @@ def _upstream(found: _Totals) -> list[dict[str, Any]]:
             "operation": labels[0],
             **{name: int(rows.get(labels, 0)) for name, rows in numbers.items()},
             "mean_ms": means.get(labels),
+            "p50_ms": half.get(labels),
+            "p95_ms": most.get(labels),
         }
         for labels in numbers["calls"]
     ]

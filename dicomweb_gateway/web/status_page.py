@@ -46,20 +46,31 @@ def _sections(facts: dict[str, Any]) -> Iterable[Markup]:
     yield _of_rows("Caches", facts["cache"])
     yield _of_rows("HealthImaging", facts["upstream"])
     yield Markup("</div>")
+    yield from _progress(facts["jobs"], facts["indexer"])
     yield _of_rows("Where time goes", facts["time"])
     yield _table("Recent errors", ["time", "status", "error", "method", "route", "request"], errors)
     yield _table("Settings", ["name", "value", ""], settings)
 
 
-def _of_rows(title: str, rows: Sequence[dict[str, Any]]) -> Markup:
+def _progress(jobs: dict[str, Any], indexer: dict[str, Any]) -> Iterable[Markup]:
+    """Import jobs and the indexer; what is not known now says so."""
+    yield _of_rows("Import jobs", jobs.get("jobs", ()), jobs.get("note"))
+    yield _of_rows("Synchronisation of the index", indexer.get("syncs", ()), indexer.get("note"))
+    if indexer.get("failing"):
+        yield _of_rows(f"Not indexed: {indexer['failures']} image sets", indexer["failing"])
+
+
+def _of_rows(title: str, rows: Sequence[dict[str, Any]], note: str | None = None) -> Markup:
     heads = [name.replace("_", " ") for name in rows[0]] if rows else []
-    return _table(title, heads, [list(row.values()) for row in rows])
+    return _table(title, heads, [list(row.values()) for row in rows], note)
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> Markup:
+def _table(
+    title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]], note: str | None = None
+) -> Markup:
     if not rows:
-        return Markup("<section class=card><h2>{}</h2><p class=soft>Nothing so far.</p></section>").format(
-            title
+        return Markup("<section class=card><h2>{}</h2><p class=soft>{}</p></section>").format(
+            title, note or "Nothing so far."
         )
     kinds = [
         "number" if all(isinstance(row[place], int | float | None) for row in rows) else ""
@@ -75,9 +86,9 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> M
         for row in rows
     )
     return Markup(
-        "<section class=card><h2>{}</h2><div class=scroll><table><thead><tr>{}</tr></thead>"
+        "<section class=card><h2>{}</h2>{}<div class=scroll><table><thead><tr>{}</tr></thead>"
         "<tbody>{}</tbody></table></div></section>"
-    ).format(title, head, body)
+    ).format(title, Markup("<p class=soft>{}</p>").format(note) if note else "", head, body)
 
 
 def _cell(kind: str, value: Any) -> Markup:

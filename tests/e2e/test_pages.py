@@ -11,7 +11,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
-from dicomweb_gateway.workflow import samples
+from dicomweb_gateway.workflow.made_series import ROOT
 from tests.emulator.running import client_of
 
 from .conftest import LARGE
@@ -171,4 +171,13 @@ def test_metadata_are_searched_opened_and_compared(seen: dict[str, Any]) -> None
 
 
 def test_the_sample_series_is_the_one_that_is_driven() -> None:
-    assert samples._ROOT == SYNTHETIC
+    assert ROOT == SYNTHETIC
+
+
+def test_attributes_are_edited_after_a_question(seen: dict[str, Any]) -> None:
+    edit = seen["edit"]
+    assert "<b>Edited</b>" in edit["planned"]
+    assert "Changed" in edit["planned"]
+    assert "primary" in edit["limits"]
+    assert edit["left"] == "<b>Edited</b>"
+    assert edit["told"] == "Changed: version 3 is the latest now."

@@ -283,6 +283,9 @@ def test_storing_from_a_page_needs_it_too(site):
     browser.log_in()
     kind = {"Content_Type": "text/plain"}
     assert browser.ask("/aetitle/studies", "POST", b"x", X_CSRF_Token="", **kind).status_code == 403
+    edit = f"/image-sets/{'0' * 32}/{'0' * 32}/attributes"
+    assert browser.ask(edit, "POST", b"{}", X_CSRF_Token="").status_code == 403
+    assert browser.ask(edit, "POST", b"{}").status_code == 404
     foreign = {"Origin": "https://evil.example.org"}
     assert browser.ask("/aetitle/studies", "POST", b"x", **foreign, **kind).status_code == 403
     # past the lock it is looked at as everybody's

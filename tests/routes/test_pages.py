@@ -99,6 +99,7 @@ def test_who_asks_is_told_to_scripts(locked, house):
         "groups": ["searcher"],
         "may": ["search"],
         "paths": ["/aetitle", "/dicomweb"],
+        "edits": False,
         "session": None,
     }
     open_to_all = house.app.test_client().get("/session")

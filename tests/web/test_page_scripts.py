@@ -243,6 +243,40 @@ def test_what_changed_between_versions(run: Run) -> None:
     ]
 
 
+def test_edits_ask_for_what_was_changed_and_nothing_else(run: Run) -> None:
+    body = """
+    const document = { Patient: { DICOM: { PatientName: "A" } },
+      Study: { DICOM: {}, Series: { "1.2": { DICOM: { SeriesNumber: 3 } } } } };
+    const field = { level: "study", uid: undefined };
+    const changes = changesOf([
+      { ...field, keyword: "StudyDescription", vr: "LO", before: "x", text: "y" },
+      { ...field, keyword: "AccessionNumber", vr: "SH", before: "x", text: "" },
+      { ...field, keyword: "StudyDate", vr: "DA", before: "20260101", text: "20260101" },
+      { ...field, keyword: "StudyTime", vr: "TM", before: "", text: "" },
+      { level: "series", uid: "1.2", keyword: "SeriesNumber", vr: "IS", before: 3, text: "4" },
+      { level: "series", uid: "1.2", keyword: "BodyPartExamined", vr: "CS", before: "", text: "4" },
+    ]);
+    return [
+      bodyOf(7, changes, false),
+      bodyOf(1, [], true),
+      [false, true].map((isPrimary) => levelsOf(document, isPrimary).map(({ level }) => level)),
+      [["StudyID", "SH", "1"], ["PatientName", "PN", "A"], ["StudyInstanceUID", "UI", "1"],
+       ["X", "LO", ["a"]], ["X", "SQ", null],
+       ["X", "LO", "a\\\\b"], ["X", "LT", "a\\\\b"]].map((one) => isEditable(...one)),
+    ];
+    """
+    names = "bodyOf, changesOf, isEditable, levelsOf"
+    sent, whole, levels, editable = run({"metadata/edits.js": names}, body)
+    assert sent == {
+        "latestVersion": "7",
+        "study": {"StudyDescription": "y", "AccessionNumber": None},
+        "series": {"1.2": {"SeriesNumber": 4, "BodyPartExamined": "4"}},
+    }
+    assert whole == {"latestVersion": "1", "includeStudyImageSets": True}
+    assert levels == [["patient", "study", "series"], ["study"]]
+    assert editable == [False, True, False, False, False, False, True]
+
+
 _LOADER = """
 const asked = [];
 const waiting = new Map();

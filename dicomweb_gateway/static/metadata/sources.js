@@ -33,10 +33,11 @@ function imageSetAddress({ datastoreId, imageSetId }, operation, version) {
   return version ? `${address}?version=${encodeURIComponent(version)}` : address;
 }
 
-/** The latest version of an image set as a number, null for an instance or where nobody counts them. */
+/** The latest version of an image set as a number, null for an instance or where nobody counts them; notes whether it is primary. */
 export async function latestOf(source) {
   if (!source.imageSetId) return null;
   const properties = await askJson(imageSetAddress(source, "getImageSet"));
+  source.isPrimary = properties.isPrimary === true;
   return /^[0-9]{1,6}$/.test(properties.versionId ?? "") ? Number(properties.versionId) : null;
 }
 

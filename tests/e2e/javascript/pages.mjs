@@ -3,7 +3,7 @@
 // stdin: {chromium, root, axe, shots, patience, studies: {stack, large, cine, hostile}}
 //   root is the gateway's, axe the file of axe-core, shots a folder for screenshots or null; studies are UIDs: of a
 //   CT of 12 slices, of one large slice, of a colour cine, and of one with scripts in its names.
-// stdout: {list, stack, large, cine, hostile, metadata, unread, wide, errors, failures}
+// stdout: {list, stack, large, cine, hostile, metadata, edit, unread, wide, errors, failures}
 
 import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
@@ -248,6 +248,28 @@ async function described(page) {
   await until(page, '#raw pre', /SchemaVersion/);
   seen.metadata.raw = JSON.parse(await textOf(page, '#raw pre')).Patient.DICOM.PatientName;
   await looked(page, 'metadata-wide');
+  await edited(page);
+}
+
+/** The study's description, written anew: first left as it is, then changed. */
+async function edited(page) {
+  await page.goto(`${task.root}/pages/metadata?study=${task.studies.hostile}`);
+  await until(page, '#tree', /Patient ID/);
+  await page.locator('#source').selectOption({ label: 'Image set' });
+  await page.locator('#editing summary').click();
+  const field = page.getByLabel('Study Description');
+  await field.fill('<b>Edited</b>');
+  await page.getByRole('button', { name: 'Show what will change' }).click();
+  seen.edit = { planned: await textOf(page, '#planned'), limits: await textOf(page, '#limits') };
+  await looked(page, 'metadata-edit');
+  await page.getByRole('button', { name: 'Leave as it is' }).click();
+  seen.edit.left = await field.inputValue();
+  await page.getByRole('button', { name: 'Show what will change' }).click();
+  await page.getByRole('button', { name: 'Change', exact: true }).click();
+  await until(page, '#told', /^Changed/);
+  seen.edit.told = await textOf(page, '#told');
+  await page.goto(`${task.root}/pages/metadata?study=${task.studies.hostile}`);
+  await until(page, '#tree', /<b>Edited/);
 }
 
 /** A finger that drags upwards over the picture, and two that part. */
