@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -18,6 +18,8 @@ from dicomweb_gateway.errors import UnreadableDicom
 from dicomweb_gateway.sight import TRAITS, Traits
 
 _CHARACTER_SET = 0x00080005
+_MOST_VALUE = 4096
+"""Bytes of a value that is read; HealthImaging takes texts of 256 characters (healthimaging.md 2)."""
 _UIDS = {
     0x00080016: "SOPClassUID",
     0x00080018: "SOPInstanceUID",
@@ -35,6 +37,7 @@ _LAYOUT = {
     0x00280008: "frames",
 }
 _IMAGE = {"samples", "rows", "columns", "bits"}
+_PATIENT = ("PatientID", "IssuerOfPatientID")
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C}
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
@@ -57,6 +60,12 @@ class Instance:
     instance_uid: str
     class_uid: str
     traits: Traits
+
+    @property
+    def kept(self) -> "Instance":
+        """The same with its patient alone: what rules ask is asked once, and a request has many parts."""
+        traits = {name: self.traits[name] for name in _PATIENT if name in self.traits}
+        return replace(self, traits=traits)
 
     @property
     def patient(self) -> tuple[str, str]:
@@ -88,6 +97,7 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
             return found
     except UnreadableDicom as error:
         class_uid, instance_uid = (_uid(values.get(tag)) for tag in (0x00080016, 0x00080018))
+        class_uid = class_uid if is_valid_uid(class_uid) else ""
         known = (class_uid, instance_uid) if is_valid_uid(instance_uid) else ()
         raise RefusedPart(NOT_UNDERSTOOD, str(error), *known) from error
 
@@ -97,7 +107,7 @@ def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
     pixels = None
     for element in walk:
         if element.tag in _wanted_tags():
-            values[element.tag] = walk.value(element)
+            values[element.tag] = walk.value(element, _MOST_VALUE)
         elif element.tag in _PIXELS:
             pixels = element
     return pixels
