@@ -8,6 +8,7 @@ failed.
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import BinaryIO, Protocol
@@ -33,6 +34,7 @@ from dicomweb_gateway.imagesets.storing import MOST_BYTES, Piece, framing_bytes
 from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
 from dicomweb_gateway.stow.clashes import Claims, Owners
+from dicomweb_gateway.stow.newcomers import Newcomers
 
 _READ_BYTES = 1 << 20
 _AT_ONCE = 32
@@ -84,6 +86,7 @@ class Storing:
     allowed: frozenset[str] | None = None
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
+    newcomers: Newcomers | None = None
     turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
     """Requests that are served at once; each keeps a thread for as long as it takes."""
 
@@ -134,8 +137,13 @@ class Storing:
                 good[number] = _Good(part, self._checked(request, part, datastore_id, sight))
             except RefusedPart as refused:
                 outcomes[number] = _refused(refused)
-        self._drop_clashes(datastore_id, request, good, outcomes)
-        self._send(datastore_id, request, good, outcomes)
+        studies = {one.instance.study_uid for one in good.values()}
+        first: AbstractContextManager[None] = nullcontext()
+        if self.newcomers is not None:
+            first = self.newcomers.alone_where_new(self.owners, datastore_id, studies, request.deadline)
+        with first:
+            self._drop_clashes(datastore_id, request, good, outcomes)
+            self._send(datastore_id, request, good, outcomes)
         return [outcomes[number] for number in range(len(parts))]
 
     def _parts(self, request: StoreRequest) -> list[Part]:
