@@ -37,6 +37,8 @@ _LAYOUT = {
     0x00280008: "frames",
 }
 _IMAGE = {"samples", "rows", "columns", "bits"}
+_LONGEST_PATIENT = 256
+"""Characters that HealthImaging takes (healthimaging.md 1.6), and the index holds to tell patients apart."""
 _PATIENT = ("PatientID", "IssuerOfPatientID")
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C}
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
@@ -86,6 +88,9 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
             found = _instance(values)
             _check_uids(found)
             names = (found.class_uid, found.instance_uid)
+            if any(len(text) > _LONGEST_PATIENT for text in found.patient):
+                reason = f"{' or '.join(_PATIENT)} has over {_LONGEST_PATIENT} characters"
+                raise RefusedPart(NOT_UNDERSTOOD, reason, *names)
             if study_uid is not None and found.study_uid != study_uid:
                 raise RefusedPart(MISMATCH, "it belongs to another study than the address", *names)
             if transfer_syntax(form.transfer_syntax) is None:

@@ -204,6 +204,15 @@ def test_texts_that_no_attribute_has_are_refused():
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("keyword", ["PatientID", "IssuerOfPatientID"])
+def test_patients_are_told_apart_to_the_last_character(keyword):
+    assert check(part10(ct_slice(**{keyword: "x" * 256})))
+    found = refusal(part10(ct_slice(**{keyword: "x" * 257})))
+    assert (found.code, found.instance_uid) == (NOT_UNDERSTOOD, f"{STUDY}.1.1")
+    assert len(found.reason) <= 64
+
+
+@pytest.mark.filterwarnings("ignore")
 def test_a_class_that_is_no_uid_is_not_repeated():
     found = refusal(part10(ct_slice(SOPClassUID="1.2\x0140" * 10)))
     assert (found.code, found.class_uid, found.instance_uid) == (NOT_UNDERSTOOD, "", f"{STUDY}.1.1")
