@@ -176,7 +176,7 @@ def test_check_tells_of_logins(run):
 
     away = ("--set", "ahi_endpoint=http://127.0.0.1:1", "--set", "ahi_region=us-east-1")
     assert logins(*away) == (True, "none")
-    assert logins(*away, "--set", "auth_mode=token,basic") == (True, "token, basic")
+    assert logins(*away, "--set", "auth_mode=token,basic") == (True, "token, basic, browsers: form")
     issuer = ("--set", "oidc_issuer=http://127.0.0.1:1", "--set", "oidc_audience=a")
     ok, detail = logins(*away, *issuer)
     assert not ok

@@ -12,6 +12,7 @@ from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from dicomweb_gateway.workflow import samples
+from tests.emulator.running import client_of
 
 from .conftest import LARGE
 from .node import FOLDER, PACKAGES, need_chromium, need_packages
@@ -26,10 +27,24 @@ SHOTS = os.environ.get("PAGE_SHOTS")
 SYNTHETIC = "1.2.826.0.1.3680043.10.1443.77"
 
 
+def change_description(demo: Demo, study: str, series: str) -> None:
+    """Have HealthImaging make another version of the series' image set."""
+    path = f"{demo.base}/studies/{study}/series/{series}/image-sets"
+    (image_set,) = demo.session.get(path, timeout=30).json()
+    changed = {"SchemaVersion": 1.1, "Study": {"DICOM": {"StudyDescription": "Changed"}}}
+    answer = client_of(demo.emulator).update_image_set_metadata(
+        **image_set,
+        latestVersionId="1",
+        updateImageSetMetadataUpdates={"DICOMUpdates": {"updatableAttributes": json.dumps(changed).encode()}},
+    )
+    assert answer["latestVersionId"] == "2"
+
+
 @pytest.fixture(scope="module")
 def seen(small_demo: Demo) -> dict[str, Any]:
     """What `pages.mjs` saw; what that is stands there."""
     node = need_packages()
+    change_description(small_demo, f"{HOSTILE}.1", f"{HOSTILE}.2")
     cine = get_testdata_file("examples_ybr_color.dcm", download=False)
     task = {
         "chromium": need_chromium(),
@@ -147,7 +162,9 @@ def test_metadata_are_searched_opened_and_compared(seen: dict[str, Any]) -> None
     assert metadata["rows"] > 30
     assert metadata["told"] == "2 matches"
     assert [hit.split("\t")[0] for hit in metadata["hits"]] == ["(0028,1052)", "(0028,1053)"]
-    assert metadata["versions"] == ["1, the latest"]
+    assert metadata["versions"] == ["2, the latest", "1"]
+    assert "Study Description" in metadata["changes"]
+    assert "</td><script>alert(3)</script>\tChanged" in metadata["changes"]
     assert "Patient's Name" in metadata["opened"]
     assert "Patient's Name" not in metadata["closed"]
     assert metadata["raw"] == "<script>alert(1)</script>"

@@ -28,6 +28,8 @@ def _cold_frames(bench: Bench) -> Iterator[Pair]:
         with_check = stack.enter_context(bench.stand(verified))
         for one, other in zip(plain, verified, strict=True):
             loop = measure_loop(without.upstream.url, one, count).cpu * 1000
+            ours = measure_loop(without.upstream.url, one, count, ours=True)
+            yield Pair("transport-cpu", loop, ours.cpu * 1000, {"frames_per_s": ours.rate})
             measured = without.ask(one.frame_paths, _CONNECTIONS)
             fetchers = measured.cpu.get("fetchers", 0.0) / count * 1000
             yield Pair("fetcher-cpu", loop, fetchers, _details(measured, count))
@@ -107,6 +109,7 @@ SCENARIOS = (
         "cold-frames",
         "CPU of fetcher and gateway for a frame that is nowhere cached",
         (
+            Line("transport-cpu", "way to HealthImaging alone, CPU per frame", _LOOP, "ms", Budget(1.1)),
             Line("fetcher-cpu", "fetcher CPU per frame, not verifying", _LOOP, "ms", Budget(1.1)),
             Line("cold-frame", "cold frame, whole gateway CPU, not verifying", _LOOP, "ms", Budget(4.5)),
             Line("cold-frame-verified", "cold frame, whole gateway CPU, verifying", _LOOP, "ms", Budget(8)),

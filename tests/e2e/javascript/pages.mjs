@@ -240,6 +240,9 @@ async function described(page) {
   await page.locator('#tree button').first().click();
   seen.metadata.closed = await textOf(page, '#tree');
   await page.locator('#other').selectOption('1');
+  await until(page, '#differences', /Changed/);
+  seen.metadata.changes = await textOf(page, '#differences');
+  await page.locator('#version').selectOption('1');
   await until(page, '#differences', /the same/);
   await page.locator('#raw summary').click();
   await until(page, '#raw pre', /SchemaVersion/);
