@@ -45,6 +45,7 @@ from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.sight import EVERYTHING
+from dicomweb_gateway.stow.newcomers import Newcomers
 from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
@@ -240,6 +241,7 @@ def _storing(
         settings.store_datastore_id,
         settings.allowed_datastores,
         settings.store_max_parts,
+        newcomers=Newcomers(settings.cache_folder / "store-locks"),
         turns=Semaphore(settings.web_threads // 2),
     )
 

@@ -95,6 +95,7 @@ def test_what_cannot_be_meant_is_said_in_a_sentence(desk):
     source = str(desk.folder / "in")
     assert "name one of --study" in desk.run("verify", code=2)
     assert "is no UID" in desk.run("verify", "--study", "../x", code=2)
+    assert "no image set of 1.2.3" in desk.run("verify", "--study", "1.2.3", "--processes", "0", code=1)
     assert "does not exist" in desk.run("import", str(desk.folder / "missing"), code=1)
     # AWS itself takes files by S3 only
     assert "IMPORT_BUCKET" in desk.run("import", source, ahi_endpoint="http://10.0.0.1:9", code=2)

@@ -97,6 +97,36 @@ def test_a_walk_with_an_emulator_of_its_own_needs_nothing(desk):
     assert "Deleted data store" in said
 
 
+def test_what_was_there_before_a_walk_stays(desk):
+    store = desk.emulator.datastore()
+    for number in (1, 2):
+        save(ct_slice(number, size=16), desk.folder / str(number) / "a.dcm")
+    save(ct_slice(1, 2, size=16), desk.folder / "2" / "b.dcm")
+    desk.emulator.load(store, desk.folder / "1")
+    [before] = desk.emulator.image_sets(store)
+    options = ["--yes", "--datastore", store, "--delete", "--processes", "0", "--out", str(desk.folder / "o")]
+    said = desk.run("workflow", *options, "--dicom", str(desk.folder / "2"))
+    assert "2 files imported into 2 image sets" in said
+    assert "1 image sets were there before" in said
+    assert said.count("Deleted image set") == 1
+    left = [one["imageSetId"] for one in desk.emulator.image_sets(store)]
+    assert left == [before["imageSetId"]]
+
+
+def test_a_walk_without_anything_imported_verifies_nothing(desk):
+    store = desk.emulator.datastore()
+    save(ct_slice(1, size=16), desk.folder / "in" / "a.dcm")
+    desk.emulator.load(store, desk.folder / "in")
+    (desk.folder / "cut").mkdir()
+    (desk.folder / "cut" / "b.dcm").write_bytes((desk.folder / "in" / "a.dcm").read_bytes()[:-5])
+    out = desk.folder / "o"
+    options = ["--yes", "--datastore", store, "--delete", "--processes", "0", "--out", str(out)]
+    said = desk.run("workflow", *options, "--dicom", str(desk.folder / "cut"), code=1)
+    assert "nothing to verify" in said
+    assert not list(out.rglob("*.jph"))
+    assert len(desk.emulator.image_sets(store)) == 1
+
+
 STOPS = 6
 
 

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 from dicomweb_gateway.dicom.element_walk import ElementWalk, Encoding
 from dicomweb_gateway.dicom.transfer_syntax import DEFLATED_LE, EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
-from dicomweb_gateway.errors import UnreadableDicom
+from dicomweb_gateway.errors import StorageUnavailable, UnreadableDicom
 
 PREAMBLE = 128
 _MOST_INFLATED = 256 << 20
@@ -55,7 +55,8 @@ def open_form(file: BinaryIO, length: int) -> FileForm:
     """The form of a file of `length` bytes; UnreadableDicom with the reason when it is no DICOM.
 
     What the first element shows counts more than what the meta information says of implicit and explicit, as
-    real files lie there. A deflated data set that unpacks to more than 256 MB is refused.
+    real files lie there. A deflated data set that unpacks to more than 256 MB is refused; StorageUnavailable
+    where the disk does not take what it unpacks to.
     """
     file.seek(0)
     head = file.read(PREAMBLE + 4)
@@ -129,7 +130,10 @@ def _inflate(file: BinaryIO, target: BinaryIO) -> None:
             raise UnreadableDicom("the deflated data set ends early")
         try:
             target.write(unpacker.decompress(packed, _INFLATE_BYTES))
+            target.flush()
         except zlib.error as error:
             raise UnreadableDicom("the deflated data set cannot be unpacked") from error
+        except OSError as error:
+            raise StorageUnavailable("the disk does not take the deflated data set, unpacked") from error
         if target.tell() > _MOST_INFLATED:
             raise UnreadableDicom(f"the deflated data set unpacks to more than {_MOST_INFLATED} bytes")

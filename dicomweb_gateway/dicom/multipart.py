@@ -14,8 +14,11 @@ from typing import BinaryIO
 
 _WINDOW = 1 << 20
 _MOST_HEADER_BYTES = 16 << 10
+_USUAL_HEADER_BYTES = 1 << 10
+"""Of a part on average: all of them are held."""
 _BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 _END = b"\r\n\r\n"
+_FOLD = re.compile(rb"\r\n[ \t]+")
 
 
 class MalformedMultipart(ValueError):
@@ -90,8 +93,12 @@ def read_parts(file: BinaryIO, boundary: str) -> Iterator[Part]:
     dashes = b"--" + boundary.encode("ascii")
     scanner = _Scanner(file)
     position, closed = _first(scanner, dashes)
+    room = _MOST_HEADER_BYTES
     while not closed:
         headers, start = _headers(scanner, position)
+        room += _USUAL_HEADER_BYTES - (start - position)
+        if room < 0:
+            raise MalformedMultipart("the header lines of the parts are too long")
         # a part without content has no line end of its own before the delimiter
         end, position, closed = _next(scanner, dashes, max(start - 2, 0))
         length = max(0, end - start)
@@ -177,7 +184,7 @@ def _headers(scanner: _Scanner, start: int) -> tuple[dict[str, str], int]:
     if end < 0:
         raise MalformedMultipart("the header lines of a part do not end")
     headers: dict[str, str] = {}
-    for line in head[:end].split(b"\r\n"):
+    for line in _FOLD.sub(b" ", head[:end]).split(b"\r\n"):
         name, colon, value = line.decode("latin-1").partition(":")
         if not colon or not name.strip():
             raise MalformedMultipart("a header line of a part is malformed")

@@ -99,7 +99,7 @@ def _failure(outcome: Outcome) -> JsonObject:
 
 
 def _items(body: dict[str, Any], key: str) -> list[dict[str, Any]]:
-    values = (body.get(key) or {}).get("Value") or []
+    values = _values(body, key) or []
     if not isinstance(values, list) or not all(isinstance(item, dict) for item in values):
         raise ValueError("no Store Instances Response")
     return values
@@ -118,5 +118,12 @@ def _read(item: dict[str, Any], failure: int | None = None) -> Outcome:
 
 
 def _first(item: dict[str, Any], key: str) -> Any:
-    values = (item.get(key) or {}).get("Value") or [None]
+    values = _values(item, key) or [None]
     return values[0] if isinstance(values, list) else None
+
+
+def _values(item: dict[str, Any], key: str) -> Any:
+    found = item.get(key) or {}
+    if not isinstance(found, dict):
+        raise ValueError("no Store Instances Response")
+    return found.get("Value")

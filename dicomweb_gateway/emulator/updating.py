@@ -207,6 +207,7 @@ def _remove(document: Document, tree: Document) -> None:
 def _put(document: Document, tree: Document) -> None:
     for there, asked in _pairs(document, tree):
         there.update(asked)
+    before = _counted(document)
     document["Study"]["Series"] = {
         str(series["DICOM"].get("SeriesInstanceUID") or uid): {
             **series,
@@ -217,6 +218,14 @@ def _put(document: Document, tree: Document) -> None:
         }
         for uid, series in document["Study"]["Series"].items()
     }
+    if _counted(document) != before:
+        raise InvalidRequest("Two series or instances would have one UID")
+
+
+def _counted(document: Document) -> tuple[int, int]:
+    """Numbers of series and of instances."""
+    found = document["Study"]["Series"]
+    return len(found), sum(len(series["Instances"]) for series in found.values())
 
 
 def _pairs(document: Document, tree: Document) -> Iterator[tuple[Document, Document]]:

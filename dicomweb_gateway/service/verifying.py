@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from dicomweb_gateway.dicom.uids import is_valid_uid
-from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.errors import ImportTrouble, SettingsError
 from dicomweb_gateway.imagesets.data_stores import DataStores
 from dicomweb_gateway.imagesets.import_jobs import ImportJob, ImportJobs
 from dicomweb_gateway.imagesets.store import ImageSetRef
@@ -36,7 +36,10 @@ def run_verify(
     processes: int | None = None,
     listener: Listener = silent,
 ) -> VerifyReport:
-    """Verify what is named, or everything; into `folder` when one is given. SettingsError for no UID."""
+    """Verify what is named, or everything; into `folder` when one is given.
+
+    SettingsError for no UID, ImportTrouble for a study or series that is not there.
+    """
     for name, uid in (("--study", study_uid), ("--series", series_uid)):
         if uid is not None and not is_valid_uid(uid):
             raise SettingsError(f"{name}: {uid!r} is no UID")
@@ -48,7 +51,7 @@ def run_verify(
     fetching = replace(fetcher_config(settings, 0), decoders=1)
     config = CheckerConfig(fetching, folder, form if folder is not None else None)
     try:
-        return verify(
+        found = verify(
             store.metadata,
             _refs(settings, stores, study_uid, series_uid, image_set_ids, job_id),
             config,
@@ -57,6 +60,11 @@ def run_verify(
             folder / JOURNAL if folder is not None else None,
             listener,
         )
+        if (study_uid or series_uid) and not found.image_sets:
+            raise ImportTrouble(
+                f"no image set of {study_uid or series_uid} is in data store {', '.join(stores)}"
+            )
+        return found
     finally:
         store.close()
 

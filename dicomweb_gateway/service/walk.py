@@ -91,7 +91,7 @@ class Walk:
         self._file = WalkFile(self._folder / "state.json")
 
     def go(self) -> bool:
-        """Walk to the end, or go on; whether all frames were right.
+        """Walk to the end, or go on; whether all files came in and all frames were right.
 
         What is raised on the way leaves all as it is for the next call.
         """
@@ -168,6 +168,7 @@ class Walk:
         if state.datastore_id is None and settings.ahi_endpoint is None:
             name = self._answers.datastore_name or guide.text("Name of the data store:", _STORE_NAME)
             parameters["DatastoreName"] = name
+            state.stack_store = True
         elif state.datastore_id is None:
             self._make_store(state, settings)
         parameters["DatastoreId"] = state.datastore_id or ""
@@ -195,8 +196,8 @@ class Walk:
             state.sources = [str(path.absolute()) for path in folders]
         state.stage = IMPORT
 
-    def _import(self, state: WalkState) -> None:
-        """The import and its job, followed to the end (F4, F5)."""
+    def _import(self, state: WalkState) -> bool:
+        """The import and its job, followed to the end (F4, F5); whether all came in."""
         self._guide.say(f"Importing {', '.join(state.sources)}")
         with make_import(
             self._settings(state), state.datastore_id, _WORKERS, True, True, None, False, self._meter
@@ -205,6 +206,7 @@ class Walk:
             for line in found.lines(made.ledger):
                 self._guide.say(line)
         state.jobs, state.image_sets = list(found.jobs), list(found.image_sets)
+        state.new_image_sets = list(found.new_image_sets)
         for job, status in found.jobs.items():
             self._guide.say(f"Import job {job}: {status}")
         self._guide.say("The image sets of this import:")
@@ -213,9 +215,15 @@ class Walk:
         job = state.jobs[0] if state.jobs else state.token
         state.out = str((self._answers.out / f"import_job_{job}").absolute())
         state.stage = VERIFY
+        return found.is_fine
 
     def _verify(self, state: WalkState) -> bool:
         """All frames downloaded, decoded and compared (F6, F7)."""
+        if not state.image_sets:
+            # to name none would mean all of the data store
+            self._guide.say("Nothing was imported, so there is nothing to verify.")
+            state.stage = DELETE
+            return False
         self._guide.say(f"Frames are downloaded to {state.out}, decoded, and compared with their checksums.")
         report = run_verify(
             self._settings(state),
@@ -232,7 +240,10 @@ class Walk:
 
     def _delete(self, state: WalkState) -> None:
         """Image sets one by one, then what was made for them (F8)."""
-        made = [f"{len(state.image_sets)} image sets"]
+        kept = len(state.image_sets) - len(state.removable)
+        if kept:
+            self._guide.say(f"{kept} image sets were there before, or may have been: they stay.")
+        made = [f"{len(state.removable)} image sets"]
         made += ["the data store"] if state.made_store else []
         made += [f"the stack {state.stack}"] if state.stack else []
         wanted = self._answers.delete
@@ -248,7 +259,7 @@ class Walk:
         settings, datastore_id = self._settings(state), state.datastore_id or ""
         stores: Any = DataStores(settings.ahi_endpoint, settings.ahi_region)
         try:
-            for image_set_id in state.image_sets:
+            for image_set_id in state.removable:
                 stores.delete_image_set(datastore_id, image_set_id)
                 self._guide.say(f"Deleted image set {image_set_id} from data store {datastore_id}")
             if state.made_store:

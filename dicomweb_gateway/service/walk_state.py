@@ -17,7 +17,8 @@ RESOURCES, DATA, IMPORT, VERIFY, DELETE, DONE = "resources", "data", "import", "
 class WalkState:
     """What a walk has made and found; `stage` is what comes next, `token` names what is made.
 
-    `made_store`: the data store is the walk's own, and goes with it.
+    `made_store`: the data store is the walk's own, and goes with it; `stack_store`: it goes with the stack.
+    `new_image_sets` are those of `image_sets` that were not there before.
     """
 
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
@@ -25,13 +26,21 @@ class WalkState:
     stack: str | None = None
     datastore_id: str | None = None
     made_store: bool = False
+    stack_store: bool = False
     bucket: str | None = None
     output_bucket: str | None = None
     role_arn: str | None = None
     sources: list[str] = field(default_factory=list)
     jobs: list[str] = field(default_factory=list)
     image_sets: list[str] = field(default_factory=list)
+    new_image_sets: list[str] = field(default_factory=list)
     out: str = ""
+
+    @property
+    def removable(self) -> list[str]:
+        """The image sets that clean-up may delete: what lay in a data store before the walk stays there."""
+        is_own = self.made_store or self.stack_store
+        return list(self.image_sets if is_own else self.new_image_sets)
 
 
 class WalkFile:

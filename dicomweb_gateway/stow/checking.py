@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import BinaryIO
 
@@ -18,6 +18,8 @@ from dicomweb_gateway.errors import UnreadableDicom
 from dicomweb_gateway.sight import TRAITS, Traits
 
 _CHARACTER_SET = 0x00080005
+_MOST_VALUE = 4096
+"""Bytes of a value that is read; HealthImaging takes texts of 256 characters (healthimaging.md 2)."""
 _UIDS = {
     0x00080016: "SOPClassUID",
     0x00080018: "SOPInstanceUID",
@@ -35,6 +37,9 @@ _LAYOUT = {
     0x00280008: "frames",
 }
 _IMAGE = {"samples", "rows", "columns", "bits"}
+_LONGEST_PATIENT = 256
+"""Characters that HealthImaging takes (healthimaging.md 1.6), and the index holds to tell patients apart."""
+_PATIENT = ("PatientID", "IssuerOfPatientID")
 _DELIMITERS = {0x0D, 0x0A, 0x09, 0x0C}
 _SUBSAMPLED = ("YBR_FULL_422", "YBR_PARTIAL_422")
 
@@ -59,6 +64,12 @@ class Instance:
     traits: Traits
 
     @property
+    def kept(self) -> "Instance":
+        """The same with its patient alone: what rules ask is asked once, and a request has many parts."""
+        traits = {name: self.traits[name] for name in _PATIENT if name in self.traits}
+        return replace(self, traits=traits)
+
+    @property
     def patient(self) -> tuple[str, str]:
         """PatientID and its issuer, "" where there is none."""
         return self.traits.get("PatientID") or "", self.traits.get("IssuerOfPatientID") or ""
@@ -77,6 +88,9 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
             found = _instance(values)
             _check_uids(found)
             names = (found.class_uid, found.instance_uid)
+            if any(len(text) > _LONGEST_PATIENT for text in found.patient):
+                reason = f"{' or '.join(_PATIENT)} has over {_LONGEST_PATIENT} characters"
+                raise RefusedPart(NOT_UNDERSTOOD, reason, *names)
             if study_uid is not None and found.study_uid != study_uid:
                 raise RefusedPart(MISMATCH, "it belongs to another study than the address", *names)
             if transfer_syntax(form.transfer_syntax) is None:
@@ -88,6 +102,7 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
             return found
     except UnreadableDicom as error:
         class_uid, instance_uid = (_uid(values.get(tag)) for tag in (0x00080016, 0x00080018))
+        class_uid = class_uid if is_valid_uid(class_uid) else ""
         known = (class_uid, instance_uid) if is_valid_uid(instance_uid) else ()
         raise RefusedPart(NOT_UNDERSTOOD, str(error), *known) from error
 
@@ -97,7 +112,7 @@ def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
     pixels = None
     for element in walk:
         if element.tag in _wanted_tags():
-            values[element.tag] = walk.value(element)
+            values[element.tag] = walk.value(element, _MOST_VALUE)
         elif element.tag in _PIXELS:
             pixels = element
     return pixels

@@ -8,6 +8,7 @@ failed.
 import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import BinaryIO, Protocol
@@ -21,11 +22,19 @@ from dicomweb_gateway.dicom.store_response import (
     PROCESSING_FAILURE,
     Outcome,
 )
-from dicomweb_gateway.errors import DataStoreUnclear, GatewayBusy, InvalidRequest, PayloadTooLarge, StoringOff
+from dicomweb_gateway.errors import (
+    DataStoreUnclear,
+    GatewayBusy,
+    InvalidRequest,
+    PayloadTooLarge,
+    StoringOff,
+    UpstreamError,
+)
 from dicomweb_gateway.imagesets.storing import MOST_BYTES, Piece, framing_bytes
 from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
 from dicomweb_gateway.stow.clashes import Claims, Owners
+from dicomweb_gateway.stow.newcomers import Newcomers
 
 _READ_BYTES = 1 << 20
 _AT_ONCE = 32
@@ -77,6 +86,7 @@ class Storing:
     allowed: frozenset[str] | None = None
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
+    newcomers: Newcomers | None = None
     turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
     """Requests that are served at once; each keeps a thread for as long as it takes."""
 
@@ -106,7 +116,8 @@ class Storing:
 
         Raises GatewayBusy where too many are stored at once, or checking takes too long; InvalidRequest for a
         body that cannot be read as a whole, PayloadTooLarge for too many parts, and what `target` and
-        upstream raise. Then it may be sent again, which stores nothing twice.
+        upstream raise. Then it may be sent again, which stores nothing twice. Where upstream fails after it
+        has stored a part of the request, the rest counts as failed.
         """
         if not self.turns.acquire(blocking=False):
             raise GatewayBusy("too many requests store at once")
@@ -126,8 +137,13 @@ class Storing:
                 good[number] = _Good(part, self._checked(request, part, datastore_id, sight))
             except RefusedPart as refused:
                 outcomes[number] = _refused(refused)
-        self._drop_clashes(datastore_id, request, good, outcomes)
-        self._send(datastore_id, request, good, outcomes)
+        studies = {one.instance.study_uid for one in good.values()}
+        first: AbstractContextManager[None] = nullcontext()
+        if self.newcomers is not None:
+            first = self.newcomers.alone_where_new(self.owners, datastore_id, studies, request.deadline)
+        with first:
+            self._drop_clashes(datastore_id, request, good, outcomes)
+            self._send(datastore_id, request, good, outcomes)
         return [outcomes[number] for number in range(len(parts))]
 
     def _parts(self, request: StoreRequest) -> list[Part]:
@@ -151,7 +167,7 @@ class Storing:
             found = check_part(file, part.length, request.study_uid)
         if not sight.shows(datastore_id, found.traits):
             raise RefusedPart(NOT_AUTHORIZED, "not allowed", found.class_uid, found.instance_uid)
-        return found
+        return found.kept
 
     def _drop_clashes(
         self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]
@@ -175,12 +191,20 @@ class Storing:
     ) -> None:
         unique = {one.instance.instance_uid: one for one in good.values()}
         told: dict[str, Outcome] = {}
+        broken = ""
         for batch in self._batches(list(unique.values())):
             pieces = [Piece(request.body, one.part.start, one.part.length) for one in batch]
-            answer = self.upstream.store(datastore_id, pieces, request.deadline)
+            try:
+                answer = self.upstream.store(datastore_id, pieces, request.deadline)
+            except UpstreamError as error:
+                if all(one.failure is not None for one in told.values()):
+                    raise
+                # what is stored already must be indexed and told of
+                broken = str(error)
+                break
             told.update((one.instance_uid, one) for one in answer)
         for number, one in good.items():
-            outcomes[number] = _told(one.instance, told.get(one.instance.instance_uid))
+            outcomes[number] = _told(one.instance, told.get(one.instance.instance_uid), broken)
         stored: dict[str, set[str]] = {}
         for number, one in good.items():
             if outcomes[number].failure is None:
@@ -228,7 +252,7 @@ def _refused(refused: RefusedPart) -> Outcome:
     return Outcome(refused.class_uid, refused.instance_uid, refused.code, refused.reason)
 
 
-def _told(instance: Instance, told: Outcome | None) -> Outcome:
+def _told(instance: Instance, told: Outcome | None, broken: str) -> Outcome:
     own = Outcome(
         instance.class_uid,
         instance.instance_uid,
@@ -236,5 +260,5 @@ def _told(instance: Instance, told: Outcome | None) -> Outcome:
         series_uid=instance.series_uid,
     )
     if told is None:
-        return replace(own, failure=PROCESSING_FAILURE, reason="HealthImaging says nothing of it")
+        return replace(own, failure=PROCESSING_FAILURE, reason=broken or "HealthImaging says nothing of it")
     return replace(own, failure=told.failure, reason=told.reason, warning=told.warning)

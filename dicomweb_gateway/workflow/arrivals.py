@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Protocol
 
-from dicomweb_gateway.errors import UpstreamBusy
+from dicomweb_gateway.errors import UpstreamBusy, UpstreamError
 from dicomweb_gateway.imagesets.store import ImageSetSummary
 
 _FIRST_PAUSE = 0.2
@@ -48,9 +48,11 @@ class Arrivals:
         waiting = dict(instances)
         pause = _FIRST_PAUSE
         while True:
-            for study_uid in waiting:
-                synchroniser.listed(self._find(datastore_id, study_uid))
-            self._changed()
+            try:
+                for study_uid in waiting:
+                    self._look(synchroniser, datastore_id, study_uid)
+            finally:
+                self._changed()
             waiting = {
                 study_uid: left
                 for study_uid, uids in waiting.items()
@@ -62,3 +64,14 @@ class Arrivals:
                 raise UpstreamBusy("all is stored, but HealthImaging does not list it yet")
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _look(self, synchroniser: Synchroniser, datastore_id: str, study_uid: str) -> None:
+        """Index the image sets of a study; one that fails keeps no other out, and is raised at the end."""
+        trouble = None
+        for summary in self._find(datastore_id, study_uid):
+            try:
+                synchroniser.listed([summary])
+            except UpstreamError as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble

@@ -111,3 +111,19 @@ def test_content_types_as_clients_write_them(header, media_type, parameters):
     found = content_type(header)
     assert found[0] == media_type
     assert {name: value for name, value in found[1].items() if name} == parameters
+
+
+def test_header_lines_may_be_folded():
+    body = b"--b\r\nContent-Type: application/dicom;\r\n\t transfer-syntax=1.2\r\nX: y\r\n\r\ndata\r\n--b--"
+    [part] = read_parts(BytesIO(body), "b")
+    assert part.headers == {"content-type": "application/dicom; transfer-syntax=1.2", "x": "y"}
+
+
+def test_header_lines_are_short_on_average():
+    def body(count: int, length: int) -> bytes:
+        return b"".join(b"--b\r\nX: " + b"x" * length + b"\r\n\r\nz\r\n" for _ in range(count)) + b"--b--"
+
+    assert len(contents_of(body(200, 1000))) == 200
+    assert len(contents_of(body(1, 15_000))) == 1
+    with pytest.raises(MalformedMultipart, match="too long"):
+        contents_of(body(3, 15_000))

@@ -58,7 +58,18 @@ def test_it_is_read_back():
     assert read_response([store_response([STORED], "")]) == read_response(store_response([STORED], ""))
 
 
-@pytest.mark.parametrize("document", [None, [], "text", [{}, {}], {"00081199": {"Value": ["x"]}}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        None,
+        [],
+        "text",
+        [{}, {}],
+        {"00081199": {"Value": ["x"]}},
+        {"00081199": ["x"]},
+        {"00081199": {"Value": [{"00081155": "1.2"}]}},
+    ],
+)
 def test_what_is_none_is_refused(document):
     with pytest.raises(ValueError, match="no Store Instances Response"):
         read_response(document)

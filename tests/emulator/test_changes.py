@@ -180,6 +180,17 @@ def test_patients_and_uids_of_image_sets_that_are_not_primary(emulator, tmp_path
     assert list(instances_of(made.document(other))) == ["1.2.9"]
 
 
+def test_no_instance_is_lost_to_the_uid_of_another(emulator, tmp_path):
+    slices = [ct_slice(1), ct_slice(2, PatientID="P-2"), ct_slice(3, PatientID="P-2")]
+    made = Set(emulator, tmp_path, *slices)
+    [other] = [one for one in made.ids if not made.properties(one)["isPrimary"]]
+    one, two = instances_of(made.document(other))
+    same = {"Study": {"Series": {SERIES: {"Instances": {one: {"DICOM": {"SOPInstanceUID": two}}}}}}}
+    with pytest.raises(ClientError, match="one UID"):
+        made.update(same, image_set_id=other, latest="1", force=True)
+    assert list(instances_of(made.document(other))) == [one, two]
+
+
 def test_a_copy_has_the_frames_and_outlives_its_source(made):
     copy = made.copy()
     assert (copy["latestVersionId"], copy["imageSetWorkflowStatus"]) == ("1", "COPYING")

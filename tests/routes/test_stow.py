@@ -262,6 +262,24 @@ def test_many_at_once_do_not_lose_any(gateway):
     assert len(rows) == 6
 
 
+def test_of_two_patients_with_one_new_study_one_is_refused(gateway):
+    statuses: list[int] = []
+
+    def store(patient):
+        client = gateway.client.application.test_client()
+        body = framed(
+            *(part10(ct_slice(number + patient, study=77, PatientID=f"P-{patient}")) for number in (10, 20))
+        )
+        statuses.append(client.post("/aetitle/studies", data=body, headers=HEADERS).status_code)
+
+    threads = [threading.Thread(target=store, args=(patient,)) for patient in (1, 2, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(statuses) == [200, 409, 409]
+
+
 def test_conformance_tells_of_storing(gateway):
     document = gateway.client.options("/aetitle").json
     rows = [one for one in document["resources"] if one["service"] == "STOW-RS"]

@@ -15,8 +15,9 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from dicomweb_gateway.dicom import element_walk
+from dicomweb_gateway.dicom import element_walk, file_form
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
+from dicomweb_gateway.errors import StorageUnavailable
 from dicomweb_gateway.stow.checking import RefusedPart, check_part
 from tests.emulator.files import CT, ROOT, ct_slice
 from tests.stow.parts import part10
@@ -194,3 +195,30 @@ def test_damage_of_any_kind_is_refused_or_does_not_matter(make):
             data[random.randrange(len(data))] = random.choice([0, 1, 0x7F, 0xFE, 0xFF, random.randrange(256)])
         with suppress(RefusedPart):
             check(bytes(data))
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_texts_that_no_attribute_has_are_refused():
+    found = refusal(part10(ct_slice(InstitutionName="x" * 5000)))
+    assert (found.code, "too long" in found.reason) == (NOT_UNDERSTOOD, True)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("keyword", ["PatientID", "IssuerOfPatientID"])
+def test_patients_are_told_apart_to_the_last_character(keyword):
+    assert check(part10(ct_slice(**{keyword: "x" * 256})))
+    found = refusal(part10(ct_slice(**{keyword: "x" * 257})))
+    assert (found.code, found.instance_uid) == (NOT_UNDERSTOOD, f"{STUDY}.1.1")
+    assert len(found.reason) <= 64
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_class_that_is_no_uid_is_not_repeated():
+    found = refusal(part10(ct_slice(SOPClassUID="1.2\x0140" * 10)))
+    assert (found.code, found.class_uid, found.instance_uid) == (NOT_UNDERSTOOD, "", f"{STUDY}.1.1")
+
+
+def test_a_disk_that_is_full_is_no_fault_of_the_part(monkeypatch):
+    monkeypatch.setattr(file_form, "TemporaryFile", lambda: open("/dev/full", "w+b"))  # noqa: SIM115
+    with pytest.raises(StorageUnavailable):
+        check(written(ct_slice(), DeflatedExplicitVRLittleEndian))

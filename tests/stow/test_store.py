@@ -26,6 +26,9 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.imagesets.storing import Piece, framing_bytes
 from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
+from dicomweb_gateway.stow import store
+from dicomweb_gateway.stow.checking import Instance
+from dicomweb_gateway.stow.clashes import Claims
 from dicomweb_gateway.stow.store import StoreRequest, Storing
 from tests.emulator.files import CT, ROOT, ct_slice
 from tests.stow.parts import BOUNDARY, framed, part10
@@ -42,10 +45,13 @@ class Upstream:
     refused: set[str] = field(default_factory=set)
     silent: bool = False
     failure: Exception | None = None
+    takes: int = 99
 
     def store(self, datastore_id: str, instances: Sequence[Piece], deadline: float) -> list[Outcome]:
         if self.failure is not None:
             raise self.failure
+        if len(self.requests) == self.takes:
+            raise UpstreamFailed("it is full")
         bodies = []
         for one in instances:
             one.file.seek(one.start)
@@ -239,3 +245,25 @@ def test_parts_of_other_kinds_are_refused(place, headers):
     [outcome] = place.store(body=body)
     assert outcome.failure is not None
     assert place.upstream.requests == []
+
+
+def test_what_is_stored_before_upstream_fails_is_indexed_and_told(place):
+    files = [part10(ct_slice(number)) for number in range(1, 4)]
+    place.storing = replace(place.storing, most_bytes=framing_bytes(1) + len(files[0]))
+    place.upstream.takes = 1
+    outcomes = place.store(*files)
+    assert [one.failure for one in outcomes] == [None, PROCESSING_FAILURE, PROCESSING_FAILURE]
+    assert outcomes[2].reason == "it is full"
+    assert place.indexed == [(STORE, {f"{ROOT}.1": {f"{ROOT}.1.1.1"}})]
+
+
+def test_little_is_held_of_a_part(place, monkeypatch):
+    held: list[Instance] = []
+
+    def claims(owners: Owners, datastore_id: str, instances: Sequence[Instance]) -> Claims:
+        held.extend(instances)
+        return Claims(owners, datastore_id, instances)
+
+    monkeypatch.setattr(store, "Claims", claims)
+    place.store(part10(ct_slice(1, InstitutionName="x" * 64)))
+    assert [dict(one.traits) for one in held] == [{"PatientID": "P-1"}]

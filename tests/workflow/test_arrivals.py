@@ -2,11 +2,11 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
-from dicomweb_gateway.errors import UpstreamBusy
+from dicomweb_gateway.errors import UpstreamBusy, UpstreamFailed
 from dicomweb_gateway.imagesets.store import ImageSetSummary
 from dicomweb_gateway.workflow.arrivals import Arrivals
 
@@ -56,3 +56,24 @@ def test_what_is_listed_late_is_looked_for_again():
 def test_what_is_never_listed_is_no_success():
     with pytest.raises(UpstreamBusy, match="stored"):
         House(late=99).arrivals().index(STORE, {"1": {"1.1"}}, time.monotonic() + 0.1)
+
+
+def test_an_image_set_that_fails_keeps_no_other_out():
+    house = House()
+
+    def listed(summaries: Iterable[ImageSetSummary]) -> int:
+        for one in summaries:
+            if one.image_set_id[0] == "b":
+                raise UpstreamFailed("it makes no sense")
+            house.held.add(one.image_set_id)
+        return 1
+
+    def find(datastore_id: str, study_uid: str) -> list[ImageSetSummary]:
+        found = House().find(datastore_id, study_uid)
+        return [replace(one, image_set_id=name * 32) for one in found for name in "bc"]
+
+    house.listed, house.find = listed, find
+    with pytest.raises(UpstreamFailed):
+        house.arrivals().index(STORE, {"1": {"1.1"}}, time.monotonic() + 60)
+    assert house.held == {"c" * 32}
+    assert house.changes == 1

@@ -49,7 +49,7 @@ def read_logs(read: Read, *, required: bool = True) -> JobLogs:
     warning = list(_lines(read("WARNING/warning.ndjson"), nonsense))
     sets = dict(_image_sets(summary))
     for line in (*success, *warning):
-        found = (line.get("importResponse") or {}).get("imageSetId")
+        found = _response(line).get("imageSetId")
         if isinstance(found, str):
             sets.setdefault(found, None)
     return JobLogs(
@@ -71,7 +71,7 @@ def _summary(manifest: bytes | None) -> dict[str, Any]:
 
 
 def _image_sets(summary: dict[str, Any]) -> Iterator[tuple[str, str | None]]:
-    for row in summary.get("imageSetsSummary") or ():
+    for row in _rows(summary.get("imageSetsSummary")):
         if isinstance(row, dict) and isinstance(row.get("imageSetId"), str):
             version = row.get("imageSetVersion")
             yield row["imageSetId"], None if version is None else str(version)
@@ -117,9 +117,18 @@ def _reason(line: dict[str, Any]) -> str:
 
 
 def _warning(line: dict[str, Any]) -> str:
-    rows = (line.get("importResponse") or {}).get("warnings") or ()
+    rows = _rows(_response(line).get("warnings"))
     told = [str(row.get("message") or row.get("type")) for row in rows if isinstance(row, dict)]
     return "; ".join(told) or "a warning without text"
+
+
+def _response(line: dict[str, Any]) -> dict[str, Any]:
+    told = line.get("importResponse")
+    return told if isinstance(told, dict) else {}
+
+
+def _rows(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
 
 
 def _number(value: Any) -> int:

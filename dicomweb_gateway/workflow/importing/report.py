@@ -30,7 +30,8 @@ _REASONS_SHOWN = 12
 class ImportReport:
     """Numbers of files; `image_sets` are ids, `jobs` id to status, `index_failures` image set id to reason.
 
-    `imported` counts those with a remark too, of which there are `noted`.
+    `imported` counts those with a remark too, of which there are `noted`. `new_image_sets` are those that the
+    run has made for certain; the others were there before and took more, or nothing tells.
     """
 
     run: str
@@ -41,6 +42,7 @@ class ImportReport:
     refused: int
     failed: int
     image_sets: tuple[str, ...]
+    new_image_sets: tuple[str, ...]
     jobs: Mapping[str, str]
     index_failures: Mapping[str, str]
 
@@ -50,6 +52,7 @@ class ImportReport:
         counts = Counter(ledger.counts(run))
         batches = ledger.batches(run)
         sets = dict.fromkeys(one for batch in batches for one, _ in batch.image_sets)
+        new = dict.fromkeys(one for batch in batches for one, version in batch.image_sets if version == "1")
         return cls(
             run=run,
             imported=counts[IMPORTED] + counts[NOTED],
@@ -59,6 +62,7 @@ class ImportReport:
             refused=counts[REFUSED],
             failed=counts[FAILED] + counts[STAGED] + counts[WAITING],
             image_sets=tuple(sets),
+            new_image_sets=tuple(new),
             jobs={batch.job_id: batch.status or "" for batch in batches if batch.job_id},
             index_failures=dict(index_failures),
         )
@@ -70,7 +74,11 @@ class ImportReport:
 
     def row(self) -> dict[str, Any]:
         """For scripts."""
-        return {**asdict(self), "image_sets": list(self.image_sets)}
+        return {
+            **asdict(self),
+            "image_sets": list(self.image_sets),
+            "new_image_sets": list(self.new_image_sets),
+        }
 
     def lines(self, ledger: Ledger) -> Iterator[str]:
         """For people: figures, then the reasons, those that many files share once."""

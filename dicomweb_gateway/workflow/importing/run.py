@@ -85,7 +85,7 @@ class ImportConfig:
     again: bool = False
     delete_staged: bool = False
     batch_files: int = 5000
-    batch_bytes: int = 10 << 30
+    batch_bytes: int = 10_000_000_000
     jobs_at_once: int = 20
     tries: int = 10
     pause: float = 5.0

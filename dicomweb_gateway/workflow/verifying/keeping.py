@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.dicom.uids import is_valid_uid
-from dicomweb_gateway.workflow.verifying.work import Piece
+from dicomweb_gateway.workflow.verifying.work import Form, Piece
 
 _ENDINGS = {"htj2k": "jph", "j2k": "j2k", "jpeg": "jpg", "jpegls": "jls", "jpegxl": "jxl", "rle": "rle"}
 
@@ -36,6 +36,14 @@ def instance_path(folder: Path, piece: Piece) -> Path:
     """Where an instance goes as a Part 10 file."""
     path = _instance(folder, piece)
     return path.with_name(f"{path.name}.dcm")
+
+
+def is_kept(folder: Path, piece: Piece, form: Form | None) -> bool:
+    """Whether all files of a piece lie where they were put."""
+    if form == "dicom":
+        return instance_path(folder, piece).is_file()
+    numbers = range(piece.first, piece.first + len(piece.frames))
+    return all(frame_path(folder, piece, number, form == "raw").is_file() for number in numbers)
 
 
 def write_whole(path: Path, *chunks: bytes) -> None:

@@ -17,8 +17,8 @@ from dicomweb_gateway.errors import ImportTrouble
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.workflow.steps import Listener, Progress, silent
 from dicomweb_gateway.workflow.verifying.checker import Checked, Checker, CheckerConfig
-from dicomweb_gateway.workflow.verifying.keeping import Failure
-from dicomweb_gateway.workflow.verifying.work import Form, Unread, Wanted, Work, works
+from dicomweb_gateway.workflow.verifying.keeping import Failure, is_kept
+from dicomweb_gateway.workflow.verifying.work import Form, Piece, Unread, Wanted, Work, works
 
 MOST_TOLD = 10_000
 """Failures that a report names; further ones are counted."""
@@ -100,7 +100,8 @@ def verify(
 ) -> VerifyReport:
     """Check every frame of `refs`; `processes` 0: in this one.
 
-    Pieces that `journal` names are left out, those that are right are added to it. Raises what
+    Pieces that `journal` names, and whose files are still there, are left out; those that are right are added
+    to it. Raises what
     `Checker.check` raises, ImportTrouble when a process dies, and UpstreamError of `refs`.
     """
     report, began = VerifyReport(), time.monotonic()
@@ -112,12 +113,16 @@ def verify(
             seen.add(ref.image_set_id)
             yield ref
 
+    def is_done(piece: Piece) -> bool:
+        is_there = config.folder is None or is_kept(config.folder, piece, config.form)
+        return is_there and known.has(piece.key(config.form))
+
     def todo() -> Iterator[Work]:
         for found in works(metadata, listed(), wanted or Wanted(), config.form == "dicom"):
             if isinstance(found, Unread):
                 report.fail(Failure(found.ref.image_set_id, "", 0, found.reason))
                 continue
-            left = tuple(piece for piece in found if not known.has(piece.key(config.form)))
+            left = tuple(piece for piece in found if not is_done(piece))
             report.before += sum(len(piece.frames) for piece in found) - sum(
                 len(piece.frames) for piece in left
             )

@@ -71,3 +71,12 @@ def test_a_missing_manifest_is_trouble_only_where_there_must_be_one():
     with pytest.raises(ImportTrouble, match="has left no"):
         logs_of(None)
     assert read_logs({}.get, required=False).image_sets == ()
+
+
+@pytest.mark.parametrize(
+    "told", ['"no object"', "5", "[1]", '{"warnings": 5}', '{"warnings": {"type": "T"}}']
+)
+def test_answers_of_another_form_do_no_harm(told):
+    line = f'{{"inputFile": "in/1", "importResponse": {told}}}'
+    logs = logs_of({"imageSetsSummary": 5}, success=line, warning=line)
+    assert (logs.imported, logs.warnings, logs.image_sets) == ({"1"}, {"1": "a warning without text"}, ())

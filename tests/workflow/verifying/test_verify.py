@@ -217,3 +217,15 @@ def test_a_list_that_cannot_be_read_is_no_success(house):
 
     with pytest.raises(UpstreamNotFound):
         house.verify(refs=refs())
+
+
+@pytest.mark.parametrize("form", ["jph", "raw", "dicom"])
+def test_what_was_taken_away_is_fetched_again(house, tmp_path, form):
+    journal = tmp_path / "journal"
+    refs = house.refs()[:2]
+    house.verify(tmp_path / "out", form, refs=refs, journal=journal)
+    files = sorted(path for path in (tmp_path / "out").rglob("*") if path.is_file())
+    files[0].unlink()
+    report = house.verify(tmp_path / "out", form, refs=refs, journal=journal)
+    assert report.frames == 1
+    assert files[0].is_file()

@@ -1,0 +1,44 @@
+"""Who stores into a new study is alone there, whatever else is stored meanwhile."""
+
+import time
+from pathlib import Path
+
+import pytest
+
+from dicomweb_gateway.errors import GatewayBusy, StorageUnavailable
+from dicomweb_gateway.stow import newcomers
+from dicomweb_gateway.stow.newcomers import Newcomers
+
+STORE = "d" * 32
+
+
+def soon() -> float:
+    return time.monotonic() + 0.1
+
+
+def test_a_study_is_taken_once_until_it_is_given_back(tmp_path):
+    # two instances, as of two processes
+    one, two = Newcomers(tmp_path / "locks"), Newcomers(tmp_path / "locks")
+    with (
+        one.alone(STORE, ["1.2", "1.3"], soon()),
+        pytest.raises(GatewayBusy),
+        two.alone(STORE, ["1.3"], soon()),
+    ):
+        pass
+    with two.alone(STORE, ["1.3", "1.4"], soon()), one.alone(STORE, [], soon()):
+        pass
+
+
+def test_what_was_taken_is_given_back_where_the_rest_is_not_free(tmp_path, monkeypatch):
+    monkeypatch.setattr(newcomers, "_name", str)
+    locks = Newcomers(tmp_path)
+    with locks.alone("d", ["2"], soon()):
+        with pytest.raises(GatewayBusy), locks.alone("d", ["1", "2"], soon()):
+            pass
+        with locks.alone("d", ["1"], soon()):
+            pass
+
+
+def test_a_folder_that_cannot_be_made():
+    with pytest.raises(StorageUnavailable), Newcomers(Path("/dev/null/x")).alone(STORE, ["1"], soon()):
+        pass
