@@ -8,11 +8,14 @@ export const root = frame.root;
 /** Paths of the DICOMweb services, such as ["/aetitle"], below the site's root. */
 export const bases = frame.bases.split(" ").map((path) => root + path);
 
-/** A refused or failed answer: `status` (0: none came), `message` as the gateway says it. */
+/** A refused or failed answer: `status` (0: none came), `message` as the gateway says it, the whole `document`.
+ *
+ * `after`: the seconds after which it wants to be asked again, 0 where it says none.
+ */
 export class GatewayError extends Error {
-  constructor(status, message) {
+  constructor(status, message, document = null, after = 0) {
     super(message);
-    this.status = status;
+    Object.assign(this, { status, document, after });
   }
 }
 
@@ -34,16 +37,23 @@ export async function ask(path, options = {}) {
   }
   if (answer.ok) return answer;
   if (answer.status === 401 && "known" in frame) document.dispatchEvent(new Event("login-ended"));
-  throw new GatewayError(answer.status, await reason(answer));
+  throw await refusal(answer);
 }
 
-/** Take up a login that was made in another tab; false while there is none. That of somebody else starts anew. */
+/** Take up a login that was made in another tab; false while there is none. That of somebody else starts anew.
+ *
+ * The event `login-renewed` on `document` tells scripts that they can go on.
+ */
 export async function renew() {
   const answer = await fetch(`${root}/session`, { credentials: "same-origin", headers: { "X-Requested-With": "dicomweb-gateway" } });
   if (!answer.ok) return false;
   const session = await answer.json();
-  if (session.user !== frame.known) location.reload();
+  if (session.user !== frame.known) {
+    location.reload();
+    return false;
+  }
   frame.csrf = session.session?.csrf ?? "";
+  document.dispatchEvent(new Event("login-renewed"));
   return true;
 }
 
@@ -55,12 +65,10 @@ export async function askJson(path, options = {}) {
   return answer.status === 204 ? null : answer.json();
 }
 
-async function reason(answer) {
-  try {
-    return (await answer.json()).message;
-  } catch {
-    return `the gateway answers ${answer.status}`;
-  }
+async function refusal(answer) {
+  const told = await answer.json().catch(() => null);
+  const message = told?.message ?? `the gateway answers ${answer.status}`;
+  return new GatewayError(answer.status, message, told, Number(answer.headers.get("Retry-After")) || 0);
 }
 
 /** A new element: attributes by name, `on...` functions as listeners, children as nodes or text. */

@@ -53,10 +53,11 @@ def view_of(request: Request, gateway: Services, as_nobody: bool = False) -> Pag
 
 
 def operations_of(caller: Caller, gateway: Services) -> frozenset[Operation]:
-    """What `caller` may do below at least one base path, or outside all."""
+    """What `caller` may do below at least one base path, or outside all; nothing that is switched off."""
     places = (None, *gateway.config.ae_paths)
+    kinds = [one for one in GRANTED if one is not Operation.IMPORT or gateway.storing is not None]
     return frozenset(
         operation
-        for operation in GRANTED
+        for operation in kinds
         if any(not gateway.rules.sight_of(caller, place, operation).is_nothing for place in places)
     )

@@ -35,6 +35,7 @@ PAGES = {
     page.name: page
     for page in (
         Page("studies", "Studies", Operation.SEARCH),
+        Page("upload", "Upload", Operation.IMPORT),
         Page("stack", "Stack view", Operation.SEARCH, in_navigation=False),
         Page("metadata", "Metadata", Operation.SEARCH, in_navigation=False),
         Page("account", "Account", Operation.ENTER, in_navigation=False),

@@ -190,6 +190,16 @@ def test_where_storing_is_off_it_is_405(emulator, tmp_path):
     assert answer.status_code == 405
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS"}
     assert "switched off" in answer.json["message"]
+    assert off.client.get("/pages/upload").status_code == 404
+    assert "import" not in off.client.get("/session").json["may"]
+
+
+@pytest.mark.parametrize(("operations", "status"), [(["import"], 200), (["search", "retrieve"], 404)])
+def test_the_upload_page_is_for_who_may_import(gateway, operations, status):
+    rules = AccessRules(gateway.services.config.ae_paths, (Rule(operations=operations),))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+    assert client.get("/pages/upload").status_code == status
+    assert ('href="/pages/upload"' in client.get("/").get_data(as_text=True)) == (status == 200)
 
 
 @pytest.mark.parametrize(

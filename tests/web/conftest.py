@@ -4,6 +4,7 @@ import pytest
 
 from tests.routes.archive import House, build
 from tests.web.rendering_archive import series
+from tests.web.scripts import Run, scripts_in
 
 
 @pytest.fixture(scope="session")
@@ -21,3 +22,9 @@ def get(house):
         return client.open(path, method=method, headers={**({"Accept": accept} if accept else {}), **headers})
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def run(tmp_path_factory) -> Run:
+    """What runs scripts of our pages by Node; see `scripts`."""
+    return scripts_in(tmp_path_factory.mktemp("scripts"))

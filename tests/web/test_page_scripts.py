@@ -1,55 +1,16 @@
 """What the scripts of pages work out, run by Node: windows, searches, trees, what is loaded when."""
 
 import json
-import shutil
-import subprocess
 from base64 import b64encode
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 import numpy as np
-import pytest
 
 from dicomweb_gateway.pixels.differences import differences
 from dicomweb_gateway.pixels.lut import window_values
 from dicomweb_gateway.pixels.options import Window
-from dicomweb_gateway.web.static_files import FOLDER
-
-_BROWSER = """
-globalThis.document = { documentElement: { dataset: { root: "/x", bases: "/aetitle /other" } } };
-globalThis.location = new URL("http://gateway.test/x/pages/studies");
-globalThis.navigator ??= {};
-globalThis.ImageData = class {
-  constructor(columns, rows) { this.data = new Uint8ClampedArray(columns * rows * 4); }
-};
-"""
-
-Run = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """`run(imports, body)`: what `body`, which may await, returns, as JSON."""
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node on this machine")
-    folder = tmp_path_factory.mktemp("scripts")
-    shutil.copytree(FOLDER, folder, dirs_exist_ok=True)
-    Path(folder, "package.json").write_text('{"type": "module"}')
-
-    def result(imports: dict[str, str], body: str) -> Any:
-        lines = [f'const {{ {names} }} = await import("./{file}");' for file, names in imports.items()]
-        told = f"process.stdout.write(JSON.stringify(await (async () => {{ {body} }})()));"
-        Path(folder, "main.js").write_text("\n".join((_BROWSER, *lines, told)))
-        done = subprocess.run(
-            [node, "main.js"], cwd=folder, capture_output=True, text=True, timeout=60, check=False
-        )
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
-
-    return result
+from tests.web.scripts import Run
 
 
 def at_each(run: Run, imports: dict[str, str], call: str, queries: list[str]) -> list[Any]:
