@@ -302,14 +302,21 @@ def test_the_best_image_set_gives_an_instance(proxy_engine, image_sets):
 
 def test_other_data_stores_are_never_asked(proxy_engine, image_sets, monkeypatch):
     monkeypatch.setattr(bare_series, "MOST_UNNAMED", 1)
-    for name, series in (("ours", "1.2.1"), ("theirs", "1.2.2"), ("more", "1.2.3")):
-        document = raw("1.2", name, slices(series, 1), series)
-        store = STORE if name == "ours" else OTHER
+    places = (
+        ("ours", "1.2.1", STORE),
+        ("theirs", "1.3.1", OTHER),
+        ("both", "1.4.1", STORE),
+        ("more", "1.4.2", OTHER),
+    )
+    for name, series, store in places:
+        document = raw(series[:3], name, slices(series, 1), series)
         image_sets.put({**document, "DatastoreID": store}, instance_level=False)
     search = searching(proxy_engine, image_sets, sight=EVERYTHING.within(frozenset({STORE})))
     for scope in ({"study_uid": "1.2"}, {}):
         assert uids(search(parsed("instance", "", **scope))) == ["1.2.1.1"]
-    assert search(parsed("instance", "", study_uid="1.2", series_uid="1.2.2")).rows == []
+    for study, series in (("1.3", "1.3.1"), ("1.4", "1.4.1"), ("1.4", "1.4.2")):
+        # of one that lies in both, the row above may say what the other data store says
+        assert search(parsed("instance", "", study_uid=study, series_uid=series)).rows == []
     assert image_sets.asked == 2
 
 
