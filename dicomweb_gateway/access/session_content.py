@@ -12,6 +12,9 @@ import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+PROOF_HEADER = "X-CSRF-Token"
+"""The header in which scripts of our pages prove that a session is theirs."""
+
 _RANDOM_BYTES = 32
 _TAG_DIGITS = 32
 _ID = re.compile(r"[A-Za-z0-9_-]{43}\.[0-9a-f]{32}")

@@ -10,12 +10,13 @@ from dicomweb_gateway.access.authentication import SESSION_CHALLENGE
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.own_paths import own_path
 from dicomweb_gateway.access.page_login import PageLogin
+from dicomweb_gateway.access.session_content import PROOF_HEADER
 from dicomweb_gateway.access.sessions import Session
 from dicomweb_gateway.errors import CrossSite, GatewayError, ResourceNotFound, Unauthenticated
 from dicomweb_gateway.web.audited import note_event
 from dicomweb_gateway.web.client import CALLER, address_of
 from dicomweb_gateway.web.cookies import BROWSER, SESSION, check_cookies, cookie, set_cookie
-from dicomweb_gateway.web.cross_site import FIELD, HEADER, check_own_origin, check_token
+from dicomweb_gateway.web.cross_site import FIELD, check_own_origin, check_token
 from dicomweb_gateway.web.errors import message_of, retry_after_of, status_of
 from dicomweb_gateway.web.links import root_url
 from dicomweb_gateway.web.login_page import left_main, login_main, problem_main
@@ -111,7 +112,7 @@ def log_out() -> Response:
             "this login has ended already: nobody is known whose others to end", [SESSION_CHALLENGE]
         )
     if session is not None:
-        check_token(session, request.headers.get(HEADER) or request.form.get(FIELD, ""))
+        check_token(session, request.headers.get(PROOF_HEADER) or request.form.get(FIELD, ""))
         provider = _end(gateway, login, session_id, session)
     return _left(gateway, provider)
 

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from dicomweb_gateway.access.client_limits import ClientLimits
+from dicomweb_gateway.access.session_content import PROOF_HEADER
 from dicomweb_gateway.access.shared_counts import SharedCounts
 from dicomweb_gateway.access.shared_failures import SharedFailures
 from dicomweb_gateway.errors import SettingsError
@@ -170,8 +171,11 @@ def _credentials(settings: Settings) -> tuple[str, ...]:
     """The headers that a login comes in, as waitress names them; () where none is asked."""
     if not settings.has_login:
         return ()
-    proxy = settings.proxy_user_header.upper().replace("-", "_")
-    return ("AUTHORIZATION", "TOKEN", *((proxy,) if "proxy" in settings.login_modes else ()))
+    # a page that stores by its session has the session's proof with it
+    names = ["Authorization", "token", PROOF_HEADER]
+    if "proxy" in settings.login_modes:
+        names.append(settings.proxy_user_header)
+    return tuple(name.upper().replace("-", "_") for name in names)
 
 
 def server_limits(settings: Settings) -> ServerLimits:

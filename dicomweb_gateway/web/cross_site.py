@@ -8,12 +8,12 @@ from flask import Request
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import READING, Operation
 from dicomweb_gateway.access.origins import is_listed, is_loopback_origin
+from dicomweb_gateway.access.session_content import PROOF_HEADER
 from dicomweb_gateway.access.sessions import Session
 from dicomweb_gateway.errors import CrossSite
 from dicomweb_gateway.web.links import root_url
 from dicomweb_gateway.web.services import WebConfig
 
-HEADER = "X-CSRF-Token"
 FIELD = "csrf"
 _SAFE = ("GET", "HEAD", "OPTIONS")
 _AMBIENT = ("none", "basic", "admin", "proxy")
@@ -35,7 +35,7 @@ def check_changes(
         return
     if session is not None:
         check_own_origin(request, config)
-        check_token(session, request.headers.get(HEADER, ""))
+        check_token(session, request.headers.get(PROOF_HEADER, ""))
     elif caller.mode in _AMBIENT and _kind(request) in _SIMPLE:
         check_own_origin(request, config, loopback=caller.mode == "none")
 
@@ -43,7 +43,7 @@ def check_changes(
 def check_token(session: Session, told: str) -> None:
     """CrossSite unless `told` is the token of the session's pages."""
     if not hmac.compare_digest(session.csrf.encode(), told.encode("utf-8", "replace")):
-        raise CrossSite(f"what changes something needs the session's token (header {HEADER})")
+        raise CrossSite(f"what changes something needs the session's token (header {PROOF_HEADER})")
 
 
 def check_own_origin(request: Request, config: WebConfig, loopback: bool = False) -> None:

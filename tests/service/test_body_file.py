@@ -7,8 +7,10 @@ import pytest
 from waitress.adjustments import Adjustments
 
 from dicomweb_gateway.service.body_file import BodyFile
+from dicomweb_gateway.service.generation import server_limits
 from dicomweb_gateway.service.heads import RequestParser
 from dicomweb_gateway.service.server_limits import ServerLimits
+from dicomweb_gateway.settings import load_settings
 
 
 def test_what_was_appended_is_read(tmp_path):
@@ -112,6 +114,17 @@ def test_no_body_is_read_of_who_has_no_login(tmp_path):
         parser = parsed(limits, head.format(query, header), bytes(900))
         assert getattr(parser.error, "code", None) == code, (query, header)
         parser.close()
+
+
+def test_a_page_that_stores_by_its_session_is_read(tmp_path):
+    settings = load_settings({"DATA_DIR": str(tmp_path), "AUTH_MODE": "basic"})
+    parser = parsed(
+        server_limits(settings),
+        "POST /aetitle/studies HTTP/1.1\r\nContent-Length: 900\r\nX-CSRF-Token: x",
+        bytes(900),
+    )
+    assert parser.error is None
+    parser.close()
 
 
 def test_a_full_disk_is_told(tmp_path):
