@@ -17,6 +17,7 @@ from tests.conftest import ROOT
 from .house import answers, wait_for
 
 PORT = 8080
+_REQUESTS = "dicomweb_gateway_requests_total{"
 
 
 def ip(*words: str) -> str:
@@ -71,10 +72,11 @@ class Machine:
                 os.kill(pid, signal.SIGKILL)
         self._process.wait(20)
 
-    def metric(self, name: str) -> float:
-        """The sum of a metric over its labels."""
+    def requests_below(self, base: str) -> float:
+        """How many requests it has answered below a base path: /metrics itself lies elsewhere."""
         text = requests.get(f"http://{self.place}/metrics", timeout=30).text
-        return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(name))
+        counted = [line for line in text.splitlines() if line.startswith(_REQUESTS) and f'"{base}"' in line]
+        return sum(float(line.split()[-1]) for line in counted)
 
     def _is_up(self) -> bool:
         assert self._process is not None

@@ -105,7 +105,7 @@ def test_an_sdk_raises_what_it_would_raise(sdk: Any, ids: dict[str, str]) -> Non
         sdk.get_image_set_metadata(**{**ids, "imageSetId": "A" * 32})
     with pytest.raises(errors.ValidationException):
         sdk.search_image_sets(datastoreId=ids["datastoreId"], searchCriteria={}, nextToken="of no search")
-    with pytest.raises(ClientError, match="404"):
+    with pytest.raises(ClientError, match="ResourceNotFound"):
         sdk.delete_image_set(**ids)
 
 

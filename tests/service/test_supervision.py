@@ -203,7 +203,8 @@ def test_a_reload_replaces_only_what_is_renewed(start):
         run.process.send_signal(signal.SIGHUP)
         gone = {f"end web{generation - 1}", f"end fetcher{generation - 1}"}
         run.until(lambda gone=gone: gone <= set(run.lines))
-        assert run.pids(f"web{generation}")
+        # its line may come after that of the one that it lets go
+        run.until(lambda generation=generation: run.pids(f"web{generation}"))
     assert len(run.pids("helper")) == 1
     assert run.end() == 0
 
