@@ -1,5 +1,6 @@
 """`workflow` and `datastores`: by hand, by options, with CloudFormation, broken off anywhere."""
 
+import os
 import random
 from dataclasses import replace
 from pathlib import Path
@@ -127,7 +128,8 @@ def test_a_walk_without_anything_imported_verifies_nothing(desk):
     assert len(desk.emulator.image_sets(store)) == 1
 
 
-STOPS = 6
+STOPS = int(os.environ.get("STOPS", "3"))
+"""Points at which a walk is broken off."""
 
 
 class Stopped(Exception):

@@ -461,4 +461,8 @@ def test_bodies_of_requests_that_store_have_limits_of_their_own():
     limits = server_limits(Settings(ae_path="/a,/b", store_max_bytes=5000))
     assert (limits.store_paths, limits.store_bytes, limits.store_credentials) == (("/a", "/b"), 5000, ())
     assert server_limits(Settings(store_enabled=False)).store_paths == ()
-    assert server_limits(Settings(auth_mode="token")).store_credentials == ("AUTHORIZATION", "TOKEN")
+    assert server_limits(Settings(auth_mode="token")).store_credentials == (
+        "AUTHORIZATION",
+        "TOKEN",
+        "X_CSRF_TOKEN",
+    )

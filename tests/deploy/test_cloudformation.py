@@ -102,7 +102,7 @@ def test_no_right_is_wider_than_what_is_done() -> None:
             assert set(actions) <= everywhere, name
         if any(action.startswith("medical-imaging:") for action in actions):
             count += 1
-            assert all(action.split(":")[1].startswith(("Get", "Search")) for action in actions)
+            assert all(action.split(":")[1].startswith(("Get", "Search", "List")) for action in actions)
             assert all(PARAMETERS["DatastoreId"] in resource for resource in statement["Resource"])
     assert count == 1
 
