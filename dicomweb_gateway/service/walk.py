@@ -87,8 +87,8 @@ class Walk:
     def _check_place(self, state: WalkState) -> None:
         if state.place and state.place != self._place():
             raise ImportTrouble(
-                f"an earlier walk has not ended, and was with {state.place}, not with {self._place()}: let it "
-                f"go on there, or remove {self._file.path} to forget what it has made"
+                f"an earlier walk has not ended, and was with {state.place}, not with {self._place()}: let "
+                f"it go on there, or remove {self._file.path} to forget what it has made"
             )
 
     def _settings(self, state: WalkState) -> Settings:

@@ -81,8 +81,11 @@ def need_chromium() -> str:
     pytest.skip("no chromium on this machine")
 
 
-def drive(script: str, **task: Any) -> dict[str, Any]:
-    """What `script` saw, one that `driving.mjs` serves; what `task` is and what was seen stands there."""
+def drive(script: str, lasts: float = LASTS, **task: Any) -> dict[str, Any]:
+    """What `script` saw, one that `driving.mjs` serves; what `task` is and what was seen stands there.
+
+    It may take `lasts` seconds.
+    """
     node = need_packages()
     common = {
         "chromium": need_chromium(),
@@ -96,7 +99,7 @@ def drive(script: str, **task: Any) -> dict[str, Any]:
         input=json.dumps({**common, **task}),
         capture_output=True,
         text=True,
-        timeout=LASTS,
+        timeout=lasts,
         check=False,
     )
     assert done.returncode == 0, done.stderr
