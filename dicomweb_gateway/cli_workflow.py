@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dicomweb_gateway.cli_common import SAMPLE_NAMES, Given
+from dicomweb_gateway.cli_common import SAMPLE_NAMES, Given, resumable
 
 
 class _Terminal:
@@ -79,7 +79,8 @@ def workflow(given: Given, /, yes: bool, emulator: bool, **options: Any) -> None
         processes=options["processes"],
         own_emulator=emulator,
     )
-    with ExitStack() as stack:
+    meter = Meter()
+    with resumable(meter.finish), ExitStack() as stack:
         decided: dict[str, Any] = {}
         if emulator:
             folder = given.settings().data_dir / "walk" / "emulator"
@@ -88,7 +89,6 @@ def workflow(given: Given, /, yes: bool, emulator: bool, **options: Any) -> None
         def make_settings(**more: Any) -> Any:
             return given.settings(**decided, **more)
 
-        meter = Meter()
         is_fine = Walk(make_settings, _Terminal(yes), answers, meter).go()
         meter.finish()
     sys.exit(0 if is_fine else 1)
