@@ -97,6 +97,11 @@ def test_what_cannot_be_meant_is_said_in_a_sentence(desk):
     assert "is no UID" in desk.run("verify", "--study", "../x", code=2)
     assert "no image set of 1.2.3" in desk.run("verify", "--study", "1.2.3", "--processes", "0", code=1)
     assert "does not exist" in desk.run("import", str(desk.folder / "missing"), code=1)
+    assert "it is empty" in desk.run("import", "", code=2)
+    (desk.folder / "nothing").mkdir()
+    assert "there are no files" in desk.run("import", str(desk.folder / "nothing"))
+    assert "'mine' is no id of HealthImaging" in desk.run("import", source, "--datastore", "mine", code=2)
+    assert "'x' is no id" in desk.run("verify", "--image-set", "x", code=2)
     # AWS itself takes files by S3 only
     assert "IMPORT_BUCKET" in desk.run("import", source, ahi_endpoint="http://10.0.0.1:9", code=2)
     assert "--datastore ID" in desk.run("import", source, ahi_datastore_ids="a,b", code=2)
