@@ -1,8 +1,8 @@
 """The master process: sockets, then fetchers, then web processes, then only watching.
 
 The order is the point (DESIGN 1): fetchers are forked before any thread, SQL engine or SDK client exists in
-this process, and none is ever made here. So this module and all that it imports at its top are light:
-numpy, which starts threads on import, and SQLAlchemy and boto3 come in inside the forks only.
+this process, and none is ever made here. Modules may be imported, once for all children, but nothing is begun;
+numpy starts no threads, because the command asks for one BLAS thread before anything is imported.
 """
 
 import gc
@@ -141,8 +141,6 @@ def _prepare_anew(settings: Settings) -> None:
 
 
 def _prepare(settings: Settings) -> None:
-    # one BLAS thread: nothing here multiplies matrices, and idle pools cost memory in every process
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     bound_allocator()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
