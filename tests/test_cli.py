@@ -196,7 +196,7 @@ def test_help_needs_none_of_the_heavy_libraries():
 
 
 def test_no_thread_is_begun_by_what_a_master_imports():
-    """DESIGN 1: fetchers are forked before any thread exists; numpy's pool would be as wide as the machine."""
+    """DESIGN 1: fetchers are forked before any thread exists; numpy's pool would be many."""
     begun = "import os, threading; print(len(os.listdir('/proc/self/task')), threading.active_count())"
     lines = (
         "from dicomweb_gateway.cli import main",

@@ -1,7 +1,7 @@
 """The master process: sockets, then fetchers, then web processes, then only watching.
 
 The order is the point (DESIGN 1): fetchers are forked before any thread, SQL engine or SDK client exists in
-this process, and none is ever made here. Modules may be imported, once for all children, but nothing is begun;
+this process, and none is ever made here. Modules may be imported, once for all children, nothing is begun;
 numpy starts no threads, because the command asks for one BLAS thread before anything is imported.
 """
 
