@@ -13,10 +13,11 @@ from collections import deque
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
+from dicomweb_gateway.access.audit_slots import LONGEST, AuditSlots, left_behind
 from dicomweb_gateway.errors import AuditUnavailable
 from dicomweb_gateway.telemetry.catalogue import AUDIT_FAILURES, AUDIT_LOST
 from dicomweb_gateway.telemetry.meters import count
@@ -28,6 +29,11 @@ _SAY_SECONDS = 60.0
 _MOST_WAITING = 10_000
 """Lines that are kept while the file cannot be written."""
 
+_TAIL_BYTES = 4 << 20
+"""Where in the log a line is looked for that a process may have written before it was killed."""
+_SHORT = 200
+"""Bytes of a value that is kept of a line which is too long for its slot."""
+
 _encode_any = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 
@@ -35,11 +41,12 @@ class AuditLog:
     """The log at `path` as one process writes it; safe from any thread.
 
     While it cannot be written lines wait in memory, a bounded number, and an error is logged once a minute.
-    `required`: `check` refuses requests meanwhile.
+    `required`: `check` refuses requests meanwhile. `slots` hold lines of what is under way; None: nobody does.
     """
 
-    def __init__(self, path: Path, required: bool = False) -> None:
+    def __init__(self, path: Path, required: bool = False, slots: AuditSlots | None = None) -> None:
         self._path = str(path)
+        self._slots = slots
         self.is_required = required
         self._lock = Lock()
         self._descriptor = -1
@@ -62,10 +69,61 @@ class AuditLog:
             if self._waiting:
                 self._put(list(self._waiting))
             self._shut()
+            slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.close()
+
+    def begin(self, name: str, event: dict[str, Any], status: int, entry: dict[str, Any]) -> "Begun":
+        """Have the line of an answer with `status`, which has not begun to go out, survive this process.
+
+        `name` is the id that no other line has, `event` how its kind is written, `entry` all else.
+        """
+        rest = _line(entry)[1:-2]
+        slot = None
+        if self._slots is not None:
+            line = _left_line(name, event, status, rest)
+            if len(line) > LONGEST:
+                line = _left_line(name, event, status, _line(_shortened(entry))[1:-2])
+            slot = self._slots.put(line) if len(line) <= LONGEST else None
+        return Begun(name, rest, slot)
+
+    def end(self, begun: "Begun", facts: dict[str, Any]) -> None:
+        """Append the line of an answer that is over: time, id, `facts`, and what was known before."""
+        head = _line({"time": stamp(), "id": begun.name, **facts})[:-2]
+        self._write(b"%b,%b}\n" % (head, begun.rest))
+        if begun.slot is not None and self._slots is not None:
+            self._slots.free(begun.slot)
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append `entry`, which gets the time (UTC) before all else; never raises for the file's sake."""
-        line = _line({"time": stamp(), **entry})
+        self._write(_line({"time": stamp(), **entry}))
+
+    def take_over(self) -> None:
+        """Append the lines of answers that processes had under way when they were killed, each once."""
+        for path, lines in left_behind(Path(self._path)):
+            written = self._tail() if lines else b""
+            for moment, line in lines:
+                if _name_in(line) not in written:
+                    self._write(b'{"time":"%b",%b\n' % (stamp(moment).encode(), line[1:]))
+            if self._failed is not None:
+                # next time: what has been written by then is known by its id
+                self._waiting.clear()
+                return
+            if lines:
+                _LOG.warning("audit lines of %d answers come from a process that was killed", len(lines))
+            path.unlink(missing_ok=True)
+
+    def _tail(self) -> bytes:
+        """The end of the file."""
+        try:
+            with open(self._path, "rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(0, end - _TAIL_BYTES))
+                return file.read()
+        except OSError:
+            return b""
+
+    def _write(self, line: bytes) -> None:
         with self._lock:
             if self._failed is None or self._may_try():
                 self._put([*self._waiting, line])
@@ -162,6 +220,31 @@ class AuditLog:
             _LOG.error("%s (%s)", self._failed, self._path)
 
 
+class Begun(NamedTuple):
+    """A line that is to be written: its id, what it says beside how the answer went, and its slot."""
+
+    name: str
+    rest: bytes
+    slot: int | None
+
+
+def _left_line(name: str, event: dict[str, Any], status: int, rest: bytes) -> bytes:
+    """What is said of an answer whose process was killed: whether its client got all of it nobody knows."""
+    went = {"outcome": 8, "status": status, "complete": None, "bytes": None, "ms": None, "killed": True}
+    return b"%b,%b}" % (_line({"id": name, **event, **went})[:-2], rest)
+
+
+def _name_in(line: bytes) -> bytes:
+    return line[: line.index(b",")].removeprefix(b"{")
+
+
+def _shortened(entry: dict[str, Any]) -> dict[str, Any]:
+    """`entry` without long values."""
+    return {
+        name: value if len(_line({"": value})) <= _SHORT else "[left out]" for name, value in entry.items()
+    }
+
+
 def _line(entry: dict[str, Any]) -> bytes:
     """`entry` as a line; the fast way where that gives ASCII already."""
     try:
@@ -172,9 +255,9 @@ def _line(entry: dict[str, Any]) -> bytes:
     return line if line.isascii() else (_encode_any(entry) + "\n").encode("ascii")
 
 
-def stamp() -> str:
-    """This moment in UTC, to the millisecond."""
-    now = time.time()
+def stamp(moment: float | None = None) -> str:
+    """A moment (Unix time), without one this, in UTC, to the millisecond."""
+    now = time.time() if moment is None else moment
     return f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
 
 

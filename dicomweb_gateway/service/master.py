@@ -46,7 +46,7 @@ def run_gateway(
     _prepare(settings)
     _log_start(settings, listening)
     with (
-        audited_run(settings),
+        audited_run(settings) as child_ended,
         run_folder() as run_dir,
         pid_file(pid_path(settings.data_dir, listening.port)) as file,
     ):
@@ -63,6 +63,7 @@ def run_gateway(
             settings.drain_seconds + _GRACE,
             Reports(notifier, file, f"serving {listening.address}"),
             listening.end,
+            child_ended,
         ).run()
 
 
