@@ -5,18 +5,26 @@ the name is looked at: where it leads to another file, or to none, since the log
 opened. Lines are ASCII: whatever a client sent can neither end a line nor look like another.
 """
 
-import json
 import logging
 import os
 import time
 from collections import deque
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
 from typing import Any, NamedTuple
 
-import orjson
-
+from dicomweb_gateway.access.audit_events import AuditEvent
+from dicomweb_gateway.access.audit_lines import (
+    Went,
+    left_line,
+    line_of,
+    members_of,
+    name_in,
+    shortened,
+    stamp,
+    whole_line,
+    with_time,
+)
 from dicomweb_gateway.access.audit_slots import LONGEST, AuditSlots, left_behind
 from dicomweb_gateway.errors import AuditUnavailable
 from dicomweb_gateway.telemetry.catalogue import AUDIT_FAILURES, AUDIT_LOST
@@ -31,17 +39,13 @@ _MOST_WAITING = 10_000
 
 _TAIL_BYTES = 4 << 20
 """Where in the log a line is looked for that a process may have written before it was killed."""
-_SHORT = 200
-"""Bytes of a value that is kept of a line which is too long for its slot."""
-
-_encode_any = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 
 class AuditLog:
     """The log at `path` as one process writes it; safe from any thread.
 
     While it cannot be written lines wait in memory, a bounded number, and an error is logged once a minute.
-    `required`: `check` refuses requests meanwhile. `slots` hold lines of what is under way; None: nobody does.
+    `required`: `check` refuses requests meanwhile. `slots` hold lines of what is under way, where they do.
     """
 
     def __init__(self, path: Path, required: bool = False, slots: AuditSlots | None = None) -> None:
@@ -73,38 +77,37 @@ class AuditLog:
         if slots is not None:
             slots.close()
 
-    def begin(self, name: str, event: dict[str, Any], status: int, entry: dict[str, Any]) -> "Begun":
+    def begin(self, name: str, event: AuditEvent, status: int, entry: dict[str, Any]) -> "Begun":
         """Have the line of an answer with `status`, which has not begun to go out, survive this process.
 
-        `name` is the id that no other line has, `event` how its kind is written, `entry` all else.
+        `name` is the id that no other line has, `entry` says who asked what.
         """
-        rest = _line(entry)[1:-2]
+        asked = members_of(entry)
         slot = None
         if self._slots is not None:
-            line = _left_line(name, event, status, rest)
+            line = left_line(name, event, status, asked)
             if len(line) > LONGEST:
-                line = _left_line(name, event, status, _line(_shortened(entry))[1:-2])
+                line = left_line(name, event, status, members_of(shortened(entry)))
             slot = self._slots.put(line) if len(line) <= LONGEST else None
-        return Begun(name, rest, slot)
+        return Begun(name, asked, slot)
 
-    def end(self, begun: "Begun", facts: dict[str, Any]) -> None:
-        """Append the line of an answer that is over: time, id, `facts`, and what was known before."""
-        head = _line({"time": stamp(), "id": begun.name, **facts})[:-2]
-        self._write(b"%b,%b}\n" % (head, begun.rest))
+    def end(self, begun: "Begun", went: Went) -> None:
+        """Append the line of an answer that is over."""
+        self._write(whole_line(begun.name, went, begun.asked))
         if begun.slot is not None and self._slots is not None:
             self._slots.free(begun.slot)
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append `entry`, which gets the time (UTC) before all else; never raises for the file's sake."""
-        self._write(_line({"time": stamp(), **entry}))
+        self._write(line_of({"time": stamp(), **entry}))
 
     def take_over(self) -> None:
         """Append the lines of answers that processes had under way when they were killed, each once."""
         for path, lines in left_behind(Path(self._path)):
             written = self._tail() if lines else b""
             for moment, line in lines:
-                if _name_in(line) not in written:
-                    self._write(b'{"time":"%b",%b\n' % (stamp(moment).encode(), line[1:]))
+                if name_in(line) not in written:
+                    self._write(with_time(line, moment))
             if self._failed is not None:
                 # next time: what has been written by then is known by its id
                 self._waiting.clear()
@@ -221,46 +224,8 @@ class AuditLog:
 
 
 class Begun(NamedTuple):
-    """A line that is to be written: its id, what it says beside how the answer went, and its slot."""
+    """A line that is to be written: its id, who asked what as members of it, and its slot."""
 
     name: str
-    rest: bytes
+    asked: bytes
     slot: int | None
-
-
-def _left_line(name: str, event: dict[str, Any], status: int, rest: bytes) -> bytes:
-    """What is said of an answer whose process was killed: whether its client got all of it nobody knows."""
-    went = {"outcome": 8, "status": status, "complete": None, "bytes": None, "ms": None, "killed": True}
-    return b"%b,%b}" % (_line({"id": name, **event, **went})[:-2], rest)
-
-
-def _name_in(line: bytes) -> bytes:
-    return line[: line.index(b",")].removeprefix(b"{")
-
-
-def _shortened(entry: dict[str, Any]) -> dict[str, Any]:
-    """`entry` without long values."""
-    return {
-        name: value if len(_line({"": value})) <= _SHORT else "[left out]" for name, value in entry.items()
-    }
-
-
-def _line(entry: dict[str, Any]) -> bytes:
-    """`entry` as a line; the fast way where that gives ASCII already."""
-    try:
-        line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:
-        # lone surrogates, numbers of more than 64 bits, what is no JSON
-        line = b"\xff"
-    return line if line.isascii() else (_encode_any(entry) + "\n").encode("ascii")
-
-
-def stamp(moment: float | None = None) -> str:
-    """A moment (Unix time), without one this, in UTC, to the millisecond."""
-    now = time.time() if moment is None else moment
-    return f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
-
-
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))

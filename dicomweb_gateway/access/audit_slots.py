@@ -1,9 +1,9 @@
 """Lines of the audit log for answers that are under way, where they outlive a process that is killed.
 
 Before the first byte of an answer goes out what is known of its line is put into a slot of a file beside the
-log, which is mapped into memory: that takes no call of the system, and the kernel keeps it whatever becomes of
-the process. When the line has been written the slot is free again. Of what a dead process has left the master
-writes the lines (`left_behind`).
+log, which is mapped into memory: that takes no call of the system, and the kernel keeps it whatever becomes
+of the process. When the line has been written the slot is free again. Of what a dead process has left the
+master writes the lines (`left_behind`).
 """
 
 import fcntl
@@ -16,7 +16,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from threading import Lock
 
 _LOG = logging.getLogger(__name__)
 _SLOTS = 2048
@@ -45,7 +44,6 @@ class AuditSlots:
             self._path.unlink(missing_ok=True)
             os.close(self._file)
             raise
-        self._lock = Lock()
         self._free = list(range(_SLOTS))[::-1]
 
     @classmethod
@@ -59,10 +57,11 @@ class AuditSlots:
 
     def put(self, line: bytes) -> int | None:
         """The slot that holds `line` (`LONGEST` bytes at most) from now on; None when there is none left."""
-        with self._lock:
-            if not self._free:
-                return None
+        try:
+            # one step, like the append below: no lock is needed
             slot = self._free.pop()
+        except IndexError:
+            return None
         start = slot * _SLOT_BYTES
         self._map[start + _HEAD.size : start + _HEAD.size + len(line)] = line
         # last: a line that is not all there is none
@@ -72,8 +71,7 @@ class AuditSlots:
     def free(self, slot: int) -> None:
         """The line in `slot` has been written."""
         _HEAD.pack_into(self._map, slot * _SLOT_BYTES, 0, 0.0)
-        with self._lock:
-            self._free.append(slot)
+        self._free.append(slot)
 
     def close(self) -> None:
         """This process ends; the file goes unless lines are left in it, which the master then writes."""

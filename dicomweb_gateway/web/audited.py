@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl
 from flask import Request, Response
 
 from dicomweb_gateway.access.audit_events import AuditEvent, event_of, outcome_of
+from dicomweb_gateway.access.audit_lines import Went
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
@@ -167,20 +168,18 @@ def _line_of(
     event: AuditEvent | None = None,
 ) -> AtEnd:
     """What writes the line when an answer with `status` is over; others do if this process is killed."""
-    line = log.begin(_new_id(), (event or event_of(operation, status)).fields, status, entry)
+    line = log.begin(_new_id(), event or event_of(operation, status), status, entry)
 
     def write(ending: Ending) -> None:
-        log.end(
-            line,
-            {
-                **(event or event_of(operation, ending.status)).fields,
-                "outcome": outcome_of(ending.status, ending.is_whole),
-                "status": ending.status,
-                "complete": ending.is_whole,
-                "bytes": ending.sent,
-                "ms": int((time.perf_counter() - began) * 10_000) / 10,
-            },
+        went = Went(
+            event or event_of(operation, ending.status),
+            outcome_of(ending.status, ending.is_whole),
+            ending.status,
+            ending.is_whole,
+            ending.sent,
+            (time.perf_counter() - began) * 1000,
         )
+        log.end(line, went)
 
     return write
 

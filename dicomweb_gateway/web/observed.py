@@ -14,7 +14,7 @@ from typing import Any
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.audit_log import stamp
+from dicomweb_gateway.access.audit_lines import stamp
 from dicomweb_gateway.telemetry.catalogue import (
     CUT_ANSWERS,
     IN_FLIGHT,

@@ -10,6 +10,8 @@ import threading
 import pytest
 
 from dicomweb_gateway.access import audit_log
+from dicomweb_gateway.access.audit_events import AuditEvent
+from dicomweb_gateway.access.audit_lines import Went
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.audit_slots import LONGEST, AuditSlots, left_behind
 from dicomweb_gateway.errors import AuditUnavailable
@@ -227,7 +229,11 @@ def test_what_waits_is_bounded_and_what_is_lost_is_said(path, clock, monkeypatch
     assert "2 lines were lost" in caplog.text
 
 
-EVENT = {"event": "Query", "event_code": "110112", "action": "E"}
+EVENT = AuditEvent.QUERY
+
+
+def went(status=200, sent=7):
+    return Went(EVENT, 0, status, True, sent, 1.25)
 
 
 def killed(path, work):
@@ -247,9 +253,12 @@ def slot_files(path):
 
 def test_a_line_that_was_begun_says_how_it_ended(path):
     log = AuditLog(path, slots=AuditSlots.beside(path))
-    log.end(log.begin("1", EVENT, 200, {"study": "1.2", "ü": "ü"}), {**EVENT, "status": 499, "bytes": 7})
+    log.end(log.begin("1", EVENT, 200, {"study": "1.2", "ü": "ü"}), went(499))
     (line,) = lines(path)
-    assert list(line) == ["time", "id", *EVENT, "status", "bytes", "study", "ü"]
+    assert list(line) == [
+        *("time", "id", "event", "event_code", "action", "outcome", "status", "complete", "bytes", "ms"),
+        *("study", "ü"),
+    ]
     assert (line["status"], line["bytes"], line["ü"]) == (499, 7, "ü")
     assert [stat.S_IMODE(one.stat().st_mode) for one in slot_files(path)] == [0o600]
     log.close()
@@ -261,12 +270,12 @@ def test_what_a_killed_process_had_under_way_is_written_once(path):
 
     def work(log):
         for number in range(3000):
-            log.end(log.begin(f"done-{number}", EVENT, 200, {"n": number}), {"status": 200})
+            log.end(log.begin(f"done-{number}", EVENT, 200, {"n": number}), went())
         log.begin("open", EVENT, 200, {"n": 1, "query": {"PatientName": "Müller"}})
         log.begin("long", EVENT, 404, {"n": 2, "query": {"PatientName": "x" * LONGEST}})
         written = log.begin("written", EVENT, 200, {"n": 3})
         log._slots.free = lambda slot: None
-        log.end(written, {"status": 200})
+        log.end(written, went())
 
     killed(path, work)
     killed(path, lambda log: log.begin("other", EVENT, 200, {"n": 4}))
@@ -290,7 +299,7 @@ def test_what_a_living_process_has_under_way_is_its_own(path):
     begun = log.begin("open", EVENT, 200, {"n": 1})
     AuditLog(path).take_over()
     assert not path.exists()
-    log.end(begun, {"status": 200})
+    log.end(begun, went())
     assert [line["id"] for line in lines(path)] == ["open"]
 
 
@@ -323,7 +332,7 @@ def test_without_room_for_slots_lines_are_written_all_the_same(path, monkeypatch
     log = AuditLog(path, slots=AuditSlots.beside(path))
     assert "No space left" in caplog.text
     assert slot_files(path) == []
-    log.end(log.begin("1", EVENT, 200, {"n": 1}), {"status": 200})
+    log.end(log.begin("1", EVENT, 200, {"n": 1}), went())
     assert [line["n"] for line in lines(path)] == [1]
 
 
@@ -332,7 +341,7 @@ def test_more_answers_under_way_than_slots(path):
     begun = [log.begin(str(number), EVENT, 200, {"n": number}) for number in range(2100)]
     assert begun[-1].slot is None
     for one in begun:
-        log.end(one, {"status": 200})
+        log.end(one, went())
     assert [line["n"] for line in lines(path)] == list(range(2100))
     log.close()
     assert slot_files(path) == []
