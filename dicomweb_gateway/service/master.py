@@ -20,7 +20,7 @@ from dicomweb_gateway.service.child import Child
 from dicomweb_gateway.service.generation import HELPERS, UPSTREAM, Generations, Reread
 from dicomweb_gateway.service.listening import Listening
 from dicomweb_gateway.service.logins import check_logins, log_logins
-from dicomweb_gateway.service.logs import set_up_logging
+from dicomweb_gateway.service.logs import set_up_access_log, set_up_logging
 from dicomweb_gateway.service.memory import bound_allocator
 from dicomweb_gateway.service.notify import Notifier
 from dicomweb_gateway.service.pid_file import pid_file, pid_path
@@ -44,9 +44,10 @@ def run_gateway(
     """Run until SIGTERM; the exit code. At SIGHUP `read` gives the settings anew."""
     _check(settings)
     _prepare(settings)
+    set_up_access_log(settings.access_log)
     _log_start(settings, listening)
     with (
-        audited_run(settings),
+        audited_run(settings) as child_ended,
         run_folder() as run_dir,
         pid_file(pid_path(settings.data_dir, listening.port)) as file,
     ):
@@ -63,6 +64,7 @@ def run_gateway(
             settings.drain_seconds + _GRACE,
             Reports(notifier, file, f"serving {listening.address}"),
             listening.end,
+            child_ended,
         ).run()
 
 
@@ -105,7 +107,7 @@ def upgrade_index(settings: Settings) -> None:
     )
 
     if settings.index_url.startswith("sqlite"):
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         upgrade(settings.index_url)
         return
     if is_made_by_aws(settings.index_url):
@@ -137,6 +139,7 @@ def _prepare_anew(settings: Settings) -> None:
     if run_once(partial(upgrade_index, settings)):
         raise SettingsError("the index cannot be used, the log says why")
     _prepare(settings)
+    set_up_access_log(settings.access_log)
     set_up_logging(settings.log_level, settings.log_format)
 
 

@@ -5,18 +5,18 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
 from urllib.parse import parse_qs
 
 from flask import Request, Response
 
 from dicomweb_gateway.access.audit_events import AuditEvent, event_of, outcome_of
+from dicomweb_gateway.access.audit_lines import Went
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.web.client import address_of, known_caller
-from dicomweb_gateway.web.endings import Ending, at_end
+from dicomweb_gateway.web.endings import AtEnd, Ending, at_end
 from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
 from dicomweb_gateway.web.services import Services
 
@@ -109,7 +109,7 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         **what_was_asked(request.path, _parameters_of(request)),
         **environ.get(_NOTES, {}),
     }
-    at_end(environ, response, partial(_write, log, operation, entry, began, event=event))
+    at_end(environ, response, _line_of(log, operation, entry, began, response.status_code, event))
 
 
 def _who(caller: Caller | None) -> dict[str, str | None]:
@@ -119,8 +119,11 @@ def _who(caller: Caller | None) -> dict[str, str | None]:
     return {"user": caller.name, "client": caller.client, "login": caller.mode}
 
 
-def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: str, ending: Ending) -> None:
-    """The line of a request that no application saw: it was malformed, or its client had left."""
+def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: str, status: int) -> AtEnd:
+    """The line of a request that no application sees: it is malformed, or its client has left.
+
+    It is written when the answer, with `status`, is over.
+    """
     entry = {
         **_who(None),
         "address": address,
@@ -129,7 +132,7 @@ def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: s
         "route": None,
         **what_was_asked(path, _parameters_in(query)),
     }
-    _write(log, None, entry, time.perf_counter(), ending)
+    return _line_of(log, None, entry, time.perf_counter(), status)
 
 
 def _parameters_of(request: Request) -> Iterable[_Parameter]:
@@ -163,26 +166,29 @@ def what_was_asked(path: str, query: Iterable[_Parameter]) -> dict[str, Any]:
     return found
 
 
-def _write(
+def _line_of(
     log: AuditLog,
     operation: Operation | None,
     entry: dict[str, Any],
     began: float,
-    ending: Ending,
+    status: int,
     event: AuditEvent | None = None,
-) -> None:
-    log.write(
-        {
-            "id": _new_id(),
-            **(event or event_of(operation, ending.status)).fields,
-            "outcome": outcome_of(ending.status, ending.is_whole),
-            "status": ending.status,
-            "complete": ending.is_whole,
-            "bytes": ending.sent,
-            "ms": int((time.perf_counter() - began) * 10_000) / 10,
-            **entry,
-        }
-    )
+) -> AtEnd:
+    """What writes the line when an answer with `status` is over; others do if this process is killed."""
+    line = log.begin(_new_id(), event or event_of(operation, status), status, entry)
+
+    def write(ending: Ending) -> None:
+        went = Went(
+            event or event_of(operation, ending.status),
+            outcome_of(ending.status, ending.is_whole),
+            ending.status,
+            ending.is_whole,
+            ending.sent,
+            (time.perf_counter() - began) * 1000,
+        )
+        log.end(line, went)
+
+    return write
 
 
 def _new_id() -> str:
