@@ -63,7 +63,7 @@ def add_cors(
         "Cross-Origin-Resource-Policy", "same-origin" if by_session else config.resource_policy
     )
     add_vary(response, "Origin")
-    origin = request.headers.get("Origin")
+    origin = request.environ.get("HTTP_ORIGIN")
     if origin is None:
         return
     own = origins_of(request.environ.get(PLACE, NOWHERE).ae_path)
