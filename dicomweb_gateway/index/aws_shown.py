@@ -4,6 +4,8 @@ The Lambda keeps one row for a study and one for a series, whatever patients and
 row says may so be what an image set says that is hidden. Grants that want attributes show none of these rows:
 documents judge and tell (`document_search.py`). Those of whole data stores show rows of studies that no image
 set of another data store names; a study of which image sets lie elsewhere is not shown, nor what is below it.
+A patient's row is one for all data stores (same PatientID and issuer, in the columns' collation), and is
+answered as the image set that was written last has it.
 """
 
 from dataclasses import dataclass
