@@ -17,7 +17,7 @@ from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge, UpstreamNot
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_image_sets import identity, image_set_rows, unknown_sets
+from dicomweb_gateway.index.aws_image_sets import identity, sets_of_studies, unknown_sets
 from dicomweb_gateway.index.aws_reader import AwsReader, Found
 from dicomweb_gateway.index.bare_series import scope_keys
 from dicomweb_gateway.index.document_index import DocumentIndex
@@ -38,11 +38,11 @@ MOST_LISTED = 100
 Only where the Lambda alone has filled the index; above it such a search is refused.
 """
 
-MOST_INSTANCES = 100_000
-"""Instances of one search that are held in memory: some hundred MB."""
+MOST_INSTANCES = 30_000
+"""Instances that may be seen of the studies of one search; each takes half a millisecond, the first time."""
 
 _KEPT_SECONDS = 600.0
-_KEPT_INSTANCES = 20_000
+_KEPT_INSTANCES = 50_000
 """A version of an image set never changes, so what was made of some is kept for the next searches."""
 
 
@@ -100,7 +100,7 @@ class DocumentSearch:
             if studies is None or document.study_uid in studies:
                 made.put(one.ref, document, *one.rank)
             if made.instances > MOST_INSTANCES:
-                raise PayloadTooLarge("too many instances that `index sync` has not read: name one study")
+                raise PayloadTooLarge("too many instances that `index sync` has not read")
         return made
 
 
@@ -116,8 +116,7 @@ def _studies_of(query: QidoQuery) -> set[str] | None:
 def _named(connection: Connection, studies: set[str] | None, stores: Stores, ours: bool) -> _Named | None:
     if studies is None:
         return None if ours else _Named([], _all_sets(connection, stores))
-    refs = [row.ref for uid in sorted(studies) for row in image_set_rows(connection, uid, stores)]
-    unknown = list(dict.fromkeys(unknown_sets(connection, refs)))
+    unknown = unknown_sets(connection, sets_of_studies(connection, studies, stores))
     if not ours:
         return _Named([], unknown)
     if not unknown:
