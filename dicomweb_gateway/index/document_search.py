@@ -87,6 +87,9 @@ class DocumentSearch:
         found = sorted(
             [*named.known, *self._documents.latest(named.unknown)], key=lambda one: one.rank, reverse=True
         )
+        if not all(one.ref.version_id for one in found):
+            # GetImageSet is denied: the latest version may be of somebody else in a moment
+            return self._made(found, studies, query).search(query)
         key = (self._documents.sight.digest, tuple(found), studies and frozenset(studies), query.zone)
         return self._kept.get(key, lambda: self._made(found, studies, query)).search(query)
 
