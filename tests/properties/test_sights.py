@@ -125,10 +125,15 @@ def sights(draw, studies) -> Sight:
 
 
 def covers(sight: Sight, grant: Grant, study: Thing) -> bool:
-    """Whether no data store that holds something of the study is hidden from who has `grant`."""
+    """Whether a row that the Lambda alone wrote of the study may tell of it to who has `grant`.
+
+    No data store that holds something of the study is hidden, and the grant wants no attributes, which are
+    judged by documents, of which these indexes have none.
+    """
+    if any(one.stores is None and not one.wanted for one in sight.grants):
+        return True
     plain = [one.stores or frozenset() for one in sight.grants if not one.wanted]
-    seen = frozenset().union(*plain, grant.stores or ())
-    return grant.stores is None or {store_of(one.uid) for one in study.below} <= seen
+    return not grant.wanted and {store_of(one.uid) for one in study.below} <= frozenset().union(*plain)
 
 
 def may_see(sight: Sight, study: Thing, series: Thing, by_row: bool = False) -> bool:
