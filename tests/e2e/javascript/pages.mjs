@@ -260,11 +260,13 @@ async function edited(page) {
   const field = page.getByLabel('Study Description');
   await field.fill('<b>Edited</b>');
   await page.getByRole('button', { name: 'Show what will change' }).click();
+  await until(page, '#planned', /Edited/);
   seen.edit = { planned: await textOf(page, '#planned'), limits: await textOf(page, '#limits') };
   await looked(page, 'metadata-edit');
   await page.getByRole('button', { name: 'Leave as it is' }).click();
   seen.edit.left = await field.inputValue();
   await page.getByRole('button', { name: 'Show what will change' }).click();
+  await until(page, '#planned', /Edited/);
   await page.getByRole('button', { name: 'Change', exact: true }).click();
   await until(page, '#told', /^Changed/);
   seen.edit.told = await textOf(page, '#told');
