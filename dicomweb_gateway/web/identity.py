@@ -107,9 +107,20 @@ def presented_by(request: Request, config: WebConfig, takes_sessions: bool = Fal
         proxy_groups=groups,
         repeated=any(name in repeated for name in ("HTTP_AUTHORIZATION", "HTTP_TOKEN", *names)),
         session=cookie(request, config, SESSION_COOKIE) if takes_sessions else "",
-        by_script=environ.get("HTTP_X_REQUESTED_WITH") == _OF_PAGES,
+        by_script=_is_of_our_pages(environ, takes_sessions),
         takes_tickets=takes_tickets(request),
     )
+
+
+def _is_of_our_pages(environ: dict[str, Any], takes_sessions: bool) -> bool:
+    """Whether a script of ours asks, or what another page of this gateway has in it, such as OHIF's requests.
+
+    Those lead to the login by themselves where people log in at pages: no browser must ask for a password.
+    """
+    if environ.get("HTTP_X_REQUESTED_WITH") == _OF_PAGES:
+        return True
+    is_inside = environ.get("HTTP_SEC_FETCH_MODE") in ("cors", "no-cors", "same-origin")
+    return takes_sessions and is_inside and environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
 
 
 @lru_cache(maxsize=8)

@@ -289,7 +289,8 @@ def test_an_edit_reaches_all_image_sets_of_the_study(run: Run) -> None:
     const set = (store, id) => ({ datastoreId: store, imageSetId: id });
     const [a, b, c] = [set("1", "a"), set("1", "b"), set("2", "c")];
     const named = { PatientName: "patient", StudyDate: "study", StudyID: "study", Modality: "series" };
-    const [patient, study, id, series] = Object.entries(named).map(([keyword, level]) => ({ level, keyword }));
+    const all = Object.entries(named).map(([keyword, level]) => ({ level, keyword }));
+    const [patient, study, id, series] = all;
     const told = (steps) => steps.map(({ set, changes, others }) =>
       [set.imageSetId, changes.map(({ keyword }) => keyword), others.map((one) => one.imageSetId)]);
     const steps = (changes, isWhole) => told(stepsOf(changes, a, [c, b, a], isWhole));
