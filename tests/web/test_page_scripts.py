@@ -327,10 +327,19 @@ def test_what_failed_of_an_edit_is_told_and_what_is_busy_is_asked_again(run: Run
     });
     const ids = (steps) => steps.map(({ set }) => set.imageSetId);
     const ends = news.filter(([, state]) => state !== "sent");
-    return [told.made, ids(told.failed), ids(told.stopped), waited, ends];
+    const looked = await sendAll([step("x"), step("y")], {
+      send: async () => { throw failure(409); },
+      tell() {},
+      isStopped: () => false,
+      decides: ({ set }) => set.imageSetId === "x",
+    });
+    const half = [looked.made, ids(looked.failed), ids(looked.stopped)];
+    return [told.made, ids(told.failed), ids(told.stopped), waited, ends, half];
     """
-    made, failed, stopped, waited, news = run({"metadata/sending.js": "sendAll"}, body)
+    made, failed, stopped, waited, news, half = run({"metadata/sending.js": "sendAll"}, body)
     assert (made, failed, stopped, waited) == (3, ["b"], ["e"], [4])
+    # what is refused where one has looked is not done elsewhere
+    assert half == [0, ["x"], ["y"]]
     assert news == [
         ["a", "waiting", "asked to wait 4 s"],
         ["a", "made", "version 2"],

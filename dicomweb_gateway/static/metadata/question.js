@@ -71,6 +71,7 @@ export class Question {
         tell: (...news) => this.tell(...news),
         wait: (seconds) => new Promise((resolve) => setTimeout(resolve, seconds * 1000)),
         isStopped: () => this.isStopped,
+        decides: ({ set }) => set === this.source,
       },
     );
     this.count += made;

@@ -8,9 +8,10 @@ const LONGEST_WAIT = 30;
 /** Send `steps` with `send`, which gives the new version; {made, failed, stopped}: how many image sets, which steps.
  *
  * `tell(step, state, words)` hears of each step: "waiting", "sent", "made", "failed". `wait(seconds)` passes the time.
- * `isStopped()` is asked before each step, and what is left then is in `stopped`.
+ * `isStopped()` is asked before each step, and what is left then is in `stopped`; so is what is left when a step fails that
+ * `decides` for all: what is refused where one has looked is not done elsewhere.
  */
-export async function sendAll(steps, { send, tell, wait, isStopped }) {
+export async function sendAll(steps, { send, tell, wait, isStopped, decides = () => false }) {
   const left = [...steps];
   const told = { made: 0, failed: [], stopped: [] };
   while (left.length) {
@@ -30,6 +31,7 @@ export async function sendAll(steps, { send, tell, wait, isStopped }) {
       }
       told.failed.push({ ...step, error });
       tell(step, "failed", error.message);
+      if (decides(step)) return { ...told, stopped: left };
     }
   }
   return told;
