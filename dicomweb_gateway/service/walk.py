@@ -97,6 +97,8 @@ class Walk:
             "import_bucket": state.bucket,
             "import_output_bucket": state.output_bucket,
             "import_role_arn": state.role_arn,
+            # what the walk has made may be read, whatever may be else
+            "ahi_datastore_ids": state.datastore_id if state.made_store or state.stack_store else None,
         }
         return self._make_settings(**{name: value for name, value in named.items() if value})
 

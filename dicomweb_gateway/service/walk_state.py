@@ -71,7 +71,7 @@ class WalkFile:
 
     def write(self, state: WalkState) -> None:
         """Keep `state`, whole or not at all."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self._path.with_suffix(".part")
         beside.write_bytes(orjson.dumps(asdict(state), option=orjson.OPT_INDENT_2))
         os.replace(beside, self._path)
