@@ -17,7 +17,7 @@ SAMPLE_NAMES = ("ct-small", "ct", "ct-large", "mr", "colour-cine", "pydicom")
 """Of `workflow.samples`, whose libraries no other command should wait for."""
 
 
-class _Id(click.ParamType):
+class _Id(click.types.StringParamType):
     """The id of a data store or image set (healthimaging.md 1.1): what is none is not asked for ten times."""
 
     name = "id"
