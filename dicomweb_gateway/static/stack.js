@@ -1,11 +1,12 @@
 // Stack view: the images of a series, one at a time.
 
-import { askJson, element, root } from "./gateway.js";
+import { LENIENT, askJson, element, root } from "./gateway.js";
 import { addressOf, named, pageOf } from "./places.js";
 import { wire } from "./stack/controls.js";
 import { headingOf, offerSeries } from "./stack/heading.js";
 import { imagesOf } from "./stack/images.js";
 import { Loader } from "./stack/loader.js";
+import { showOther, waysTo } from "./stack/others.js";
 import { offerLevels, writeFigures } from "./stack/panel.js";
 import { Stage } from "./stack/stage.js";
 import { presetsOf } from "./stack/windows.js";
@@ -21,7 +22,7 @@ class Stack {
     this.stage.facts = facts;
     this.loader = new Loader(heading.place, images, {
       picture: (index) => index === this.index && this.draw(),
-      failure: (index, error) => index === this.index && complain(error.message),
+      failure: (index, error) => index === this.index && complain(`This image cannot be shown: ${error.message}`),
       change: () => this.changed(),
     });
     if (rate) part("rate").value = String(rate);
@@ -111,8 +112,9 @@ class Stack {
   }
 }
 
-function complain(message) {
-  part("message").textContent = message;
+/** Say on the stage what is wrong, with ways on; "" for nothing. */
+function complain(message, ...ways) {
+  part("message").replaceChildren(message, ...ways.flatMap((way) => [" ", way]));
   part("message").hidden = message === "";
 }
 
@@ -132,18 +134,6 @@ function wireLoading(stack) {
   part("rate").addEventListener("change", () => { if (stack.timer) { stack.play(); stack.play(); } });
 }
 
-/** What a series shows that has no images. */
-function showOthers(place, others) {
-  const [other] = others;
-  const address = other && addressOf({ ...place, instance: other.instance }, "rendered");
-  if (other?.kind === "video") {
-    part("stage").append(element("video", { src: address, controls: true, "aria-label": "Video" }));
-    return;
-  }
-  complain(other?.kind === "document" ? "This series is a document." : "This series has no images.");
-  if (other?.kind === "document") part("message").append(" ", element("a", { href: address }, "Open it"));
-}
-
 async function open() {
   part("main").classList.add("wide");
   const asked = named();
@@ -155,13 +145,18 @@ async function open() {
   part("title").textContent = heading.who.replace("\n", ", ");
   part("who").textContent = heading.who;
   part("what").textContent = [heading.when, heading.what].filter(Boolean).join("\n");
-  const found = await imagesOf({ base: place.base, study: place.study, series: place.series });
-  if (found.images.length === 0) return showOthers(place, found.others);
+  const series = { base: place.base, study: place.study, series: place.series };
+  const found = await imagesOf(series);
+  part("ways").append(...waysTo(series, found.others).map((way) => element("li", {}, way)));
+  if (found.images.length === 0) {
+    part("main").classList.add("without-images");
+    return showOther(part("stage"), series, found.others, complain);
+  }
   const first = found.images.findIndex(({ instance, frame }) => instance === asked.instance && frame === Number(asked.frame ?? 1));
   const mayRetrieve = session.may.includes("retrieve");
   const image = found.images[Math.max(0, first)];
   const facts = mayRetrieve ? await factsOf({ ...place, instance: image.instance }, image.frame) : null;
-  const stack = new Stack({ ...heading, place: { base: place.base, study: place.study, series: place.series } }, found, facts);
+  const stack = new Stack({ ...heading, place: series }, found, facts);
   if (!mayRetrieve) {
     part("method").value = stack.loader.method = "rendered";
     for (const option of part("method").options) option.disabled = option.value !== "rendered";
@@ -174,7 +169,7 @@ async function open() {
 /** The levels of the first image, and how to show its pixels; null for one that cannot be shown. */
 async function factsOf(place, frame) {
   try {
-    return await askJson(addressOf(place, "frames", frame, "levels"));
+    return await askJson(addressOf(place, "frames", frame, "levels"), { headers: LENIENT });
   } catch (error) {
     if (error.status === undefined) throw error;
     return null;

@@ -9,6 +9,7 @@ import base64
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +24,8 @@ FOLDER = Path(__file__).parent / "javascript"
 PACKAGES = FOLDER / "node_modules"
 OHIF = "@ohif/app@3.13.2"
 OHIF_SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
+DRIVES_WITHIN = 300
+"""Seconds that a script may drive the browser."""
 INSTALLS_WITHIN = 240
 """Seconds that npm may take before the tests are skipped."""
 
@@ -73,6 +76,30 @@ def need_chromium() -> str:
         if found := shutil.which(name):
             return found
     pytest.skip("no chromium on this machine")
+
+
+def drive(script: str, **task: Any) -> dict[str, Any]:
+    """What `javascript/SCRIPT` saw of our pages in Chromium, which is told there; skips without a browser."""
+    node = need_packages()
+    given = {
+        "chromium": need_chromium(),
+        "axe": str(PACKAGES / "axe-core" / "axe.min.js"),
+        "shots": os.environ.get("PAGE_SHOTS"),
+        "patience": 60_000,
+        **task,
+    }
+    done = subprocess.run(
+        [node, script],
+        cwd=FOLDER,
+        input=json.dumps(given),
+        capture_output=True,
+        text=True,
+        timeout=DRIVES_WITHIN,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
 
 
 class Clients:

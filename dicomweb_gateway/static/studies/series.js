@@ -3,6 +3,7 @@
 import { TAG, WITHOUT_PICTURE, first, text } from "../dicom.js";
 import { askJson, element } from "../gateway.js";
 import { addressOf, pageOf, viewerOf, weasisOf } from "../places.js";
+import { picture } from "./pictures.js";
 
 const FIELDS = "SeriesDescription,NumberOfSeriesRelatedInstances,BodyPartExamined";
 const MOST = 200;
@@ -39,7 +40,7 @@ function card(study, row) {
   return element(
     "li",
     { "data-series": place.series },
-    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, hasPicture ? picture(place, modality) : modality),
+    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, hasPicture ? picture(`${addressOf(place, "thumbnail")}?viewport=192,192`, modality) : modality),
     element(
       "div",
       {},
@@ -48,10 +49,4 @@ function card(study, row) {
       element("p", {}, element("a", { href: pageOf("metadata", place), "aria-label": `Metadata of ${title}` }, "Metadata")),
     ),
   );
-}
-
-function picture(place, modality) {
-  const image = element("img", { src: `${addressOf(place, "thumbnail")}?viewport=192,192`, alt: "", loading: "lazy" });
-  image.addEventListener("error", () => image.replaceWith(modality));
-  return image;
 }
