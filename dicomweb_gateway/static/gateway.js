@@ -9,6 +9,9 @@ export const root = frame.root;
 /** Paths of the DICOMweb services, such as ["/aetitle"], below the site's root. */
 export const bases = frame.bases.split(" ").map((path) => root + path);
 
+/** Operations that the caller may do somewhere, such as "rendered": nothing else need be asked for. */
+export const may = new Set((frame.may ?? "").split(" "));
+
 /** A refused or failed answer: `status` (0: none came), `message` as the gateway says it, the whole `document`.
  *
  * `after`: the seconds after which it wants to be asked again, 0 where it says none.

@@ -1,6 +1,6 @@
 // Stack view: the images of a series, one at a time.
 
-import { LENIENT, askJson, element, root } from "./gateway.js";
+import { LENIENT, askJson, element, may } from "./gateway.js";
 import { addressOf, named, pageOf } from "./places.js";
 import { wire } from "./stack/controls.js";
 import { headingOf, offerSeries } from "./stack/heading.js";
@@ -138,13 +138,14 @@ async function open() {
   part("main").classList.add("wide");
   const asked = named();
   if (!asked.study) return complain("This page shows a study: choose one on the page Studies.");
-  const [heading, session] = await Promise.all([headingOf(asked), askJson(`${root}/session`)]);
+  const heading = await headingOf(asked);
   if (!heading) return complain("There is no such study.");
   const { place } = heading;
   offerSeries(part("series"), part("ways"), heading);
   part("title").textContent = heading.who.replace("\n", ", ");
   part("who").textContent = heading.who;
   part("what").textContent = [heading.when, heading.what].filter(Boolean).join("\n");
+  if (!may.has("retrieve") && !may.has("rendered")) return complain("You may search for images, but not see them.");
   const series = { base: place.base, study: place.study, series: place.series };
   const found = await imagesOf(series);
   part("ways").append(...waysTo(series, found.others).map((way) => element("li", {}, way)));
@@ -153,13 +154,14 @@ async function open() {
     return showOther(part("stage"), series, found.others, complain);
   }
   const first = found.images.findIndex(({ instance, frame }) => instance === asked.instance && frame === Number(asked.frame ?? 1));
-  const mayRetrieve = session.may.includes("retrieve");
+  const mayRetrieve = may.has("retrieve");
   const image = found.images[Math.max(0, first)];
   const facts = mayRetrieve ? await factsOf({ ...place, instance: image.instance }, image.frame) : null;
   const stack = new Stack({ ...heading, place: series }, found, facts);
-  if (!mayRetrieve) {
-    part("method").value = stack.loader.method = "rendered";
-    for (const option of part("method").options) option.disabled = option.value !== "rendered";
+  const methods = mayRetrieve ? (may.has("rendered") ? null : ["levels", "full"]) : ["rendered"];
+  if (methods) {
+    part("method").value = stack.loader.method = methods[0];
+    for (const option of part("method").options) option.disabled = !methods.includes(option.value);
   }
   wire(stack);
   wireLoading(stack);

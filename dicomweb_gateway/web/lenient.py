@@ -6,6 +6,7 @@ picture cannot be made.
 
 from flask import Request, Response
 
+from dicomweb_gateway.access.audit_events import outcome_of
 from dicomweb_gateway.errors import NotAcceptable, UndecodablePixels
 from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.errors import message_of, status_of
@@ -28,7 +29,8 @@ def lenient_answer(request: Request, error: Exception) -> Response | None:
     response.headers["Preference-Applied"] = PREFERENCE
     response.headers["Cache-Control"] = "no-store"
     add_vary(response, "Prefer", "Accept")
-    note(request, refused=status_of(error))
+    refused = status_of(error)
+    note(request, outcome=outcome_of(refused, True), refused=refused)
     return response
 
 

@@ -3,6 +3,9 @@
 import { LENIENT, ask } from "../gateway.js";
 
 const NEAR = "300px";
+const BUSY = [429, 503];
+const TRIES = 5;
+const PATIENCE = 2;
 const waiting = new WeakMap();
 const watch = new IntersectionObserver(
   (entries) => {
@@ -24,7 +27,7 @@ export function picture(address, instead) {
   return image;
 }
 
-async function load(image, { address, instead }) {
+async function load(image, { address, instead }, tries = 1) {
   try {
     const answer = await ask(address, { headers: LENIENT });
     const source = URL.createObjectURL(await answer.blob());
@@ -32,6 +35,8 @@ async function load(image, { address, instead }) {
     image.src = source;
   } catch (error) {
     if (error.status === undefined) throw error;
-    image.replaceWith(instead);
+    if (!BUSY.includes(error.status) || tries === TRIES || !image.isConnected) return image.replaceWith(instead);
+    setTimeout(() => load(image, { address, instead }, tries + 1), (error.after || PATIENCE) * 1000);
   }
+  return undefined;
 }

@@ -1,7 +1,7 @@
 // What a study opens to: its series with a small picture each, and the ways on from there.
 
 import { TAG, WITHOUT_PICTURE, first, text } from "../dicom.js";
-import { askJson, element } from "../gateway.js";
+import { askJson, element, may } from "../gateway.js";
 import { addressOf, pageOf, viewerOf, weasisOf } from "../places.js";
 import { picture } from "./pictures.js";
 
@@ -36,11 +36,13 @@ function card(study, row) {
   const count = first(row, TAG.instancesOfSeries);
   const facts = [modality, number && `number ${number}`, count !== undefined && `${count} ${count === 1 ? "instance" : "instances"}`];
   const hasPicture = !WITHOUT_PICTURE.has(modality);
+  const address = `${addressOf(place, "thumbnail")}?viewport=192,192`;
+  const seen = hasPicture && may.has("rendered") ? picture(address, modality) : modality;
   const href = pageOf(hasPicture ? "stack" : "metadata", place);
   return element(
     "li",
     { "data-series": place.series },
-    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, hasPicture ? picture(`${addressOf(place, "thumbnail")}?viewport=192,192`, modality) : modality),
+    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, seen),
     element(
       "div",
       {},

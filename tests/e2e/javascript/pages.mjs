@@ -169,14 +169,15 @@ async function limited(page) {
   const asked = [];
   const note = (request) => /\/(levels|rendered)/.test(request.url()) && asked.push(request.url().replace(/.*\/frames\/\d+\//, ''));
   page.on('request', note);
-  await page.route('**/session', async (route) => {
+  await page.route('**/pages/stack?*', async (route) => {
     const answer = await route.fetch();
-    await route.fulfill({ json: { ...(await answer.json()), may: ['search', 'rendered'] } });
+    const body = (await answer.text()).replace(/data-may="[^"]*"/, 'data-may="search rendered"');
+    await route.fulfill({ response: answer, body });
   });
   await page.goto(`${task.root}/pages/stack?study=${task.studies.large}`);
   await until(page, '[data-figure="frames"]', /^1 of 1$/);
   seen.limited = { asked, methods: await page.locator('#method option:enabled').allInnerTexts() };
-  await page.unroute('**/session');
+  await page.unroute('**/pages/stack?*');
   page.off('request', note);
 }
 
