@@ -207,7 +207,7 @@ def test_an_upload_goes_on_after_a_lost_connection_and_an_ended_login(seen, demo
         "Your login has ended",
         f"Done: {SLICES} files stored, 1 failed",
     ]
-    assert re.match(rf"[56] of {SLICES + 1} files stored", upload["kept"])
+    assert re.match(rf"(5|6|49|50) of {SLICES + 1} files stored", upload["kept"])
     assert "Close this tab" in upload["beside"]
     assert NAME in upload["shown"] or "SYNTHETIC, CT" in upload["shown"]
     rows = requests.get(
@@ -226,12 +226,12 @@ def test_what_the_gateway_refuses_is_told_by_file(seen):
     upload = seen["upload"]
     (row,) = upload["failed"]
     path, reason = row.split("\t")
-    assert path.endswith("stolen.dcm")
+    assert path.endswith("Größe 頭部/stolen.dcm")
     assert reason.endswith("(A901)")
     assert sorted(state.splitlines()[0] for state in upload["states"])[0].startswith(
         "0 of 1 stored, 1 failed"
     )
-    assert upload["sentAgain"] == 1
+    assert upload["sentAgain"] == 409
 
 
 def test_a_folder_is_dropped_and_a_study_of_it_not_sent(seen):

@@ -45,7 +45,7 @@ def write_folders(chosen: Path, dropped: Path, owned: Path) -> None:
     stolen = dcmread(owned)
     stolen.PatientID = "SOMEBODY ELSE"
     stolen.SOPInstanceUID = stolen.file_meta.MediaStorageSOPInstanceUID = f"{ROOT}.98"
-    (chosen / "stolen.dcm").write_bytes(part10(stolen))
+    (head / "stolen.dcm").write_bytes(part10(stolen))
     (dropped / "film").write_bytes(_coded(94, _MPEG4, FILM_BYTES))
     (dropped / "no film").write_bytes(_coded(93, _MPEG4, bytes(range(256)) * 8))
     (dropped / "no picture").write_bytes(_coded(92, _JPEG, b"garbage" * 40))

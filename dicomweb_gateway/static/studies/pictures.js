@@ -1,9 +1,9 @@
 // Small pictures of series, each asked for when it comes near the window.
 
-import { LENIENT, ask } from "../gateway.js";
+import { GatewayError, LENIENT, ask } from "../gateway.js";
 
 const NEAR = "300px";
-const BUSY = [429, 503];
+const LATER = [0, 429, 503];
 const TRIES = 5;
 const PATIENCE = 2;
 const waiting = new WeakMap();
@@ -29,14 +29,21 @@ export function picture(address, instead) {
 
 async function load(image, { address, instead }, tries = 1) {
   try {
-    const answer = await ask(address, { headers: LENIENT });
-    const source = URL.createObjectURL(await answer.blob());
-    image.addEventListener("load", () => URL.revokeObjectURL(source));
+    const source = URL.createObjectURL(await fetched(address));
+    for (const end of ["load", "error"]) image.addEventListener(end, () => URL.revokeObjectURL(source));
+    image.addEventListener("error", () => image.replaceWith(instead));
     image.src = source;
   } catch (error) {
     if (error.status === undefined) throw error;
-    if (!BUSY.includes(error.status) || tries === TRIES || !image.isConnected) return image.replaceWith(instead);
+    if (!LATER.includes(error.status) || tries === TRIES) return image.replaceWith(instead);
     setTimeout(() => load(image, { address, instead }, tries + 1), (error.after || PATIENCE) * 1000);
   }
   return undefined;
+}
+
+async function fetched(address) {
+  const answer = await ask(address, { headers: LENIENT });
+  return answer.blob().catch(() => {
+    throw new GatewayError(0, "the picture was cut off");
+  });
 }

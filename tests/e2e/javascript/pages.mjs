@@ -288,8 +288,10 @@ async function sampled(page) {
   await page.waitForSelector('#studies .open');
   for (const study of await page.locator('#studies .open').all()) await study.click();
   await page.waitForFunction(() => document.querySelectorAll('.series').length === document.querySelectorAll('#studies .open').length);
-  for (const card of await page.locator('.series > li').all()) await card.scrollIntoViewIfNeeded();
-  await page.waitForFunction(() => [...document.querySelectorAll('.series img')].every((image) => image.naturalWidth));
+  for (const card of await page.locator('.series > li').all()) {
+    await card.scrollIntoViewIfNeeded();
+    await page.waitForFunction((one) => [...one.querySelectorAll('img')].every((image) => image.naturalWidth), await card.elementHandle());
+  }
   const stacks = await page.$$eval('.series div a[href*="/stack?"]', (all) => all.map((one) => one.href));
   seen.samples = { pictures: await page.locator('.series img').count(), stacks: stacks.length, shown: 0 };
   for (const address of stacks) {

@@ -93,10 +93,11 @@ export async function chosen(page) {
   upload.states = await page.locator('#studies .state').allInnerTexts();
   upload.failed = await page.locator('#failed-files tbody tr').allInnerTexts();
   await looked(page, 'upload-done');
+  const answered = page.waitForResponse((response) => isPost(response.request()));
   await page.getByRole('button', { name: 'Send them again' }).click();
-  await page.waitForFunction(() => document.getElementById('progress').hidden && !document.getElementById('again').disabled);
+  upload.sentAgain = (await answered).status();
+  await page.locator('#failed-files tbody tr').waitFor();
   await until(page, '#told', /^Done/);
-  upload.sentAgain = await page.locator('#failed-files tbody tr').count();
   expect();
   await page.unrouteAll();
   await page.getByRole('link', { name: /Look at/ }).first().click();
