@@ -12,6 +12,9 @@ export const bases = frame.bases.split(" ").map((path) => root + path);
 /** Operations that the caller may do somewhere, such as "rendered": nothing else need be asked for. */
 export const may = new Set((frame.may ?? "").split(" "));
 
+/** Whether the login is a session of this browser, which no other program on this machine has. */
+export const hasSession = () => Boolean(frame.csrf);
+
 /** A refused or failed answer: `status` (0: none came), `message` as the gateway says it, the whole `document`.
  *
  * `after`: the seconds after which it wants to be asked again, 0 where it says none.

@@ -24,8 +24,11 @@ FOLDER = Path(__file__).parent / "javascript"
 PACKAGES = FOLDER / "node_modules"
 OHIF = "@ohif/app@3.13.2"
 OHIF_SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
-DRIVES_WITHIN = 300
-"""Seconds that a script may drive the browser."""
+SHOTS = os.environ.get("PAGE_SHOTS")
+"""A folder for screenshots of our pages, to be looked at."""
+
+PATIENCE = 60_000
+LASTS = 300
 INSTALLS_WITHIN = 240
 """Seconds that npm may take before the tests are skipped."""
 
@@ -78,23 +81,25 @@ def need_chromium() -> str:
     pytest.skip("no chromium on this machine")
 
 
-def drive(script: str, **task: Any) -> dict[str, Any]:
-    """What `javascript/SCRIPT` saw of our pages in Chromium, which is told there; skips without a browser."""
+def drive(script: str, lasts: float = LASTS, **task: Any) -> dict[str, Any]:
+    """What `script` saw, one that `driving.mjs` serves; what `task` is and what was seen stands there.
+
+    It may take `lasts` seconds.
+    """
     node = need_packages()
-    given = {
+    common = {
         "chromium": need_chromium(),
         "axe": str(PACKAGES / "axe-core" / "axe.min.js"),
-        "shots": os.environ.get("PAGE_SHOTS"),
-        "patience": 60_000,
-        **task,
+        "shots": SHOTS,
+        "patience": PATIENCE,
     }
     done = subprocess.run(
         [node, script],
         cwd=FOLDER,
-        input=json.dumps(given),
+        input=json.dumps({**common, **task}),
         capture_output=True,
         text=True,
-        timeout=DRIVES_WITHIN,
+        timeout=lasts,
         check=False,
     )
     assert done.returncode == 0, done.stderr

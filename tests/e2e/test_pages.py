@@ -177,3 +177,5 @@ def test_attributes_are_edited_after_a_question(seen: dict[str, Any]) -> None:
     assert "primary" in edit["limits"]
     assert edit["left"] == "<b>Edited</b>"
     assert edit["told"] == "Changed: version 3 is the latest now."
+    assert "<b>Edited</b>\tChanged" in edit["reverting"]
+    assert edit["reverted"] == "Changed: version 4 is the latest now."

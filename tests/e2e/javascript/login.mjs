@@ -1,12 +1,12 @@
 // Logs in to a gateway's pages in Chromium, has the login end while a page is open and while files are on their way.
 //
-// stdin: what browser.mjs reads, and {root, user, password, folder, more, unwanted, film, unplayable, undecodable}
+// stdin: what driving.mjs reads, and {root, user, password, folder, more, unwanted, film, unplayable, undecodable}
 //   root is the gateway's; folder is chosen on the upload page, more is dropped there, without the study unwanted;
 //   film, unplayable and undecodable are studies among those.
-// stdout: what browser.mjs writes, and {login, account, facts, told, keyboard, ended, again, left, upload, dropped,
+// stdout: what driving.mjs writes, and {login, account, facts, told, keyboard, ended, again, left, upload, dropped,
 //   unseen}: the addresses that the browser stood at, and what pages showed.
 
-import { done, expect, looked, seen, task, watched, within } from './browser.mjs';
+import { done, expect, looked, seen, task, watched, within } from './driving.mjs';
 import { chosen, dropped, logIn, unseen } from './upload.mjs';
 
 const path = (page) => page.url().slice(task.root.length);

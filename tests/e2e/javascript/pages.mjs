@@ -1,18 +1,15 @@
 // Drives our own pages in Chromium and writes what it saw as JSON.
 //
-// stdin: what browser.mjs reads, and {root, studies: {stack, large, cine, hostile}}
+// stdin: what driving.mjs reads, and {root, studies: {stack, large, cine, hostile}}
 //   root is the gateway's; studies are UIDs: of a CT of 12 slices, of one large slice, of a colour cine, and of one
 //   with scripts in its names.
-// stdout: what browser.mjs writes, and {list, stack, large, cine, hostile, metadata, edit, walked, samples, status}
+// stdout: what driving.mjs writes, and {list, stack, large, cine, hostile, metadata, edit, walked, samples, status}
 
-import { done, looked, seen, tabTo, task, textOf, until, within } from './browser.mjs';
+import { done, figures, looked, seen, tabTo, task, textOf, until, within } from './driving.mjs';
 
 const FULL = /Level (\d+) of \1,/;
-
 Object.assign(seen, { list: {}, stack: {} });
 
-const figures = (page) =>
-  page.$$eval('[data-figure]', (all) => Object.fromEntries(all.map((one) => [one.dataset.figure, one.textContent])));
 const names = (page) => page.locator('#studies .open').allInnerTexts();
 
 async function listed(page) {
@@ -228,16 +225,32 @@ async function edited(page) {
   const field = page.getByLabel('Study Description');
   await field.fill('<b>Edited</b>');
   await page.getByRole('button', { name: 'Show what will change' }).click();
+  await until(page, '#planned', /Edited/);
   seen.edit = { planned: await textOf(page, '#planned'), limits: await textOf(page, '#limits') };
   await looked(page, 'metadata-edit');
   await page.getByRole('button', { name: 'Leave as it is' }).click();
   seen.edit.left = await field.inputValue();
   await page.getByRole('button', { name: 'Show what will change' }).click();
+  await until(page, '#planned', /Edited/);
   await page.getByRole('button', { name: 'Change', exact: true }).click();
   await until(page, '#told', /^Changed/);
   seen.edit.told = await textOf(page, '#told');
   await page.goto(`${task.root}/pages/metadata?study=${task.studies.hostile}`);
   await until(page, '#tree', /<b>Edited/);
+  await revertedTo(page, '2');
+}
+
+/** An earlier version of the image set, made the latest again after a question. */
+async function revertedTo(page, version) {
+  await page.locator('#source').selectOption({ label: 'Image set' });
+  await page.locator('#version').selectOption(version);
+  await page.getByRole('button', { name: 'Make this version the latest again' }).click();
+  await until(page, '#planned', /Edited/);
+  seen.edit.reverting = await textOf(page, '#planned');
+  await looked(page, 'metadata-revert');
+  await page.getByRole('button', { name: 'Change', exact: true }).press('Enter');
+  await until(page, '#told', /^Changed/);
+  seen.edit.reverted = await textOf(page, '#told');
 }
 
 /** A finger that drags upwards over the picture, and two that part. */

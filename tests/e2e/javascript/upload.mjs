@@ -1,7 +1,7 @@
 // Drives the upload page of somebody who is logged in.
 
 import { get } from 'node:http';
-import { another, expect, looked, seen, task, textOf, until } from './browser.mjs';
+import { another, expect, looked, seen, task, textOf, until } from './driving.mjs';
 
 const SURE = 14;
 
@@ -55,7 +55,13 @@ export async function chosen(page) {
     watch('progress', () => window.gone.push(document.getElementById('progress').value));
   });
   const isPost = (request) => request.method() === 'POST' && request.url().endsWith('/studies');
-  page.on('response', (response) => isPost(response.request()) && upload.posts.push(response.status()));
+  let stored;
+  const isStored = new Promise((answered) => (stored = answered));
+  page.on('response', (response) => {
+    if (!isPost(response.request())) return;
+    upload.posts.push(response.status());
+    stored();
+  });
   let [posts, isLost] = [0, false];
   expect(401, 'ERR_FAILED');
   await page.route('**/studies', async (route) => {
@@ -66,6 +72,7 @@ export async function chosen(page) {
       return route.abort();
     }
     if (posts === 3) {
+      await isStored;
       await endLogin(page);
       await looked(page, 'upload-sending');
     }

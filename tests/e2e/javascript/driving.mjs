@@ -1,4 +1,4 @@
-// What the scripts that drive our pages share: Chromium, what is noted of every page, looks at it.
+// What the scripts share that drive our pages in Chromium: the browser, waiting, looking, what went wrong.
 //
 // Each reads a task as JSON from stdin, of which these are used here: {chromium, axe, shots, patience}
 //   axe is the file of axe-core, shots a folder for screenshots or null, patience in milliseconds;
@@ -11,7 +11,7 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
 
-const FLAGS = [
+export const FLAGS = [
   '--no-sandbox',
   '--disable-gpu',
   '--disable-quic',
@@ -26,9 +26,16 @@ const ALIVE = 'main script, main svg, main [onerror], main [onmouseover], main b
 export const task = JSON.parse(await text(process.stdin));
 export const seen = { unread: [], wide: [], failures: [], errors: [], dialogs: 0, alive: [] };
 
-const axe = await readFile(task.axe, 'utf8');
-const browser = await chromium.launch({ executablePath: task.chromium, headless: true, args: FLAGS });
+const axe = task.axe ? await readFile(task.axe, 'utf8') : '';
 const expected = new Set();
+let browser;
+
+async function newContext(options) {
+  browser ??= await chromium.launch({ executablePath: task.chromium, headless: true, args: FLAGS });
+  const context = await browser.newContext(options);
+  context.setDefaultTimeout(task.patience);
+  return context;
+}
 
 /** Answers of `statuses` are no failures from now on; without any, all are again. */
 export function expect(...statuses) {
@@ -59,6 +66,9 @@ export const until = (page, selector, pattern) =>
     ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
     [selector, pattern.source],
   );
+
+export const figures = (page) =>
+  page.$$eval('[data-figure]', (all) => Object.fromEntries(all.map((one) => [one.dataset.figure, one.textContent])));
 
 /** Look at a page as people do who need contrast, a reader or a telephone: light and wide, dark and narrow. */
 export async function looked(page, name) {
@@ -96,8 +106,7 @@ export async function tabTo(page, selector, most = 90) {
 
 /** Run `steps` with a page of a new context; what they throw is an error that was seen. */
 export async function within(options, ...steps) {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 860 }, ...options });
-  context.setDefaultTimeout(task.patience);
+  const context = await newContext({ viewport: { width: 1280, height: 860 }, ...options });
   const page = watched(await context.newPage());
   try {
     for (const step of steps) await step(page);
@@ -110,12 +119,15 @@ export async function within(options, ...steps) {
 
 /** A page of a further browser, which must be closed with its context. */
 export async function another() {
-  const context = await browser.newContext();
-  context.setDefaultTimeout(task.patience);
+  const context = await newContext({});
   return watched(await context.newPage());
 }
 
 export async function done() {
-  await browser.close();
+  await browser?.close();
+  tell();
+}
+
+export function tell() {
   process.stdout.write(JSON.stringify(seen));
 }
