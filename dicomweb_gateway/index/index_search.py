@@ -14,13 +14,14 @@ from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_columns import has_groups
-from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
+from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.aws_search import AwsSearch
 from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
 from dicomweb_gateway.index.document_search import DocumentSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
+from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.other_variants import searched
 from dicomweb_gateway.index.rare_sights import is_rare

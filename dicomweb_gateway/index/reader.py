@@ -15,7 +15,7 @@ from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
 from dicomweb_gateway.index import known_stores, mains, side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_numbers import aws_totals
-from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
+from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
@@ -25,6 +25,7 @@ from dicomweb_gateway.index.hot_frames import HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_outlines, load_records
+from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.picture_modalities import is_picture
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame
 from dicomweb_gateway.index.side_reader import below
