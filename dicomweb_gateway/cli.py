@@ -50,6 +50,9 @@ class _Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, pairs: tuple[str, ...]) -> None:
     """DICOMweb gateway for AWS HealthImaging, with HealthImaging built in for machines without AWS."""
+    # one BLAS thread: nothing here multiplies matrices, idle pools cost memory in every process, and numpy
+    # starts them when it is imported, which must not be before a master forks
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     ctx.obj = Given(config, pairs)
 
 

@@ -112,9 +112,13 @@ def log_out() -> Response:
         raise Unauthenticated(
             "this login has ended already: nobody is known whose others to end", [SESSION_CHALLENGE]
         )
+    told = request.headers.get(PROOF_HEADER) or request.form.get(FIELD, "")
     if session is not None:
-        check_token(session, request.headers.get(PROOF_HEADER) or request.form.get(FIELD, ""))
+        check_token(session, told)
         provider = _end(gateway, login, session_id, session)
+    elif login.sessions.is_proof(session_id, told):
+        # it was not used for too long, but viewers may still read by its tickets
+        login.sessions.end(session_id)
     return _left(gateway, provider)
 
 

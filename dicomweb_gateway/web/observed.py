@@ -15,7 +15,7 @@ from typing import Any
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.audit_log import stamp
+from dicomweb_gateway.access.audit_lines import stamp
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.sight import NOTHING
 from dicomweb_gateway.telemetry.catalogue import (
@@ -35,6 +35,8 @@ from dicomweb_gateway.web.services import WebConfig
 from dicomweb_gateway.web.tracing import is_tracing, trace_request
 
 _LOG = logging.getLogger(__name__)
+"""Of the access log and nothing else (`service/logs.py`)."""
+_SLOW = logging.getLogger("dicomweb_gateway.web.slow")
 TIMELINE = "dicomweb_gateway.timeline"
 """Key of the WSGI environment: the request's Timeline."""
 FAILURE = "dicomweb_gateway.failure"
@@ -157,7 +159,7 @@ def _tell(
         parts = {part: round(spent * 1000, 1) for part, spent in timeline.parts.items()}
         parts["other"] = round(max(0.0, seconds - sum(timeline.parts.values())) * 1000, 1)
         told = ", ".join(f"{part} {spent} ms" for part, spent in parts.items())
-        _LOG.warning("slow: %s %s %d %.1f ms: %s", *words, told, extra={"facts": {**facts, "parts": parts}})
+        _SLOW.warning("slow: %s %s %d %.1f ms: %s", *words, told, extra={"facts": {**facts, "parts": parts}})
     trace_request(environ, facts, timeline, seconds)
 
 

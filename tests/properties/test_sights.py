@@ -1,6 +1,6 @@
 """Searches and look-ups of callers who may not see all, against the naive matcher over what they may see.
 
-PROPERTY_CASES sets the number of searches for each kind of index (default 60). All callers share one index
+PROPERTY_CASES sets the number of searches for each kind of index (default 40). All callers share one index
 and what it keeps in memory.
 """
 
@@ -32,7 +32,7 @@ from tests.properties.strategies import known_values, near
 from tests.properties.test_aws_search import answered, asked_of, counts, expected, shown
 from tests.properties.test_search import UID_OF
 
-CASES = int(os.environ.get("PROPERTY_CASES", "60"))
+CASES = int(os.environ.get("PROPERTY_CASES", "40"))
 STORES = ("a" * 32, "b" * 32)
 KEYWORDS = (
     *("PatientID", "IssuerOfPatientID", "AccessionNumber", "StudyDescription"),

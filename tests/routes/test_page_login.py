@@ -71,6 +71,14 @@ def test_scripts_and_viewers_are_told_401(browser, path):
     assert browser.open(path).status_code == 401
     told = browser.ask(path).headers.getlist("WWW-Authenticate")
     assert told == ['Session realm="dicomweb-gateway"']
+    for mode in ("cors", "no-cors"):
+        # what OHIF asks for, and pictures in pages: no browser is to ask for a password at each of them
+        inside = {"Sec-Fetch-Mode": mode, "Sec-Fetch-Site": "same-origin"}
+        answer = browser.client.get(path, base_url=ROOT, headers=inside)
+        assert answer.headers.getlist("WWW-Authenticate") == told
+        foreign = {**inside, "Sec-Fetch-Site": "cross-site"}
+        answer = browser.client.get(path, base_url=ROOT, headers=foreign)
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
     for headers in (
         {"Accept": "application/json"},
         {"Sec-Fetch-Mode": "cors"},
