@@ -63,7 +63,7 @@ def add_cors(
         "Cross-Origin-Resource-Policy", "same-origin" if by_session else config.resource_policy
     )
     add_vary(response, "Origin")
-    origin = request.headers.get("Origin")
+    origin = request.environ.get("HTTP_ORIGIN")
     # any page may be open at an address that needs no login
     if origin is None or (BY_ADDRESS in request.environ and not config.cors_origins):
         return
