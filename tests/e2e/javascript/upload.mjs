@@ -65,6 +65,8 @@ async function dropped(page) {
   await until(page, '#told', /^Done/);
   Object.assign(seen.dropped, { done: await textOf(page, '#told'), states: await page.locator('#studies .state').allInnerTexts() });
   await looked(page, 'upload-phone');
+  await page.getByRole('button', { name: 'Empty the list' }).click();
+  await page.locator('#list').waitFor({ state: 'hidden' });
 }
 
 const isRefusal = (message) => message.includes('Failed to load resource');
