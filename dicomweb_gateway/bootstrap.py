@@ -33,6 +33,7 @@ from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.sessions import SqlSessions
+from dicomweb_gateway.index.tickets import SqlTickets
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.beside import Beside
@@ -145,7 +146,12 @@ def make_services(
         store_seconds=settings.store_timeout,
     )
     authenticator, page_login = _logins(
-        settings, logins, SqlSessions(engine), partial(shared_secret, engine, "logins"), shared
+        settings,
+        logins,
+        SqlSessions(engine),
+        partial(shared_secret, engine, "logins"),
+        shared,
+        SqlTickets(engine),
     )
     rules = RulesFile(settings.access_rules, settings.ae_path)
     audit = _audit_log(settings)
@@ -255,6 +261,7 @@ def _logins(
     sessions: SqlSessions,
     secret: Callable[[], str],
     shared: SharedCache | None,
+    tickets: SqlTickets,
 ) -> tuple[Authenticator, PageLogin | None]:
     """Who knows who asks, and how browsers log in."""
     if not settings.has_login:
@@ -263,7 +270,7 @@ def _logins(
     admin = make_admin(settings, key)
     form = BasicLogin(None, admin, logins.failures) if settings.has_admin else None
     authenticator = make_authenticator(settings, logins, admin)
-    return with_page_login(authenticator, form, settings, sessions, shared, key)
+    return with_page_login(authenticator, form, settings, sessions, shared, key, tickets)
 
 
 def _audit_log(settings: Settings) -> AuditLog | None:

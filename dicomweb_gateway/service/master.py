@@ -1,8 +1,8 @@
 """The master process: sockets, then fetchers, then web processes, then only watching.
 
 The order is the point (DESIGN 1): fetchers are forked before any thread, SQL engine or SDK client exists in
-this process, and none is ever made here. So this module and all that it imports at its top are light:
-numpy, which starts threads on import, and SQLAlchemy and boto3 come in inside the forks only.
+this process, and none is ever made here. Modules may be imported, once for all children, nothing is begun;
+numpy starts no threads, because the command asks for one BLAS thread before anything is imported.
 """
 
 import gc
@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from dicomweb_gateway.access.rules import read_rules
-from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.errors import IndexUnavailable, SettingsError
 from dicomweb_gateway.service.audit_activity import audited_run
 from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.service.child import Child
@@ -96,6 +96,20 @@ def helper_child(name: str, run: Callable[[], None]) -> Child:
     return Child(name, run, order=HELPERS, once=True)
 
 
+def open_index(settings: Settings) -> None:
+    """`upgrade_index`, with a warning of what the rules in force cannot judge yet. Imports SQLAlchemy."""
+    from dicomweb_gateway.service.unread import unread_by_rules
+
+    upgrade_index(settings)
+    try:
+        unread = unread_by_rules(read_rules(settings.access_rules, settings.ae_path), settings.index_url)
+    except IndexUnavailable:
+        # the service says so itself
+        return
+    if unread is not None:
+        _LOG.warning("%s", unread)
+
+
 def upgrade_index(settings: Settings) -> None:
     """Bring an embedded index up to date, or check that of a database server. Imports SQLAlchemy."""
     from dicomweb_gateway.index.migrate import (
@@ -136,7 +150,7 @@ def _check(settings: Settings) -> None:
 def _prepare_anew(settings: Settings) -> None:
     """As at a start, for a reload."""
     _check(settings)
-    if run_once(partial(upgrade_index, settings)):
+    if run_once(partial(open_index, settings)):
         raise SettingsError("the index cannot be used, the log says why")
     _prepare(settings)
     set_up_access_log(settings.access_log)
@@ -144,8 +158,6 @@ def _prepare_anew(settings: Settings) -> None:
 
 
 def _prepare(settings: Settings) -> None:
-    # one BLAS thread: nothing here multiplies matrices, and idle pools cost memory in every process
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     bound_allocator()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

@@ -13,6 +13,7 @@ from flask import Request, Response
 from dicomweb_gateway.access.audit_events import AuditEvent, event_of, outcome_of
 from dicomweb_gateway.access.audit_lines import Went
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.basic import name_in
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.web.client import address_of, known_caller
@@ -70,6 +71,8 @@ class _Ids:
 _IDS = _Ids()
 _OPEN = (Operation.PUBLIC, Operation.ENTER)
 _REFUSED = (401, 403, 429)
+_LONGEST_NAME = 255
+"""Characters of a name that is written down; what people type there may be anything."""
 
 
 def note(request: Request, **facts: Any) -> None:
@@ -81,6 +84,20 @@ def note_event(request: Request, event: AuditEvent, kind: str) -> None:
     """Have the line of `request` be of `event` and its `kind`, such as Login, whatever it asks for."""
     request.environ[_EVENT] = event
     note(request, type=kind)
+
+
+def note_tried(request: Request, name: str) -> None:
+    """Have the line of `request` say as whom somebody tried in vain to log in; "" for no name."""
+    if name:
+        kept = name[:_LONGEST_NAME]
+        note(request, tried="".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in kept))
+
+
+def _note_password(request: Request) -> None:
+    """The name beside a password that was not taken (RFC 7617)."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        note_tried(request, name_in(credentials.strip(" \t")))
 
 
 def audit(request: Request, response: Response, rule: str | None, began: float, services: Services) -> None:
@@ -100,6 +117,8 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         return
     environ = request.environ
     caller = known_caller(environ)
+    if caller is None and response.status_code in _REFUSED:
+        _note_password(request)
     entry = {
         **_who(caller),
         "address": address_of(environ, services.config),

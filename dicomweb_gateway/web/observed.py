@@ -9,12 +9,15 @@ import os
 import re
 import time
 from bisect import bisect_left
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 from flask import Request, Response
 
 from dicomweb_gateway.access.audit_lines import stamp
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.sight import NOTHING
 from dicomweb_gateway.telemetry.catalogue import (
     CUT_ANSWERS,
     IN_FLIGHT,
@@ -27,7 +30,7 @@ from dicomweb_gateway.telemetry.catalogue import (
 from dicomweb_gateway.telemetry.meters import Meters, count, here, note_failure
 from dicomweb_gateway.telemetry.timeline import Timeline, follow
 from dicomweb_gateway.web.endings import AtEnd, Ending, at_end
-from dicomweb_gateway.web.rights import NOWHERE, PLACE
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT
 from dicomweb_gateway.web.services import WebConfig
 from dicomweb_gateway.web.tracing import is_tracing, trace_request
 
@@ -102,7 +105,7 @@ def observed(request: Request, response: Response, rule: str | None, began: floa
     headers = response.headers
     # of what is hidden or missing not even the time is told
     if config.server_timing and status < 400:
-        headers.add("Server-Timing", _timing(timeline, seconds))
+        headers.add("Server-Timing", _timing({} if _may_hide(environ) else timeline.parts, seconds))
     if timeline.request_id is not None:
         headers.add(REQUEST_ID, timeline.request_id)
         timeline.is_told = True
@@ -160,10 +163,16 @@ def _tell(
     trace_request(environ, facts, timeline, seconds)
 
 
-def _timing(timeline: Timeline, seconds: float) -> str:
+def _may_hide(environ: dict[str, Any]) -> bool:
+    """Whether the parts of its time might tell that a search looked at something hidden."""
+    searches = environ.get(PLACE, NOWHERE).operation is Operation.SEARCH
+    return searches and not environ.get(SIGHT, NOTHING).is_everything
+
+
+def _timing(parts: Mapping[str, float], seconds: float) -> str:
     """The header (W3C Server Timing), in milliseconds."""
     told = ""
-    for part, spent in timeline.parts.items():
+    for part, spent in parts.items():
         told += f"{part};dur={spent * 1000:.2f}, "
     return f"{told}total;dur={seconds * 1000:.2f}"
 
