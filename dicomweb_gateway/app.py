@@ -45,7 +45,7 @@ from dicomweb_gateway.web.cross_site import check_changes
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
-from dicomweb_gateway.web.identity_keys import SESSION
+from dicomweb_gateway.web.identity_keys import BY_ADDRESS, SESSION
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
@@ -170,6 +170,7 @@ def _guards(services: Services) -> Guards:
 def _let_in(request: Request, place: Place, services: Services) -> None:
     """Note who asks and what they may see; who only comes for the numbers may need no login."""
     if is_scraper(request, services.config):
+        request.environ[BY_ADDRESS] = True
         return
     caller = identify(request, services)
     session = request.environ.get(SESSION)

@@ -13,7 +13,7 @@ from dicomweb_gateway.web.endings import Ending, at_end
 from dicomweb_gateway.web.responses import gateway_error_response
 from dicomweb_gateway.web.services import Services, WebConfig
 
-_COUNTED = "dicomweb_gateway.counted"
+_TICKET = "dicomweb_gateway.counted"
 _UNCOUNTED = "/healthcheck"
 """What load balancers ask, all from one address."""
 
@@ -39,7 +39,7 @@ def count(request: Request, services: Services) -> None:
         return
     ticket = limits.enter(counted_as(request, services.config))
     if ticket is not None:
-        request.environ[_COUNTED] = ticket
+        request.environ[_TICKET] = ticket
 
 
 def counted(request: Request, response: Response, services: Services) -> Response:
@@ -47,7 +47,7 @@ def counted(request: Request, response: Response, services: Services) -> Respons
     limits = services.limits
     if limits is None:
         return response
-    ticket = request.environ.pop(_COUNTED, None)
+    ticket = request.environ.pop(_TICKET, None)
     if ticket is not None:
         at_end(request.environ, response, partial(_left, limits, ticket))
     if response.status_code == 401 and _tried(request):
