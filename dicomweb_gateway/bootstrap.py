@@ -14,6 +14,7 @@ from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
@@ -52,7 +53,6 @@ from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
-from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfig
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
@@ -242,6 +242,7 @@ def _storing(
         settings.allowed_datastores,
         settings.store_max_parts,
         newcomers=Newcomers(settings.cache_folder / "store-locks"),
+        space=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
         turns=Semaphore(settings.web_threads // 2),
     )
 

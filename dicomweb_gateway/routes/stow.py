@@ -37,10 +37,10 @@ def store_instances(study: str | None = None) -> Response:
     media_type = negotiate_stored(accepted(request))
     boundary = store_boundary(request)
     config = gateway.config
-    folder = gateway.archive.spools.folder
+    space = gateway.archive.spools
     deadline = time.monotonic() + config.store_seconds
     # a client that leaves now ends nothing: what is stored must be in the index too
-    with request_scope(deadline), opened_body(request, config.store_max_bytes, folder) as body:
+    with request_scope(deadline), opened_body(request, config.store_max_bytes, space) as body:
         wanted = StoreRequest(body, boundary, path.study_uid, deadline)
         outcomes = gateway.storing.store(wanted, sight)
     _tell(outcomes)

@@ -11,13 +11,15 @@ from pydicom.charset import convert_encodings, decode_bytes, default_encoding
 from dicomweb_gateway.dicom.dictionary import attribute_of_keyword
 from dicomweb_gateway.dicom.element_walk import Element, ElementWalk
 from dicomweb_gateway.dicom.file_form import open_form
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.dicom.uids import is_valid_uid
-from dicomweb_gateway.errors import UnreadableDicom
+from dicomweb_gateway.errors import NotDicom, UnreadableDicom
 from dicomweb_gateway.sight import TRAITS, Traits
 
 _CHARACTER_SET = 0x00080005
+_DIRECTORY = 0x00041220
 _MOST_VALUE = 4096
 """Bytes of a value that is read; HealthImaging takes texts of 256 characters (healthimaging.md 2)."""
 _UIDS = {
@@ -75,17 +77,22 @@ class Instance:
         return self.traits.get("PatientID") or "", self.traits.get("IssuerOfPatientID") or ""
 
 
-def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
+def check_part(file: BinaryIO, length: int, study_uid: str | None, space: SpoolSpace) -> Instance:
     """What lies in `file`, which has `length` bytes; RefusedPart unless it can be stored.
+
+    A deflated data set is unpacked into `space`. The cause of what is refused is NotDicom for what is no
+    instance at all, and no damaged one.
 
     Whole to the last element, its UIDs present and valid, of `study_uid` where that is given, in a transfer
     syntax that is known, with as much pixel data as it says.
     """
     values: dict[int, bytes] = {}
     try:
-        with closing(open_form(file, length)) as form:
+        with closing(open_form(file, length, space)) as form:
             pixels = _read(form.walk, values)
             found = _instance(values)
+            if _DIRECTORY in values and not found.instance_uid:
+                raise NotDicom("a DICOMDIR lists files and is no instance itself")
             _check_uids(found)
             names = (found.class_uid, found.instance_uid)
             if any(len(text) > _LONGEST_PATIENT for text in found.patient):
@@ -111,7 +118,9 @@ def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
     """Walk all elements, put the wanted values into `values`; the element of the pixels."""
     pixels = None
     for element in walk:
-        if element.tag in _wanted_tags():
+        if element.tag == _DIRECTORY:
+            values[element.tag] = b""
+        elif element.tag in _wanted_tags():
             values[element.tag] = walk.value(element, _MOST_VALUE)
         elif element.tag in _PIXELS:
             pixels = element

@@ -14,6 +14,7 @@ from threading import Semaphore
 from typing import BinaryIO, Protocol
 
 from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, content_type, read_parts
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
     NOT_AUTHORIZED,
@@ -75,7 +76,7 @@ class Storing:
     """What storing needs. `datastore_id` is where instances go; None: to the only data store that there is.
 
     `data_stores` gives those of HealthImaging; only those `allowed` count, None: all. A request has at most
-    `most_parts` parts.
+    `most_parts` parts; what is unpacked to be checked lies in `space`.
     """
 
     upstream: Upstream
@@ -87,6 +88,7 @@ class Storing:
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
     newcomers: Newcomers | None = None
+    space: SpoolSpace = field(default_factory=SpoolSpace)
     turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
     """Requests that are served at once; each keeps a thread for as long as it takes."""
 
@@ -164,7 +166,7 @@ class Storing:
         if part.length + framing_bytes(1) > self.most_bytes:
             raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes")
         with part.open(request.body) as file:
-            found = check_part(file, part.length, request.study_uid)
+            found = check_part(file, part.length, request.study_uid, self.space)
         if not sight.shows(datastore_id, found.traits):
             raise RefusedPart(NOT_AUTHORIZED, "not allowed", found.class_uid, found.instance_uid)
         return found.kept

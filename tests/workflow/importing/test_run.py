@@ -126,7 +126,7 @@ def spoil(bench: Bench) -> None:
     whole = save(ct_slice(9), bench.source / "cut.dcm").read_bytes()
     (bench.source / "cut.dcm").write_bytes(whole[:-100])
     # what no look at the file shows: HealthImaging refuses it
-    save(ct_slice(1, 8, Rows=65535, Columns=65535), bench.source / "huge.dcm")
+    save(ct_slice(1, 8, Rows=8, Columns=8, BitsAllocated=24), bench.source / "odd.dcm")
 
 
 def test_files_come_in_and_each_that_does_not_has_its_reason(bench):
@@ -137,10 +137,10 @@ def test_files_come_in_and_each_that_does_not_has_its_reason(bench):
     assert len(bench.instances()) == 12
     assert set(bench.indexed) == set(bench.image_sets()) == set(report.image_sets)
     files = bench.files()
-    assert set(files) == {"notes.txt", "cut.dcm", "huge.dcm"}
+    assert set(files) == {"notes.txt", "cut.dcm", "odd.dcm"}
     assert files["notes.txt"][0] == "left out"
-    assert "ends inside its pixel data" in files["cut.dcm"][1]
-    assert files["huge.dcm"][1].startswith("ValidationException: ")
+    assert "ends inside element (7FE0,0010)" in files["cut.dcm"][1]
+    assert files["odd.dcm"][1].startswith("ValidationException: ")
     assert "12 files imported into 3 image sets, 0 unchanged, 1 are no DICOM, 2 failed" in bench.lines[0]
     # every file of a job is one of its own, and none has a name of this machine
     keys = [one.key for one in bench.buckets.objects(bench.bucket, "staged/") if "/input/" in one.key]
