@@ -5,12 +5,13 @@ from functools import lru_cache
 from sys import intern
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.image_set_rows import sets_of_study
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.index.series_traits import traits_of
 from dicomweb_gateway.index.shown import rows_shown
@@ -43,6 +44,12 @@ _OWN = 3
 """The first columns of an outline, which are an instance's alone: the UIDs."""
 _MOST_ALIKE = 256
 _Common = tuple[ImageSetRef, str, PixelDescription | None, bool]
+_OTHER = _SERIES.alias("other_series")
+_IS_SHARED = exists().where(
+    _OTHER.c.series_uid == _SERIES.c.series_uid,
+    _OTHER.c.study_uid == _SERIES.c.study_uid,
+    _OTHER.c.series_key != _SERIES.c.series_key,
+)
 _COLUMNS = (
     _INSTANCE.c.instance_key,
     _SERIES.c.series_key,
@@ -50,6 +57,7 @@ _COLUMNS = (
     *(_INSTANCE.c[name] for name in ("instance_uid", "sop_class_uid", "instancenumber")),
     *(_INSTANCE.c[name] for name in ("bytes_per_sample", "transfer_syntax_uid")),
     *(_SET.c[name] for name in ("datastoreid", "imagesetid", "version")),
+    _IS_SHARED.label("is_shared"),
     *_LAYOUT,
 )
 """In the order of what `_record` takes after the frames and the traits, the first one apart."""
@@ -65,7 +73,7 @@ def load_records(
     Two queries for each portion of instances, and with traits one for all; the records are made as they
     are taken.
     """
-    found = connection.execute(_selection(_COLUMNS, sight, conditions)).all()
+    found = _each_once(connection, connection.execute(_selection(_COLUMNS, sight, conditions)).all())
     traits = traits_of(connection, {row[1] for row in found}) if with_traits else {}
     for rows in portions(found):
         frames = _frames(connection, [row[0] for row in rows])
@@ -77,7 +85,7 @@ def load_outlines(
     connection: Connection, sight: Sight, *conditions: ColumnElement[bool]
 ) -> list[InstanceOutline]:
     """The same instances in the same order, with what metadata need of them; one query."""
-    rows = connection.execute(_selection(_OUTLINE, sight, conditions)).all()
+    rows = _each_once(connection, connection.execute(_selection(_OUTLINE, sight, conditions)).all())
     alike: dict[tuple[Any, ...], _Common] = {}
     outlines: list[InstanceOutline] = []
     for row in rows:
@@ -109,6 +117,25 @@ def _selection(
         .where(_SET.c.state == side.ACTIVE, *rows_shown(_SET, _SERIES, sight), *conditions)
         .order_by(_INSTANCE.c.instance_order, _INSTANCE.c.instance_uid)
     )
+
+
+def _each_once(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:
+    """Rows of one study: of an instance that several variants give, that of the best image set (Q-52)."""
+    if len({(row.series_uid, row.instance_uid) for row in rows}) == len(rows):
+        return rows
+    sets = sets_of_study(connection, rows[0].study_uid).values()
+    ranks = {(one.datastoreid, one.imagesetid): one.rank for one in sets}
+    best: dict[tuple[str, str], Any] = {}
+    for row in rows:
+        path = row.series_uid, row.instance_uid
+        known = best.get(path)
+        if known is None or ranks[_set_of(row)] > ranks[_set_of(known)]:
+            best[path] = row
+    return [row for row in rows if best[row.series_uid, row.instance_uid] is row]
+
+
+def _set_of(row: Any) -> tuple[str, str]:
+    return row.datastoreid, row.imagesetid
 
 
 def _layout(frames: int, layout: Sequence[Any]) -> PixelDescription | None:
@@ -145,6 +172,7 @@ def _record(
     store: str,
     image_set: str,
     version: object,
+    is_shared: object,
     *layout: Any,
 ) -> InstanceRecord:
     # thousands of records are held at once, and what is interned is held once for all of a series
@@ -164,4 +192,5 @@ def _record(
         modality=modality,
         instance_number=number,
         traits=traits,
+        is_shared=bool(is_shared),
     )

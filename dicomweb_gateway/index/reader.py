@@ -64,8 +64,9 @@ class IndexReader:
 
     What lies outside `sight` is as what never existed: ResourceNotFound, never ResourceGone, since tombstones
     name no data store and no patient. `seen_by` binds a reader to less. An instance that several data stores
-    or image sets hold comes from the image set that won when it was indexed (Q-52); where that one is hidden,
-    the instance is not found, although another holder may be seen. What only the AWS Lambda wrote is judged
+    or image sets hold comes from the best of those that are shown (Q-52), where they say other things of
+    patient and study; where they say the same, from the one that won when it was indexed. What only the AWS
+    Lambda wrote is judged
     by the attributes in its documents. Of our tables, hidden and unknown things cost the same look-ups;
     where documents must be read, those of hidden things may already be at hand.
 
@@ -123,7 +124,7 @@ class IndexReader:
         if not records:
             raise self._missing(study_uid, series_uid)
         # whoever reads a series asks for its instances next, one by one
-        self._hot.add(records if self._sight.is_everything else ours, epoch)
+        self._hot.add(self._sight, records if self._sight.is_everything else ours, epoch)
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:

@@ -1,6 +1,7 @@
 """Who stores into a new study is alone there, whatever else is stored meanwhile."""
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -42,3 +43,22 @@ def test_what_was_taken_is_given_back_where_the_rest_is_not_free(tmp_path, monke
 def test_a_folder_that_cannot_be_made():
     with pytest.raises(StorageUnavailable), Newcomers(Path("/dev/null/x")).alone(STORE, ["1"], soon()):
         pass
+
+
+def test_locks_of_all_hosts_are_taken_after_those_of_this_one(tmp_path):
+    taken: list[set[str]] = []
+
+    @contextmanager
+    def beyond(names, deadline):
+        taken.append(set(names))
+        yield
+        taken.pop()
+
+    one, two = (Newcomers(tmp_path, beyond) for _ in range(2))
+    with one.alone(STORE, ["1.2", "1.3"], soon()):
+        assert len(taken) == 1
+        assert len(taken[0]) == 2
+        with pytest.raises(GatewayBusy), two.alone(STORE, ["1.2"], soon()):
+            pass
+        assert len(taken) == 1
+    assert taken == []
