@@ -47,7 +47,7 @@ from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, RETRIEVAL_SIGHT, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
@@ -172,6 +172,9 @@ def _let_in(request: Request, place: Place, services: Services) -> None:
     check_changes(request, place.operation, caller, session, services.config)
     if place.operation is not Operation.ENTER:
         request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
+    if place.operation is Operation.IMPORT:
+        seen = services.rules.sight_of(caller, place.ae_path, Operation.RETRIEVE)
+        request.environ[RETRIEVAL_SIGHT] = seen
 
 
 def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:

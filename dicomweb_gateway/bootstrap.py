@@ -32,6 +32,7 @@ from dicomweb_gateway.index.ledger import failures, sync_runs
 from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.server_locks import ServerLocks
 from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
@@ -203,7 +204,9 @@ def make_services(
         page_login=page_login,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
-        storing=_storing(settings, image_sets, IndexOwners(engine), changes, synchroniser),
+        storing=_storing(
+            settings, image_sets, IndexOwners(engine), ServerLocks(engine), changes, synchroniser
+        ),
         editing=Editing(ImageSetUpdates(image_sets.asking), synchroniser, changes.note)
         if settings.store_enabled
         else None,
@@ -225,6 +228,7 @@ def _storing(
     settings: Settings,
     image_sets: HealthImaging,
     owners: IndexOwners,
+    locks: ServerLocks,
     changes: IndexChanges,
     synchroniser: Callable[[], Synchroniser],
 ) -> Storing | None:
@@ -241,7 +245,8 @@ def _storing(
         settings.store_datastore_id,
         settings.allowed_datastores,
         settings.store_max_parts,
-        newcomers=Newcomers(settings.cache_folder / "store-locks"),
+        newcomers=Newcomers(settings.cache_folder / "store-locks", locks.alone),
+        catch_up=arrivals.catch_up,
         space=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
         turns=Semaphore(settings.web_threads // 2),
     )

@@ -3,10 +3,11 @@
 import math
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from hashlib import sha256
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.errors import GatewayBusy, IndexUnavailable
 from dicomweb_gateway.index.engine import index_errors
@@ -40,8 +41,7 @@ class ServerLocks:
         try:
             yield
         finally:
-            # it was taken out of the pool: the server ends the session and with it all of its locks
-            connection.close()
+            _let_go(connection)
 
     def _taken(self, names: Collection[str], deadline: float) -> Connection:
         with index_errors():
@@ -55,9 +55,16 @@ class ServerLocks:
                 for name in sorted(names):
                     _take(connection, sha256(f"{database} {name}".encode()).hexdigest()[:60], deadline)
             except BaseException:
-                connection.close()
+                _let_go(connection)
                 raise
         return connection
+
+
+def _let_go(connection: Connection) -> None:
+    """It was taken out of the pool: the server ends the session, and with it all of its locks."""
+    # it may have ended already
+    with suppress(DBAPIError):
+        connection.close()
 
 
 def _take(connection: Connection, name: str, deadline: float) -> None:

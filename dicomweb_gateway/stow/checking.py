@@ -16,6 +16,7 @@ from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKN
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.errors import NotDicom, UnreadableDicom
+from dicomweb_gateway.index.owners import Grouping, grouping_of
 from dicomweb_gateway.sight import TRAITS, Traits
 
 _CHARACTER_SET = 0x00080005
@@ -27,6 +28,12 @@ _UIDS = {
     0x00080018: "SOPInstanceUID",
     0x0020000D: "StudyInstanceUID",
     0x0020000E: "SeriesInstanceUID",
+}
+_GROUPING = {
+    0x00080020: "StudyDate",
+    0x00080050: "AccessionNumber",
+    0x00200010: "StudyID",
+    0x00200011: "SeriesNumber",
 }
 _PIXELS = {0x7FE00010: None, 0x7FE00008: 32, 0x7FE00009: 64}
 """Elements of pixels, with the bits of a sample where the element tells them."""
@@ -57,13 +64,17 @@ class RefusedPart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What a part says of itself; `traits` are what access rules ask for, texts decoded and stripped."""
+    """What a part says of itself; `traits` are what access rules ask for, texts decoded and stripped.
+
+    `grouping` is what HealthImaging groups by beside patient and UIDs (healthimaging.md 2.5).
+    """
 
     study_uid: str
     series_uid: str
     instance_uid: str
     class_uid: str
     traits: Traits
+    grouping: Grouping
 
     @property
     def kept(self) -> "Instance":
@@ -129,7 +140,7 @@ def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
 
 @lru_cache(maxsize=1)
 def _wanted_tags() -> frozenset[int]:
-    return frozenset((_CHARACTER_SET, *_UIDS, *_LAYOUT, *_trait_tags().values()))
+    return frozenset((_CHARACTER_SET, *_UIDS, *_GROUPING, *_LAYOUT, *_trait_tags().values()))
 
 
 @lru_cache(maxsize=1)
@@ -152,6 +163,9 @@ def _instance(values: Mapping[int, bytes]) -> Instance:
         uids["SOPInstanceUID"],
         uids["SOPClassUID"],
         traits,
+        grouping_of(
+            {name: _text(values[tag], encodings) for tag, name in _GROUPING.items() if tag in values}
+        ),
     )
 
 

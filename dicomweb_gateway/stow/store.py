@@ -7,7 +7,7 @@ failed.
 
 import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from threading import Semaphore
@@ -32,14 +32,16 @@ from dicomweb_gateway.errors import (
     UpstreamError,
 )
 from dicomweb_gateway.imagesets.storing import MOST_BYTES, Piece, framing_bytes
-from dicomweb_gateway.sight import Sight
+from dicomweb_gateway.sight import EVERYTHING, Sight
 from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
 from dicomweb_gateway.stow.clashes import Claims, Owners
 from dicomweb_gateway.stow.newcomers import Newcomers
+from dicomweb_gateway.stow.showing import Showing
 
 _READ_BYTES = 1 << 20
 _AT_ONCE = 32
 _DICOM = "application/dicom"
+_NOT_SHOWN = "HealthImaging filed it apart, and shows what was there before"
 
 
 class Upstream(Protocol):
@@ -54,6 +56,14 @@ Index = Callable[[str, Mapping[str, set[str]], float], None]
 """Has the index hold the instances, by their study, of a data store, by a deadline (time.monotonic)."""
 
 
+CatchUp = Callable[[str, Collection[str]], None]
+"""Has the index hold what a data store has of studies that the index does not know."""
+
+
+def _nothing(_store: str, _studies: Collection[str]) -> None:
+    """For an index that always knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
     """What a client sent: a `body` that can seek, and what stands around it."""
@@ -63,12 +73,18 @@ class StoreRequest:
     study_uid: str | None
     deadline: float
     """On the clock of time.monotonic."""
+    sight: Sight = EVERYTHING
+    """What the caller may store."""
+    seen: Sight = EVERYTHING
+    """What the caller may retrieve: nothing else is told of."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Good:
     part: Part
     instance: Instance
+    is_seen: bool
+    """Whether the caller may retrieve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +104,7 @@ class Storing:
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
     newcomers: Newcomers | None = None
+    catch_up: CatchUp = _nothing
     space: SpoolSpace = field(default_factory=SpoolSpace)
     turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
     """Requests that are served at once; each keeps a thread for as long as it takes."""
@@ -113,7 +130,7 @@ class Storing:
             )
         return found[0]
 
-    def store(self, request: StoreRequest, sight: Sight) -> list[Outcome]:
+    def store(self, request: StoreRequest) -> list[Outcome]:
         """What became of each part, in their order; what is stored is in the index when this returns.
 
         Raises GatewayBusy where too many are stored at once, or checking takes too long; InvalidRequest for a
@@ -124,11 +141,11 @@ class Storing:
         if not self.turns.acquire(blocking=False):
             raise GatewayBusy("too many requests store at once")
         try:
-            return self._store(request, sight, self.target(sight))
+            return self._store(request, self.target(request.sight))
         finally:
             self.turns.release()
 
-    def _store(self, request: StoreRequest, sight: Sight, datastore_id: str) -> list[Outcome]:
+    def _store(self, request: StoreRequest, datastore_id: str) -> list[Outcome]:
         parts = self._parts(request)
         outcomes: dict[int, Outcome] = {}
         good: dict[int, _Good] = {}
@@ -136,7 +153,7 @@ class Storing:
             if time.monotonic() > request.deadline:
                 raise GatewayBusy("checking the parts took too long")
             try:
-                good[number] = _Good(part, self._checked(request, part, datastore_id, sight))
+                good[number] = self._checked(request, part, datastore_id)
             except RefusedPart as refused:
                 outcomes[number] = _refused(refused)
         studies = {one.instance.study_uid for one in good.values()}
@@ -144,8 +161,17 @@ class Storing:
         if self.newcomers is not None:
             first = self.newcomers.alone_where_new(self.owners, datastore_id, studies, request.deadline)
         with first:
+            unknown = studies - self.owners.patients(datastore_id, sorted(studies)).keys()
+            if unknown:
+                # what others have stored there is not for the taking only because it is not indexed yet
+                self.catch_up(datastore_id, unknown)
             self._drop_clashes(datastore_id, request, good, outcomes)
+            showing = self._showing(datastore_id, request, good)
             self._send(datastore_id, request, good, outcomes)
+            lost = showing.lost() if any(outcomes[number].failure is None for number in good) else set()
+        for number, one in good.items():
+            if one.instance.instance_uid in lost and outcomes[number].failure is None:
+                outcomes[number] = replace(outcomes[number], failure=PROCESSING_FAILURE, reason=_NOT_SHOWN)
         return [outcomes[number] for number in range(len(parts))]
 
     def _parts(self, request: StoreRequest) -> list[Part]:
@@ -161,21 +187,23 @@ class Storing:
             raise InvalidRequest("the request has no parts")
         return parts
 
-    def _checked(self, request: StoreRequest, part: Part, datastore_id: str, sight: Sight) -> Instance:
+    def _checked(self, request: StoreRequest, part: Part, datastore_id: str) -> _Good:
         _check_headers(part)
         if part.length + framing_bytes(1) > self.most_bytes:
             raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes")
         with part.open(request.body) as file:
             found = check_part(file, part.length, request.study_uid, self.space)
-        if not sight.shows(datastore_id, found.traits):
+        if not request.sight.shows(datastore_id, found.traits):
             raise RefusedPart(NOT_AUTHORIZED, "not allowed", found.class_uid, found.instance_uid)
-        return found.kept
+        return _Good(part, found.kept, request.seen.shows(datastore_id, found.traits))
 
     def _drop_clashes(
         self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]
     ) -> None:
         """Take out what belongs to somebody else, and second parts of one instance that differ."""
-        claims = Claims(self.owners, datastore_id, [one.instance for one in good.values()])
+        instances = [one.instance for one in good.values()]
+        reach = Sight((*request.seen.grants, *request.sight.grants))
+        claims = Claims(self.owners, datastore_id, instances, request.seen, reach)
         first: dict[str, int] = {}
         for number, one in list(good.items()):
             try:
@@ -187,6 +215,11 @@ class Storing:
             except RefusedPart as refused:
                 outcomes[number] = _refused(refused)
                 del good[number]
+
+    def _showing(self, datastore_id: str, request: StoreRequest, good: dict[int, _Good]) -> Showing:
+        instances = [one.instance for one in good.values()]
+        in_sight = {one.instance.instance_uid for one in good.values() if one.is_seen}
+        return Showing(self.owners, datastore_id, instances, in_sight, request.seen)
 
     def _send(
         self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]

@@ -65,13 +65,24 @@ class Arrivals:
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _look(self, synchroniser: Synchroniser, datastore_id: str, study_uid: str) -> None:
-        """Index the image sets of a study; one that fails keeps no other out, and is raised at the end."""
+    def catch_up(self, datastore_id: str, study_uids: Collection[str]) -> None:
+        """Index what HealthImaging has of studies that the index does not know; UpstreamError."""
+        synchroniser = self._synchroniser()
+        if sum([self._look(synchroniser, datastore_id, study_uid) for study_uid in sorted(study_uids)]):
+            self._changed()
+
+    def _look(self, synchroniser: Synchroniser, datastore_id: str, study_uid: str) -> int:
+        """Index the image sets of a study; one that fails keeps no other out, and is raised at the end.
+
+        How many were new or newer.
+        """
         trouble = None
+        indexed = 0
         for summary in self._find(datastore_id, study_uid):
             try:
-                synchroniser.listed([summary])
+                indexed += synchroniser.listed([summary])
             except UpstreamError as error:
                 trouble = error
         if trouble is not None:
             raise trouble
+        return indexed

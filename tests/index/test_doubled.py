@@ -107,7 +107,7 @@ def test_the_tables_of_aws_have_the_better_one(doubled):
         aws.imageset, aws.imageset.c.imageset_pkey == aws.instance.c.imageset_pkey
     )
     with doubled.connect() as connection:
-        rows = {uid: image_set for uid, image_set in connection.execute(query)}
+        rows = dict(map(tuple, connection.execute(query)))
         number = connection.execute(select(func.count()).select_from(aws.instance)).scalar_one()
         counted = connection.execute(select(aws.series.c.numberofseriesrelatedinstances)).scalars().all()
     assert rows == {f"{SERIES}.{number}": hex_id(name) for number, name in SEEN[0][1].items()}
