@@ -247,6 +247,7 @@ def _storing(
         settings.store_max_parts,
         newcomers=Newcomers(settings.cache_folder / "store-locks", locks.alone),
         catch_up=arrivals.catch_up,
+        refresh=arrivals.refresh,
         space=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
         turns=Semaphore(settings.web_threads // 2),
     )

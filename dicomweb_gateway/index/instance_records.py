@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from sys import intern
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, exists, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
@@ -44,12 +45,6 @@ _OWN = 3
 """The first columns of an outline, which are an instance's alone: the UIDs."""
 _MOST_ALIKE = 256
 _Common = tuple[ImageSetRef, str, PixelDescription | None, bool]
-_OTHER = _SERIES.alias("other_series")
-_IS_SHARED = exists().where(
-    _OTHER.c.series_uid == _SERIES.c.series_uid,
-    _OTHER.c.study_uid == _SERIES.c.study_uid,
-    _OTHER.c.series_key != _SERIES.c.series_key,
-)
 _COLUMNS = (
     _INSTANCE.c.instance_key,
     _SERIES.c.series_key,
@@ -57,28 +52,34 @@ _COLUMNS = (
     *(_INSTANCE.c[name] for name in ("instance_uid", "sop_class_uid", "instancenumber")),
     *(_INSTANCE.c[name] for name in ("bytes_per_sample", "transfer_syntax_uid")),
     *(_SET.c[name] for name in ("datastoreid", "imagesetid", "version")),
-    _IS_SHARED.label("is_shared"),
     *_LAYOUT,
 )
-"""In the order of what `_record` takes after the frames and the traits, the first one apart."""
+"""In the order of what `_record` takes after what is not of the row, the first two apart."""
 
 
 def load_records(
-    connection: Connection, sight: Sight, *conditions: ColumnElement[bool], with_traits: bool = False
+    connection: Connection,
+    sight: Sight,
+    series: ColumnElement[bool],
+    *conditions: ColumnElement[bool],
+    with_traits: bool = False,
 ) -> Iterator[InstanceRecord]:
-    """The active instances that `sight` shows and that meet `conditions`, in the order of Q-37.
+    """The active instances of one series that `sight` shows and that meet `conditions`, in the order of Q-37.
 
     That is by InstanceNumber, missing last, then UID.
 
     Two queries for each portion of instances, and with traits one for all; the records are made as they
     are taken.
     """
-    found = _each_once(connection, connection.execute(_selection(_COLUMNS, sight, conditions)).all())
+    # asked once, not of each row
+    number = select(func.count(_SERIES.c.series_key)).where(series).correlate(None).scalar_subquery()
+    query = _selection((*_COLUMNS, number), sight, (series, *conditions))
+    found = _each_once(connection, connection.execute(query).all())
     traits = traits_of(connection, {row[1] for row in found}) if with_traits else {}
     for rows in portions(found):
         frames = _frames(connection, [row[0] for row in rows])
         for row in rows:
-            yield _record(frames.get(row[0], ()), traits.get(row[1]), *row[2:])
+            yield _record(frames.get(row[0], ()), traits.get(row[1]), row[-1] > 1, *row[2:-1])
 
 
 def load_outlines(
@@ -121,7 +122,8 @@ def _selection(
 
 def _each_once(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:
     """Rows of one study: of an instance that several variants give, that of the best image set (Q-52)."""
-    if len({(row.series_uid, row.instance_uid) for row in rows}) == len(rows):
+    uids = map(itemgetter(rows[0]._fields.index("instance_uid")), rows) if rows else ()
+    if len(set(uids)) == len(rows):
         return rows
     sets = sets_of_study(connection, rows[0].study_uid).values()
     ranks = {(one.datastoreid, one.imagesetid): one.rank for one in sets}
@@ -161,6 +163,7 @@ def _frames(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple
 def _record(
     frames: Sequence[tuple[str, int | None]],
     traits: Traits | None,
+    is_shared: bool,
     study: str,
     series: str,
     modality: str | None,
@@ -172,7 +175,6 @@ def _record(
     store: str,
     image_set: str,
     version: object,
-    is_shared: object,
     *layout: Any,
 ) -> InstanceRecord:
     # thousands of records are held at once, and what is interned is held once for all of a series
@@ -192,5 +194,5 @@ def _record(
         modality=modality,
         instance_number=number,
         traits=traits,
-        is_shared=bool(is_shared),
+        is_shared=is_shared,
     )

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, exists, select
+from sqlalchemy import ColumnElement, Engine, and_, exists, select
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
@@ -148,7 +148,8 @@ class IndexOwners:
         shown: bool = True,
     ) -> Iterator[Any]:
         """`chosen` of series that an image set of the data store gives, and that are shown or are not."""
-        own = _SET.c.study_key == _SERIES.c.study_key
+        # by the UID too, which has an index
+        own = and_(_SET.c.study_uid == _SERIES.c.study_uid, _SET.c.study_key == _SERIES.c.study_key)
         there = exists().where(own, _SET.c.datastoreid == datastore_id, _SET.c.state == side.ACTIVE)
         query = select(*chosen, *TRAIT_COLUMNS).select_from(_SERIES).join(_STUDY).where(there)
         with reading(self._engine) as connection:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
@@ -278,7 +278,7 @@ class IndexReader:
         return found
 
     def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> Loaded:
-        records = self._records(and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid)))
+        records = self._records(below(study_uid, series_uid), _INSTANCE.c.instance_uid == instance_uid)
         if records:
             return Loaded(records[0], is_ours=True)
         if self._aws is not None:
@@ -312,12 +312,13 @@ class IndexReader:
     def _side_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         return self._records(below(study_uid, series_uid))
 
-    def _records(self, path: ColumnElement[bool]) -> list[InstanceRecord]:
-        """What our tables hold."""
+    def _records(self, series: ColumnElement[bool], *conditions: ColumnElement[bool]) -> list[InstanceRecord]:
+        """What our tables hold of a series."""
         with_traits = self._bindings.need_traits
 
         def load(connection: Connection) -> list[InstanceRecord]:
-            return self._there(load_records(connection, self._sight, path, with_traits=with_traits))
+            found = load_records(connection, self._sight, series, *conditions, with_traits=with_traits)
+            return self._there(found)
 
         return self._side(load) or []
 

@@ -32,6 +32,11 @@ class Showing:
         self._before = self._given()
         self._versions = owners.versions(datastore_id, self._studies)
 
+    def as_before(self) -> set[str]:
+        """Ids of the image sets that instances come from as before: they may be listed late."""
+        after = self._given()
+        return {place.image_set_id for path, place in after.items() if place == self._before.get(path)}
+
     def lost(self) -> set[str]:
         """UIDs of the instances that, after storing and indexing, are not shown as they were sent.
 

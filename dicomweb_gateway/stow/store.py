@@ -59,8 +59,11 @@ Index = Callable[[str, Mapping[str, set[str]], float], None]
 CatchUp = Callable[[str, Collection[str]], None]
 """Has the index hold what a data store has of studies that the index does not know."""
 
+Refresh = Callable[[str, Collection[str]], None]
+"""Has the index hold image sets of a data store as they are now."""
 
-def _nothing(_store: str, _studies: Collection[str]) -> None:
+
+def _nothing(_store: str, _names: Collection[str]) -> None:
     """For an index that always knows."""
 
 
@@ -105,6 +108,7 @@ class Storing:
     most_bytes: int = MOST_BYTES
     newcomers: Newcomers | None = None
     catch_up: CatchUp = _nothing
+    refresh: Refresh = _nothing
     space: SpoolSpace = field(default_factory=SpoolSpace)
     turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
     """Requests that are served at once; each keeps a thread for as long as it takes."""
@@ -168,11 +172,17 @@ class Storing:
             self._drop_clashes(datastore_id, request, good, outcomes)
             showing = self._showing(datastore_id, request, good)
             self._send(datastore_id, request, good, outcomes)
-            lost = showing.lost() if any(outcomes[number].failure is None for number in good) else set()
+            lost = self._lost(datastore_id, showing) if _has_stored(outcomes) else set()
         for number, one in good.items():
             if one.instance.instance_uid in lost and outcomes[number].failure is None:
                 outcomes[number] = replace(outcomes[number], failure=PROCESSING_FAILURE, reason=_NOT_SHOWN)
         return [outcomes[number] for number in range(len(parts))]
+
+    def _lost(self, datastore_id: str, showing: Showing) -> set[str]:
+        """UIDs of the instances that are stored but not shown as they were sent."""
+        if image_set_ids := showing.as_before():
+            self.refresh(datastore_id, image_set_ids)
+        return showing.lost()
 
     def _parts(self, request: StoreRequest) -> list[Part]:
         parts = []
@@ -260,6 +270,10 @@ class Storing:
             batches[-1].append(one)
             room -= needed
         return batches
+
+
+def _has_stored(outcomes: Mapping[int, Outcome]) -> bool:
+    return any(one.failure is None for one in outcomes.values())
 
 
 def _check_headers(part: Part) -> None:

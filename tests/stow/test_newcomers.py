@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from dicomweb_gateway.errors import GatewayBusy, StorageUnavailable
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.server_locks import ServerLocks
 from dicomweb_gateway.stow import newcomers
 from dicomweb_gateway.stow.newcomers import Newcomers
 
@@ -62,3 +64,18 @@ def test_locks_of_all_hosts_are_taken_after_those_of_this_one(tmp_path):
             pass
         assert len(taken) == 1
     assert taken == []
+
+
+def test_two_hosts_of_one_database_wait_for_each_other(tmp_path, empty_url, database_kind):
+    if database_kind == "sqlite":
+        pytest.skip("SQLite is on one host")
+    engine = make_engine(empty_url)
+    hosts = [Newcomers(tmp_path / name, ServerLocks(engine).alone) for name in ("one", "two")]
+    with hosts[0].alone(STORE, ["1.2"], time.monotonic() + 60):
+        with pytest.raises(GatewayBusy), hosts[1].alone(STORE, ["1.2"], soon()):
+            pass
+        with hosts[1].alone(STORE, ["1.3"], time.monotonic() + 60):
+            pass
+    with hosts[1].alone(STORE, ["1.2"], time.monotonic() + 60):
+        pass
+    engine.dispose()
