@@ -11,7 +11,8 @@ from dicomweb_gateway.stow.clashes import Owners, Path
 class Showing:
     """What the index gives of `instances` before they are stored.
 
-    Those `in_sight` of the caller are to be shown to `seen`; the others to whoever may see them.
+    Those `in_sight` of the caller are to be shown to `seen`, which is what they may retrieve; the others are
+    to be in the index.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class Showing:
     ) -> None:
         self._owners = owners
         self._datastore_id = datastore_id
+        self._seen = seen
         self._parts = [
             ([_path(one) for one in instances if one.instance_uid in in_sight], seen),
             ([_path(one) for one in instances if one.instance_uid not in in_sight], EVERYTHING),
@@ -42,16 +44,17 @@ class Showing:
 
         They come from an image set as it was before, while another one of their series has changed: what
         HealthImaging files apart does not show where the same UID is there already. Where none has changed
-        it found nothing new in what it was sent.
+        it found nothing new in what it was sent. Who may not retrieve an instance is not told what goes
+        before it.
         """
         after, now = self._given(), self._owners.versions(self._datastore_id, self._studies)
         lost: set[str] = set()
-        for paths, _ in self._parts:
+        for paths, sight in self._parts:
             for path in paths:
                 place = after.get(path)
                 is_as_before = place is not None and place == self._before.get(path)
                 changed = now.get(path[:2]) != self._versions.get(path[:2])
-                if place is None or (is_as_before and changed):
+                if place is None or (sight is self._seen and is_as_before and changed):
                     lost.add(path[2])
         return lost
 

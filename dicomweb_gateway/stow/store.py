@@ -165,7 +165,8 @@ class Storing:
         if self.newcomers is not None:
             first = self.newcomers.alone_where_new(self.owners, datastore_id, studies, request.deadline)
         with first:
-            unknown = studies - self.owners.patients(datastore_id, sorted(studies)).keys()
+            # by what the caller sees: the time that it takes tells no more than that
+            unknown = studies - self.owners.patients(datastore_id, sorted(studies), request.seen).keys()
             if unknown:
                 # what others have stored there is not for the taking only because it is not indexed yet
                 self.catch_up(datastore_id, unknown)

@@ -400,7 +400,15 @@ def test_who_may_only_import_sends_again_what_they_do_not_see(gateway):
     for _ in range(2):
         assert client.post("/aetitle/studies", data=body, headers=HEADERS).status_code == 200
     assert client.get(f"/aetitle/studies?StudyInstanceUID={ROOT}.62").json == []
-    assert len(gateway.client.get(f"/aetitle/studies/{ROOT}.62/metadata").json) == 1
+    url = f"/aetitle/studies/{ROOT}.62/metadata"
+    assert len(gateway.client.get(url).json) == 1
+    # nor are they told that a UID is there
+    for one in (ct_slice(1, study=62, PatientID="P-2"), ct_slice(2, study=62, AccessionNumber="2")):
+        answer = client.post("/aetitle/studies", data=framed(part10(one)), headers=HEADERS)
+        assert answer.status_code == 200
+    assert values(gateway.client.get(url)) == {f"{ROOT}.62.1.{n}": "P-1" for n in (1, 2)}
+    other, _ = seeing(gateway, PatientID=["P-2"])
+    assert values(other.get(url)) == {f"{ROOT}.62.1.1": "P-2"}
 
 
 def test_what_others_have_stored_clashes_though_it_is_not_indexed(gateway):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dicomweb_gateway.aws.buckets import Buckets
-from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamFailed
+from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamFailed, UpstreamInvalid
+from dicomweb_gateway.imagesets.aws_errors import of_answer
 from dicomweb_gateway.imagesets.import_jobs import ImportJob, ImportJobs
 from dicomweb_gateway.workflow.importing.ledger import Ledger
 from dicomweb_gateway.workflow.importing.report import write_file_report
@@ -239,6 +240,27 @@ def test_a_start_that_is_refused_for_good_leaves_all_for_another_run(bench):
         bench.emulator.side("PUT", "faults", json={"failure_rate": 0.0, "failure_operations": []})
     assert bench.told.count("waiting") == 2
     assert bench.run().imported == 12
+
+
+class Malformed(ImportJobs):
+    """HealthImaging finds what it is asked malformed, however often."""
+
+    starts = 0
+
+    def start(self, *arguments: Any, **more: Any) -> ImportJob:
+        self.starts += 1
+        raise of_answer("StartDICOMImportJob", 400, "ValidationException")
+
+
+def test_what_is_malformed_is_not_tried_again(bench):
+    jobs = Malformed(bench.emulator.url, "us-east-1")
+    try:
+        with pytest.raises(UpstreamInvalid, match="400 ValidationException"):
+            bench.run(jobs=jobs)
+    finally:
+        jobs.close()
+    assert jobs.starts == 1
+    assert "waiting" not in bench.told
 
 
 class NeverEnds(ImportJobs):
