@@ -5,7 +5,6 @@ HealthImaging then says of each instance is what the client is told; one of whic
 failed.
 """
 
-import hashlib
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -13,12 +12,11 @@ from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import BinaryIO, Protocol
 
-from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, content_type, read_parts
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, read_parts
 from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
     NOT_AUTHORIZED,
-    NOT_UNDERSTOOD,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
     Outcome,
@@ -36,11 +34,10 @@ from dicomweb_gateway.sight import EVERYTHING, Sight
 from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
 from dicomweb_gateway.stow.clashes import Claims, Owners
 from dicomweb_gateway.stow.newcomers import Newcomers
+from dicomweb_gateway.stow.part_checks import check_headers, is_equal
 from dicomweb_gateway.stow.showing import Showing
 
-_READ_BYTES = 1 << 20
 _AT_ONCE = 32
-_DICOM = "application/dicom"
 _NOT_SHOWN = "HealthImaging filed it apart, and shows what was there before"
 
 
@@ -199,7 +196,7 @@ class Storing:
         return parts
 
     def _checked(self, request: StoreRequest, part: Part, datastore_id: str) -> _Good:
-        _check_headers(part)
+        check_headers(part)
         if part.length + framing_bytes(1) > self.most_bytes:
             raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes")
         with part.open(request.body) as file:
@@ -220,7 +217,7 @@ class Storing:
             try:
                 claims.claim(one.instance)
                 known = first.setdefault(one.instance.instance_uid, number)
-                if known != number and not _is_equal(request.body, good[known].part, one.part):
+                if known != number and not is_equal(request.body, good[known].part, one.part):
                     reason = "another part has the same SOP Instance UID"
                     raise RefusedPart(CLASH, reason, one.instance.class_uid, one.instance.instance_uid)
             except RefusedPart as refused:
@@ -275,27 +272,6 @@ class Storing:
 
 def _has_stored(outcomes: Mapping[int, Outcome]) -> bool:
     return any(one.failure is None for one in outcomes.values())
-
-
-def _check_headers(part: Part) -> None:
-    media_type, _ = content_type(part.headers.get("content-type", _DICOM))
-    if media_type != _DICOM:
-        raise RefusedPart(NOT_UNDERSTOOD, f"a part must be {_DICOM}")
-    coding = part.headers.get("content-transfer-encoding", "binary").lower()
-    if coding not in ("binary", "8bit", "7bit"):
-        raise RefusedPart(NOT_UNDERSTOOD, "a part has a transfer encoding that is not taken")
-
-
-def _is_equal(body: BinaryIO, one: Part, other: Part) -> bool:
-    return one.length == other.length and _digest(body, one) == _digest(body, other)
-
-
-def _digest(body: BinaryIO, part: Part) -> bytes:
-    digest = hashlib.sha256()
-    with part.open(body) as file:
-        while data := file.read(_READ_BYTES):
-            digest.update(data)
-    return digest.digest()
 
 
 def _refused(refused: RefusedPart) -> Outcome:
