@@ -32,9 +32,11 @@ from dicomweb_gateway.routes import (
     qido,
     rendered,
     stow,
+    tickets,
     tlm,
     viewer,
 )
+from dicomweb_gateway.sight import NOTHING
 from dicomweb_gateway.web.access import check_host
 from dicomweb_gateway.web.admin import is_scraper
 from dicomweb_gateway.web.audited import audit
@@ -52,6 +54,7 @@ from dicomweb_gateway.web.service_errors import is_of_service, name_error, servi
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
 from dicomweb_gateway.web.streams import REFUSED
+from dicomweb_gateway.web.tickets import is_covered, ticket_of
 from dicomweb_gateway.web.to_login import to_login
 
 _LOG = logging.getLogger(__name__)
@@ -84,6 +87,7 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(ops.blueprint)
     app.register_blueprint(pages.blueprint)
     app.register_blueprint(login.blueprint)
+    app.register_blueprint(tickets.blueprint)
     app.register_blueprint(dictionary.blueprint)
     app.register_blueprint(inside.blueprint)
     app.register_blueprint(edits.blueprint)
@@ -171,7 +175,9 @@ def _let_in(request: Request, place: Place, services: Services) -> None:
     session = request.environ.get(SESSION)
     check_changes(request, place.operation, caller, session, services.config)
     if place.operation is not Operation.ENTER:
-        request.environ[SIGHT] = services.rules.sight_of(caller, place.ae_path, place.operation)
+        sight = services.rules.sight_of(caller, place.ae_path, place.operation)
+        ticket = ticket_of(request)
+        request.environ[SIGHT] = sight if ticket is None or is_covered(request, place, ticket) else NOTHING
     if place.operation is Operation.IMPORT:
         seen = services.rules.sight_of(caller, place.ae_path, Operation.RETRIEVE)
         request.environ[RETRIEVAL_SIGHT] = seen

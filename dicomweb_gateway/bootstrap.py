@@ -8,6 +8,7 @@ from threading import Lock, Semaphore, Thread
 from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.audit_slots import AuditSlots
 from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.basic import BasicLogin
 from dicomweb_gateway.access.client_limits import ClientLimits
@@ -34,6 +35,7 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
 from dicomweb_gateway.index.server_locks import ServerLocks
 from dicomweb_gateway.index.sessions import SqlSessions
+from dicomweb_gateway.index.tickets import SqlTickets
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.beside import Beside
@@ -52,6 +54,7 @@ from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
+from dicomweb_gateway.wado.kept_searches import KeptSearches
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfig
@@ -144,10 +147,15 @@ def make_services(
         store_seconds=settings.store_timeout,
     )
     authenticator, page_login = _logins(
-        settings, logins, SqlSessions(engine), partial(shared_secret, engine, "logins"), shared
+        settings,
+        logins,
+        SqlSessions(engine),
+        partial(shared_secret, engine, "logins"),
+        shared,
+        SqlTickets(engine),
     )
     rules = RulesFile(settings.access_rules, settings.ae_path)
-    audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
+    audit = _audit_log(settings)
     allowed = settings.allowed_datastores
     stores = image_sets.data_store_ids if allowed is None else lambda: allowed
     health = HealthProbe(
@@ -172,6 +180,7 @@ def make_services(
             first_levels=FirstLevels(settings.level_bytes),
             passed_on=image_sets.passed_on,
             shared=shared,
+            searches=KeptSearches(shared),
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
@@ -259,6 +268,7 @@ def _logins(
     sessions: SqlSessions,
     secret: Callable[[], str],
     shared: SharedCache | None,
+    tickets: SqlTickets,
 ) -> tuple[Authenticator, PageLogin | None]:
     """Who knows who asks, and how browsers log in."""
     if not settings.has_login:
@@ -267,7 +277,13 @@ def _logins(
     admin = make_admin(settings, key)
     form = BasicLogin(None, admin, logins.failures) if settings.has_admin else None
     authenticator = make_authenticator(settings, logins, admin)
-    return with_page_login(authenticator, form, settings, sessions, shared, key)
+    return with_page_login(authenticator, form, settings, sessions, shared, key, tickets)
+
+
+def _audit_log(settings: Settings) -> AuditLog | None:
+    """The log as this process writes it, None where there is none."""
+    path = settings.audit_path
+    return AuditLog(path, settings.audit_required, AuditSlots.beside(path)) if path else None
 
 
 def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:

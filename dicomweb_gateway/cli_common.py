@@ -1,5 +1,8 @@
 """What the command groups share: the settings as the command line gives them, and output for scripts."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,17 @@ class Given:
         """The effective settings."""
         named = {name: value for name, value in more.items() if value is not None}
         return load_settings({**self.overrides, **named}, self.config)
+
+
+@contextmanager
+def resumable(finish: Callable[[], None]) -> Iterator[None]:
+    """What is done inside may be interrupted, which is said, after `finish`, and is exit status 1."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        finish()
+        click.echo("interrupted; the same command goes on from here", err=True)
+        sys.exit(1)
 
 
 def report(as_json: bool, row: dict[str, Any]) -> None:

@@ -27,6 +27,10 @@ class PageSettings(LoginSettings):
     """Seconds without a request after which a browser's login ends."""
     session_seconds: int = Field(default=12 * 3600, ge=60, le=30 * 86_400)
     """Seconds after which it ends in any case."""
+    viewer_ticket_idle_seconds: int = Field(default=2 * 3600, ge=60, le=30 * 86_400)
+    """Seconds without a request after which the ticket ends with which a page opened a study in Weasis."""
+    viewer_ticket_seconds: int = Field(default=8 * 3600, ge=0, le=30 * 86_400)
+    """Seconds after which it ends in any case, if its login has not ended before; 0: pages give none."""
     admin_password: SecretStr | None = None
     """Password, of 8 characters at least, of the user `admin`, who may administer; unset: there is none."""
     admin_password_file: Path | None = None

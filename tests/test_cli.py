@@ -193,3 +193,19 @@ def test_help_needs_none_of_the_heavy_libraries():
     assert shown.returncode == 0, shown.stderr
     for command in ("demo", "serve", "emulator", "index", "db", "check", "config", "tokens", "users"):
         assert command in shown.stdout
+
+
+def test_no_thread_is_begun_by_what_a_master_imports():
+    """DESIGN 1: fetchers are forked before any thread exists; numpy's pool would be many."""
+    begun = "import os, threading; print(len(os.listdir('/proc/self/task')), threading.active_count())"
+    lines = (
+        "from dicomweb_gateway.cli import main",
+        "main(['check', '--help'], standalone_mode=False)",
+        "import dicomweb_gateway.service.demo, numpy",
+        begun,
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "1 1"

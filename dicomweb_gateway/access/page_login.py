@@ -7,6 +7,7 @@ from dicomweb_gateway.access.basic import BasicLogin
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.code_login import CodeLogin
 from dicomweb_gateway.access.sessions import Sessions
+from dicomweb_gateway.access.tickets import Tickets
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +26,15 @@ class PageDoors:
 
 @dataclass(frozen=True, slots=True)
 class PageLogin:
-    """The doors, the sessions of those who came in by them, and the secret behind forms' tokens."""
+    """The doors, the sessions of those who came in by them, and the secret behind forms' tokens.
+
+    `tickets` are those that sessions give to viewers, None where they give none.
+    """
 
     doors: PageDoors
     sessions: Sessions
     secret: bytes
+    tickets: Tickets | None = None
 
     def form_token(self, browser: str) -> str:
         """What the login form of that browser must hold; `browser` is its own random value."""

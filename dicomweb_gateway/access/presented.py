@@ -20,6 +20,7 @@ class Presented:
     a trusted proxy tells, else the same. `query_tokens` are the decoded values of `token` in the query.
     `repeated` tells that a header which says who asks came more than once. `session` is the id of a session
     out of the cookie; `by_script`: a script of our pages asks, so that no browser must ask for a password.
+    `takes_tickets`: the request is for what a viewer may read by a ticket.
     """
 
     peer: str = ""
@@ -32,11 +33,17 @@ class Presented:
     repeated: bool = False
     session: str = ""
     by_script: bool = False
+    takes_tickets: bool = False
 
     @property
     def basic(self) -> str | None:
         """The credentials of `Authorization: Basic`, still coded; None without."""
         return self._of_scheme("basic")
+
+    @property
+    def bearer(self) -> str | None:
+        """What stands in `Authorization: Bearer`; None without."""
+        return self._of_scheme("bearer")
 
     @property
     def token(self) -> str | None:
@@ -45,7 +52,7 @@ class Presented:
         Raises InvalidRequest where different ones stand in several places, and Unauthenticated, without
         challenges, for what is no token.
         """
-        bearer = self._of_scheme("bearer")
+        bearer = self.bearer
         tokens = {*self.query_tokens, self.token_header} - {""} | ({bearer} if bearer is not None else set())
         if not tokens:
             return None

@@ -1,4 +1,7 @@
-"""A session's id, and what a session holds, sealed with it: who reads the database alone reads nothing."""
+"""Ids of sessions and tickets, and what these hold, sealed with them.
+
+Who reads the database alone reads nothing.
+"""
 
 import hmac
 import os
@@ -11,6 +14,8 @@ from typing import Any
 import orjson
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from dicomweb_gateway.access.caller import Caller
 
 PROOF_HEADER = "X-CSRF-Token"
 """The header in which scripts of our pages prove that a session is theirs."""
@@ -32,9 +37,14 @@ def new_id(secret: bytes) -> str:
     return f"{random}.{_tag(random, secret)}"
 
 
+def looks_like_id(text: str) -> bool:
+    """Whether `text` has the form of an id, whoever made it; no JSON Web Token and no API token has it."""
+    return _ID.fullmatch(text) is not None
+
+
 def is_id(text: str, secret: bytes) -> bool:
     """Whether `text` is an id that this service made, with `secret`: others need not be looked up."""
-    if not _ID.fullmatch(text):
+    if not looks_like_id(text):
         return False
     random, _, tag = text.partition(".")
     return hmac.compare_digest(tag, _tag(random, secret))
@@ -69,3 +79,14 @@ def opened(session_id: str, sealed: str) -> dict[str, Any] | None:
 
 def _cipher(session_id: str) -> AESGCM:
     return AESGCM(bytes.fromhex(derived(session_id, "content")))
+
+
+def written_caller(caller: Caller) -> list[Any]:
+    """`caller` as JSON values."""
+    return [caller.name, caller.mode, caller.client, sorted(caller.groups), sorted(caller.scopes)]
+
+
+def read_caller(written: list[Any]) -> Caller:
+    """The caller that was written."""
+    name, mode, client, groups, scopes = written
+    return Caller(name, mode, client, frozenset(groups), frozenset(scopes))

@@ -5,26 +5,35 @@ the shared cache says was read by another process within as many: so whoever is 
 for twice that at most. Only the SHA-256 of an id is kept anywhere.
 """
 
+import hmac
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
-from threading import Lock, Thread
+from threading import Thread
 from typing import Any, Protocol
 
 import orjson
 
 from dicomweb_gateway.access.caller import ADMIN_MODE, Caller
-from dicomweb_gateway.access.kept import KeptCallers
-from dicomweb_gateway.access.session_content import derived, digest_of, is_id, new_id, opened, seal
+from dicomweb_gateway.access.kept import Lookups
+from dicomweb_gateway.access.session_content import (
+    derived,
+    digest_of,
+    is_id,
+    new_id,
+    opened,
+    read_caller,
+    seal,
+    written_caller,
+)
 from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.index.sessions import SessionRow
 
 _LOG = logging.getLogger(__name__)
 MODES = ("basic", "oidc", ADMIN_MODE)
 """Logins of which a browser can have a session."""
-_LOCKS = 64
 _MOST_STEP = 60
 
 
@@ -85,18 +94,11 @@ class Session:
     row: SessionRow
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of an id: None that there is no such session."""
-
-    session: Session | None
-
-
 class Sessions:
     """`still` says whom a session is of by what holds now, None where its login holds no longer.
 
     `secret` is that of the service: ids that it never made are known by it, without looking. `aside` runs
-    what no request must wait for.
+    what no request must wait for. `ended` is called when sessions have ended here, whose tickets end too.
     """
 
     def __init__(
@@ -108,6 +110,7 @@ class Sessions:
         tier: Tier | None = None,
         clock: Callable[[], float] = time.time,
         aside: Callable[[Callable[[], None]], None] = lambda work: Thread(target=work, daemon=True).start(),
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
         self._still = still
@@ -116,8 +119,8 @@ class Sessions:
         self._tier = tier
         self._clock = clock
         self._aside = aside
-        self._kept: KeptCallers[_Known] = KeptCallers(clock=clock)
-        self._locks = [Lock() for _ in range(_LOCKS)]
+        self._ended = ended
+        self._lookups: Lookups[Session] = Lookups(self._limits.kept, clock)
         self._step = min(_MOST_STEP, self._limits.idle // 4)
 
     def begin(
@@ -129,7 +132,7 @@ class Sessions:
         """
         self.end(old_id)
         session_id, now = new_id(self._secret), int(self._clock())
-        content = {"caller": _written(caller), "proof": proof, "id_token": id_token}
+        content = {"caller": written_caller(caller), "proof": proof, "id_token": id_token}
         row = SessionRow(
             digest_of(session_id),
             owner_of(caller.mode, caller.name),
@@ -144,18 +147,13 @@ class Sessions:
     def find(self, session_id: str) -> Session | None:
         """The session of that id; None where there is none, or none any more. Raises IndexUnavailable."""
         digest = digest_of(session_id)
-        key = bytes.fromhex(digest)
-        known = self._kept.get(key)
-        if known is None:
-            if not is_id(session_id, self._secret):
-                return None
-            # of many requests at once one looks, and the others take what it has found
-            with self._locks[key[0] % _LOCKS]:
-                known = self._kept.get(key)
-                if known is None:
-                    known = _Known(self._looked_up(session_id, digest))
-                    self._kept.put(key, known, self._clock() + self._limits.kept)
-        session = known.session
+        known = self._lookups.kept(digest)
+        if known is not None:
+            session = known[0]
+        elif is_id(session_id, self._secret):
+            session = self._lookups.find(digest, lambda: self._looked_up(session_id, digest))
+        else:
+            return None
         return session if session is not None and session.row.ends_at > self._clock() else None
 
     def end(self, session_id: str) -> None:
@@ -171,12 +169,15 @@ class Sessions:
         self._store.remove_of(session.row.owner)
         self._forget(session.row.digest)
 
+    def is_proof(self, session_id: str, told: str) -> bool:
+        """Whether `told` is what pages of that session know, also of one that has ended; False for no id."""
+        if not is_id(session_id, self._secret):
+            return False
+        return hmac.compare_digest(derived(session_id, "csrf").encode(), told.encode("utf-8", "replace"))
+
     def _forget(self, digest: str) -> None:
-        key = bytes.fromhex(digest)
-        # who read it before it was removed must not be the last to say what is known
-        with self._locks[key[0] % _LOCKS]:
-            # the shared cache may still know it: not to be asked until it no longer does
-            self._kept.put(key, _Known(None), self._clock() + 2 * self._limits.kept + 1)
+        self._lookups.deny(digest)
+        self._ended()
 
     def _looked_up(self, session_id: str, digest: str) -> Session | None:
         row, now = self._row(digest), int(self._clock())
@@ -185,7 +186,7 @@ class Sessions:
         content = opened(session_id, row.content)
         if content is None:
             return None
-        caller = self._still(_read(content["caller"]), content["proof"])
+        caller = self._still(read_caller(content["caller"]), content["proof"])
         if caller is None:
             return None
         if now - row.seen_at >= self._step:
@@ -219,12 +220,3 @@ class Sessions:
 def owner_of(mode: str, name: str) -> str:
     """What stands for the user `name` of the login `mode` wherever a session is kept."""
     return sha256(f"{mode}\0{name}".encode()).hexdigest()
-
-
-def _written(caller: Caller) -> list[Any]:
-    return [caller.name, caller.mode, caller.client, sorted(caller.groups), sorted(caller.scopes)]
-
-
-def _read(written: list[Any]) -> Caller:
-    name, mode, client, groups, scopes = written
-    return Caller(name, mode, client, frozenset(groups), frozenset(scopes))

@@ -22,11 +22,16 @@ _GROUP_LENGTH, _TRANSFER_SYNTAX = 0x00020000, 0x00020010
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """A DICOM file: `walk` goes over its data set, of a deflated one over what it unpacks to."""
+    """A DICOM file: `walk` goes over its data set, of a deflated one over what it unpacks to.
+
+    `has_prefix` and `has_meta` say whether the preamble with DICM and group 0002 are there.
+    """
 
     transfer_syntax: str
     walk: ElementWalk
     unpacked: BinaryIO | None = None
+    has_prefix: bool = True
+    has_meta: bool = True
 
     def close(self) -> None:
         """Give up what was unpacked."""
@@ -66,8 +71,10 @@ def open_form(file: BinaryIO, length: int, space: SpoolSpace) -> FileForm:
         raise NotDicom("the file is empty")
     if not is_dicom(head):
         raise NotDicom("not a DICOM file: no DICM prefix, and no data set at its start")
-    start = PREAMBLE + 4 if head[PREAMBLE:] == b"DICM" else 0
-    syntax, start = _meta(file, start, length)
+    has_prefix = head[PREAMBLE:] == b"DICM"
+    begin = PREAMBLE + 4 if has_prefix else 0
+    syntax, start = _meta(file, begin, length)
+    has_meta = start > begin
     unpacked = None
     if syntax == DEFLATED_LE:
         file = unpacked = _inflated(file, start, space)
@@ -77,7 +84,7 @@ def open_form(file: BinaryIO, length: int, space: SpoolSpace) -> FileForm:
     encoding = _encoding(first, syntax)
     if not syntax:
         syntax = _guessed(encoding)
-    return FileForm(syntax, ElementWalk(file, start, length, encoding), unpacked)
+    return FileForm(syntax, ElementWalk(file, start, length, encoding), unpacked, has_prefix, has_meta)
 
 
 def _meta(file: BinaryIO, start: int, length: int) -> tuple[str, int]:

@@ -22,6 +22,8 @@ class Edit:
     """What is to become of version `latest_version`, which must be the latest, by level.
 
     `whole_study`: all image sets of the study get what is changed of it; only the study is changed then.
+    `force`: StudyID may be among it. `revert_to`: an earlier version, which becomes the latest again, and
+    nothing else is changed; "" for none.
     """
 
     latest_version: str
@@ -29,6 +31,8 @@ class Edit:
     study: Attributes = field(default_factory=dict)
     series: Mapping[str, Attributes] = field(default_factory=dict)
     whole_study: bool = False
+    force: bool = False
+    revert_to: str = ""
 
     @property
     def keywords(self) -> frozenset[str]:
@@ -39,6 +43,12 @@ class Edit:
     def is_study_only(self) -> bool:
         """Whether nothing of the patient and of series is touched."""
         return not self.patient and not self.series
+
+    def updates(self) -> dict[str, Any]:
+        """The union that the request's body holds."""
+        if self.revert_to:
+            return {"revertToVersionId": self.revert_to}
+        return {"DICOMUpdates": self.blobs()}
 
     def blobs(self) -> dict[str, bytes]:
         """The members of DICOMUpdates: what is put, and what goes, each in the shape of the document."""
@@ -89,13 +99,13 @@ class ImageSetUpdates:
 
     def update(self, ref: ImageSetRef, edit: Edit) -> str:
         """Have HealthImaging begin the edit; the version that comes of it."""
-        also = {"includeStudyImageSets": True} if edit.whole_study else {}
+        flags = {"includeStudyImageSets": edit.whole_study, "force": edit.force}
         with self._asking(OPERATION) as api:
             answer = api.update_image_set_metadata(
                 datastoreId=ref.datastore_id,
                 imageSetId=ref.image_set_id,
                 latestVersionId=edit.latest_version,
-                updateImageSetMetadataUpdates={"DICOMUpdates": edit.blobs()},
-                **also,
+                updateImageSetMetadataUpdates=edit.updates(),
+                **{name: True for name, given in flags.items() if given},
             )
         return str(answer["latestVersionId"])

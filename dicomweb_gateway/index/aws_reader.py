@@ -19,7 +19,7 @@ from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef
 from dicomweb_gateway.imagesets.values import integer, text
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_image_sets import identity, image_set_rows, of_series, unknown_sets
+from dicomweb_gateway.index.aws_image_sets import SetRow, identity, image_set_rows, of_series, unknown_sets
 from dicomweb_gateway.index.aws_shown import may_have_instances
 from dicomweb_gateway.index.aws_values import whole_number
 from dicomweb_gateway.index.chunks import portions
@@ -58,8 +58,11 @@ class ImageSetSource(Protocol):
         ...
 
 
-class _Found(NamedTuple):
-    """An image set as HealthImaging has it now; the larger rank wins (dicomweb.md Q-52)."""
+class Found(NamedTuple):
+    """An image set as HealthImaging has it now; the larger rank wins (dicomweb.md Q-52).
+
+    `rank`: whether it is primary, and when it changed (naive UTC, `datetime.min` where that is unknown).
+    """
 
     ref: ImageSetRef
     rank: tuple[bool, datetime]
@@ -85,8 +88,8 @@ class AwsReader:
         self._sight = sight
         self._source = source
         self._gone = gone
-        self._sets: HotMap[_Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
-        self._known: HotMap[_Found | None] = HotMap(_OUTAGE_SECONDS, KEPT_SETS, lambda _: 1)
+        self._sets: HotMap[Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
+        self._known: HotMap[Found | None] = HotMap(_OUTAGE_SECONDS, KEPT_SETS, lambda _: 1)
         self._frames: HotMap[dict[str, SeenFrame]] = HotMap(seconds, KEPT_FRAMES, len)
 
     def seen_by(self, sight: Sight) -> "AwsReader":
@@ -94,6 +97,11 @@ class AwsReader:
         bound = copy.copy(self)
         bound._sight = self._sight.narrowed(sight)
         return bound
+
+    @property
+    def sight(self) -> Sight:
+        """What this reader sees."""
+        return self._sight
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets of a study or series that our side tables do not know, the best first.
@@ -105,7 +113,7 @@ class AwsReader:
             refs = unknown_sets(connection, of_series(rows, series_uid))
         if not self._sight.has_wanted:
             return self._ranked(refs)
-        uids = {row.series_uid for row in rows} if series_uid is None else {series_uid}
+        uids = None if series_uid is None else [series_uid]
         return list(dict.fromkeys(ref for ref, _ in self.documents(study_uid, uids)))
 
     def instances(
@@ -121,31 +129,49 @@ class AwsReader:
                 break
         return list(records.values())
 
+    def latest(self, refs: list[ImageSetRef]) -> list[Found]:
+        """Those of `refs` that HealthImaging has, at their latest versions."""
+        found = [self._find(ref) for ref in refs]
+        return [one for one in found if one is not None and one.ref not in self._gone]
+
+    def document(self, ref: ImageSetRef) -> ImageSetDocument:
+        """The metadata document of an image set, whatever it shows; UpstreamNotFound where it is gone."""
+        return self._source.document(ref)
+
     def documents(
-        self, study_uid: str, series_uids: Collection[str]
+        self, study_uid: str, series_uids: Collection[str] | None
     ) -> Iterator[tuple[ImageSetRef, SeriesDocument]]:
-        """What such image sets hold of series of a study, the best image set first.
+        """What such image sets hold of series of a study, None for all, the best image set first.
 
         The same instance may come several times: the first one counts. Documents are read one at a time.
+        For a sight that wants attributes all of the study's are: which series a row names may be what one
+        that is hidden made of it.
         """
         with reading(self._engine) as connection:
             rows = image_set_rows(connection, study_uid, self._sight.stores)
-            holders = {uid: set(map(identity, of_series(rows, uid))) for uid in series_uids}
-            wanted = set().union(*holders.values())
-            refs = [ref for ref in of_series(rows) if identity(ref) in wanted]
+            holders = None if self._sight.has_wanted else _holders(rows, series_uids)
+            refs = of_series(rows)
+            if holders is not None:
+                wanted = set().union(*holders.values())
+                refs = [ref for ref in refs if identity(ref) in wanted]
             refs = unknown_sets(connection, refs)
         for ref in self._ranked(refs):
             try:
                 document = self._source.document(ref)
             except UpstreamNotFound:
                 continue
-            if document.study_uid == study_uid:
-                for series in document.series():
-                    if identity(ref) in holders.get(series.series_uid, ()) and self._shows(ref, series):
-                        yield ref, series
+            for series in document.series() if document.study_uid == study_uid else ():
+                if holders is None:
+                    is_asked = series_uids is None or series.series_uid in series_uids
+                else:
+                    is_asked = identity(ref) in holders.get(series.series_uid, ())
+                if is_asked and self._shows(ref, series):
+                    yield ref, series
 
     def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
         """The series of a study that have such image sets, and their modalities."""
+        if self._sight.has_wanted:
+            return self._series_of_documents(study_uid)
         query = (
             select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
             .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
@@ -160,11 +186,18 @@ class AwsReader:
             number = whole_number(row.seriesnumber)
             order = side.MISSING_LAST if number is None else number
             series[OrderedSeries(order, row.seriesinstanceuid)] = row.modality
-        if not self._sight.has_wanted:
-            return series
-        uids = {one.series_uid for one in series}
-        shown = {one.series_uid for _, one in self.documents(study_uid, uids)}
-        return {one: modality for one, modality in series.items() if one.series_uid in shown}
+        return series
+
+    def _series_of_documents(self, study_uid: str) -> dict[OrderedSeries, str | None]:
+        """The same by what documents say, of which the best image set's counts."""
+        found: dict[str, SeriesDocument] = {}
+        for _, one in self.documents(study_uid, None):
+            found.setdefault(one.series_uid, one)
+        return {
+            OrderedSeries(side.MISSING_LAST if number is None else number, uid): text(one.tags, "Modality")
+            for uid, one in found.items()
+            for number in [integer(one.tags, "SeriesNumber")]
+        }
 
     def has_pixels(self, study_uid: str, series_uid: str) -> bool:
         """Whether one of the series' instances describes pixels."""
@@ -215,14 +248,12 @@ class AwsReader:
 
     def _ranked(self, refs: list[ImageSetRef]) -> list[ImageSetRef]:
         """Those that HealthImaging has, at their latest versions, the best first."""
-        found = [self._find(ref) for ref in refs]
-        ranked = sorted((one for one in found if one), key=lambda one: one.rank, reverse=True)
-        return [one.ref for one in ranked if one.ref not in self._gone]
+        return [one.ref for one in sorted(self.latest(refs), key=lambda one: one.rank, reverse=True)]
 
-    def _find(self, ref: ImageSetRef) -> _Found | None:
+    def _find(self, ref: ImageSetRef) -> Found | None:
         return self._sets.get(ref, lambda: self._look(ref))
 
-    def _look(self, ref: ImageSetRef) -> _Found | None:
+    def _look(self, ref: ImageSetRef) -> Found | None:
         """The image set as it is now; while HealthImaging is down as it was, if that is known."""
         try:
             found = self._ask(ref)
@@ -231,17 +262,17 @@ class AwsReader:
         self._known.add({ref: found})
         return found
 
-    def _ask(self, ref: ImageSetRef) -> _Found | None:
+    def _ask(self, ref: ImageSetRef) -> Found | None:
         """The image set as it is now, None when it is gone; without the right to ask, its latest version."""
         try:
             found = self._source.properties(ref)
         except UpstreamNotFound:
             return None
         except UpstreamDenied:
-            return _Found(ref, (False, datetime.min))
+            return Found(ref, (False, datetime.min))
         if found.state == _DELETED:
             return None
-        return _Found(found.ref, (bool(found.is_primary), naive_utc(found.updated_at) or datetime.min))
+        return Found(found.ref, (bool(found.is_primary), naive_utc(found.updated_at) or datetime.min))
 
     def _frames_of(self, ref: ImageSetRef) -> dict[str, SeenFrame]:
         try:
@@ -254,6 +285,12 @@ class AwsReader:
             wanted = (frame for one in series.instances() for frame in one.wanted_frames())
             found.update((frame.key.frame_id, SeenFrame(frame, traits)) for frame in wanted)
         return found
+
+
+def _holders(rows: list[SetRow], series_uids: Collection[str] | None) -> dict[str, set[tuple[str, str]]]:
+    """The image sets that may hold each of some series, None for all that rows name."""
+    uids = {row.series_uid for row in rows} if series_uids is None else series_uids
+    return {uid: set(map(identity, of_series(rows, uid))) for uid in uids}
 
 
 def _raise(error: Exception) -> NoReturn:

@@ -18,6 +18,7 @@ from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
 from dicomweb_gateway.index.aws_search import AwsSearch
 from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
+from dicomweb_gateway.index.document_search import DocumentSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
@@ -50,6 +51,8 @@ class IndexSearch:
     AWS column is refused only where rows are concerned too. `latest_seconds`: how long the latest version
     of an image set is believed. Without a source such instances are not found. What is unknown of numbers
     has no value in answers and matches no number.
+
+    To a sight that wants attributes documents tell what the Lambda alone wrote, and without a source nothing.
     """
 
     def __init__(
@@ -67,8 +70,10 @@ class IndexSearch:
         self._can_be_aws = engine.dialect.name != "sqlite"
         self._bare = BareSeriesFinder()
         self._documents: AwsReader | None = None
+        self._told: DocumentSearch | None = None
         if source is not None and self._can_be_aws:
             self._documents = AwsReader(engine, source, latest_seconds, GoneSets(), sight)
+            self._told = DocumentSearch(engine, self._documents)
 
     def seen_by(self, sight: Sight) -> "IndexSearch":
         """This search, which finds no more than `sight` shows; cheap, all that is kept is shared."""
@@ -76,15 +81,27 @@ class IndexSearch:
         bound._sight = self._sight.narrowed(sight)
         bound._bare = BareSeriesFinder()
         bound._documents = None if self._documents is None else self._documents.seen_by(sight)
+        bound._told = None if self._told is None else self._told.seen_by(sight)
         return bound
 
     def __call__(self, query: QidoQuery) -> SearchResult:
         """All that matches `query`, one page of it; see `search.search`. Raises IndexUnavailable too."""
+        told = self._by_documents(query)
+        if told is not None:
+            return told
         if self._documents is None:
             return self._search(query)
         if query.level == "instance":
             return self._search_instances(query, self._documents)
         return self._counted(query, self._search(query), self._documents)
+
+    def _by_documents(self, query: QidoQuery) -> SearchResult | None:
+        """The answer to a sight that wants attributes, where rows of the Lambda's would have to give it."""
+        if self._told is None or not self._sight.has_wanted:
+            return None
+        with reading(self._engine) as connection:
+            ours = self._has_ours(connection)
+        return self._told(query, ours)
 
     def _search(self, query: QidoQuery) -> SearchResult:
         with reading(self._engine) as connection:
@@ -97,7 +114,7 @@ class IndexSearch:
         while True:
             with reading(self._engine) as connection:
                 ours = self._has_ours(connection)
-                seen = AwsSight(self._sight_here(connection), beside=ours)
+                seen = AwsSight(self._sight_here(connection))
                 found = set(self._bare.find(connection, query, ours, seen))
                 if found == bare or not tries:
                     return search(connection, self._sources(connection, query, bool(bare)), query, made)

@@ -21,7 +21,7 @@ from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table,
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.holdings import indexed_versions, whole_sets
 from dicomweb_gateway.index.hot import HotMap
-from dicomweb_gateway.index.hot_frames import HotFrames
+from dicomweb_gateway.index.hot_frames import LARGEST, FramesOfSet, HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_outlines, load_records
@@ -192,7 +192,12 @@ class IndexReader:
         """What the index knows of a frame, None when it does not know it in that image set."""
         self._catch_up()
         path = (datastore_id, image_set_id, frame_id)
-        return self._frames.get(self._sight, path, lambda: self._load_frames(*path))
+        return self._frames.get(
+            self._sight,
+            path,
+            lambda: self._load_frames(*path),
+            lambda: self._load_frames_of_set(datastore_id, image_set_id),
+        )
 
     def image_set_shown(self, datastore_id: str, image_set_id: str) -> None:
         """ResourceNotFound unless an image set is known and may go out as a whole: all its series are seen.
@@ -294,6 +299,10 @@ class IndexReader:
             one = self._aws.frame(*path)
             found = [] if one is None else [one]
         return found
+
+    def _load_frames_of_set(self, datastore_id: str, image_set_id: str) -> FramesOfSet:
+        path, most = (datastore_id, image_set_id), LARGEST + 1
+        return self._side(lambda connection: side_reader.frames_of_set(connection, *path, most)) or {}
 
     def _dated_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
         self._catch_up()

@@ -12,6 +12,7 @@
     gateway_lock              rows that indexers lock, so that one study is written by one at a time
     gateway_secret            random secrets that all hosts of one service share
     gateway_session           browsers that have logged in, by the SHA-256 of a session's id
+    gateway_ticket            tickets that these gave to viewers, by the SHA-256 of a ticket
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
 patients, so that no answer mixes two people, or describe the study otherwise, or lie in different data
@@ -253,6 +254,21 @@ gateway_session = side_table(
     Index("gateway_session_owner", "owner"),
     Index("gateway_session_ends", "ends_at"),
     Index("gateway_session_seen", "seen_at"),
+)
+
+gateway_ticket = side_table(
+    "gateway_ticket",
+    Column("digest", String(64), primary_key=True),
+    Column("of_session", String(64), nullable=False),
+    Column("owner", String(64), nullable=False),
+    Column("content", _LongText, nullable=False),
+    Column("begun_at", BigInteger, nullable=False),
+    Column("seen_at", BigInteger, nullable=False),
+    Column("ends_at", BigInteger, nullable=False),
+    Index("gateway_ticket_session", "of_session"),
+    Index("gateway_ticket_owner", "owner"),
+    Index("gateway_ticket_ends", "ends_at"),
+    Index("gateway_ticket_seen", "seen_at"),
 )
 
 gateway_lock = side_table("gateway_lock", Column("slot", Integer, primary_key=True, autoincrement=False))

@@ -45,7 +45,8 @@ def edit_image_set(datastore_id: str, image_set_id: str) -> Response:
     document = _document_to_change(archive, ref, edit)
     others = _others(archive, ref, document.study_uid) if edit.whole_study else []
     note_event(request, AuditEvent.INSTANCES_CHANGED, "Attributes")
-    note(request, study=document.study_uid, version=edit.latest_version, attributes=sorted(edit.keywords))
+    told = {"attributes": sorted(edit.keywords)} if edit.keywords else {"revert_to": edit.revert_to}
+    note(request, study=document.study_uid, version=edit.latest_version, **told)
     deadline = time.monotonic() + _SECONDS
     # a client that leaves now ends nothing: what is changed must be in the index too
     with request_scope(deadline):
@@ -55,8 +56,8 @@ def edit_image_set(datastore_id: str, image_set_id: str) -> Response:
             for one in (ref, *others):
                 archive.documents.forget(ImageSetRef(one.datastore_id, one.image_set_id))
     note(request, new_version=version)
-    told = {"datastoreId": datastore_id, "imageSetId": image_set_id, "latestVersion": version}
-    response = Response(dumps(told), content_type="application/json")
+    made = {"datastoreId": datastore_id, "imageSetId": image_set_id, "latestVersion": version}
+    response = Response(dumps(made), content_type="application/json")
     response.headers["Cache-Control"] = "no-store"
     return response
 
@@ -65,8 +66,9 @@ def _check_sight(sight: Sight, datastore_id: str, edit: Edit) -> None:
     """InvalidRequest for an edit that would reach, or move something, beyond what the caller may see."""
     if sight.shows_all_of(datastore_id):
         return
-    if edit.whole_study:
-        raise InvalidRequest("includeStudyImageSets is for who may see the whole data store")
+    if edit.whole_study or edit.revert_to:
+        name = "includeStudyImageSets" if edit.whole_study else "revertToVersion"
+        raise InvalidRequest(f"{name} is for who may see the whole data store")
     judged = {keyword for grant in sight.grants for keyword, _ in grant.wanted}
     for keyword in sorted(judged & edit.keywords):
         raise InvalidRequest(f"{keyword} decides what you may see, so you may not change it")
@@ -82,10 +84,20 @@ def _document_to_change(archive: Archive, ref: ImageSetRef, edit: Edit) -> Image
         raise EditConflict(f"version {edit.latest_version} of the image set is not there") from error
     if not archive.index.sees_document(document):
         raise ResourceNotFound(f"the index does not know image set {ref.image_set_id}")
+    if edit.revert_to:
+        _check_earlier(archive, ref, edit.revert_to)
     for uid in edit.series:
         if document.find_series(uid) is None:
             raise InvalidRequest("series names one that is not in the image set")
     return document
+
+
+def _check_earlier(archive: Archive, ref: ImageSetRef, version: str) -> None:
+    """InvalidRequest unless that version of the image set is there."""
+    try:
+        archive.documents.get(ImageSetRef(ref.datastore_id, ref.image_set_id, version))
+    except UpstreamNotFound as error:
+        raise InvalidRequest(f"version {version} of the image set is not there") from error
 
 
 def _others(archive: Archive, ref: ImageSetRef, study_uid: str) -> list[ImageSetRef]:

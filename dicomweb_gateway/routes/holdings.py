@@ -1,4 +1,4 @@
-"""Which image sets hold a series: the way from DICOM's identifiers to HealthImaging's own addresses."""
+"""Which image sets hold a study or series: the way from DICOM to HealthImaging's own addresses."""
 
 from flask import Blueprint, Response, request
 
@@ -14,10 +14,11 @@ from dicomweb_gateway.web.services import services
 blueprint = Blueprint("holdings", __name__)
 
 
+@blueprint.get("/studies/<study>/image-sets")
 @blueprint.get("/studies/<study>/series/<series>/image-sets")
 @dated
-def tell_image_sets(study: str, series: str) -> Response:
-    """`datastoreId` and `imageSetId` of each image set that holds instances of the series."""
+def tell_image_sets(study: str, series: str | None = None) -> Response:
+    """`datastoreId` and `imageSetId` of each image set that holds instances of the study or series."""
     path = parse_path(study, series)
     refs = services().archive.index.image_sets(str(path.study_uid), path.series_uid)
     if not refs:

@@ -13,7 +13,7 @@ from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.session_content import PROOF_HEADER
 from dicomweb_gateway.access.sessions import Session
 from dicomweb_gateway.errors import CrossSite, GatewayError, ResourceNotFound, Unauthenticated
-from dicomweb_gateway.web.audited import note_event
+from dicomweb_gateway.web.audited import note_event, note_tried
 from dicomweb_gateway.web.client import CALLER, address_of
 from dicomweb_gateway.web.cookies import BROWSER, SESSION, check_cookies, cookie, set_cookie
 from dicomweb_gateway.web.cross_site import FIELD, check_own_origin, check_token
@@ -51,17 +51,18 @@ def log_in() -> Response:
         raise ResourceNotFound("passwords are no login here")
     # before anything is answered that sets a cookie
     check_own_origin(request, gateway.config)
-    wanted = own_path(request.form.get("next", "/"))
+    wanted, name = own_path(request.form.get("next", "/")), request.form.get("name", "")
     try:
         if not login.is_form_token(cookie(request, gateway.config, BROWSER), request.form.get(FIELD, "")):
             raise CrossSite("this form is of another browser, or too old, or cookies are off: try again")
         caller, proof = login.doors.form.log_in(
-            request.form.get("name", ""),
+            name,
             request.form.get("password", ""),
             address_of(request.environ, gateway.config),
         )
         return _logged_in(gateway, login, caller, proof, "", wanted)
     except GatewayError as error:
+        note_tried(request, name)
         return _with_status(_form(gateway, wanted, message_of(error)), error)
 
 
@@ -111,9 +112,13 @@ def log_out() -> Response:
         raise Unauthenticated(
             "this login has ended already: nobody is known whose others to end", [SESSION_CHALLENGE]
         )
+    told = request.headers.get(PROOF_HEADER) or request.form.get(FIELD, "")
     if session is not None:
-        check_token(session, request.headers.get(PROOF_HEADER) or request.form.get(FIELD, ""))
+        check_token(session, told)
         provider = _end(gateway, login, session_id, session)
+    elif login.sessions.is_proof(session_id, told):
+        # it was not used for too long, but viewers may still read by its tickets
+        login.sessions.end(session_id)
     return _left(gateway, provider)
 
 

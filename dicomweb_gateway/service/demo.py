@@ -32,7 +32,7 @@ def run_demo(
     of these.
     """
     settings = make_settings({})
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(settings.data_dir):
         return _run_held(make_settings, settings.data_dir, sources, samples)
 

@@ -12,6 +12,7 @@ from dicomweb_gateway.access.discovery import EndpointKeeper
 from dicomweb_gateway.access.fetching import DocumentFetcher
 from dicomweb_gateway.access.page_login import PageDoors, PageLogin
 from dicomweb_gateway.access.sessions import SessionLimits, Sessions, SessionStore, Tier
+from dicomweb_gateway.access.tickets import TicketLimits, Tickets, TicketStore
 from dicomweb_gateway.access.users import User
 from dicomweb_gateway.errors import LoginUnavailable, SettingsError
 from dicomweb_gateway.imagesets.secrets_manager import password_of_secret
@@ -68,6 +69,7 @@ def with_page_login(
     store: SessionStore,
     tier: Tier | None,
     secret: bytes,
+    tickets: TicketStore,
 ) -> tuple[Authenticator, PageLogin | None]:
     """`authenticator`, which takes sessions too, and the logins of pages; None where browsers have none.
 
@@ -78,9 +80,18 @@ def with_page_login(
     if doors.form is None and doors.code is None:
         return authenticator, None
     limits = SessionLimits(settings.session_idle_seconds, settings.session_seconds)
-    sessions = Sessions(store, doors.still, _derived(secret, "sessions"), limits, tier)
-    login = PageLogin(doors, sessions, _derived(secret, "forms"))
-    return replace(authenticator, sessions=sessions), login
+    given = _tickets(doors, settings, tickets, secret)
+    ended = (lambda: None) if given is None else given.forget
+    sessions = Sessions(store, doors.still, _derived(secret, "sessions"), limits, tier, ended=ended)
+    login = PageLogin(doors, sessions, _derived(secret, "forms"), given)
+    return replace(authenticator, sessions=sessions, tickets=given), login
+
+
+def _tickets(doors: PageDoors, settings: Settings, store: TicketStore, secret: bytes) -> Tickets | None:
+    if not settings.viewer_ticket_seconds:
+        return None
+    limits = TicketLimits(settings.viewer_ticket_idle_seconds, settings.viewer_ticket_seconds)
+    return Tickets(store, doors.still, _derived(secret, "tickets"), limits)
 
 
 def _code_login(authenticator: Authenticator, settings: Settings, secret: bytes) -> CodeLogin | None:

@@ -8,6 +8,9 @@ export const root = frame.root;
 /** Paths of the DICOMweb services, such as ["/aetitle"], below the site's root. */
 export const bases = frame.bases.split(" ").map((path) => root + path);
 
+/** Whether the login is a session of this browser, which no other program on this machine has. */
+export const hasSession = () => Boolean(frame.csrf);
+
 /** A refused or failed answer: `status` (0: none came), `message` as the gateway says it, the whole `document`.
  *
  * `after`: the seconds after which it wants to be asked again, 0 where it says none.

@@ -13,7 +13,7 @@ const MOST_VERSIONS = 200;
 const TYPING = 150;
 const part = (id) => document.getElementById(id);
 const shown = { dictionary: null, sources: [], source: null, document: null };
-const editor = new Editor(edited);
+const editor = new Editor(edited, () => attempt(choose));
 let asked = 0;
 
 function tell(message, isBad = false) {
@@ -54,6 +54,8 @@ async function load() {
   const loaded = await documentOf(shown.source, version, shown.dictionary);
   if (turn !== asked) return;
   shown.document = loaded;
+  shown.version = version;
+  offerRevert();
   part("download").href = loaded.address;
   part("download").setAttribute("download", `${shown.source.key}${version ? `-${version}` : ""}.json`);
   part("raw").querySelector("pre").textContent = "";
@@ -71,7 +73,7 @@ async function compare(turn = asked) {
   const { rows, isAll } = changesBetween(before.raw, shown.document.raw);
   part("before").textContent = `Version ${other}`;
   part("after").textContent = `Version ${part("version").value}`;
-  const cells = rows.map(({ path, before: was, after: is }) => difference(path, was, is));
+  const cells = rows.map((row) => element("tr", {}, ...difference(row).map((text) => element("td", {}, text))));
   part("differences").replaceChildren(...(cells.length ? cells : [note("These versions say the same.")]));
   if (!isAll) part("differences").append(note("There are more differences than these."));
 }
@@ -80,11 +82,29 @@ function note(message) {
   return element("tr", {}, element("td", { colspan: 4 }, message));
 }
 
-function difference(path, before, after) {
+/** [where, attribute, before, after] of a change, as texts. */
+function difference({ path, before, after }) {
   const way = path.slice(0, -1).filter((step) => step !== "DICOM").join(" › ");
   const { name } = shown.dictionary.find(path.at(-1));
   const value = (one) => (one === undefined ? "(none)" : typeof one === "string" ? one : JSON.stringify(one));
-  return element("tr", {}, element("td", {}, way), element("td", {}, name), element("td", {}, value(before)), element("td", {}, value(after)));
+  return [way, name, value(before), value(after)];
+}
+
+/** Offer to make the version that is shown the latest again, to who may, where another is. */
+function offerRevert() {
+  const { source, version, latest } = shown;
+  part("revert").hidden = true;
+  if (latest === null || version === undefined || Number(version) === latest) return;
+  editor.isAllowed().then((isAllowed) => {
+    part("revert").hidden = !isAllowed || source !== shown.source || version !== shown.version;
+  }, () => {});
+}
+
+async function revert() {
+  const { source, version, latest, document } = shown;
+  const now = await documentOf(source, String(latest), shown.dictionary);
+  const { rows, isAll } = changesBetween(now.raw, document.raw);
+  editor.revert(source, latest, version, rows.map(difference), isAll);
 }
 
 /** Show the source that is chosen, at its latest version. */
@@ -94,16 +114,23 @@ async function choose() {
   shown.source = shown.sources.find(({ key }) => key === part("source").value);
   const latest = await latestOf(shown.source);
   if (turn !== asked) return;
+  shown.latest = latest;
   part("versions").hidden = part("others").hidden = latest === null;
   if (latest !== null) offerVersions(latest);
   await load();
-  if (turn + 1 === asked) editor.offer(shown.source, latest, shown.document.raw, shown.dictionary);
+  if (turn + 1 === asked) editor.offer(shown.source, latest, shown.document.raw, shown.dictionary, setsOfStudy);
 }
 
-/** Show what came of an edit. */
-async function edited(version) {
+/** The image sets of the study that is shown, as far as the caller may see. */
+function setsOfStudy() {
+  return askJson(addressOf({ base: shown.place.base, study: shown.place.study }, "image-sets"));
+}
+
+/** Show what came of an edit of `count` image sets. */
+async function edited(version, count) {
   await attempt(choose);
-  tell(`Changed: version ${version} is the latest now.`);
+  const others = count > 1 ? ` ${count} image sets are changed.` : "";
+  tell(`Changed: version ${version} is the latest now.${others}`);
   part("told").scrollIntoView({ block: "nearest" });
 }
 
@@ -119,6 +146,7 @@ async function openSeries(place) {
   const viewer = viewerOf(place);
   const links = [element("a", { href: pageOf("stack", page) }, "Stack view"), viewer && element("a", { href: viewer }, "OHIF")];
   part("ways").replaceChildren(...links.filter(Boolean).map((link) => element("li", {}, link)));
+  shown.place = place;
   shown.sources = await sourcesOf(place);
   part("source").replaceChildren(...shown.sources.map(({ key, title }) => element("option", { value: key }, title)));
   if (shown.sources.some(({ key }) => key === place.instance)) part("source").value = place.instance;
@@ -151,6 +179,7 @@ part("version").addEventListener("change", () => {
   editor.hide();
   attempt(load);
 });
+part("revert").addEventListener("click", () => attempt(revert));
 part("other").addEventListener("change", () => attempt(compare));
 part("raw").addEventListener("toggle", showRaw);
 let typing = 0;

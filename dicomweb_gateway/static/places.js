@@ -42,8 +42,12 @@ export function viewerOf({ base, study }) {
   return `${mount}/viewer${source}?StudyInstanceUIDs=${encodeURIComponent(study)}`;
 }
 
-/** The link that opens Weasis with a study; what is not of a UID could end its quotes and be a command of its own. */
-export function weasisOf({ base, study }) {
-  const command = `$dicom:rs --url "${location.origin}${base}" -r "studyUID=${study.replaceAll(/[^0-9.]/g, "")}"`;
+/** The link that opens Weasis with a study, and with the `ticket` that it is to log in by, "" for none.
+ *
+ * What is not of a UID or a ticket could end its quotes and be a command of its own.
+ */
+export function weasisOf({ base, study }, ticket = "") {
+  const login = ticket ? ` -H "Authorization: Bearer ${ticket.replaceAll(/[^A-Za-z0-9._-]/g, "")}"` : "";
+  const command = `$dicom:rs --url "${location.origin}${base}" -r "studyUID=${study.replaceAll(/[^0-9.]/g, "")}"${login}`;
   return `weasis://${encodeURIComponent(command)}`;
 }

@@ -142,6 +142,8 @@ document.addEventListener("drop", (event) => {
 });
 document.addEventListener("login-renewed", () => sender.retry("login"));
 addEventListener("online", () => sender.retry("lost"));
+// what is being sent asks first, as for every other way to leave the page
+part("anew").addEventListener("click", () => location.reload());
 addEventListener("beforeunload", (event) => wasSending && event.preventDefault());
 
 part("where").hidden = bases.length < 2;

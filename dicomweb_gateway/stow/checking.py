@@ -10,7 +10,8 @@ from pydicom.charset import convert_encodings, decode_bytes, default_encoding
 
 from dicomweb_gateway.dicom.dictionary import attribute_of_keyword
 from dicomweb_gateway.dicom.element_walk import Element, ElementWalk
-from dicomweb_gateway.dicom.file_form import open_form
+from dicomweb_gateway.dicom.file_form import FileForm, open_form
+from dicomweb_gateway.dicom.part10 import PREFIX, file_head
 from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
@@ -67,6 +68,7 @@ class Instance:
     """What a part says of itself; `traits` are what access rules ask for, texts decoded and stripped.
 
     `grouping` is what HealthImaging groups by beside patient and UIDs (healthimaging.md 2.5).
+    `head` is what stands before the part to make it a file of PS3.10 7, where it is none.
     """
 
     study_uid: str
@@ -75,6 +77,7 @@ class Instance:
     class_uid: str
     traits: Traits
     grouping: Grouping
+    head: bytes = b""
 
     @property
     def kept(self) -> "Instance":
@@ -117,7 +120,7 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None, space: SpoolS
             reason = _wrong_pixels(form.walk, pixels, form.transfer_syntax, layout)
             if reason:
                 raise RefusedPart(MISMATCH, reason, *names)
-            return found
+            return replace(found, head=_head(form, found))
     except UnreadableDicom as error:
         class_uid, instance_uid = (_uid(values.get(tag)) for tag in (0x00080016, 0x00080018))
         class_uid = class_uid if is_valid_uid(class_uid) else ""
@@ -167,6 +170,13 @@ def _instance(values: Mapping[int, bytes]) -> Instance:
             {name: _text(values[tag], encodings) for tag, name in _GROUPING.items() if tag in values}
         ),
     )
+
+
+def _head(form: FileForm, found: Instance) -> bytes:
+    """What a data set lacks to be a file, which is all that HealthImaging takes."""
+    if form.has_prefix:
+        return b""
+    return PREFIX if form.has_meta else file_head(found.class_uid, found.instance_uid, form.transfer_syntax)
 
 
 def _check_uids(found: Instance) -> None:

@@ -197,10 +197,11 @@ class Storing:
 
     def _checked(self, request: StoreRequest, part: Part, datastore_id: str) -> _Good:
         check_headers(part)
-        if part.length + framing_bytes(1) > self.most_bytes:
-            raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes")
         with part.open(request.body) as file:
             found = check_part(file, part.length, request.study_uid, self.space)
+        if len(found.head) + part.length + framing_bytes(1) > self.most_bytes:
+            names = (found.class_uid, found.instance_uid)
+            raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes", *names)
         if not request.sight.shows(datastore_id, found.traits):
             raise RefusedPart(NOT_AUTHORIZED, "not allowed", found.class_uid, found.instance_uid)
         return _Good(part, found.kept, request.seen.shows(datastore_id, found.traits))
@@ -236,7 +237,9 @@ class Storing:
         told: dict[str, Outcome] = {}
         broken = ""
         for batch in self._batches(list(unique.values())):
-            pieces = [Piece(request.body, one.part.start, one.part.length) for one in batch]
+            pieces = [
+                Piece(request.body, one.part.start, one.part.length, one.instance.head) for one in batch
+            ]
             try:
                 answer = self.upstream.store(datastore_id, pieces, request.deadline)
             except UpstreamError as error:
@@ -261,7 +264,7 @@ class Storing:
         around, closing = framing_bytes(1) - framing_bytes(0), framing_bytes(0)
         room = 0
         for one in instances:
-            needed = one.part.length + around
+            needed = len(one.instance.head) + one.part.length + around
             if not batches or needed > room:
                 batches.append([])
                 room = self.most_bytes - closing

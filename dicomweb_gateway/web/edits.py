@@ -1,35 +1,35 @@
 """What a request that edits an image set may say (healthimaging.md 4.4)."""
 
-from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from flask import Request
 
 from dicomweb_gateway.dicom.dictionary import attribute_of_keyword, is_private
 from dicomweb_gateway.dicom.normalization import level_of
 from dicomweb_gateway.dicom.uids import is_valid_uid
 from dicomweb_gateway.dicom.value_check import WRITABLE, value_flaw
-from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge, UnsupportedMediaType
+from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.imagesets.editing import Attributes, Edit
+from dicomweb_gateway.web.json_body import checked_object, json_object
 from dicomweb_gateway.web.service_ids import check_version
 
-_MEMBERS = frozenset(("latestVersion", "patient", "study", "series", "includeStudyImageSets"))
+_MEMBERS = frozenset(
+    ("latestVersion", "patient", "study", "series", "includeStudyImageSets", "force", "revertToVersion")
+)
+_CHANGING = ("patient", "study", "series", "includeStudyImageSets", "force")
 _MOST_BYTES = 10_240
 """Of all that is to be changed; HealthImaging takes no more (1.6)."""
-_FORCED_ONLY = frozenset(("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID", "StudyID"))
-"""HealthImaging changes them only by force, which makes another study or instance of what is there."""
+_FORCED_ONLY = frozenset(("StudyID",))
+"""HealthImaging changes it only by force, and UIDs too, which would make another study or instance of what is
+there: those are not changed here."""
 
 
 def parse_edit(request: Request) -> Edit:
     """The edit in the body; InvalidRequest names what is wrong, UnsupportedMediaType, PayloadTooLarge."""
-    if request.mimetype != "application/json":
-        raise UnsupportedMediaType("the body must be application/json")
-    body = _object(_json(request), "the body")
-    unknown = sorted(set(body) - _MEMBERS)
-    if unknown:
-        raise InvalidRequest(f"{unknown[0][:64]!r} is none of the members {', '.join(sorted(_MEMBERS))}")
-    series = _object(body.get("series", {}), "series")
+    body = json_object(request, _MEMBERS)
+    if "revertToVersion" in body:
+        return _revert(body)
+    series = checked_object(body.get("series", {}), "series")
     for uid in series:
         if not is_valid_uid(uid):
             raise InvalidRequest("series must be named by their UIDs")
@@ -38,13 +38,31 @@ def parse_edit(request: Request) -> Edit:
         patient=_attributes(body.get("patient", {}), "patient"),
         study=_attributes(body.get("study", {}), "study"),
         series={uid: found for uid, one in series.items() if (found := _attributes(one, "series"))},
-        whole_study=_flag(body.get("includeStudyImageSets", False)),
+        whole_study=_flag(body, "includeStudyImageSets"),
+        force=_flag(body, "force"),
     )
     _check(edit)
     return edit
 
 
+def _revert(body: Any) -> Edit:
+    """The edit that makes an earlier version the latest again."""
+    if any(name in body for name in _CHANGING):
+        raise InvalidRequest("revertToVersion stands alone with latestVersion")
+    edit = Edit(
+        _version(body.get("latestVersion")), revert_to=_version(body["revertToVersion"], "revertToVersion")
+    )
+    if int(edit.revert_to) >= int(edit.latest_version):
+        raise InvalidRequest("revertToVersion must be earlier than latestVersion")
+    return edit
+
+
 def _check(edit: Edit) -> None:
+    forced = sorted(edit.keywords & _FORCED_ONLY)
+    if forced and not edit.force:
+        raise InvalidRequest(f"{forced[0]} says what this is: HealthImaging changes it with force alone")
+    if edit.force and not forced:
+        raise InvalidRequest(f"force is for {', '.join(sorted(_FORCED_ONLY))} alone")
     if not edit.keywords:
         raise InvalidRequest("nothing is to be changed: patient, study and series name no attribute")
     if edit.whole_study and not edit.is_study_only:
@@ -53,35 +71,23 @@ def _check(edit: Edit) -> None:
         raise PayloadTooLarge(f"HealthImaging takes changes of {_MOST_BYTES} bytes in one request")
 
 
-def _json(request: Request) -> Any:
-    try:
-        return orjson.loads(request.get_data(cache=False))
-    except orjson.JSONDecodeError:
-        raise InvalidRequest("the body is not valid JSON") from None
-
-
-def _object(value: Any, name: str) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
-        raise InvalidRequest(f"{name} must be a JSON object")
-    return value
-
-
-def _version(value: Any) -> str:
+def _version(value: Any, name: str = "latestVersion") -> str:
     text = str(value) if isinstance(value, str | int) and not isinstance(value, bool) else ""
     if not text:
-        raise InvalidRequest("latestVersion must name the version that is to be changed")
+        raise InvalidRequest(f"{name} must name a version of the image set")
     check_version(text)
     return text
 
 
-def _flag(value: Any) -> bool:
+def _flag(body: Any, name: str) -> bool:
+    value = body.get(name, False)
     if not isinstance(value, bool):
-        raise InvalidRequest("includeStudyImageSets must be true or false")
+        raise InvalidRequest(f"{name} must be true or false")
     return value
 
 
 def _attributes(value: Any, level: str) -> Attributes:
-    found = _object(value, level)
+    found = checked_object(value, level)
     for keyword, wanted in found.items():
         _check_attribute(keyword, wanted, level)
     return found
@@ -91,7 +97,7 @@ def _check_attribute(keyword: str, value: Any, level: str) -> None:
     attribute = attribute_of_keyword(keyword)
     if attribute is None or is_private(attribute.tag):
         raise InvalidRequest(f"{keyword[:64]!r} is the keyword of no attribute of DICOM")
-    if keyword in _FORCED_ONLY or attribute.vr == "UI":
+    if attribute.vr == "UI":
         raise InvalidRequest(f"{keyword} says what this is, and is not changed")
     if level_of(attribute.tag) != level:
         raise InvalidRequest(f"{keyword} is no attribute of the {level}")

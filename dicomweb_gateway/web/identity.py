@@ -13,6 +13,7 @@ from flask import Request, Response
 from dicomweb_gateway.access.caller import ANYBODY, Caller
 from dicomweb_gateway.access.presented import Presented
 from dicomweb_gateway.errors import GatewayError, TooManyRequests, WrongCredentials
+from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.caching import NO_CACHE
 from dicomweb_gateway.web.client import CALLER, QUERY_TOKENS, address_of
 from dicomweb_gateway.web.cookies import SESSION as SESSION_COOKIE
@@ -20,6 +21,7 @@ from dicomweb_gateway.web.cookies import cookie
 from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.identity_keys import REPEATED, SESSION
 from dicomweb_gateway.web.services import Services, WebConfig
+from dicomweb_gateway.web.tickets import TICKET, takes_tickets
 
 _OF_PAGES = "dicomweb-gateway"
 """X-Requested-With of the scripts of our pages (`static/gateway.js`)."""
@@ -29,7 +31,8 @@ def without_query_tokens(inner: Any) -> Any:
     """The WSGI application `inner`, from whose queries tokens are taken out."""
 
     def outer(environ: dict[str, Any], start_response: Any) -> Any:
-        if "=" in environ.get("QUERY_STRING", ""):
+        query = environ.get("QUERY_STRING", "")
+        if "=" in query and ("token" in query or "%" in query):
             _take_tokens(environ)
         return inner(environ, start_response)
 
@@ -60,11 +63,14 @@ def identify(request: Request, services: Services) -> Caller:
     login = services.authenticator
     caller = ANYBODY
     if not login.is_open:
-        caller, session = login.known(
+        caller, session, ticket = login.known(
             presented_by(request, services.config, takes_sessions=services.page_login is not None)
         )
         if session is not None:
             request.environ[SESSION] = session
+        if ticket is not None:
+            request.environ[TICKET] = ticket
+            note(request, ticket=ticket.mark)
     request.environ[CALLER] = caller
     return caller
 
@@ -102,8 +108,20 @@ def presented_by(request: Request, config: WebConfig, takes_sessions: bool = Fal
         proxy_groups=groups,
         repeated=any(name in repeated for name in ("HTTP_AUTHORIZATION", "HTTP_TOKEN", *names)),
         session=cookie(request, config, SESSION_COOKIE) if takes_sessions else "",
-        by_script=environ.get("HTTP_X_REQUESTED_WITH") == _OF_PAGES,
+        by_script=_is_of_our_pages(environ, takes_sessions),
+        takes_tickets=takes_tickets(request),
     )
+
+
+def _is_of_our_pages(environ: dict[str, Any], takes_sessions: bool) -> bool:
+    """Whether a script of ours asks, or what another page of this gateway has in it, such as OHIF's requests.
+
+    Those lead to the login by themselves where people log in at pages: no browser must ask for a password.
+    """
+    if environ.get("HTTP_X_REQUESTED_WITH") == _OF_PAGES:
+        return True
+    is_inside = environ.get("HTTP_SEC_FETCH_MODE") in ("cors", "no-cors", "same-origin")
+    return takes_sessions and is_inside and environ.get("HTTP_SEC_FETCH_SITE") == "same-origin"
 
 
 @lru_cache(maxsize=8)

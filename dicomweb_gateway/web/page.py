@@ -80,11 +80,15 @@ def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:
     for style in ("frame.css", f"{name}.css"):
         if files.find(style) is not None:
             yield Markup('<link rel="stylesheet" href="{}{}">\n').format(view.prefix, files.address(style))
-    for script in ("frame.js", f"{name}.js"):
-        if files.find(script) is not None:
-            yield Markup('<script type="module" src="{}{}"></script>\n').format(
-                view.prefix, files.address(script)
-            )
+    scripts = [script for script in ("frame.js", f"{name}.js") if files.find(script) is not None]
+    # else a browser finds them one after the other, a round trip for each step of what imports what
+    modules = dict.fromkeys(module for script in scripts for module in files.modules(script))
+    for module in modules:
+        yield Markup('<link rel="modulepreload" href="{}{}">\n').format(view.prefix, files.address(module))
+    for script in scripts:
+        yield Markup('<script type="module" src="{}{}"></script>\n').format(
+            view.prefix, files.address(script)
+        )
 
 
 def _navigation(view: PageView, here: str) -> Iterator[Markup]:

@@ -62,3 +62,9 @@ def parse_frame_list(text: str, max_frames: int = MAX_FRAMES_PER_REQUEST) -> tup
     if len(set(numbers)) != len(numbers):
         raise InvalidRequest("the frame list names a frame twice")
     return numbers
+
+
+def study_in(path: str) -> str | None:
+    """The study that `path`, below the base path, is of, as it is written; None where it names none."""
+    steps = path.strip("/").split("/")
+    return steps[1] if len(steps) > 1 and steps[0] == "studies" else None

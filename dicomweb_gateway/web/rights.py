@@ -58,6 +58,8 @@ OPERATIONS: dict[str, Operation] = {
     "begin_login": Operation.PUBLIC,
     "finish_login": Operation.PUBLIC,
     "log_out": Operation.PUBLIC,
+    # what it gives is bound to what its session's caller may see
+    "give_ticket": Operation.ENTER,
     # files that are the same at every site, and where to log in
     "view": Operation.PUBLIC,
     "configure_viewer": Operation.PUBLIC,
@@ -75,6 +77,7 @@ BODY_BYTES: dict[str, int] = {
     "get_image_set": 64 << 10,
     "search_image_sets": 64 << 10,
     "edit_image_set": 64 << 10,
+    "give_ticket": 4 << 10,
 }
 """By the name of the view how large the body of its requests may be, where that is less than the setting."""
 

@@ -19,7 +19,8 @@ from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules import AccessRules
 from dicomweb_gateway.index.search import SearchResult
-from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.qido.attributes import ATTRIBUTES
+from dicomweb_gateway.qido.expression import QidoQuery, UidIn
 from dicomweb_gateway.sight import Sight
 from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.telemetry.catalogue import Labels, Metric
@@ -29,10 +30,12 @@ from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
 from dicomweb_gateway.web.caching import CdnCaching
 from dicomweb_gateway.web.rights import sight_of
 from dicomweb_gateway.web.streams import Streams
+from dicomweb_gateway.web.tickets import ticket_of
 from dicomweb_gateway.web.viewer import Viewer
 from dicomweb_gateway.workflow.editing import Editing
 
 EXTENSION = "dicomweb_gateway"
+_STUDY_UID = 0x0020000D
 
 MOST_SIGHTS = 256
 """Sights of which the services are kept; the one that was bound first goes first."""
@@ -144,6 +147,23 @@ class Search(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class _OfStudy:
+    """A search that finds nothing beyond one study."""
+
+    inner: Search
+    study: str
+
+    def __call__(self, query: QidoQuery) -> SearchResult:
+        """Those of its study that match."""
+        of_study = UidIn(ATTRIBUTES[_STUDY_UID], (self.study,))
+        return self.inner(replace(query, conditions=(*query.conditions, of_study)))
+
+    def seen_by(self, sight: Sight) -> Search:
+        """The same, which finds no more than `sight` shows."""
+        return _OfStudy(self.inner.seen_by(sight), self.study)
+
+
 @dataclass(slots=True)
 class _Bound:
     """Services by the sight that they are bound to."""
@@ -202,6 +222,13 @@ def services() -> Services:
     return seen_by_caller(current_app.extensions[EXTENSION], request)
 
 
+def services_with(sight: Sight) -> Services:
+    """The services of the app as far as `sight` shows, for views whose place alone says of no sight."""
+    gateway: Services = current_app.extensions[EXTENSION]
+    return gateway.seen_by(sight)
+
+
 def seen_by_caller(gateway: Services, request: Request) -> Services:
     """`gateway` as far as the caller of `request` may see."""
-    return gateway.seen_by(sight_of(request))
+    bound, ticket = gateway.seen_by(sight_of(request)), ticket_of(request)
+    return bound if ticket is None else replace(bound, search=_OfStudy(bound.search, ticket.study))

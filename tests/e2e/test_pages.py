@@ -1,9 +1,7 @@
 """Our own pages in Chromium: studies, stack view, metadata; scripts in names; what axe-core finds."""
 
 import json
-import os
 import re
-import subprocess
 from typing import Any
 from urllib.parse import unquote
 
@@ -15,14 +13,9 @@ from dicomweb_gateway.workflow.made_series import ROOT
 from tests.emulator.running import client_of
 
 from .conftest import LARGE
-from .node import FOLDER, PACKAGES, need_chromium, need_packages
+from .node import drive, need_packages
 from .running import Demo
 from .viewer_files import HOSTILE
-
-PATIENCE = 60_000
-LASTS = 300
-SHOTS = os.environ.get("PAGE_SHOTS")
-"""A folder for screenshots, to be looked at."""
 
 SYNTHETIC = "1.2.826.0.1.3680043.10.1443.77"
 
@@ -43,34 +36,16 @@ def change_description(demo: Demo, study: str, series: str) -> None:
 @pytest.fixture(scope="module")
 def seen(small_demo: Demo) -> dict[str, Any]:
     """What `pages.mjs` saw; what that is stands there."""
-    node = need_packages()
+    need_packages()
     change_description(small_demo, f"{HOSTILE}.1", f"{HOSTILE}.2")
     cine = get_testdata_file("examples_ybr_color.dcm", download=False)
-    task = {
-        "chromium": need_chromium(),
-        "root": small_demo.root,
-        "axe": str(PACKAGES / "axe-core" / "axe.min.js"),
-        "shots": SHOTS,
-        "patience": PATIENCE,
-        "studies": {
-            "stack": f"{SYNTHETIC}.1",
-            "large": f"{LARGE}.1",
-            "cine": str(dcmread(str(cine), stop_before_pixels=True).StudyInstanceUID),
-            "hostile": f"{HOSTILE}.1",
-        },
+    studies = {
+        "stack": f"{SYNTHETIC}.1",
+        "large": f"{LARGE}.1",
+        "cine": str(dcmread(str(cine), stop_before_pixels=True).StudyInstanceUID),
+        "hostile": f"{HOSTILE}.1",
     }
-    done = subprocess.run(
-        [node, "pages.mjs"],
-        cwd=FOLDER,
-        input=json.dumps(task),
-        capture_output=True,
-        text=True,
-        timeout=LASTS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return drive("pages.mjs", root=small_demo.root, studies=studies)
 
 
 def test_nothing_failed(seen: dict[str, Any]) -> None:
@@ -181,3 +156,5 @@ def test_attributes_are_edited_after_a_question(seen: dict[str, Any]) -> None:
     assert "primary" in edit["limits"]
     assert edit["left"] == "<b>Edited</b>"
     assert edit["told"] == "Changed: version 3 is the latest now."
+    assert "<b>Edited</b>\tChanged" in edit["reverting"]
+    assert edit["reverted"] == "Changed: version 4 is the latest now."

@@ -1,7 +1,5 @@
 """The upload page in Chromium: a folder with bad files, a lost connection, a login that ends, a drop."""
 
-import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +9,9 @@ from pydicom import dcmread
 from tests.emulator.files import ROOT, ct_slice
 from tests.stow.parts import part10
 
-from .node import FOLDER, PACKAGES, need_chromium, need_packages
+from .node import drive
 from .running import Demo
-from .test_pages import LASTS, SHOTS
 
-PATIENCE = 60_000
 NAME = "<script>alert(1)</script>"
 
 
@@ -46,27 +42,7 @@ def folders(small_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> tup
 @pytest.fixture(scope="module")
 def seen(small_demo: Demo, folders: tuple[Path, Path]) -> dict[str, Any]:
     """What `upload.mjs` saw; what that is stands there."""
-    node = need_packages()
-    task = {
-        "chromium": need_chromium(),
-        "root": small_demo.root,
-        "axe": str(PACKAGES / "axe-core" / "axe.min.js"),
-        "shots": SHOTS,
-        "patience": PATIENCE,
-        "folder": str(folders[0]),
-        "more": str(folders[1]),
-    }
-    done = subprocess.run(
-        [node, "upload.mjs"],
-        cwd=FOLDER,
-        input=json.dumps(task),
-        capture_output=True,
-        text=True,
-        timeout=LASTS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    found: dict[str, Any] = json.loads(done.stdout)
+    found = drive("upload.mjs", root=small_demo.root, folder=str(folders[0]), more=str(folders[1]))
     assert (found["errors"], found["dialogs"]) == ([], 0)
     return found
 

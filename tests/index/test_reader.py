@@ -4,7 +4,7 @@ from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import ResourceGone, ResourceNotFound
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
-from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
 from dicomweb_gateway.index.known import known_image_sets
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.sight import EVERYTHING
@@ -258,3 +258,18 @@ def test_a_series_that_is_leafed_through_is_read_at_once(engine):
     assert [version(number) for number in (5, 6)] == ["1"] * 2
     with pytest.raises(ResourceNotFound):
         version(7)
+
+
+def test_frames_of_an_image_set_are_read_at_once_as_one_by_one(engine):
+    made = {f"1.2.1.{n}": instance(f"1.2.1.{n}", frames=n) for n in (1, 2, 3)}
+    index_image_set(engine, document("1.2", {"1.2.1": made}, name="a"), version=1)
+    index_image_set(engine, simple("1.3", "b"), version=1)
+    reader, fresh = IndexReader(engine, cache_seconds=60), IndexReader(engine, cache_seconds=0)
+    keys = [key for one in fresh.series_instances("1.2", "1.2.1") for key in (f.key for f in one.frames)]
+    one_by_one = [fresh.image_set_of_frame(*key) for key in keys]
+    assert [reader.image_set_of_frame(*key) for key in keys[:4]] == one_by_one[:4]
+    remove_image_set(engine, STORE, hex_id("a"))
+    assert [reader.image_set_of_frame(*key) for key in keys] == one_by_one
+    assert [one and one.key for one in one_by_one] == keys
+    assert fresh.image_set_of_frame(*keys[0]) is None
+    assert reader.image_set_of_frame(STORE, hex_id("a"), hex_id("frame", "1.3.1.1", 0)) is None

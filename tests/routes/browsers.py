@@ -20,10 +20,12 @@ from dicomweb_gateway.access.page_login import PageDoors, PageLogin
 from dicomweb_gateway.access.passwords import Cost, hash_password
 from dicomweb_gateway.access.rows import text_of
 from dicomweb_gateway.access.sessions import SessionLimits, Sessions
+from dicomweb_gateway.access.tickets import TicketLimits, Tickets
 from dicomweb_gateway.access.users import TABLE, UserRow, read_users
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.sessions import SqlSessions
+from dicomweb_gateway.index.tickets import SqlTickets
 from dicomweb_gateway.web.services import Services
 from tests.e2e.login_page import CLIENT
 from tests.routes.archive import House, build
@@ -46,6 +48,14 @@ class Site:
         code, oidc = _code(issuer) if issuer is not None else (None, None)
         doors = PageDoors(form, code)
         engine = make_engine(f"sqlite:///{self.folder / 'index.sqlite'}")
+        tickets = Tickets(
+            SqlTickets(engine),
+            doors.still,
+            b"tickets",
+            TicketLimits(1200, 2400),
+            lambda: self.now,
+            lambda work: work(),
+        )
         sessions = Sessions(
             SqlSessions(engine),
             doors.still,
@@ -54,14 +64,15 @@ class Site:
             None,
             lambda: self.now,
             lambda work: work(),
+            tickets.forget,
         )
         config = replace(self.house.services.config, public_url=ROOT, host_rule_on=False)
         return replace(
             self.house.services,
             config=config,
             ready=None,
-            authenticator=Authenticator(oidc=oidc, basic=form, sessions=sessions),
-            page_login=PageLogin(doors, sessions, b"secret"),
+            authenticator=Authenticator(oidc=oidc, basic=form, sessions=sessions, tickets=tickets),
+            page_login=PageLogin(doors, sessions, b"secret", tickets),
             audit=AuditLog(self.folder / "audit"),
             **more,
         )

@@ -44,7 +44,7 @@ class Edited(Gateway):
 def gateway(tmp_path_factory):
     with running(tmp_path_factory.mktemp("upstream"), workers=1) as emulator:
         made = Edited(emulator, tmp_path_factory.mktemp("gateway"))
-        for study in (30, 31, 32, 33):
+        for study in (30, 31, 32, 33, 34):
             files = [part10(ct_slice(n, study=study, StudyDescription="Before")) for n in (1, 2)]
             assert made.store(*files).status_code == 200
         yield made
@@ -90,7 +90,14 @@ def test_an_old_version_is_a_conflict_and_changes_nothing(gateway):
     ("body", "reason"),
     [
         ({"study": {"StudyInstanceUID": "1.2.3"}}, "StudyInstanceUID says what this is"),
-        ({"study": {"StudyID": "1"}}, "StudyID says what this is"),
+        ({"study": {"StudyID": "1"}}, "with force alone"),
+        ({"study": {"StudyInstanceUID": "1.2.3"}, "force": True}, "StudyInstanceUID says what this is"),
+        ({**CHANGE, "force": True}, "force is for StudyID alone"),
+        ({"study": {"StudyID": "1"}, "force": 1}, "force must be true or false"),
+        ({**CHANGE, "revertToVersion": "1"}, "stands alone"),
+        ({"revertToVersion": "1"}, "must be earlier"),
+        ({"revertToVersion": None, "latestVersion": "2"}, "revertToVersion must name"),
+        ({"revertToVersion": "-1", "latestVersion": "2"}, "version must be"),
         ({"study": {"PatientName": "X"}}, "PatientName is no attribute of the study"),
         ({"patient": {"PatientName": "X"}}, "primary"),
         ({"series": {f"{ROOT}.32.1": {"SeriesDescription": "x"}}}, "primary"),
@@ -104,7 +111,7 @@ def test_an_old_version_is_a_conflict_and_changes_nothing(gateway):
         ({"study": {"ProcedureCodeSequence": "x"}}, "cannot be changed"),
         ({"study": []}, "study must be a JSON object"),
         ({"study": {}}, "nothing is to be changed"),
-        ({**CHANGE, "force": True}, "'force' is none of the members"),
+        ({**CHANGE, "more": True}, "'more' is none of the members"),
         ({**CHANGE, "latestVersion": None}, "latestVersion must name"),
         ({**CHANGE, "latestVersion": "x"}, "version must be"),
         ({"patient": {"PatientName": "X"}, "includeStudyImageSets": True}, "study alone"),
@@ -175,6 +182,39 @@ def test_a_whole_study_is_changed_with_what_is_not_primary(gateway):
     document = gateway.emulator.document(one["datastoreId"], copy, None)
     assert document["Patient"]["DICOM"]["PatientName"] == "New^Name"
     assert document["Study"]["DICOM"]["StudyDescription"] == "Both"
+
+
+def test_a_study_id_is_changed_by_force_and_an_earlier_version_comes_back(gateway):
+    url = f"/aetitle/studies?StudyInstanceUID={ROOT}.34&includefield=StudyID"
+    before = gateway.client.get(url).json[0]["00200010"].get("Value")
+    forced = gateway.edit(34, study={"StudyID": "NEW-7", "StudyDescription": "After"}, force=True)
+    assert (forced.status_code, forced.json["latestVersion"]) == (200, "2"), forced.text
+    assert gateway.client.get(url).json[0]["00200010"]["Value"] == ["NEW-7"]
+    back = gateway.edit(34, "2", revertToVersion="1")
+    assert (back.status_code, back.json["latestVersion"]) == (200, "3"), back.text
+    assert gateway.client.get(url).json[0]["00200010"].get("Value") == before
+    assert gateway.described(34) == "Before"
+    lines = [json.loads(text) for text in gateway.audit.read_text().splitlines() if "new_version" in text]
+    assert [line.get("revert_to", line.get("attributes")) for line in lines[-2:]] == [
+        ["StudyDescription", "StudyID"],
+        "1",
+    ]
+    assert gateway.edit(34, "2", revertToVersion="1").status_code == 409
+    assert gateway.edit(34, "7", revertToVersion="6").status_code == 409
+
+
+def test_who_sees_a_part_of_the_store_brings_no_version_back(gateway):
+    rule = Rule(operations=("search", "retrieve", "admin"), only={"Modality": ("CT",)})
+    rules = AccessRules(gateway.services.config.ae_paths, (rule,))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+    refused = client.post(gateway.address(34), json={"latestVersion": "3", "revertToVersion": "1"})
+    assert (refused.status_code, "whole data store" in refused.json["message"]) == (400, True)
+
+
+def test_the_image_sets_of_a_study_are_told(gateway):
+    one = gateway.image_set(32)
+    assert gateway.client.get(f"/aetitle/studies/{ROOT}.32/image-sets").json == [one]
+    assert gateway.client.get("/aetitle/studies/1.2.3/image-sets").status_code == 404
 
 
 def test_where_nobody_may_store_nobody_may_edit(gateway):

@@ -108,6 +108,25 @@ def test_who_asks_is_told_to_scripts(locked, house):
     assert open_to_all.headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.parametrize(
+    ("caller", "paths"),
+    [
+        ("all", ["/aetitle", "/dicomweb"]),
+        ("ct", ["/aetitle", "/dicomweb"]),
+        ("second path", ["/dicomweb"]),
+        ("without a rule", []),
+    ],
+)
+def test_base_paths_are_told_to_those_whom_a_rule_grants_something_there(locked, caller, paths):
+    assert page(locked, "/session", caller).get_json()["paths"] == paths
+    home = page(locked, "/", caller).get_data(as_text=True)
+    assert f'data-bases="{" ".join(paths)}"' in home
+    config = page(locked, "/viewer/app-config.js", caller).get_data(as_text=True)
+    for path in ("/aetitle", "/dicomweb"):
+        assert (f"{path}</code>" in home) is (path in paths)
+        assert (f'{path}"' in config) is (path in paths)
+
+
 def test_a_proxys_prefix_is_in_front_of_every_address(house):
     config = replace(house.services.config, public_url="https://pacs.example.org/imaging")
     client = create_app(replace(house.services, config=config, ready=None)).test_client()

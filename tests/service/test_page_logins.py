@@ -24,7 +24,7 @@ def made(tmp_path):
         admin = make_admin(settings, b"secret")
         form = BasicLogin(None, admin) if settings.has_admin else None
         authenticator = make_authenticator(settings, admin=admin)
-        return with_page_login(authenticator, form, settings, NoStore(), None, b"secret")
+        return with_page_login(authenticator, form, settings, NoStore(), None, b"secret", NoStore())
 
     return make
 

@@ -8,6 +8,7 @@ from threading import Semaphore
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
@@ -57,7 +58,7 @@ class Upstream:
         bodies = []
         for one in instances:
             one.file.seek(one.start)
-            bodies.append(one.file.read(one.length))
+            bodies.append(one.head + one.file.read(one.length))
         self.requests.append(bodies)
         named = [str(dcmread(BytesIO(body)).SOPInstanceUID) for body in bodies]
         return [Outcome(CT, uid, 0xA700 if uid in self.refused else None) for uid in named if not self.silent]
@@ -142,6 +143,24 @@ def test_what_is_good_goes_upstream_as_it_came(place):
     assert [outcome.failure is None for outcome in outcomes] == [True, False, True]
     assert place.upstream.requests == [[one, two]]
     assert place.indexed == [(STORE, {f"{ROOT}.1": {f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"}})]
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_what_is_no_file_goes_upstream_as_one(place, syntax):
+    dataset = ct_slice(1)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    whole = part10(dataset)
+    bare = whole[144 + int.from_bytes(whole[140:144], "little") :]
+    for sent in (bare, whole[132:]):
+        (outcome,) = place.store(sent)
+        assert outcome.failure is None
+        ((stored,),) = place.upstream.requests
+        read = dcmread(BytesIO(stored))
+        assert read.file_meta.TransferSyntaxUID == syntax
+        assert read.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+        assert read == dataset
+        assert stored.endswith(sent)
+        place.upstream.requests.clear()
 
 
 @pytest.mark.parametrize("cut", [3, 10, 4000])

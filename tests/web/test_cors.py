@@ -36,6 +36,8 @@ def request(method="GET", **headers):
         ("null", {}, False),
         ("http://[broken", {}, False),
         ("https://evil.example.org", {"host_rule_on": False}, True),
+        ("https://evil.example.org", {"host_rule_on": False, "proxy_headers": ("X-User", "X-Groups")}, False),
+        ("http://localhost:3000", {"host_rule_on": False, "proxy_headers": ("X-User", "X-Groups")}, True),
         ("https://ohif.example.org", {"cors_origins": ("https://ohif.example.org",)}, True),
         ("http://localhost:3000", {"cors_origins": ("https://ohif.example.org",)}, False),
         ("https://anything.org", {"cors_origins": ("*",)}, True),

@@ -113,6 +113,48 @@ def test_no_identifier_is_a_command_for_weasis(run: Run) -> None:
     assert found == 'weasis://$dicom:rs --url "http://gateway.test/x/aetitle" -r "studyUID=1.2.3"'
 
 
+def test_weasis_logs_in_by_a_ticket_where_the_browser_has_a_login(run: Run) -> None:
+    body = """
+    const asked = [], opened = [];
+    globalThis.fetch = async (path, { method, headers, body }) => {
+      asked.push([method, path, headers.get("X-CSRF-Token"), JSON.parse(body)]);
+      const isFirst = asked.length === 1;
+      const told = isFirst ? { ticket: 'a-b_c.0f" -x' } : { message: "there is no such study" };
+      return new Response(JSON.stringify(told), { status: isFirst ? 200 : 404 });
+    };
+    const made = (name) => ({
+      name,
+      children: [],
+      attributes: {},
+      append(...all) { this.children.push(...all); },
+      setAttribute(key, value) { this.attributes[key] = value; },
+      removeAttribute(key) { delete this.attributes[key]; },
+      getAttribute(key) { return this.attributes[key] ?? null; },
+      addEventListener(kind, done) { this[kind] = done; },
+    });
+    Object.assign(document, { createElement: made, dispatchEvent() {} });
+    globalThis.location = { origin: "http://gateway.test", assign: (address) => opened.push(address) };
+    const place = { base: bases[0], study: "1.2.3" };
+    const link = wayToWeasis(place, "Weasis");
+    document.documentElement.dataset.csrf = "proof";
+    const [button, , told] = wayToWeasis(place, "Weasis").children;
+    await button.click();
+    const first = told.textContent;
+    await button.click();
+    const last = [told.textContent, told.className];
+    return [link.name, link.attributes.href, button.name, asked, opened, first, ...last];
+    """
+    names = {"weasis.js": "wayToWeasis", "gateway.js": "bases"}
+    link, address, button, asked, opened, first, refused, kind = run(names, body)
+    assert (link, button) == ("a", "button")
+    command = '$dicom:rs --url "http://gateway.test/x/aetitle" -r "studyUID=1.2.3"'
+    assert unquote(address) == f"weasis://{command}"
+    assert asked == [["POST", "/x/tickets", "proof", {"base": "/aetitle", "study": "1.2.3"}]] * 2
+    # no ticket ends the quotes
+    assert [unquote(one) for one in opened] == [f'weasis://{command} -H "Authorization: Bearer a-b_c.0f-x"']
+    assert (first, refused, kind) == ("Weasis is asked to open it.", "there is no such study", "bad")
+
+
 def test_differences_are_undone(run: Run) -> None:
     kinds = {"u1": "Uint8Array", "i1": "Int8Array", "u2": "Uint16Array", "i2": "Int16Array"}
     random = np.random.default_rng(6)
@@ -218,8 +260,10 @@ def test_edits_ask_for_what_was_changed_and_nothing_else(run: Run) -> None:
       { level: "series", uid: "1.2", keyword: "BodyPartExamined", vr: "CS", before: "", text: "4" },
     ]);
     return [
-      bodyOf(7, changes, false),
-      bodyOf(1, [], true),
+      bodyOf(7, { changes }),
+      bodyOf(1, { others: [1] }),
+      bodyOf(3, { revert: 1 }),
+      bodyOf(3, { changes: [{ level: "study", keyword: "StudyID", after: "7" }] }),
       [false, true].map((isPrimary) => levelsOf(document, isPrimary).map(({ level }) => level)),
       [["StudyID", "SH", "1"], ["PatientName", "PN", "A"], ["StudyInstanceUID", "UI", "1"],
        ["X", "LO", ["a"]], ["X", "SQ", null],
@@ -227,15 +271,83 @@ def test_edits_ask_for_what_was_changed_and_nothing_else(run: Run) -> None:
     ];
     """
     names = "bodyOf, changesOf, isEditable, levelsOf"
-    sent, whole, levels, editable = run({"metadata/edits.js": names}, body)
+    sent, whole, back, forced, levels, editable = run({"metadata/edits.js": names}, body)
     assert sent == {
         "latestVersion": "7",
         "study": {"StudyDescription": "y", "AccessionNumber": None},
         "series": {"1.2": {"SeriesNumber": 4, "BodyPartExamined": "4"}},
     }
     assert whole == {"latestVersion": "1", "includeStudyImageSets": True}
+    assert back == {"latestVersion": "3", "revertToVersion": "1"}
+    assert forced == {"latestVersion": "3", "study": {"StudyID": "7"}, "force": True}
     assert levels == [["patient", "study", "series"], ["study"]]
-    assert editable == [False, True, False, False, False, False, True]
+    assert editable == [True, True, False, False, False, False, True]
+
+
+def test_an_edit_reaches_all_image_sets_of_the_study(run: Run) -> None:
+    body = """
+    const set = (store, id) => ({ datastoreId: store, imageSetId: id });
+    const [a, b, c] = [set("1", "a"), set("1", "b"), set("2", "c")];
+    const named = { PatientName: "patient", StudyDate: "study", StudyID: "study", Modality: "series" };
+    const all = Object.entries(named).map(([keyword, level]) => ({ level, keyword }));
+    const [patient, study, id, series] = all;
+    const told = (steps) => steps.map(({ set, changes, others }) =>
+      [set.imageSetId, changes.map(({ keyword }) => keyword), others.map((one) => one.imageSetId)]);
+    const steps = (changes, isWhole) => told(stepsOf(changes, a, [c, b, a], isWhole));
+    const whole = [[study], [patient, study, series], [id], [series]].map((changes) => steps(changes, true));
+    return [...whole, steps([study], false), told(oneByOne(stepsOf([study], a, [b, a], true)[0]))];
+    """
+    at_once, mixed, forced, series, alone, split = run({"metadata/edits.js": "oneByOne, stepsOf"}, body)
+    assert at_once == [["a", ["StudyDate"], ["b"]], ["c", ["StudyDate"], []]]
+    shared = ["PatientName", "StudyDate"]
+    assert mixed == [["a", [*shared, "Modality"], []], ["c", shared, []], ["b", shared, []]]
+    assert forced == [[one, ["StudyID"], []] for one in "acb"]
+    assert series == [["a", ["Modality"], []]]
+    assert alone == [["a", ["StudyDate"], []]]
+    assert split == [["a", ["StudyDate"], []], ["b", ["StudyDate"], []]]
+
+
+def test_what_failed_of_an_edit_is_told_and_what_is_busy_is_asked_again(run: Run) -> None:
+    body = """
+    const failure = (status, after = 0) => Object.assign(new Error(`no ${status}`), { status, after });
+    const answers = { a: [failure(503, 4), "2"], b: [failure(409)], c: [failure(400), "5"], d: ["9"], e: [] };
+    const step = (id, others = []) => ({ set: { imageSetId: id }, changes: [], others });
+    const news = [], waited = [];
+    let sent = 0;
+    const told = await sendAll([step("a"), step("b"), step("c", [{ imageSetId: "d" }]), step("e")], {
+      send: async ({ set }) => {
+        sent += 1;
+        const answer = answers[set.imageSetId].shift();
+        if (answer instanceof Error) throw answer;
+        return answer;
+      },
+      tell: ({ set }, state, words) => news.push([set.imageSetId, state, words]),
+      wait: async (seconds) => waited.push(seconds),
+      isStopped: () => sent >= 6,
+    });
+    const ids = (steps) => steps.map(({ set }) => set.imageSetId);
+    const ends = news.filter(([, state]) => state !== "sent");
+    const looked = await sendAll([step("x"), step("y")], {
+      send: async () => { throw failure(409); },
+      tell() {},
+      isStopped: () => false,
+      decides: ({ set }) => set.imageSetId === "x",
+    });
+    const half = [looked.made, ids(looked.failed), ids(looked.stopped)];
+    return [told.made, ids(told.failed), ids(told.stopped), waited, ends, half];
+    """
+    made, failed, stopped, waited, news, half = run({"metadata/sending.js": "sendAll"}, body)
+    assert (made, failed, stopped, waited) == (3, ["b"], ["e"], [4])
+    # what is refused where one has looked is not done elsewhere
+    assert half == [0, ["x"], ["y"]]
+    assert news == [
+        ["a", "waiting", "asked to wait 4 s"],
+        ["a", "made", "version 2"],
+        ["b", "failed", "no 409"],
+        ["c", "split", "one by one"],
+        ["c", "made", "version 5"],
+        ["d", "made", "version 9"],
+    ]
 
 
 _LOADER = """
@@ -272,7 +384,7 @@ def load(run: Run, body: str) -> Any:
     return run({"stack/loader.js": "Loader"}, f"{_LOADER} {body}")
 
 
-def test_the_current_image_is_loaded_first_coarse_and_full(run: Run) -> None:
+def test_the_first_image_is_loaded_alone_coarse_and_full_then_those_around_it(run: Run) -> None:
     found = load(
         run,
         """
@@ -284,10 +396,9 @@ def test_the_current_image_is_loaded_first_coarse_and_full(run: Run) -> None:
         return { first, coarse, full: loader.shelf.isFull(50), told, next: asked.slice(first.length) };
         """,
     )
-    assert found["first"][:2] == ["50/frames/1/levels/0", "50/frames/1/levels/last"]
-    assert found["first"][2:] == ["51/frames/1/levels/last", "49/frames/1/levels/last"]
+    assert found["first"] == ["50/frames/1/levels/0", "50/frames/1/levels/last"]
     assert (found["coarse"], found["full"], found["told"]) == ([0, False], True, [50, 50])
-    assert found["next"][0].startswith("52/")
+    assert found["next"] == [f"{number}/frames/1/levels/last" for number in (51, 49, 52, 48)]
 
 
 def test_what_is_passed_is_left_and_what_comes_too_late_is_not_shown(run: Run) -> None:
@@ -301,12 +412,11 @@ def test_what_is_passed_is_left_and_what_comes_too_late_is_not_shown(run: Run) -
         await answer("90/frames/1/levels/last", 2);
         const late = waiting.has("90/frames/1/levels/0");
         loader.choose({ method: "full" });
-        return { left, late, cancelled: loader.figures, kept: loader.shelf.bytes, asked: asked.slice(-4) };
+        return { left, late, cancelled: loader.figures, kept: loader.shelf.bytes, asked: asked.slice(-1) };
         """,
     )
     assert (found["left"], found["late"], found["kept"]) == ([], False, 0)
-    assert found["asked"][0] == "90/frames/1/levels/last"
-    assert not any(name.endswith("/0") for name in found["asked"])
+    assert found["asked"] == ["90/frames/1/levels/last"]
 
 
 def test_an_image_that_fails_is_told_of_and_tried_again_when_it_is_looked_at(run: Run) -> None:
@@ -325,6 +435,20 @@ def test_an_image_that_fails_is_told_of_and_tried_again_when_it_is_looked_at(run
     assert found["again"] == ["5/frames/1/levels/0", "5/frames/1/levels/last"]
 
 
+def test_once_a_picture_was_there_the_next_ones_are_not_waited_for(run: Run) -> None:
+    found = load(
+        run,
+        """
+        loader.show(50);
+        await answer("50/frames/1/levels/last", 2);
+        const before = asked.length;
+        loader.show(70);
+        return asked.slice(before);
+        """,
+    )
+    assert found[:3] == ["70/frames/1/levels/0", "70/frames/1/levels/last", "71/frames/1/levels/last"]
+
+
 def test_a_gateway_that_is_busy_is_not_pressed(run: Run) -> None:
     found = load(
         run,
@@ -334,7 +458,7 @@ def test_a_gateway_that_is_busy_is_not_pressed(run: Run) -> None:
         return { told, paused: loader.pausedUntil > performance.now(), more: asked.length };
         """,
     )
-    assert (found["told"], found["paused"], found["more"]) == ([], True, 4)
+    assert (found["told"], found["paused"], found["more"]) == ([], True, 2)
 
 
 def test_the_furthest_pictures_go_first(run: Run) -> None:

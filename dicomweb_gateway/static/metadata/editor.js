@@ -1,15 +1,16 @@
-// The form that edits an image set, and the question before anything is sent.
+// The form that edits an image set and, of its patient and study, the other image sets of the study.
 
-import { ask, askJson, element, root } from "../gateway.js";
-import { bodyOf, changesOf, isEditable, levelsOf } from "./edits.js";
+import { askJson, element, root } from "../gateway.js";
+import { changesOf, isEditable, levelsOf, stepsOf } from "./edits.js";
+import { Question } from "./question.js";
 
 const part = (id) => document.getElementById(id);
 const LONG = new Set(["LT", "ST", "UT"]);
 
 export class Editor {
-  /** `done` is called with the new version after an edit. */
-  constructor(done) {
-    this.done = done;
+  /** `done(version, count)` is called after an edit, `again()` to show how things stand. */
+  constructor(done, again) {
+    this.asking = new Question(done, again);
     this.fields = [];
     this.allowed = null;
     part("edit").addEventListener("submit", (event) => {
@@ -17,28 +18,30 @@ export class Editor {
       this.question();
     });
     part("add").addEventListener("click", () => this.add());
-    part("send").addEventListener("click", () => this.send());
-    part("leave").addEventListener("click", () => part("confirm").close());
   }
 
   hide() {
     part("editing").hidden = true;
   }
 
-  /** Offer to edit `source` at its latest version, to who may. */
-  async offer(source, latest, raw, dictionary) {
+  /** Whether the caller may change anything. */
+  async isAllowed() {
+    this.allowed ??= (await askJson(`${root}/session`)).edits === true;
+    return this.allowed;
+  }
+
+  /** Offer to edit `source` at its latest version, to who may; `sets()` gives the image sets of its study. */
+  async offer(source, latest, raw, dictionary, sets) {
     this.hide();
     this.source = source;
-    if (latest === null) return;
-    this.allowed ??= (await askJson(`${root}/session`)).edits === true;
-    if (!this.allowed || this.source !== source) return;
-    Object.assign(this, { latest, dictionary, fields: [], levels: levelsOf(raw, source.isPrimary) });
+    if (latest === null || !(await this.isAllowed()) || this.source !== source) return;
+    Object.assign(this, { latest, sets, dictionary, fields: [], levels: levelsOf(raw, source.isPrimary) });
     part("limits").textContent = source.isPrimary
       ? "This image set is primary: HealthImaging lets only attributes of its study be changed. An emptied field removes the attribute."
       : "An emptied field removes the attribute.";
     part("levels").replaceChildren(...this.levels.map((level) => this.fieldset(level)));
     part("level").replaceChildren(...this.levels.map(({ title }, at) => element("option", { value: at }, title)));
-    part("whole").checked = false;
+    part("whole").checked = true;
     part("unsent").textContent = "";
     part("editing").hidden = false;
   }
@@ -83,37 +86,34 @@ export class Editor {
   }
 
   /** Show what will change, and ask. */
-  question() {
+  async question() {
     const written = this.fields.filter(({ input, shown }) => input.value !== shown);
-    this.changes = changesOf(written.map(({ input, shown, ...field }) => ({ ...field, text: input.value })));
-    part("unsent").textContent = this.changes.length ? "" : "Nothing is changed.";
-    if (!this.changes.length) return;
-    const value = (one) => (one === null || one === "" ? "(none)" : String(one));
-    part("planned").replaceChildren(
-      ...this.changes.map(({ title, name, before, after }) =>
-        element("tr", {}, ...[title, name, value(before), after === null ? "(removed)" : value(after)].map((text) => element("td", {}, text))),
-      ),
-    );
-    const where = part("whole").checked ? "all image sets of the study" : "this image set";
-    part("consequence").textContent = `HealthImaging makes a new version of ${where}; version ${this.latest} stays as it is. All who search and retrieve see the new one at once.`;
-    part("refused").textContent = "";
-    part("confirm").showModal();
-  }
-
-  async send() {
-    const { datastoreId, imageSetId } = this.source;
-    const body = JSON.stringify(bodyOf(this.latest, this.changes, part("whole").checked));
-    part("send").disabled = true;
+    const changes = changesOf(written.map(({ input, shown, ...field }) => ({ ...field, text: input.value })));
+    part("unsent").textContent = changes.length ? "" : "Nothing is changed.";
+    if (!changes.length) return;
+    let sets = [];
     try {
-      const answer = await ask(`${root}/image-sets/${datastoreId}/${imageSetId}/attributes`, { method: "POST", headers: { "Content-Type": "application/json" }, body });
-      const { latestVersion } = await answer.json();
-      part("confirm").close();
-      await this.done(latestVersion);
+      if (part("whole").checked) sets = await this.sets();
     } catch (error) {
       if (error.status === undefined) throw error;
-      part("refused").textContent = error.message;
-    } finally {
-      part("send").disabled = false;
+      part("unsent").textContent = error.message;
+      return;
     }
+    const steps = stepsOf(changes, this.source, sets, part("whole").checked);
+    const count = steps.reduce((sum, { others }) => sum + 1 + others.length, 0);
+    const value = (one) => (one === null || one === "" ? "(none)" : String(one));
+    const rows = changes.map(({ title, name, before, after }) => [title, name, value(before), after === null ? "(removed)" : value(after)]);
+    const where = count === 1 ? "this image set" : `each of ${count} image sets of the study`;
+    const known = `version ${this.latest} stays as it is`;
+    const consequence = `HealthImaging makes a new version of ${where}; ${known}. All who search and retrieve see the new one at once.`;
+    this.asking.ask({ title: "Change these attributes?", consequence, rows, steps, source: this.source, latest: this.latest });
+  }
+
+  /** Ask whether `version` is to be the latest again; `rows` tell what that changes, `isAll` whether they are all. */
+  revert(source, latest, version, rows, isAll) {
+    const more = isAll ? "" : " More changes than are listed here.";
+    const consequence = `HealthImaging makes a new version of this image set that says what version ${version} says; version ${latest} stays as it is.${more}`;
+    const title = `Make version ${version} the latest again?`;
+    this.asking.ask({ title, consequence, rows, steps: [{ set: source, revert: version }], source, latest });
   }
 }

@@ -2,7 +2,8 @@
 
 import { TAG, WITHOUT_PICTURE, date, first, text } from "../dicom.js";
 import { askJson, element } from "../gateway.js";
-import { addressOf, pageOf, viewerOf, weasisOf } from "../places.js";
+import { addressOf, pageOf, viewerOf } from "../places.js";
+import { wayToWeasis } from "../weasis.js";
 
 const FIELDS = "StudyDescription,PatientID,PatientName,StudyDate";
 const MOST = 500;
@@ -50,7 +51,7 @@ export function offerSeries(select, ways, { all, place }) {
   const links = [
     element("a", { href: pageOf("metadata", { base: place.base, study: place.study, series: place.series }) }, "Metadata"),
     viewer && element("a", { href: viewer }, "OHIF"),
-    element("a", { href: weasisOf(place) }, "Weasis"),
+    wayToWeasis(place, "Weasis"),
   ];
   ways.replaceChildren(...links.filter(Boolean).map((link) => element("li", {}, link)));
 }

@@ -2,7 +2,8 @@
 
 import { TAG, WITHOUT_PICTURE, first, text } from "../dicom.js";
 import { askJson, element } from "../gateway.js";
-import { addressOf, pageOf, viewerOf, weasisOf } from "../places.js";
+import { addressOf, pageOf, viewerOf } from "../places.js";
+import { wayToWeasis } from "../weasis.js";
 
 const FIELDS = "SeriesDescription,NumberOfSeriesRelatedInstances,BodyPartExamined";
 const MOST = 200;
@@ -20,7 +21,7 @@ function ways(place, title) {
   const viewer = viewerOf(place);
   const links = [
     viewer && element("a", { href: viewer }, "Open in OHIF"),
-    element("a", { href: weasisOf(place) }, "Open in Weasis"),
+    wayToWeasis(place, "Open in Weasis"),
     element("a", { href: pageOf("metadata", place) }, "Metadata"),
   ];
   const items = links.filter(Boolean).map((link) => element("li", {}, link));

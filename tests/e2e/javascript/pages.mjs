@@ -1,61 +1,16 @@
 // Drives our own pages in Chromium and writes what it saw as JSON.
 //
-// stdin: {chromium, root, axe, shots, patience, studies: {stack, large, cine, hostile}}
-//   root is the gateway's, axe the file of axe-core, shots a folder for screenshots or null; studies are UIDs: of a
-//   CT of 12 slices, of one large slice, of a colour cine, and of one with scripts in its names.
-// stdout: {list, stack, large, cine, hostile, metadata, edit, unread, wide, errors, failures}
+// stdin: what driving.mjs tells of, and {root, studies: {stack, large, cine, hostile}}
+//   root is the gateway's; studies are UIDs: of a CT of 12 slices, of one large slice, of a colour cine, and of one
+//   with scripts in its names.
+// stdout: {list, stack, large, cine, hostile, metadata, edit} and what driving.mjs tells of
 
-import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import { chromium } from 'playwright-core';
+import { figures, looked, seen, task, textOf, until, withBrowser } from './driving.mjs';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const FULL = /Level (\d+) of \1,/;
+Object.assign(seen, { list: {}, stack: {} });
 
-const task = JSON.parse(await text(process.stdin));
-const axe = await readFile(task.axe, 'utf8');
-const seen = { list: {}, stack: {}, unread: [], wide: [], errors: [], failures: [], dialogs: 0 };
-
-function watched(page) {
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
-  page.on('console', (message) => message.type() === 'error' && seen.errors.push(message.text()));
-  page.on('response', (response) => response.status() >= 400 && seen.failures.push(`${response.status()} ${response.url()}`));
-  page.on('dialog', async (dialog) => {
-    seen.dialogs += 1;
-    await dialog.dismiss();
-  });
-  return page;
-}
-
-const textOf = (page, selector) => page.locator(selector).innerText();
-const until = (page, selector, pattern) =>
-  page.waitForFunction(
-    ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
-    [selector, pattern.source],
-  );
-const figures = (page) =>
-  page.$$eval('[data-figure]', (all) => Object.fromEntries(all.map((one) => [one.dataset.figure, one.textContent])));
 const names = (page) => page.locator('#studies .open').allInnerTexts();
-
-/** Serious findings of axe-core, and whether the page is wider than its window. */
-async function looked(page, name) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  for (const { id, impact, nodes } of found.violations) {
-    if (['serious', 'critical'].includes(impact)) seen.unread.push(`${name}: ${id}: ${nodes[0].html}`);
-  }
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (over > 0) seen.wide.push(`${name}: ${over}`);
-  if (task.shots) await page.screenshot({ path: `${task.shots}/${name}.png`, fullPage: true });
-}
 
 async function listed(page) {
   await page.goto(`${task.root}/pages/studies`);
@@ -260,16 +215,32 @@ async function edited(page) {
   const field = page.getByLabel('Study Description');
   await field.fill('<b>Edited</b>');
   await page.getByRole('button', { name: 'Show what will change' }).click();
+  await until(page, '#planned', /Edited/);
   seen.edit = { planned: await textOf(page, '#planned'), limits: await textOf(page, '#limits') };
   await looked(page, 'metadata-edit');
   await page.getByRole('button', { name: 'Leave as it is' }).click();
   seen.edit.left = await field.inputValue();
   await page.getByRole('button', { name: 'Show what will change' }).click();
+  await until(page, '#planned', /Edited/);
   await page.getByRole('button', { name: 'Change', exact: true }).click();
   await until(page, '#told', /^Changed/);
   seen.edit.told = await textOf(page, '#told');
   await page.goto(`${task.root}/pages/metadata?study=${task.studies.hostile}`);
   await until(page, '#tree', /<b>Edited/);
+  await revertedTo(page, '2');
+}
+
+/** An earlier version of the image set, made the latest again after a question. */
+async function revertedTo(page, version) {
+  await page.locator('#source').selectOption({ label: 'Image set' });
+  await page.locator('#version').selectOption(version);
+  await page.getByRole('button', { name: 'Make this version the latest again' }).click();
+  await until(page, '#planned', /Edited/);
+  seen.edit.reverting = await textOf(page, '#planned');
+  await looked(page, 'metadata-revert');
+  await page.getByRole('button', { name: 'Change', exact: true }).press('Enter');
+  await until(page, '#told', /^Changed/);
+  seen.edit.reverted = await textOf(page, '#told');
 }
 
 /** A finger that drags upwards over the picture, and two that part. */
@@ -303,21 +274,8 @@ async function carried(page) {
   }
 }
 
-const browser = await chromium.launch({ executablePath: task.chromium, headless: true, args: FLAGS });
-async function within(options, ...steps) {
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(task.patience);
-  const page = watched(await context.newPage());
-  try {
-    for (const step of steps) await step(page);
-  } catch (error) {
-    seen.errors.push(error.stack);
-    if (task.shots) await page.screenshot({ path: `${task.shots}/failed.png` });
-  }
-  await context.close();
-}
-await within({ viewport: { width: 1280, height: 860 } }, listed, stacked, loaded, hurried, cined, limited, described);
 const phone = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: 'dark' };
-await within(phone, touched, carried);
-await browser.close();
-process.stdout.write(JSON.stringify(seen));
+await withBrowser(async (within) => {
+  await within({ viewport: { width: 1280, height: 860 } }, undefined, listed, stacked, loaded, hurried, cined, limited, described);
+  await within(phone, undefined, touched, carried);
+});

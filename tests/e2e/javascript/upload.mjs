@@ -1,37 +1,10 @@
 // Drives the upload page in Chromium and writes what it saw as JSON.
 //
-// stdin: {chromium, root, axe, shots, patience, folder, more}
-//   root is the gateway's, axe the file of axe-core, shots a folder for screenshots or null; folder is chosen, more is
-//   dropped: folders with files to send.
-// stdout: {found, rows, refused, asked, told, states, failed, sentAgain, shown, dropped, unread, wide, errors, dialogs}
+// stdin: what driving.mjs tells of, and {root, folder, more}
+//   root is the gateway's; folder is chosen, more is dropped: folders with files to send.
+// stdout: {found, rows, refused, asked, told, states, failed, sentAgain, shown, dropped} and what driving.mjs tells of
 
-import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import { chromium } from 'playwright-core';
-
-const FLAGS = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking'];
-
-const task = JSON.parse(await text(process.stdin));
-const axe = await readFile(task.axe, 'utf8');
-const seen = { unread: [], wide: [], errors: [], dialogs: 0 };
-
-const until = (page, selector, pattern) =>
-  page.waitForFunction(
-    ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
-    [selector, pattern.source],
-  );
-const textOf = (page, selector) => page.locator(selector).innerText();
-
-async function looked(page, name) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  for (const { id, impact, nodes } of found.violations) {
-    if (['serious', 'critical'].includes(impact)) seen.unread.push(`${name}: ${id}: ${nodes[0].html}`);
-  }
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (over > 0) seen.wide.push(`${name}: ${over}`);
-  if (task.shots) await page.screenshot({ path: `${task.shots}/${name}.png`, fullPage: true });
-}
+import { looked, seen, task, textOf, until, withBrowser } from './driving.mjs';
 
 /** A folder with bad files: looked at, sent through a lost connection and a login that ends, seen to the end. */
 async function chosen(page) {
@@ -94,28 +67,8 @@ async function dropped(page) {
   await looked(page, 'upload-phone');
 }
 
-const browser = await chromium.launch({ executablePath: task.chromium, headless: true, args: FLAGS });
-async function within(options, step) {
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(task.patience);
-  const page = await context.newPage();
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
-  page.on('console', (message) => {
-    if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) seen.errors.push(message.text());
-  });
-  page.on('dialog', async (dialog) => {
-    seen.dialogs += 1;
-    await dialog.dismiss();
-  });
-  try {
-    await step(page);
-  } catch (error) {
-    seen.errors.push(error.stack);
-    if (task.shots) await page.screenshot({ path: `${task.shots}/upload-failed.png` });
-  }
-  await context.close();
-}
-await within({ viewport: { width: 1280, height: 860 } }, chosen);
-await within({ viewport: { width: 390, height: 780 }, colorScheme: 'dark' }, dropped);
-await browser.close();
-process.stdout.write(JSON.stringify(seen));
+const isRefusal = (message) => message.includes('Failed to load resource');
+await withBrowser(async (within) => {
+  await within({ viewport: { width: 1280, height: 860 } }, isRefusal, chosen);
+  await within({ viewport: { width: 390, height: 780 }, colorScheme: 'dark' }, isRefusal, dropped);
+});

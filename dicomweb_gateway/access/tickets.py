@@ -1,0 +1,154 @@
+"""Tickets: what a browser that has logged in gives to a viewer, so that this may read one study.
+
+A ticket rests on the session that it came of: logging out ends it, and so does what ends its user's login. It
+is known like a session, by the SHA-256 of it in the database, and a web process believes what it has read of
+one for a few seconds. It is good for reading below one base path, and never for more than its user may do.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from threading import Thread
+from typing import Protocol
+
+from dicomweb_gateway.access.caller import Caller
+from dicomweb_gateway.access.kept import Lookups
+from dicomweb_gateway.access.session_content import (
+    digest_of,
+    is_id,
+    new_id,
+    opened,
+    read_caller,
+    seal,
+    written_caller,
+)
+from dicomweb_gateway.access.sessions import Session
+from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.index.tickets import TicketRow
+
+_LOG = logging.getLogger(__name__)
+_MOST_STEP = 60
+_MARK_DIGITS = 16
+
+
+class TicketStore(Protocol):
+    """Where tickets are kept; see SqlTickets. Who ends sessions there ends their tickets."""
+
+    def add(self, row: TicketRow, unseen_since: int) -> None:
+        """Keep a new ticket, and forget those that ended or were not seen since `unseen_since`."""
+
+    def find(self, digest: str) -> TicketRow | None:
+        """The ticket of that digest; None without one."""
+
+    def touch(self, digest: str, seen_at: int) -> None:
+        """Note that it was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class TicketLimits:
+    """Seconds: without a request, in all, and for which a process believes what it has read."""
+
+    idle: int = 2 * 3600
+    absolute: int = 8 * 3600
+    kept: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """For whom it reads, what: `study` below the base path `path`."""
+
+    caller: Caller
+    path: str
+    study: str
+    row: TicketRow
+
+    @property
+    def mark(self) -> str:
+        """What names it in the audit log, and opens nothing."""
+        return self.row.digest[:_MARK_DIGITS]
+
+
+class Tickets:
+    """`still` says whom a ticket is of by what holds now, None where that login holds no longer.
+
+    `secret` is that of the service: tickets that it never made are known by it, without looking. `aside` runs
+    what no request must wait for.
+    """
+
+    def __init__(
+        self,
+        store: TicketStore,
+        still: Callable[[Caller, str], Caller | None],
+        secret: bytes,
+        limits: TicketLimits | None = None,
+        clock: Callable[[], float] = time.time,
+        aside: Callable[[Callable[[], None]], None] = lambda work: Thread(target=work, daemon=True).start(),
+    ) -> None:
+        self._store = store
+        self._still = still
+        self._secret = secret
+        self._limits = limits or TicketLimits()
+        self._clock = clock
+        self._aside = aside
+        self._lookups: Lookups[Ticket] = Lookups(self._limits.kept, clock)
+        self._step = min(_MOST_STEP, self._limits.idle // 4)
+
+    def give(self, session: Session, path: str, study: str) -> tuple[str, Ticket]:
+        """(a new ticket as the viewer presents it, what is known of it); it ends when the session must.
+
+        Raises IndexUnavailable.
+        """
+        text, now = new_id(self._secret), int(self._clock())
+        content = {
+            "caller": written_caller(session.caller),
+            "proof": session.proof,
+            "path": path,
+            "study": study,
+        }
+        row = TicketRow(
+            digest_of(text),
+            session.row.digest,
+            session.row.owner,
+            seal(text, content),
+            now,
+            now,
+            min(now + self._limits.absolute, session.row.ends_at),
+        )
+        self._store.add(row, now - self._limits.idle)
+        return text, Ticket(session.caller, path, study, row)
+
+    def find(self, text: str) -> Ticket | None:
+        """What `text` is a ticket for; None for what is none, or none any more. Raises IndexUnavailable."""
+        if not is_id(text, self._secret):
+            return None
+        digest = digest_of(text)
+        ticket = self._lookups.find(digest, lambda: self._looked_up(text, digest))
+        return ticket if ticket is not None and ticket.row.ends_at > self._clock() else None
+
+    def forget(self) -> None:
+        """Believe nothing that was read before: sessions have ended."""
+        self._lookups.forget_all()
+
+    def _looked_up(self, text: str, digest: str) -> Ticket | None:
+        row, now = self._store.find(digest), int(self._clock())
+        if row is None or row.ends_at <= now or row.seen_at + self._limits.idle <= now:
+            return None
+        content = opened(text, row.content)
+        if content is None:
+            return None
+        then = read_caller(content["caller"])
+        caller = self._still(then, content["proof"])
+        if caller is None:
+            return None
+        if now - row.seen_at >= self._step:
+            self._aside(lambda: self._touch(digest, now))
+        # never more than its user could do when it was given
+        groups, scopes = caller.groups & then.groups, caller.scopes & then.scopes
+        return Ticket(replace(caller, groups=groups, scopes=scopes), content["path"], content["study"], row)
+
+    def _touch(self, digest: str, now: int) -> None:
+        try:
+            self._store.touch(digest, now)
+        except GatewayError as error:
+            _LOG.warning("a ticket's use could not be noted: %s", error)
