@@ -29,6 +29,7 @@ from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
+from dicomweb_gateway.index.variants import has_variants
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 
@@ -151,7 +152,9 @@ class IndexSearch:
         return [*ours, self._aws(connection, unknown_rows(query, number, sight), sight)]
 
     def _side(self, connection: Connection, query: QidoQuery, sight: Sight, beside: bool) -> SideSearch:
-        return SideSearch(sight, beside, is_rare(connection, query, sight))
+        counts = query.level == "instance" or not sight.is_everything
+        doubled = counts and has_variants(connection, "instance")
+        return SideSearch(sight, beside, is_rare(connection, query, sight), doubled)
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""
