@@ -21,7 +21,7 @@ class Callers:
     def known(self, presented):
         if presented.authorization not in self._callers:
             raise Unauthenticated("nobody is known to ask", ["Bearer"])
-        return self._callers[presented.authorization], None
+        return self._callers[presented.authorization], None, None
 
 
 class AuditedHouse:
