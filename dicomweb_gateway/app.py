@@ -46,6 +46,7 @@ from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
 from dicomweb_gateway.web.identity_keys import BY_ADDRESS, SESSION
+from dicomweb_gateway.web.lenient import lenient_answer
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
@@ -255,6 +256,9 @@ def _check_query_text(request: Request) -> None:
 def _error_answer(rule: str | None, error: Exception, request: Request) -> Response:
     """The answer to whatever a request raised."""
     request.environ[FAILURE] = type(error).__name__
+    lenient = lenient_answer(request, error)
+    if lenient is not None:
+        return lenient
     of_service = is_of_service(rule or request.path)
     response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
     return name_error(response) if of_service else response
