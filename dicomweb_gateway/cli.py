@@ -75,7 +75,7 @@ def demo(
     from dicomweb_gateway.service.demo import run_demo
 
     def make_settings(fixed: dict[str, Any]) -> Settings:
-        return given.settings(**{"data_dir": data, "host": host, "port": port, **fixed})
+        return given.alone(**{"data_dir": data, "host": host, "port": port, **fixed})
 
     settings = make_settings({})
     set_up_logging(settings.log_level, settings.log_format)

@@ -16,6 +16,19 @@ from dicomweb_gateway.settings import Settings, load_settings
 SAMPLE_NAMES = ("ct-small", "ct", "ct-large", "mr", "colour-cine", "pydicom")
 """Of `workflow.samples`, whose libraries no other command should wait for."""
 
+_OF_ANOTHER: dict[str, Any] = {
+    "database_url": None,
+    "db_secret_arn": None,
+    "ahi_datastore_ids": (),
+    "ahi_dicomweb_endpoint": None,
+    "store_datastore_id": None,
+    "import_bucket": None,
+    "import_output_bucket": None,
+    "import_role_arn": None,
+    "import_kms_key_arn": None,
+}
+"""Settings that belong to the HealthImaging that is configured and its index, with what they are without."""
+
 
 class _Id(click.types.StringParamType):
     """The id of a data store or image set (healthimaging.md 1.1): what is none is not asked for ten times."""
@@ -56,9 +69,17 @@ class Given:
             self.overrides[name.lower()] = value
 
     def settings(self, **more: Any) -> Settings:
-        """The effective settings."""
+        """The effective settings; None in `more` means not given."""
         named = {name: value for name, value in more.items() if value is not None}
         return load_settings({**self.overrides, **named}, self.config)
+
+    def alone(self, **more: Any) -> Settings:
+        """The same for a command with a HealthImaging of its own: what is set for another is not for it.
+
+        Instances must not go elsewhere than to where the command's own data lie.
+        """
+        others = {name: value for name, value in _OF_ANOTHER.items() if more.get(name) is None}
+        return self.settings(**more).model_copy(update=others)
 
 
 @contextmanager

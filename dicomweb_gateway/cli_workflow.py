@@ -10,16 +10,6 @@ import click
 
 from dicomweb_gateway.cli_common import HEALTHIMAGING_ID, SAMPLE_NAMES, Given, resumable
 
-_OF_AWS: dict[str, Any] = {
-    "ahi_datastore_ids": (),
-    "ahi_dicomweb_endpoint": None,
-    "import_bucket": None,
-    "import_output_bucket": None,
-    "import_role_arn": None,
-    "import_kms_key_arn": None,
-}
-"""What is set for another HealthImaging than that of the walk, which has nothing of it."""
-
 
 class _Terminal:
     """Asks on the terminal, or takes every default; `finish` ends a line of progress that may stand there."""
@@ -104,9 +94,7 @@ def workflow(given: Given, /, yes: bool, emulator: bool, **options: Any) -> None
             decided["ahi_endpoint"] = stack.enter_context(own_emulator(folder))
 
         def make_settings(**more: Any) -> Any:
-            found = given.settings(**decided, **more)
-            others = {name: value for name, value in _OF_AWS.items() if name not in more}
-            return found.model_copy(update=others) if emulator else found
+            return (given.alone if emulator else given.settings)(**decided, **more)
 
         is_fine = Walk(make_settings, _Terminal(yes, meter.finish), answers, meter).go()
         meter.finish()

@@ -78,7 +78,7 @@ def test_what_does_not_come_in_is_exit_status_one(desk):
     cut.write_bytes(cut.read_bytes()[:-5])
     said = desk.run("import", str(desk.folder / "in"), "--no-index", code=1)
     assert "3 files imported into 1 image sets" in said
-    assert "refused: the file ends inside its pixel data" in said
+    assert "refused: the file ends inside element (7FE0,0010)" in said
     assert "file by file: " in said
 
 

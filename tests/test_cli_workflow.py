@@ -62,7 +62,13 @@ def test_a_walk_by_hand(desk):
     # name of the store, set 1, delete
     options = ["--out", str(out), "--processes", "0"]
     # what the walk makes may be used, though nobody could name it before
-    said = desk.run("workflow", *options, given="my-store\n1\ny\n", ahi_datastore_ids="d" * 32)
+    said = desk.run(
+        "workflow",
+        *options,
+        given="my-store\n1\ny\n",
+        ahi_datastore_ids="d" * 32,
+        store_datastore_id="d" * 32,
+    )
     assert "Data store my-store is made." in said
     assert "1 - CT of a chest (2 images)" in said
     assert "2 files imported into 1 image sets" in said
@@ -130,7 +136,11 @@ def test_a_walk_goes_on_where_it_was_and_nowhere_else(desk):
 
 def test_a_walk_with_an_emulator_of_its_own_needs_nothing(desk):
     options = ["--yes", "--emulator", "--processes", "0", "--out", str(desk.folder / "out")]
-    elsewhere = {"ahi_endpoint": "http://127.0.0.1:9", "ahi_datastore_ids": "d" * 32}
+    elsewhere = {
+        "ahi_endpoint": "http://127.0.0.1:9",
+        "ahi_datastore_ids": "d" * 32,
+        "store_datastore_id": "d" * 32,
+    }
     role = "arn:aws:iam::111122223333:role/import"
     said = desk.run("workflow", *options, **elsewhere, import_bucket="of-aws", import_role_arn=role)
     assert "all frames are right" in said

@@ -97,9 +97,11 @@ class Walk:
             "import_bucket": state.bucket,
             "import_output_bucket": state.output_bucket,
             "import_role_arn": state.role_arn,
-            # what the walk has made may be read, whatever may be else
-            "ahi_datastore_ids": state.datastore_id if state.made_store or state.stack_store else None,
         }
+        allowed = self._make_settings().ahi_datastore_ids
+        if allowed and state.datastore_id and (state.made_store or state.stack_store):
+            # nobody could name before what the walk has made
+            named["ahi_datastore_ids"] = ",".join((*allowed, state.datastore_id))
         return self._make_settings(**{name: value for name, value in named.items() if value})
 
     def _resources(self, state: WalkState) -> None:

@@ -128,6 +128,9 @@ export async function dropped(page) {
   await page.getByRole('button', { name: /^Send \d/ }).click();
   await until(page, '#told', /^Done/);
   Object.assign(seen.dropped, { done: await textOf(page, '#told'), states: await page.locator('#studies .state').allInnerTexts() });
+  await looked(page, 'upload-phone');
+  await page.getByRole('button', { name: 'Empty the list' }).click();
+  await page.locator('#list').waitFor({ state: 'hidden' });
 }
 
 /** What no browser shows as a picture, by the second service: a film, one that is none, and what nobody can decode. */
