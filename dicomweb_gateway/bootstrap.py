@@ -15,6 +15,7 @@ from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
@@ -32,6 +33,7 @@ from dicomweb_gateway.index.ledger import failures, sync_runs
 from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.server_locks import ServerLocks
 from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.index.tickets import SqlTickets
 from dicomweb_gateway.pixels.guarded import configure_decoders
@@ -55,7 +57,6 @@ from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.kept_searches import KeptSearches
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
-from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfig
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
@@ -212,7 +213,9 @@ def make_services(
         page_login=page_login,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
-        storing=_storing(settings, image_sets, IndexOwners(engine), changes, synchroniser),
+        storing=_storing(
+            settings, image_sets, IndexOwners(engine), ServerLocks(engine), changes, synchroniser
+        ),
         editing=Editing(ImageSetUpdates(image_sets.asking), synchroniser, changes.note)
         if settings.store_enabled
         else None,
@@ -234,6 +237,7 @@ def _storing(
     settings: Settings,
     image_sets: HealthImaging,
     owners: IndexOwners,
+    locks: ServerLocks,
     changes: IndexChanges,
     synchroniser: Callable[[], Synchroniser],
 ) -> Storing | None:
@@ -250,7 +254,10 @@ def _storing(
         settings.store_datastore_id,
         settings.allowed_datastores,
         settings.store_max_parts,
-        newcomers=Newcomers(settings.cache_folder / "store-locks"),
+        newcomers=Newcomers(settings.cache_folder / "store-locks", locks.alone),
+        catch_up=arrivals.catch_up,
+        refresh=arrivals.refresh,
+        space=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
         turns=Semaphore(settings.web_threads // 2),
     )
 

@@ -18,12 +18,13 @@ from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_image_sets import identity, sets_of_studies, unknown_sets
-from dicomweb_gateway.index.aws_reader import AwsReader, Found
+from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.bare_series import scope_keys
 from dicomweb_gateway.index.document_index import DocumentIndex
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import sets_of_study
+from dicomweb_gateway.index.latest_sets import Found
 from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.index.shown import Stores, in_stores
 from dicomweb_gateway.qido.expression import QidoQuery
@@ -84,9 +85,8 @@ class DocumentSearch:
             named = _named(connection, studies, self._documents.sight.stores, ours)
         if named is None:
             return None
-        found = sorted(
-            [*named.known, *self._documents.latest(named.unknown)], key=lambda one: one.rank, reverse=True
-        )
+        latest = self._documents.sets.ranked(named.unknown)
+        found = sorted([*named.known, *latest], key=lambda one: one.rank, reverse=True)
         if not all(one.ref.version_id for one in found):
             # GetImageSet is denied: the latest version may be of somebody else in a moment
             return self._made(found, studies, query).search(query)
@@ -97,7 +97,7 @@ class DocumentSearch:
         made = DocumentIndex(self._documents.sight, query.zone)
         for one in found:
             try:
-                document = self._documents.document(one.ref)
+                document = self._documents.sets.document(one.ref)
             except UpstreamNotFound:
                 continue
             if studies is None or document.study_uid in studies:

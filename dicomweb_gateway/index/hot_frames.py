@@ -32,7 +32,7 @@ class HotFrames:
 
     def __init__(self, seconds: float) -> None:
         self._kept: HotMap[list[SeenFrame]] = HotMap(seconds, MOST // 2, len)
-        self._sets: HotMap[FramesOfSet] = HotMap(seconds, MOST, _size)
+        self._sets: HotMap[FramesOfSet] = HotMap(seconds, MOST, _weight)
         self._neighbours = Neighbours(seconds, LARGEST)
         self._reading = Lock()
 
@@ -80,6 +80,11 @@ class HotFrames:
                     self._sets.keep(image_set, frames, epoch)
         finally:
             self._reading.release()
+
+
+def _weight(frames: FramesOfSet) -> int:
+    # what only documents know is an image set without frames here: of those too there is an end
+    return 1 + _size(frames)
 
 
 def _size(frames: FramesOfSet) -> int:

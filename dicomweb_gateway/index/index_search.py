@@ -14,13 +14,14 @@ from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_columns import has_groups
-from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
+from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.aws_search import AwsSearch
 from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
 from dicomweb_gateway.index.document_search import DocumentSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
+from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.other_variants import searched
 from dicomweb_gateway.index.rare_sights import is_rare
@@ -28,6 +29,7 @@ from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
+from dicomweb_gateway.index.variants import has_variants
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 
@@ -150,7 +152,9 @@ class IndexSearch:
         return [*ours, self._aws(connection, unknown_rows(query, number, sight), sight)]
 
     def _side(self, connection: Connection, query: QidoQuery, sight: Sight, beside: bool) -> SideSearch:
-        return SideSearch(sight, beside, is_rare(connection, query, sight))
+        counts = query.level == "instance" or not sight.is_everything
+        doubled = counts and has_variants(connection, "instance")
+        return SideSearch(sight, beside, is_rare(connection, query, sight), doubled)
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""

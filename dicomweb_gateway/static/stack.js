@@ -1,11 +1,12 @@
 // Stack view: the images of a series, one at a time.
 
-import { askJson, element, root } from "./gateway.js";
+import { LENIENT, askJson, element, may } from "./gateway.js";
 import { addressOf, named, pageOf } from "./places.js";
 import { wire } from "./stack/controls.js";
 import { headingOf, offerSeries } from "./stack/heading.js";
 import { imagesOf } from "./stack/images.js";
 import { Loader } from "./stack/loader.js";
+import { showOther, waysTo } from "./stack/others.js";
 import { offerLevels, writeFigures } from "./stack/panel.js";
 import { Stage } from "./stack/stage.js";
 import { presetsOf } from "./stack/windows.js";
@@ -21,7 +22,7 @@ class Stack {
     this.stage = new Stage(part("canvas"));
     this.loader = new Loader(heading.place, images, {
       picture: (index) => this.came(index),
-      failure: (index, error) => index === this.index && complain(error.message),
+      failure: (index, error) => index === this.index && complain(`This image cannot be shown: ${error.message}`),
       change: () => this.changed(),
     });
     if (rate) part("rate").value = String(rate);
@@ -150,8 +151,9 @@ function keep(name, value) {
   }
 }
 
-function complain(message) {
-  part("message").textContent = message;
+/** Say on the stage what is wrong, with ways on; "" for nothing. */
+function complain(message, ...ways) {
+  part("message").replaceChildren(message, ...ways.flatMap((way) => [" ", way]));
   part("message").hidden = message === "";
 }
 
@@ -173,16 +175,15 @@ function wireLoading(stack) {
   part("rate").addEventListener("change", () => { if (stack.timer) { stack.play(); stack.play(); } });
 }
 
-/** What a series shows that has no images. */
-function showOthers(place, others) {
-  const [other] = others;
-  const address = other && addressOf({ ...place, instance: other.instance }, "rendered");
-  if (other?.kind === "video") {
-    part("stage").append(element("video", { src: address, controls: true, "aria-label": "Video" }));
-    return;
+/** The method that was chosen last, or the first one that the caller may use. */
+function chosenMethod() {
+  const method = part("method");
+  for (const option of method.options) option.disabled = !may.has(option.value === "rendered" ? "rendered" : "retrieve");
+  method.value = kept(METHOD);
+  if (!method.selectedOptions[0] || method.selectedOptions[0].disabled) {
+    method.selectedIndex = [...method.options].findIndex((option) => !option.disabled);
   }
-  complain(other?.kind === "document" ? "This series is a document." : "This series has no images.");
-  if (other?.kind === "document") part("message").append(" ", element("a", { href: address }, "Open it"));
+  return method.value;
 }
 
 async function open() {
@@ -191,26 +192,24 @@ async function open() {
   if (!asked.study) return complain("This page shows a study: choose one on the page Studies.");
   // where the series is named its images need not wait for what stands around them
   const seriesOf = ({ base, study, series }) => ({ base, study, series });
-  const [heading, session, early] = await Promise.all([
-    headingOf(asked),
-    askJson(`${root}/session`),
-    asked.series ? imagesOf(seriesOf(asked)) : null,
-  ]);
+  const [heading, early] = await Promise.all([headingOf(asked), asked.series ? imagesOf(seriesOf(asked)) : null]);
   if (!heading) return complain("There is no such study.");
   const { place } = heading;
   offerSeries(part("series"), part("ways"), heading);
   part("title").textContent = heading.who.replace("\n", ", ");
   part("who").textContent = heading.who;
   part("what").textContent = [heading.when, heading.what].filter(Boolean).join("\n");
-  const found = place.series === asked.series ? early : await imagesOf(seriesOf(place));
-  if (found.images.length === 0) return showOthers(place, found.others);
+  if (!may.has("retrieve") && !may.has("rendered")) return complain("You may search for images, but not see them.");
+  const series = seriesOf(place);
+  const found = place.series === asked.series ? early : await imagesOf(series);
+  part("ways").append(...waysTo(series, found.others).map((way) => element("li", {}, way)));
+  if (found.images.length === 0) {
+    part("main").classList.add("without-images");
+    return showOther(part("stage"), series, found.others, complain);
+  }
   const first = found.images.findIndex(({ instance, frame }) => instance === asked.instance && frame === Number(asked.frame ?? 1));
-  const mayRetrieve = session.may.includes("retrieve");
-  const stack = new Stack({ ...heading, place: seriesOf(place) }, found, mayRetrieve);
-  for (const option of part("method").options) option.disabled = !mayRetrieve && option.value !== "rendered";
-  part("method").value = mayRetrieve ? kept(METHOD) : "rendered";
-  if (part("method").value === "") part("method").selectedIndex = 0;
-  stack.loader.method = part("method").value;
+  const stack = new Stack({ ...heading, place: series }, found, may.has("retrieve"));
+  stack.loader.method = chosenMethod();
   wire(stack);
   wireLoading(stack);
   stack.go(Math.max(0, first));
@@ -219,7 +218,7 @@ async function open() {
 /** The levels of an image, and how to show its pixels; null for one that cannot be shown. */
 async function factsOf(place, frame) {
   try {
-    return await askJson(addressOf(place, "frames", frame, "levels"));
+    return await askJson(addressOf(place, "frames", frame, "levels"), { headers: LENIENT });
   } catch (error) {
     if (error.status === undefined) throw error;
     return null;

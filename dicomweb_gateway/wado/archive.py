@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.level_bounds import LevelBounds
@@ -22,7 +23,6 @@ from dicomweb_gateway.wado.kept_searches import KeptSearches
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 from dicomweb_gateway.wado.presentations import Presentations
 from dicomweb_gateway.wado.spans import CodestreamSpans
-from dicomweb_gateway.wado.spool import SpoolSpace
 
 _NO_LONGER = "the instance is no longer in its image set"
 

@@ -115,13 +115,16 @@ def _full_page(archive: Archive, page: str, start: PageStart, most: int, search:
     so_far = SearchSoFar([], None, start) if kept is None else kept._replace(rows=_rows(search, kept.rows))
     begun_at = so_far.pages
     try:
-        while so_far.pages < begun_at + archive.searches.pages and time.monotonic() < search.until:
+        for _ in range(archive.searches.pages):
             following = _looked_through(search, so_far, most)
             if isinstance(following, FoundPage):
                 if kept is not None:
                     archive.searches.drop(page)
                 return following
             so_far = following
+            # after one page at least, or a short time would never lead anywhere
+            if time.monotonic() > search.until:
+                break
         raise of_answer("SearchImageSets", 429, "ThrottlingException")
     except UpstreamInvalid:
         if kept is None:

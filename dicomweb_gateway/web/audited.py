@@ -194,11 +194,12 @@ def _line_of(
     event: AuditEvent | None = None,
 ) -> AtEnd:
     """What writes the line when an answer with `status` is over; others do if this process is killed."""
-    line = log.begin(_new_id(), event or event_of(operation, status), status, entry)
+    first = event or event_of(operation, status)
+    line = log.begin(_new_id(), first, status, entry)
 
     def write(ending: Ending) -> None:
         went = Went(
-            event or event_of(operation, ending.status),
+            first if event is not None or ending.status == status else event_of(operation, ending.status),
             outcome_of(ending.status, ending.is_whole),
             ending.status,
             ending.is_whole,

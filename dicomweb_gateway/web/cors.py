@@ -7,7 +7,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.origins import ANY, is_listed, is_loopback_origin
 from dicomweb_gateway.web.headers import add_vary
-from dicomweb_gateway.web.identity_keys import SESSION
+from dicomweb_gateway.web.identity_keys import BY_ADDRESS, SESSION
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.pixel_levels import DESCRIPTION
 from dicomweb_gateway.web.rights import NOWHERE, PLACE
@@ -64,7 +64,8 @@ def add_cors(
     )
     add_vary(response, "Origin")
     origin = request.environ.get("HTTP_ORIGIN")
-    if origin is None:
+    # any page may be open at an address that needs no login
+    if origin is None or (BY_ADDRESS in request.environ and not config.cors_origins):
         return
     own = origins_of(request.environ.get(PLACE, NOWHERE).ae_path)
     if own is not None:

@@ -67,12 +67,13 @@ def page_response(
 
 
 def _known(view: PageView) -> Markup:
-    """What scripts must know of the login: whether there is one, and the session's proof."""
+    """What scripts must know of the login: whether there is one, the session's proof, what its caller may."""
     if view.caller is None:
         return Markup()
     name = view.caller.name if view.caller.mode != "none" else ""
     csrf = "" if view.session is None else view.session.csrf
-    return Markup(' data-known="{}" data-csrf="{}"').format(name, csrf)
+    may = " ".join(one.value for one in Operation if one in view.may)
+    return Markup(' data-known="{}" data-csrf="{}" data-may="{}"').format(name, csrf, may)
 
 
 def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:

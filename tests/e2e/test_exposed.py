@@ -236,6 +236,16 @@ class Load:
                 raise
             return None
 
+    def hold(self, mark: str) -> socket.socket:
+        """A client that has begun to take a study and stands still."""
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(self._address)
+        slow.sendall(f"GET {STUDY}?mark={mark} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        self.seen[mark] = None
+        return slow
+
     def _hang_up(self, path: str, after: int) -> None:
         with socket.create_connection(self._address) as rude:
             rude.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode())
@@ -251,13 +261,14 @@ def mark_of(line: dict[str, object]) -> str:
 
 
 def kill_under_load(base: str, log: Path) -> dict[str, int | None]:
-    """What eight clients saw while a web process was killed four times; the marks of their requests."""
+    """What eight clients saw while web processes were killed four times: status by mark."""
     load = Load(base, "k", may_fail=True)
-    threads = [threading.Thread(target=load.work, args=[number, 40]) for number in range(8)]
+    held = [load.hold(f"held{number}") for number in range(4)]
+    threads = [threading.Thread(target=load.work, args=[number, 20]) for number in range(8)]
     for thread in threads:
         thread.start()
     for _ in range(4):
-        time.sleep(0.4)
+        time.sleep(0.3)
         pids = re.findall(r"web process \d started, pid (\d+)", log.read_text())
         for pid in pids[-2:]:
             with suppress(ProcessLookupError):
@@ -265,6 +276,8 @@ def kill_under_load(base: str, log: Path) -> dict[str, int | None]:
                 break
     for thread in threads:
         thread.join()
+    for slow in held:
+        slow.close()
     return load.seen
 
 
@@ -302,6 +315,8 @@ def test_every_request_of_a_load_run_is_in_the_audit_log(filled: dict[str, str],
         mark: 1 for mark, status in killed.items() if status is not None
     }
     assert max(counts.values()) == 1
+    held = [line for line in every if mark_of(line).startswith("held")]
+    assert [(line["status"], line["complete"], line["killed"]) for line in held] == [(200, None, True)] * 4
     assert counts.keys() <= killed.keys()
     statuses = {mark_of(line): line["status"] for line in lines}
     assert {mark: statuses[mark] for mark, status in load.seen.items() if status is not None} == {

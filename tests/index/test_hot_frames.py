@@ -105,6 +105,15 @@ def test_what_was_read_before_all_was_forgotten_is_not_kept():
     assert index.read[5:] == ["5", "all", "6", "all"]
 
 
+def test_an_image_set_that_our_tables_do_not_hold_is_read_whole_once_in_its_time():
+    index = Index()
+    index.all = lambda: index.read.append("all") or {}
+    kept = leafed_through(index)
+    assert [index.ask(kept, name) for name in ("3", "5", "6")] == [frame(n).wanted for n in (3, 5, 6)]
+    assert index.read[3:] == ["3", "all", "5", "6"]
+    assert kept._sets._weight == 1
+
+
 @pytest.mark.parametrize("size", [LARGEST, LARGEST + 1])
 def test_a_very_large_image_set_is_read_whole_only_once(size):
     index = Index(size)

@@ -220,14 +220,15 @@ def test_of_a_study_in_two_data_stores_one_part_is_seen(engine):
         reader.instance("1.2", "1.2.1", "1.2.1.2")
 
 
-def test_an_instance_that_another_data_store_won_is_not_found(engine):
-    """Fail closed: the index keeps the winner only."""
+def test_an_instance_in_two_data_stores_comes_from_the_one_that_is_seen(engine):
     index_image_set(engine, simple("1.2", "ours", 2), version=1)
     index_image_set(engine, simple("1.2", "theirs", store=OTHER), version=1, is_primary=True)
-    reader = IndexReader(engine, sight=ONLY_OURS)
-    assert [one.instance_uid for one in reader.series_instances("1.2", "1.2.1")] == ["1.2.1.2"]
-    with pytest.raises(ResourceNotFound):
-        reader.instance("1.2", "1.2.1", "1.2.1.1")
+    for sight, names in ((ONLY_OURS, {"ours"}), (EVERYTHING, {"ours", "theirs"})):
+        reader = IndexReader(engine, sight=sight)
+        found = reader.series_instances("1.2", "1.2.1")
+        assert [one.instance_uid for one in found] == ["1.2.1.1", "1.2.1.2"]
+        assert {one.image_set.image_set_id for one in found} == {hex_id(name) for name in names}
+        assert reader.instance("1.2", "1.2.1", "1.2.1.1").image_set.image_set_id == hex_id(sorted(names)[-1])
 
 
 def test_hot_lookups_are_kept_for_a_while(engine):

@@ -415,6 +415,12 @@ def test_a_search_past_its_bounds_is_throttled_and_goes_on(house):
     assert len(starts) == len(set(starts)) + 1
 
 
+def test_the_shortest_time_leads_on(house):
+    client = bounded(house, Store([*HIDDEN * 60, SET]), seconds=-10.0)
+    answer, tries = patient(client, SEARCH, 9)
+    assert (len(answer.get_json()["imageSetsMetadataSummaries"]), tries) == (1, 3)
+
+
 def test_a_finished_search_begins_anew(house):
     store = Store([*HIDDEN * 60, SET])
     client = bounded(house, store, pages=2)

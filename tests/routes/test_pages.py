@@ -82,6 +82,7 @@ def test_nobody_who_is_not_known_is_shown_anything(locked):
 def test_navigation_shows_what_the_caller_may(locked, house):
     everything = links(house.app.test_client().get("/"))
     assert "/status" in everything
+    assert 'data-may="search retrieve rendered' in house.app.test_client().get("/").get_data(as_text=True)
     assert "/pages/account" not in everything
     known = links(page(locked, "/", "all"))
     assert {"/viewer", "/pages/account", "/aetitle/studies?limit=25", "/status"} <= known
