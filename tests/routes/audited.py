@@ -3,6 +3,7 @@
 import json
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.authentication import Known
 from dicomweb_gateway.access.client_limits import ClientLimits, ClientRates
 from dicomweb_gateway.access.shared_counts import SharedCounts
 from dicomweb_gateway.app import create_app
@@ -21,7 +22,7 @@ class Callers:
     def known(self, presented):
         if presented.authorization not in self._callers:
             raise Unauthenticated("nobody is known to ask", ["Bearer"])
-        return self._callers[presented.authorization], None
+        return Known(self._callers[presented.authorization])
 
 
 class AuditedHouse:
