@@ -45,11 +45,12 @@ from dicomweb_gateway.web.cross_site import check_changes
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
 from dicomweb_gateway.web.identity import identify, keep_private, without_query_tokens
-from dicomweb_gateway.web.identity_keys import SESSION
+from dicomweb_gateway.web.identity_keys import BY_ADDRESS, SESSION
+from dicomweb_gateway.web.lenient import lenient_answer
 from dicomweb_gateway.web.limited import check_form, count, counted
 from dicomweb_gateway.web.observed import FAILURE, followed, observed
 from dicomweb_gateway.web.responses import error_response, gateway_error_response
-from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, SIGHT, Place, places
+from dicomweb_gateway.web.rights import BODY_BYTES, NOWHERE, PLACE, RETRIEVAL_SIGHT, SIGHT, Place, places
 from dicomweb_gateway.web.service_errors import is_of_service, name_error, service_error_response
 from dicomweb_gateway.web.services import EXTENSION, Services, seen_by_caller
 from dicomweb_gateway.web.short_cut import Guards, ShortCut, with_short_cuts
@@ -170,6 +171,7 @@ def _guards(services: Services) -> Guards:
 def _let_in(request: Request, place: Place, services: Services) -> None:
     """Note who asks and what they may see; who only comes for the numbers may need no login."""
     if is_scraper(request, services.config):
+        request.environ[BY_ADDRESS] = True
         return
     caller = identify(request, services)
     session = request.environ.get(SESSION)
@@ -178,6 +180,9 @@ def _let_in(request: Request, place: Place, services: Services) -> None:
         sight = services.rules.sight_of(caller, place.ae_path, place.operation)
         ticket = ticket_of(request)
         request.environ[SIGHT] = sight if ticket is None or is_covered(request, place, ticket) else NOTHING
+    if place.operation is Operation.IMPORT:
+        seen = services.rules.sight_of(caller, place.ae_path, Operation.RETRIEVE)
+        request.environ[RETRIEVAL_SIGHT] = seen
 
 
 def _add_guards(app: Flask, guards: Guards, known: Mapping[str, Place]) -> None:
@@ -251,6 +256,9 @@ def _check_query_text(request: Request) -> None:
 def _error_answer(rule: str | None, error: Exception, request: Request) -> Response:
     """The answer to whatever a request raised."""
     request.environ[FAILURE] = type(error).__name__
+    lenient = lenient_answer(request, error)
+    if lenient is not None:
+        return lenient
     of_service = is_of_service(rule or request.path)
     response = _answer_to(rule, error, service_error_response if of_service else gateway_error_response)
     return name_error(response) if of_service else response

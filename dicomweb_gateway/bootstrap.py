@@ -8,12 +8,14 @@ from threading import Lock, Semaphore, Thread
 from time import monotonic
 
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.audit_slots import AuditSlots
 from dicomweb_gateway.access.authentication import Authenticator
 from dicomweb_gateway.access.basic import BasicLogin
 from dicomweb_gateway.access.client_limits import ClientLimits
 from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
@@ -31,6 +33,7 @@ from dicomweb_gateway.index.ledger import failures, sync_runs
 from dicomweb_gateway.index.owners import IndexOwners
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.secrets import shared_secret
+from dicomweb_gateway.index.server_locks import ServerLocks
 from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.index.tickets import SqlTickets
 from dicomweb_gateway.pixels.guarded import configure_decoders
@@ -51,9 +54,9 @@ from dicomweb_gateway.stow.store import Storing
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.failures import RecentFailures
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
+from dicomweb_gateway.wado.kept_searches import KeptSearches
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
-from dicomweb_gateway.wado.spool import SpoolSpace
 from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfig
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
@@ -152,7 +155,7 @@ def make_services(
         SqlTickets(engine),
     )
     rules = RulesFile(settings.access_rules, settings.ae_path)
-    audit = AuditLog(settings.audit_path, settings.audit_required) if settings.audit_path else None
+    audit = _audit_log(settings)
     allowed = settings.allowed_datastores
     stores = image_sets.data_store_ids if allowed is None else lambda: allowed
     health = HealthProbe(
@@ -177,6 +180,7 @@ def make_services(
             first_levels=FirstLevels(settings.level_bytes),
             passed_on=image_sets.passed_on,
             shared=shared,
+            searches=KeptSearches(shared),
             turns=_decode_turns(settings),
             pictures=KeptPictures(settings.cache_folder / "rendered", settings.rendered_cache_bytes),
         ),
@@ -209,7 +213,9 @@ def make_services(
         page_login=page_login,
         viewer=_viewer(settings),
         page_tokens=PageTokens(shared_secret(engine, "page-tokens").encode()),
-        storing=_storing(settings, image_sets, IndexOwners(engine), changes, synchroniser),
+        storing=_storing(
+            settings, image_sets, IndexOwners(engine), ServerLocks(engine), changes, synchroniser
+        ),
         editing=Editing(ImageSetUpdates(image_sets.asking), synchroniser, changes.note)
         if settings.store_enabled
         else None,
@@ -231,6 +237,7 @@ def _storing(
     settings: Settings,
     image_sets: HealthImaging,
     owners: IndexOwners,
+    locks: ServerLocks,
     changes: IndexChanges,
     synchroniser: Callable[[], Synchroniser],
 ) -> Storing | None:
@@ -247,7 +254,10 @@ def _storing(
         settings.store_datastore_id,
         settings.allowed_datastores,
         settings.store_max_parts,
-        newcomers=Newcomers(settings.cache_folder / "store-locks"),
+        newcomers=Newcomers(settings.cache_folder / "store-locks", locks.alone),
+        catch_up=arrivals.catch_up,
+        refresh=arrivals.refresh,
+        space=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
         turns=Semaphore(settings.web_threads // 2),
     )
 
@@ -268,6 +278,12 @@ def _logins(
     form = BasicLogin(None, admin, logins.failures) if settings.has_admin else None
     authenticator = make_authenticator(settings, logins, admin)
     return with_page_login(authenticator, form, settings, sessions, shared, key, tickets)
+
+
+def _audit_log(settings: Settings) -> AuditLog | None:
+    """The log as this process writes it, None where there is none."""
+    path = settings.audit_path
+    return AuditLog(path, settings.audit_required, AuditSlots.beside(path)) if path else None
 
 
 def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache | None:

@@ -15,6 +15,7 @@ from dicomweb_gateway.index.missing_ddl import missing_ddl
 from dicomweb_gateway.index.rights import may_write
 from dicomweb_gateway.service.logins import describe_logins
 from dicomweb_gateway.service.machine_checks import CheckResult, machine_checks
+from dicomweb_gateway.service.unread import unread_by_rules
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
@@ -101,12 +102,17 @@ def _rights(settings: Settings) -> list[CheckResult]:
 
 def _rules(settings: Settings) -> CheckResult:
     try:
-        read_rules(settings.access_rules, settings.ae_path)
+        rules = read_rules(settings.access_rules, settings.ae_path)
     except GatewayError as error:
         return CheckResult("rules", False, str(error))
     if settings.access_rules is None:
         return CheckResult("rules", True, "none: who is let in may read everything")
-    return CheckResult("rules", True, str(settings.access_rules))
+    try:
+        unread = unread_by_rules(rules, settings.index_url)
+    except GatewayError:
+        # the line of the index says so
+        unread = None
+    return CheckResult("rules", True, "; ".join(filter(None, (str(settings.access_rules), unread))))
 
 
 def _credentials(settings: Settings) -> CheckResult:

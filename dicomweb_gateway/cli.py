@@ -50,6 +50,9 @@ class _Commands(click.Group):
 @click.pass_context
 def main(ctx: click.Context, config: Path | None, pairs: tuple[str, ...]) -> None:
     """DICOMweb gateway for AWS HealthImaging, with HealthImaging built in for machines without AWS."""
+    # one BLAS thread: nothing here multiplies matrices, idle pools cost memory in every process, and numpy
+    # starts them when it is imported, which must not be before a master forks
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     ctx.obj = Given(config, pairs)
 
 
@@ -72,7 +75,7 @@ def demo(
     from dicomweb_gateway.service.demo import run_demo
 
     def make_settings(fixed: dict[str, Any]) -> Settings:
-        return given.settings(**{"data_dir": data, "host": host, "port": port, **fixed})
+        return given.alone(**{"data_dir": data, "host": host, "port": port, **fixed})
 
     settings = make_settings({})
     set_up_logging(settings.log_level, settings.log_format)
@@ -86,7 +89,7 @@ def demo(
 def serve(given: Given, host: str | None, port: int | None) -> None:
     """Serve the configured index and HealthImaging."""
     from dicomweb_gateway.service.listening import listen
-    from dicomweb_gateway.service.master import run_gateway, run_once, upgrade_index
+    from dicomweb_gateway.service.master import open_index, run_gateway, run_once
     from dicomweb_gateway.service.notify import Notifier
 
     def read() -> Settings:
@@ -96,7 +99,7 @@ def serve(given: Given, host: str | None, port: int | None) -> None:
     settings = read()
     set_up_logging(settings.log_level, settings.log_format)
     listening = listen(settings)
-    code = run_once(lambda: upgrade_index(settings))
+    code = run_once(lambda: open_index(settings))
     sys.exit(code or run_gateway(settings, listening, read, notifier=notifier))
 
 

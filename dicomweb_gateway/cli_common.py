@@ -1,5 +1,8 @@
 """What the command groups share: the settings as the command line gives them, and output for scripts."""
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,20 @@ from dicomweb_gateway.settings import Settings, load_settings
 
 SAMPLE_NAMES = ("ct-small", "ct", "ct-large", "mr", "colour-cine", "pydicom")
 """Of `workflow.samples`, whose libraries no other command should wait for."""
+
+
+_OF_ANOTHER: dict[str, Any] = {
+    "database_url": None,
+    "db_secret_arn": None,
+    "ahi_datastore_ids": (),
+    "ahi_dicomweb_endpoint": None,
+    "store_datastore_id": None,
+    "import_bucket": None,
+    "import_output_bucket": None,
+    "import_role_arn": None,
+    "import_kms_key_arn": None,
+}
+"""Settings that belong to the HealthImaging that is configured and its index, with what they are without."""
 
 
 class Given:
@@ -26,9 +43,28 @@ class Given:
             self.overrides[name.lower()] = value
 
     def settings(self, **more: Any) -> Settings:
-        """The effective settings."""
+        """The effective settings; None in `more` means not given."""
         named = {name: value for name, value in more.items() if value is not None}
         return load_settings({**self.overrides, **named}, self.config)
+
+    def alone(self, **more: Any) -> Settings:
+        """The same for a command with a HealthImaging of its own: what is set for another is not for it.
+
+        Instances must not go elsewhere than to where the command's own data lie.
+        """
+        others = {name: value for name, value in _OF_ANOTHER.items() if more.get(name) is None}
+        return self.settings(**more).model_copy(update=others)
+
+
+@contextmanager
+def resumable(finish: Callable[[], None]) -> Iterator[None]:
+    """What is done inside may be interrupted, which is said, after `finish`, and is exit status 1."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        finish()
+        click.echo("interrupted; the same command goes on from here", err=True)
+        sys.exit(1)
 
 
 def report(as_json: bool, row: dict[str, Any]) -> None:

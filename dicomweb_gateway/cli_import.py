@@ -5,9 +5,7 @@ from pathlib import Path
 
 import click
 
-from dicomweb_gateway.cli_common import Given, report
-
-_INTERRUPTED = "interrupted; the same command goes on from here"
+from dicomweb_gateway.cli_common import Given, report, resumable
 
 
 @click.command("import")
@@ -51,13 +49,11 @@ def import_files(
 
     settings = given.settings(import_bucket=bucket)
     meter = Meter()
-    with make_import(settings, datastore, workers, again, delete_staged, wait, not no_index, meter) as made:
-        try:
-            found = made.importer.run(paths)
-        except KeyboardInterrupt:
-            meter.finish()
-            click.echo(_INTERRUPTED, err=True)
-            sys.exit(1)
+    with (
+        resumable(meter.finish),
+        make_import(settings, datastore, workers, again, delete_staged, wait, not no_index, meter) as made,
+    ):
+        found = made.importer.run(paths)
         meter.finish()
         path = report_path or made.folder / f"{found.run}.ndjson"
         lines = write_file_report(made.ledger, found.run, path)

@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from dicomweb_gateway.cli_common import Given, report
+from dicomweb_gateway.cli_common import Given, report, resumable
 from dicomweb_gateway.errors import SettingsError
 
 _ONE_OF = "name one of --study, --series, --image-set, --job, --all"
@@ -59,18 +59,19 @@ def verify_frames(
     if chosen != 1:
         raise SettingsError(_ONE_OF)
     meter = Meter()
-    found = run_verify(
-        given.settings(),
-        datastore,
-        study_uid=study,
-        series_uid=series,
-        image_set_ids=image_sets,
-        job_id=job,
-        folder=out,
-        form=form,
-        processes=processes,
-        listener=meter,
-    )
+    with resumable(meter.finish):
+        found = run_verify(
+            given.settings(),
+            datastore,
+            study_uid=study,
+            series_uid=series,
+            image_set_ids=image_sets,
+            job_id=job,
+            folder=out,
+            form=form,
+            processes=processes,
+            listener=meter,
+        )
     meter.finish()
     if report_path is not None:
         report_path.write_bytes(orjson.dumps(found.row(), option=orjson.OPT_INDENT_2))

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from dicomweb_gateway.cli_common import SAMPLE_NAMES, Given
+from dicomweb_gateway.cli_common import SAMPLE_NAMES, Given, resumable
 
 
 class _Terminal:
@@ -44,7 +44,11 @@ class _Terminal:
 @click.option(
     "--create/--existing", default=None, help="Make bucket, role and data store, or use what is there."
 )
-@click.option("--stack", metavar="NAME", help="Make them as this CloudFormation stack.")
+@click.option(
+    "--stack",
+    metavar="NAME",
+    help="Make them as this CloudFormation stack; with --existing use that one, which is never deleted.",
+)
 @click.option("--datastore", metavar="ID", help="Use this data store.")
 @click.option("--datastore-name", metavar="NAME", help="Name of the one that is made.")
 @click.option("--samples", type=click.Choice(SAMPLE_NAMES))
@@ -59,7 +63,8 @@ def workflow(given: Given, /, yes: bool, emulator: bool, **options: Any) -> None
     A walk that was broken off goes on when the command is given again.
     """
     from dicomweb_gateway.service.own_emulator import own_emulator
-    from dicomweb_gateway.service.walk import Answers, Walk
+    from dicomweb_gateway.service.walk import Walk
+    from dicomweb_gateway.service.walk_guide import Answers
     from dicomweb_gateway.workflow.steps import Meter
 
     answers = Answers(
@@ -72,17 +77,18 @@ def workflow(given: Given, /, yes: bool, emulator: bool, **options: Any) -> None
         out=options["out"],
         delete=options["delete"],
         processes=options["processes"],
+        own_emulator=emulator,
     )
-    with ExitStack() as stack:
+    meter = Meter()
+    with resumable(meter.finish), ExitStack() as stack:
         decided: dict[str, Any] = {}
         if emulator:
             folder = given.settings().data_dir / "walk" / "emulator"
             decided["ahi_endpoint"] = stack.enter_context(own_emulator(folder))
 
         def make_settings(**more: Any) -> Any:
-            return given.settings(**decided, **more)
+            return (given.alone if emulator else given.settings)(**decided, **more)
 
-        meter = Meter()
         is_fine = Walk(make_settings, _Terminal(yes), answers, meter).go()
         meter.finish()
     sys.exit(0 if is_fine else 1)

@@ -210,7 +210,14 @@ class ClientLeft(GatewayError):
 
 
 class BucketError(GatewayError):
-    """S3 refused, failed or was not reached; names operation, bucket and S3's code."""
+    """S3 refused, failed or was not reached; names operation, bucket and S3's code.
+
+    `may_pass`: whether the same may succeed a little later.
+    """
+
+    def __init__(self, message: str, may_pass: bool = False) -> None:
+        self.may_pass = may_pass
+        super().__init__(message)
 
 
 class MissingObject(BucketError):

@@ -220,6 +220,8 @@ class Settings(ImportSettings):
     """Least severe message that is logged; no level logs patient data."""
     log_format: Literal["text", "json"] | None = None
     """Unset: text on a terminal, JSON lines otherwise."""
+    access_log: Path | None = None
+    """File of the access log, `off` for none; unset: its lines stand in the log, at level info."""
 
     @classmethod
     def settings_customise_sources(

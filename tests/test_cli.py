@@ -193,3 +193,40 @@ def test_help_needs_none_of_the_heavy_libraries():
     assert shown.returncode == 0, shown.stderr
     for command in ("demo", "serve", "emulator", "index", "db", "check", "config", "tokens", "users"):
         assert command in shown.stdout
+
+
+def test_a_demo_stores_into_its_own_healthimaging_whatever_is_set_for_another(run, monkeypatch):
+    monkeypatch.setenv("AHI_DATASTORE_IDS", "d" * 32)
+    monkeypatch.setenv("STORE_DATASTORE_ID", "d" * 32)
+    monkeypatch.setenv("AHI_DICOMWEB_ENDPOINT", "https://elsewhere.example.org")
+    monkeypatch.setenv("DB_SECRET_ARN", "arn:aws:secretsmanager:us-east-1:111122223333:secret:index-a")
+    made = []
+
+    def run_demo(make_settings, *_):
+        made.append(make_settings({"ahi_endpoint": "http://127.0.0.1:9"}))
+        return 0
+
+    monkeypatch.setattr("dicomweb_gateway.service.demo.run_demo", run_demo)
+    assert run("demo", "--port", "0").exit_code == 0
+    [settings] = made
+    assert (settings.ahi_endpoint, settings.port) == ("http://127.0.0.1:9", 0)
+    assert settings.allowed_datastores is None
+    assert settings.store_datastore_id is None
+    assert settings.ahi_dicomweb_endpoint is None
+    assert settings.index_url == f"sqlite:///{settings.data_dir / 'index.sqlite'}"
+
+
+def test_no_thread_is_begun_by_what_a_master_imports():
+    """DESIGN 1: fetchers are forked before any thread exists; numpy's pool would be many."""
+    begun = "import os, threading; print(len(os.listdir('/proc/self/task')), threading.active_count())"
+    lines = (
+        "from dicomweb_gateway.cli import main",
+        "main(['check', '--help'], standalone_mode=False)",
+        "import dicomweb_gateway.service.demo, numpy",
+        begun,
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    done = subprocess.run(
+        [sys.executable, "-c", "\n".join(lines)], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == "1 1"

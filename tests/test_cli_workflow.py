@@ -5,11 +5,14 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
 from dicomweb_gateway.service import walk as module
-from dicomweb_gateway.service.walk import Answers, Walk
+from dicomweb_gateway.service.walk import Walk
+from dicomweb_gateway.service.walk_guide import Answers
+from dicomweb_gateway.service.walk_state import WalkFile, WalkState
 from dicomweb_gateway.settings import load_settings
 from tests.buckets import aws_server, buckets
 from tests.deploy.recipes import DEPLOY
@@ -32,6 +35,16 @@ def desk(emulator, tmp_path):
     return Desk(tmp_path, emulator)
 
 
+@pytest.fixture
+def cloudformation(aws_server, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", aws_server)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+    made = boto3.client("cloudformation", endpoint_url=aws_server, region_name="us-east-1")
+    yield made
+    made.close()
+
+
 def state_of(emulator, datastore_id):
     try:
         found = emulator.client.get_datastore(datastoreId=datastore_id)
@@ -47,7 +60,15 @@ def store_in(said):
 def test_a_walk_by_hand(desk):
     out = desk.folder / "out"
     # name of the store, set 1, delete
-    said = desk.run("workflow", "--out", str(out), "--processes", "0", given="my-store\n1\ny\n")
+    options = ["--out", str(out), "--processes", "0"]
+    # what the walk makes may be used, though nobody could name it before
+    said = desk.run(
+        "workflow",
+        *options,
+        given="my-store\n1\ny\n",
+        ahi_datastore_ids="d" * 32,
+        store_datastore_id="d" * 32,
+    )
     assert "Data store my-store is made." in said
     assert "1 - CT of a chest (2 images)" in said
     assert "2 files imported into 1 image sets" in said
@@ -70,10 +91,7 @@ def test_a_walk_that_asks_nothing_and_keeps_all(desk):
 
 
 @pytest.mark.filterwarnings("ignore:Tried to parse")
-def test_a_walk_with_a_stack_of_its_own(desk, aws_server, buckets, monkeypatch):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_CLOUDFORMATION", aws_server)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
+def test_a_walk_makes_a_stack_and_others_only_use_it(desk, aws_server, buckets, cloudformation):
     options = ["--yes", "--stack", "walk-stack", "--processes", "0", "--out", str(desk.folder / "out")]
     settings = {"s3_endpoint": aws_server, "ahi_region": "us-east-1"}
     said = desk.run("workflow", *options, "--keep", **settings)
@@ -82,18 +100,42 @@ def test_a_walk_with_a_stack_of_its_own(desk, aws_server, buckets, monkeypatch):
     output = said.split("output bucket ")[1].split(",")[0]
     assert "role arn:aws:iam::" in said
     assert "all frames are right" in said
+    assert "Left as it is: 1 image sets, the data store, the stack walk-stack" in said
     assert list(buckets.objects(bucket, "")) == []
-    assert {one.key.rpartition("/")[2] for one in buckets.objects(output, "")} >= {"job-output-manifest.json"}
-    said = desk.run("workflow", *options, "--delete", **settings)
-    assert f"Emptied {output} of" in said
-    assert "Stack walk-stack: gone" in said
-    names = {row["Name"] for row in buckets._client.list_buckets()["Buckets"]}
-    assert not names & {bucket, output}
+    logs = {one.key for one in buckets.objects(output, "")}
+    assert {key.rpartition("/")[2] for key in logs} >= {"job-output-manifest.json"}
+    store = store_in(said)
+    # what another walk has made is not this one's to take, and even less to delete
+    options.append("--delete")
+    refused = desk.run("workflow", *options, code=1, **settings)
+    assert "There is a stack walk-stack already, which this walk has not made." in refused
+    assert "say --existing to use this one" in refused
+    said = desk.run("workflow", *options, "--existing", **settings)
+    assert store_in(said) == store
+    assert "The stack walk-stack was there before: it stays." in said
+    assert "Deleted image set" not in said
+    assert state_of(desk.emulator, store) == "ACTIVE"
+    assert logs < {one.key for one in buckets.objects(output, "")}
+    assert cloudformation.describe_stacks(StackName="walk-stack")["Stacks"]
+
+
+def test_a_walk_goes_on_where_it_was_and_nowhere_else(desk):
+    WalkFile(desk.folder / "data" / "walk" / "state.json").write(WalkState(place="AWS in eu-west-1"))
+    for options, here in (([], desk.emulator.url), (["--emulator"], "the emulator of the walk's own")):
+        refused = desk.run("workflow", "--yes", *options, code=1)
+        assert f"was with AWS in eu-west-1, not with {here}" in refused
+        assert "state.json to forget" in refused
 
 
 def test_a_walk_with_an_emulator_of_its_own_needs_nothing(desk):
     options = ["--yes", "--emulator", "--processes", "0", "--out", str(desk.folder / "out")]
-    said = desk.run("workflow", *options, ahi_endpoint="http://127.0.0.1:9")
+    elsewhere = {
+        "ahi_endpoint": "http://127.0.0.1:9",
+        "ahi_datastore_ids": "d" * 32,
+        "store_datastore_id": "d" * 32,
+    }
+    role = "arn:aws:iam::111122223333:role/import"
+    said = desk.run("workflow", *options, **elsewhere, import_bucket="of-aws", import_role_arn=role)
     assert "all frames are right" in said
     assert "Deleted data store" in said
 

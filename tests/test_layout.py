@@ -1,6 +1,7 @@
 """The folder list is the architecture: imports between rooms go down only, and no module cycles."""
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -142,3 +143,11 @@ def test_libraries_stay_in_their_rooms():
 def test_every_module_opens_with_a_sentence():
     silent = [n for n, p in modules().items() if not ast.get_docstring(ast.parse(p.read_text()))]
     assert not silent
+
+
+def test_two_modules_never_keep_different_things_under_one_name_of_a_request():
+    """The names in the WSGI environment that are ours: each is given once."""
+    given = re.compile(r'^\w+ = ("dicomweb_gateway\.\w+")$', re.MULTILINE)
+    names = [name for path in modules().values() for name in given.findall(path.read_text())]
+    assert len(names) > 10
+    assert len(names) == len(set(names)), sorted(names)

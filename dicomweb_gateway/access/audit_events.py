@@ -1,5 +1,6 @@
 """Kinds of audit messages (DICOM PS3.15 A.5, context group 400) and what makes a request one of them."""
 
+import json
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -24,6 +25,11 @@ class AuditEvent(Enum):
         """How a line of the log begins."""
         code, meaning, action = self.value
         return {"event": meaning, "event_code": code, "action": action}
+
+    @cached_property
+    def members(self) -> str:
+        """The same as members of a JSON object."""
+        return json.dumps(self.fields, separators=(",", ":"))[1:-1]
 
 
 _OF_OPERATION = {

@@ -5,18 +5,27 @@ the name is looked at: where it leads to another file, or to none, since the log
 opened. Lines are ASCII: whatever a client sent can neither end a line nor look like another.
 """
 
-import json
 import logging
 import os
 import time
 from collections import deque
-from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import Any, NamedTuple
 
-import orjson
-
+from dicomweb_gateway.access.audit_events import AuditEvent
+from dicomweb_gateway.access.audit_lines import (
+    Went,
+    left_line,
+    line_of,
+    members_of,
+    name_in,
+    shortened,
+    stamp,
+    whole_line,
+    with_time,
+)
+from dicomweb_gateway.access.audit_slots import LONGEST, AuditSlots, left_behind
 from dicomweb_gateway.errors import AuditUnavailable
 from dicomweb_gateway.telemetry.catalogue import AUDIT_FAILURES, AUDIT_LOST
 from dicomweb_gateway.telemetry.meters import count
@@ -28,18 +37,20 @@ _SAY_SECONDS = 60.0
 _MOST_WAITING = 10_000
 """Lines that are kept while the file cannot be written."""
 
-_encode_any = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
+_TAIL_BYTES = 4 << 20
+"""Where in the log a line is looked for that a process may have written before it was killed."""
 
 
 class AuditLog:
     """The log at `path` as one process writes it; safe from any thread.
 
     While it cannot be written lines wait in memory, a bounded number, and an error is logged once a minute.
-    `required`: `check` refuses requests meanwhile.
+    `required`: `check` refuses requests meanwhile. `slots` hold lines of what is under way, where they do.
     """
 
-    def __init__(self, path: Path, required: bool = False) -> None:
+    def __init__(self, path: Path, required: bool = False, slots: AuditSlots | None = None) -> None:
         self._path = str(path)
+        self._slots = slots
         self.is_required = required
         self._lock = Lock()
         self._descriptor = -1
@@ -62,10 +73,60 @@ class AuditLog:
             if self._waiting:
                 self._put(list(self._waiting))
             self._shut()
+            slots, self._slots = self._slots, None
+        if slots is not None:
+            slots.close()
+
+    def begin(self, name: str, event: AuditEvent, status: int, entry: dict[str, Any]) -> "Begun":
+        """Have the line of an answer with `status`, which has not begun to go out, survive this process.
+
+        `name` is the id that no other line has, `entry` says who asked what.
+        """
+        asked = members_of(entry)
+        slot = None
+        if self._slots is not None:
+            line = left_line(name, event, status, asked)
+            if len(line) > LONGEST:
+                line = left_line(name, event, status, members_of(shortened(entry)))
+            slot = self._slots.put(line) if len(line) <= LONGEST else None
+        return Begun(name, asked, slot)
+
+    def end(self, begun: "Begun", went: Went) -> None:
+        """Append the line of an answer that is over."""
+        self._write(whole_line(begun.name, went, begun.asked))
+        if begun.slot is not None and self._slots is not None:
+            self._slots.free(begun.slot)
 
     def write(self, entry: dict[str, Any]) -> None:
         """Append `entry`, which gets the time (UTC) before all else; never raises for the file's sake."""
-        line = _line({"time": stamp(), **entry})
+        self._write(line_of({"time": stamp(), **entry}))
+
+    def take_over(self) -> None:
+        """Append the lines of answers that processes had under way when they were killed, each once."""
+        for path, lines in left_behind(Path(self._path)):
+            written = self._tail() if lines else b""
+            for moment, line in lines:
+                if name_in(line) not in written:
+                    self._write(with_time(line, moment))
+            if self._failed is not None:
+                # next time: what has been written by then is known by its id
+                self._waiting.clear()
+                return
+            if lines:
+                _LOG.warning("audit lines of %d answers come from a process that was killed", len(lines))
+            path.unlink(missing_ok=True)
+
+    def _tail(self) -> bytes:
+        """The end of the file."""
+        try:
+            with open(self._path, "rb") as file:
+                end = file.seek(0, os.SEEK_END)
+                file.seek(max(0, end - _TAIL_BYTES))
+                return file.read()
+        except OSError:
+            return b""
+
+    def _write(self, line: bytes) -> None:
         with self._lock:
             if self._failed is None or self._may_try():
                 self._put([*self._waiting, line])
@@ -162,22 +223,9 @@ class AuditLog:
             _LOG.error("%s (%s)", self._failed, self._path)
 
 
-def _line(entry: dict[str, Any]) -> bytes:
-    """`entry` as a line; the fast way where that gives ASCII already."""
-    try:
-        line = orjson.dumps(entry, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:
-        # lone surrogates, numbers of more than 64 bits, what is no JSON
-        line = b"\xff"
-    return line if line.isascii() else (_encode_any(entry) + "\n").encode("ascii")
+class Begun(NamedTuple):
+    """A line that is to be written: its id, who asked what as members of it, and its slot."""
 
-
-def stamp() -> str:
-    """This moment in UTC, to the millisecond."""
-    now = time.time()
-    return f"{_second(int(now))}.{int(now % 1 * 1000):03d}Z"
-
-
-@lru_cache(maxsize=4)
-def _second(seconds: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    name: str
+    asked: bytes
+    slot: int | None

@@ -160,6 +160,14 @@ class BasicLogin:
         return unknown_password(max(costs, key=lambda cost: cost.memory * cost.p, default=DEFAULT))
 
 
+def name_in(credentials: str) -> str:
+    """The user name in coded credentials that were refused, "" where there is none to be read."""
+    try:
+        return _decoded(credentials)[0]
+    except Unauthenticated:
+        return ""
+
+
 def _decoded(credentials: str) -> tuple[str, str]:
     """(user name, password); Unauthenticated for what is none."""
     if len(credentials) > _LONGEST:

@@ -61,7 +61,7 @@ def text_of(table: str, rows: Sequence[Mapping[str, Any]]) -> str:
 @contextmanager
 def held(path: Path) -> Iterator[None]:
     """Nobody else changes the file until the block ends."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(path.with_name(f".{path.name}.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

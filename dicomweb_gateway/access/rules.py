@@ -134,6 +134,11 @@ class AccessRules:
     stores_of: dict[str, frozenset[str]] = field(default_factory=dict)
     origins: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
+    @property
+    def want_attributes(self) -> bool:
+        """Whether one of them narrows what it grants to series with some attributes."""
+        return any(rule.only for rule in self.rules or ())
+
     def origins_of(self, path: str | None) -> tuple[str, ...] | None:
         """The origins listed for the base path `path`, None where it has no list of its own."""
         return None if path is None else self.origins.get(path)

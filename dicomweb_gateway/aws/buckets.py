@@ -9,7 +9,13 @@ from typing import Any, NamedTuple
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    NoCredentialsError,
+    ParamValidationError,
+    PartialCredentialsError,
+)
 from botocore.parsers import ResponseParserError
 from urllib3.exceptions import HTTPError
 
@@ -22,6 +28,9 @@ LARGE = 64 << 20
 _DELETED_AT_ONCE = 1000
 _PIECE = 1 << 20
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
+_PASSING = {408, 409, 429}
+"""Statuses of what may pass, beside those of failures."""
+_NO_CREDENTIALS = (NoCredentialsError, PartialCredentialsError, ParamValidationError)
 _MISSING = {"NoSuchKey", "NoSuchBucket", "404", "NotFound"}
 _new_transfer: Any = TransferConfig
 
@@ -169,6 +178,11 @@ def translated(operation: str, bucket: str) -> Iterator[None]:
     except ClientError as error:
         code = (error.response.get("Error") or {}).get("Code") or "unknown"
         kind = MissingObject if code in _MISSING else BucketError
-        raise kind(f"S3 answered {operation} in bucket {bucket} with {code}") from error
+        status = (error.response.get("ResponseMetadata") or {}).get("HTTPStatusCode") or 0
+        passes = kind is BucketError and (status in _PASSING or status >= 500)
+        raise kind(f"S3 answered {operation} in bucket {bucket} with {code}", passes) from error
+    except _NO_CREDENTIALS as error:
+        raise BucketError(f"{operation} in bucket {bucket} failed: no usable AWS credentials") from error
     except (BotoCoreError, Boto3Error, ResponseParserError, HTTPError) as error:
-        raise BucketError(f"{operation} in bucket {bucket} failed: {type(error).__name__}") from error
+        message = f"{operation} in bucket {bucket} failed: {type(error).__name__}"
+        raise BucketError(message, may_pass=True) from error

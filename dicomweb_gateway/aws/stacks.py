@@ -1,8 +1,9 @@
-"""CloudFormation stacks: made, waited for, read, deleted."""
+"""CloudFormation stacks: found, made, waited for, deleted."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -11,9 +12,32 @@ from botocore.parsers import ResponseParserError
 from dicomweb_gateway.aws.session import service_client
 from dicomweb_gateway.errors import ImportTrouble
 
+ROLLED_BACK = "ROLLBACK_COMPLETE"
+"""Its making failed, and nothing is left of it but its name."""
+
 _POLL = 2.0
-_MADE = ("CREATE_COMPLETE", "UPDATE_COMPLETE")
-_GOING = ("CREATE_IN_PROGRESS", "DELETE_IN_PROGRESS", "REVIEW_IN_PROGRESS")
+_GONE = "DELETE_COMPLETE"
+_MADE = ("CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE")
+_UNENDING = "REVIEW_IN_PROGRESS"
+"""It waits for somebody to carry out its change set."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack as it stands; `reason` says why its status is what it is, where CloudFormation does."""
+
+    name: str
+    stack_id: str
+    status: str
+    reason: str
+    tags: Mapping[str, str]
+    parameters: Mapping[str, str]
+    outputs: Mapping[str, str]
+
+    @property
+    def is_going(self) -> bool:
+        """Whether CloudFormation is at work on it."""
+        return self.status.endswith("_IN_PROGRESS") and self.status != _UNENDING
 
 
 class Stacks:
@@ -30,47 +54,67 @@ class Stacks:
         """Leave no connection open."""
         self._client.close()
 
-    def ensure(self, name: str, template: str, parameters: Mapping[str, str]) -> dict[str, str]:
-        """The outputs of the stack `name`, made when there is none, once it is complete."""
-        if self._status(name) is None:
-            rows = [{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()]
-            with _told("CreateStack"):
-                self._client.create_stack(
-                    StackName=name, TemplateBody=template, Parameters=rows, Capabilities=["CAPABILITY_IAM"]
-                )
-        status = self._settled(name)
-        if status not in _MADE:
-            raise ImportTrouble(f"the stack {name} is {status or 'gone'}; its events say why")
-        with _told("DescribeStacks"):
-            [found] = self._client.describe_stacks(StackName=name)["Stacks"]
-        return {row["OutputKey"]: row["OutputValue"] for row in found.get("Outputs") or ()}
-
-    def delete(self, name: str) -> None:
-        """Delete the stack; returns when it is gone."""
-        if self._status(name) is None:
-            return
-        with _told("DeleteStack"):
-            self._client.delete_stack(StackName=name)
-        status = self._settled(name)
-        if status not in (None, "DELETE_COMPLETE"):
-            raise ImportTrouble(f"the stack {name} is {status}; its events say why")
-
-    def _settled(self, name: str) -> str | None:
-        while True:
-            status = self._status(name)
-            self._told(status or "gone")
-            if status not in _GOING:
-                return status
-            time.sleep(_POLL)
-
-    def _status(self, name: str) -> str | None:
+    def find(self, name: str) -> Stack | None:
+        """The stack of that name or id, None when there is none (any more)."""
         try:
             with _told("DescribeStacks"):
                 [found] = self._client.describe_stacks(StackName=name)["Stacks"]
         except _Missing:
             return None
-        status: str = found["StackStatus"]
-        return None if status == "DELETE_COMPLETE" else status
+        return None if found["StackStatus"] == _GONE else _stack(found)
+
+    def make(self, name: str, template: str, parameters: Mapping[str, str], tags: Mapping[str, str]) -> Stack:
+        """A new stack, once it is complete; what is in it bears its `tags`, too."""
+        with _told("CreateStack"):
+            made = self._client.create_stack(
+                StackName=name,
+                TemplateBody=template,
+                Parameters=[
+                    {"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()
+                ],
+                Tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+                Capabilities=["CAPABILITY_IAM"],
+            )
+        return self.complete(made["StackId"])
+
+    def complete(self, name: str) -> Stack:
+        """The stack of that name or id, once it is complete."""
+        found = self._settled(name)
+        if found is None or found.status not in _MADE:
+            status = "gone" if found is None else f"{found.status}: {found.reason or 'its events say why'}"
+            raise ImportTrouble(f"the stack {name if found is None else found.name} is {status}")
+        return found
+
+    def delete(self, stack_id: str) -> None:
+        """Delete the stack of that id; returns when it is gone."""
+        if self.find(stack_id) is None:
+            return
+        with _told("DeleteStack"):
+            self._client.delete_stack(StackName=stack_id)
+        found = self._settled(stack_id)
+        if found is not None:
+            why = found.reason or "its events say why"
+            raise ImportTrouble(f"the stack {found.name} is {found.status}: {why}")
+
+    def _settled(self, name: str) -> Stack | None:
+        while True:
+            found = self.find(name)
+            self._told("gone" if found is None else found.status)
+            if found is None or not found.is_going:
+                return found
+            time.sleep(_POLL)
+
+
+def _stack(row: dict[str, Any]) -> Stack:
+    return Stack(
+        name=row["StackName"],
+        stack_id=row["StackId"],
+        status=row["StackStatus"],
+        reason=row.get("StackStatusReason") or "",
+        tags={one["Key"]: one["Value"] for one in row.get("Tags") or ()},
+        parameters={one["ParameterKey"]: one["ParameterValue"] for one in row.get("Parameters") or ()},
+        outputs={one["OutputKey"]: one["OutputValue"] for one in row.get("Outputs") or ()},
+    )
 
 
 class _Missing(ImportTrouble):

@@ -3,13 +3,15 @@
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from tempfile import TemporaryFile
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from dicomweb_gateway.dicom.element_walk import ElementWalk, Encoding
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.transfer_syntax import DEFLATED_LE, EXPLICIT_VR_BE, EXPLICIT_VR_LE, IMPLICIT_VR_LE
-from dicomweb_gateway.errors import StorageUnavailable, UnreadableDicom
+from dicomweb_gateway.errors import NotDicom, StorageUnavailable, UnreadableDicom
 
 PREAMBLE = 128
 _MOST_INFLATED = 256 << 20
@@ -20,11 +22,16 @@ _GROUP_LENGTH, _TRANSFER_SYNTAX = 0x00020000, 0x00020010
 
 @dataclass(frozen=True, slots=True)
 class FileForm:
-    """A DICOM file: `walk` goes over its data set, of a deflated one over what it unpacks to."""
+    """A DICOM file: `walk` goes over its data set, of a deflated one over what it unpacks to.
+
+    `has_prefix` and `has_meta` say whether the preamble with DICM and group 0002 are there.
+    """
 
     transfer_syntax: str
     walk: ElementWalk
     unpacked: BinaryIO | None = None
+    has_prefix: bool = True
+    has_meta: bool = True
 
     def close(self) -> None:
         """Give up what was unpacked."""
@@ -51,29 +58,33 @@ def _starts_a_dataset(head: bytes) -> bool:
     return False
 
 
-def open_form(file: BinaryIO, length: int) -> FileForm:
-    """The form of a file of `length` bytes; UnreadableDicom with the reason when it is no DICOM.
+def open_form(file: BinaryIO, length: int, space: SpoolSpace) -> FileForm:
+    """The form of a file of `length` bytes; NotDicom for another kind of file, UnreadableDicom for a bad one.
 
     What the first element shows counts more than what the meta information says of implicit and explicit, as
-    real files lie there. A deflated data set that unpacks to more than 256 MB is refused; StorageUnavailable
-    where the disk does not take what it unpacks to.
+    real files lie there. A deflated data set is unpacked into a file in `space`; one of more than 256 MB is
+    refused, and StorageUnavailable comes where the disk does not take it.
     """
     file.seek(0)
     head = file.read(PREAMBLE + 4)
+    if not head:
+        raise NotDicom("the file is empty")
     if not is_dicom(head):
-        raise UnreadableDicom("not a DICOM file: no DICM prefix, and no data set at its start")
-    start = PREAMBLE + 4 if head[PREAMBLE:] == b"DICM" else 0
-    syntax, start = _meta(file, start, length)
+        raise NotDicom("not a DICOM file: no DICM prefix, and no data set at its start")
+    has_prefix = head[PREAMBLE:] == b"DICM"
+    begin = PREAMBLE + 4 if has_prefix else 0
+    syntax, start = _meta(file, begin, length)
+    has_meta = start > begin
     unpacked = None
     if syntax == DEFLATED_LE:
-        file = unpacked = _inflated(file, start)
+        file = unpacked = _inflated(file, start, space)
         start, length = 0, unpacked.seek(0, os.SEEK_END)
     file.seek(start)
     first = file.read(8)
     encoding = _encoding(first, syntax)
     if not syntax:
         syntax = _guessed(encoding)
-    return FileForm(syntax, ElementWalk(file, start, length, encoding), unpacked)
+    return FileForm(syntax, ElementWalk(file, start, length, encoding), unpacked, has_prefix, has_meta)
 
 
 def _meta(file: BinaryIO, start: int, length: int) -> tuple[str, int]:
@@ -109,31 +120,46 @@ def _guessed(encoding: Encoding) -> str:
     return EXPLICIT_VR_BE if encoding.is_big_endian else EXPLICIT_VR_LE
 
 
-def _inflated(file: BinaryIO, start: int) -> BinaryIO:
-    """The data set that lies deflated from `start` on, unpacked."""
-    target: Any = TemporaryFile()  # noqa: SIM115  # whoever walks it closes it
+def _inflated(file: BinaryIO, start: int, space: SpoolSpace) -> BinaryIO:
+    """The data set that lies deflated from `start` on, unpacked; whoever walks it closes it."""
+    with _disk_errors():
+        target = space.new_file()
     file.seek(start)
     try:
-        _inflate(file, target)
+        for data in _inflate(file):
+            with _disk_errors():
+                space.require(target.fileno(), len(data), _UNPACKED)
+                while data:
+                    data = data[target.write(data) :]
     except BaseException:
         target.close()
         raise
-    found: BinaryIO = target
-    return found
+    return target
 
 
-def _inflate(file: BinaryIO, target: BinaryIO) -> None:
+_UNPACKED = "the deflated data set, unpacked"
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageUnavailable(f"the disk does not take {_UNPACKED}") from error
+
+
+def _inflate(file: BinaryIO) -> Iterator[bytes]:
     unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
+    total = 0
     while not unpacker.eof:
         packed = unpacker.unconsumed_tail or file.read(_INFLATE_BYTES)
         if not packed:
             raise UnreadableDicom("the deflated data set ends early")
         try:
-            target.write(unpacker.decompress(packed, _INFLATE_BYTES))
-            target.flush()
+            data = unpacker.decompress(packed, _INFLATE_BYTES)
         except zlib.error as error:
             raise UnreadableDicom("the deflated data set cannot be unpacked") from error
-        except OSError as error:
-            raise StorageUnavailable("the disk does not take the deflated data set, unpacked") from error
-        if target.tell() > _MOST_INFLATED:
+        total += len(data)
+        if total > _MOST_INFLATED:
             raise UnreadableDicom(f"the deflated data set unpacks to more than {_MOST_INFLATED} bytes")
+        yield data

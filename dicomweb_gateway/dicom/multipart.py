@@ -3,14 +3,14 @@
 What a part holds is not copied: a part is a place in the file. So a body of a gigabyte costs a window.
 """
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
-from io import BufferedReader, RawIOBase
 from typing import BinaryIO
+
+from dicomweb_gateway.dicom.windows import file_window
 
 _WINDOW = 1 << 20
 _MOST_HEADER_BYTES = 16 << 10
@@ -35,7 +35,7 @@ class Part:
 
     def open(self, file: BinaryIO) -> BinaryIO:
         """What the part holds as a file of its own; of one `file` one part is read at a time."""
-        return BufferedReader(FileWindow(file, self.start, self.length))
+        return file_window(file, self.start, self.length)
 
 
 def content_type(header: str) -> tuple[str, dict[str, str]]:
@@ -47,39 +47,6 @@ def content_type(header: str) -> tuple[str, dict[str, str]]:
     message["Content-Type"] = header.replace("\r", " ").replace("\n", " ")
     (media_type, _), *parameters = message.get_params() or [("", "")]
     return media_type.strip().lower(), {name.strip().lower(): value.strip() for name, value in parameters}
-
-
-class FileWindow(RawIOBase):
-    """[start, start + length) of a file as a seekable file with a position of its own."""
-
-    def __init__(self, file: BinaryIO, start: int, length: int) -> None:
-        self._file = file
-        self._start = start
-        self._length = length
-        self._position = 0
-
-    def readable(self) -> bool:
-        """Always."""
-        return True
-
-    def seekable(self) -> bool:
-        """Always."""
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """See io.IOBase."""
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        self._position = max(0, origin + offset)
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        """See io.RawIOBase."""
-        wanted = max(0, min(len(buffer), self._length - self._position))
-        self._file.seek(self._start + self._position)
-        data = self._file.read(wanted)
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
 
 
 def read_parts(file: BinaryIO, boundary: str) -> Iterator[Part]:

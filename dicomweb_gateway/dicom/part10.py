@@ -16,6 +16,8 @@ from dicomweb_gateway.dicom.pixel_description import (
 
 IMPLEMENTATION_CLASS_UID = "2.25.218637894421607153064226830472165204817"
 IMPLEMENTATION_VERSION = "DCMWEB_GATEWAY_1"
+PREFIX = b"\0" * 128 + b"DICM"
+"""The preamble, and what tells a DICOM file."""
 
 _PIXEL_DATA = 0x7FE00010
 _EXTENDED_OFFSETS, _EXTENDED_LENGTHS, _TOTAL_LENGTH = 0x7FE00001, 0x7FE00002, 0x7FE00003
@@ -38,6 +40,19 @@ class Framing:
     before: tuple[bytes, ...]
     after: tuple[bytes, ...]
     tail: bytes
+
+
+def file_head(class_uid: str, instance_uid: str, transfer_syntax_uid: str) -> bytes:
+    """Preamble, prefix and group 0002 of a file with a data set of these (PS3.10 7.1)."""
+    meta = (
+        pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\0\1")
+        + _meta(0x0002, b"UI", class_uid)
+        + _meta(0x0003, b"UI", instance_uid)
+        + _meta(0x0010, b"UI", transfer_syntax_uid)
+        + _meta(0x0012, b"UI", IMPLEMENTATION_CLASS_UID)
+        + _meta(0x0013, b"SH", IMPLEMENTATION_VERSION)
+    )
+    return PREFIX + pack("<HH2sHI", 0x0002, 0, b"UL", 4, len(meta)) + meta
 
 
 def without_pixels(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
@@ -107,16 +122,8 @@ def _split(dataset: Dataset, tag: int) -> tuple[Dataset, Dataset]:
 
 
 def _file_head(dataset: Dataset, transfer_syntax_uid: str) -> bytes:
-    """Preamble, prefix and group 0002 (PS3.10 7.1)."""
-    meta = (
-        pack("<HH2sHI2s", 0x0002, 0x0001, b"OB", 0, 2, b"\0\1")
-        + _meta(0x0002, b"UI", str(dataset.get("SOPClassUID") or ""))
-        + _meta(0x0003, b"UI", str(dataset.get("SOPInstanceUID") or ""))
-        + _meta(0x0010, b"UI", transfer_syntax_uid)
-        + _meta(0x0012, b"UI", IMPLEMENTATION_CLASS_UID)
-        + _meta(0x0013, b"SH", IMPLEMENTATION_VERSION)
-    )
-    return b"\0" * 128 + b"DICM" + pack("<HH2sHI", 0x0002, 0, b"UL", 4, len(meta)) + meta
+    class_uid, instance_uid = (str(dataset.get(name) or "") for name in ("SOPClassUID", "SOPInstanceUID"))
+    return file_head(class_uid, instance_uid, transfer_syntax_uid)
 
 
 def _meta(element: int, vr: bytes, text: str) -> bytes:

@@ -20,8 +20,10 @@ class Storage:
         self.frames = root / "frames"
         self.documents = root / "metadata"
         self.incoming = root / "incoming"
+        # patients' data lie in it, unless whoever made the folder wants it otherwise
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.frames, self.documents):
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(exist_ok=True)
         self._lock = os.open(root / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

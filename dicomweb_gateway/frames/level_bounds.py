@@ -16,6 +16,10 @@ class LevelBounds:
         self._known: OrderedDict[FrameKey, tuple[int, ...]] = OrderedDict()
         self._lock = Lock()
 
+    def holds(self, key: FrameKey) -> bool:
+        """Whether `of` need not read the frame of `key`, as long as no others are asked meanwhile."""
+        return key in self._known
+
     def of(self, key: FrameKey, frame: StoredFrame) -> tuple[int, ...]:
         """`tlm.levels.level_bounds` of `frame`, which is read only the first time.
 

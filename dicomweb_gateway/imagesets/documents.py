@@ -94,6 +94,11 @@ class DocumentCache:
         """
         return self._get(ref).document
 
+    def holds(self, ref: ImageSetRef) -> bool:
+        """Whether the document of `ref` is open, so that nothing is waited for."""
+        with self._lock:
+            return ref in self._held
+
     def opened(self, ref: ImageSetRef) -> OpenDocument:
         """The document of `ref` with its text and digest, all of one reading; raises as `get` does."""
         return self._get(ref)

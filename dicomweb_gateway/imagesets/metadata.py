@@ -118,7 +118,7 @@ class SeriesDocument:
         """The attributes and VRs of one instance, its frames not looked at; fails as `instance` does."""
         raw = self.raw_instances[instance_uid]
         try:
-            return _map(raw.get("DICOM")), _map(raw.get("DICOMVRs"))
+            return _named(raw.get("DICOM"), "SOPInstanceUID", instance_uid), _map(raw.get("DICOMVRs"))
         except (TypeError, AttributeError) as error:
             raise CorruptMetadata(NOT_OF_SCHEMA) from error
 
@@ -132,7 +132,7 @@ class SeriesDocument:
             return InstanceDocument(
                 series=self,
                 instance_uid=instance_uid,
-                tags=_map(raw.get("DICOM")),
+                tags=_named(raw.get("DICOM"), "SOPInstanceUID", instance_uid),
                 vrs=_map(raw.get("DICOMVRs")),
                 transfer_syntax_uid=raw.get("StoredTransferSyntaxUID") or HTJ2K_LOSSLESS_RPCL,
                 frames=tuple(_frame(f) for f in raw.get("ImageFrames") or ()),
@@ -159,7 +159,7 @@ class ImageSetDocument:
     def series(self) -> Iterator[SeriesDocument]:
         """The series of the image set, normally one."""
         for uid, raw in self.raw_series.items():
-            yield SeriesDocument(self, uid, raw.get("DICOM") or {}, raw.get("Instances") or {})
+            yield SeriesDocument(self, uid, raw["DICOM"], raw["Instances"])
 
     def find_series(self, series_uid: str) -> SeriesDocument | None:
         """The series, None when the image set does not hold it."""
@@ -189,7 +189,8 @@ def assemble(skeleton: bytes, slices: Slices) -> ImageSetDocument:
         raw = orjson.loads(skeleton)
         study = raw["Study"]
         series = study.get("Series") or {}
-        for one in series.values():
+        for uid, one in series.items():
+            one["DICOM"] = _named(one.get("DICOM"), "SeriesInstanceUID", uid)
             one["Instances"] = LazyInstances(dict(one.get("Instances") or {}), slices)
         return ImageSetDocument(
             datastore_id=raw["DatastoreID"],
@@ -207,6 +208,12 @@ def _map(value: Any) -> dict[str, Any]:
     if value and not isinstance(value, dict):
         raise TypeError
     return value or {}
+
+
+def _named(value: Any, keyword: str, uid: str) -> dict[str, Any]:
+    """Attributes in which the UID stands that their object is called by; the example of 2.6 leaves it out."""
+    tags = _map(value)
+    return tags if tags.get(keyword) else {**tags, keyword: uid}
 
 
 def _merged(levels: tuple[Tags, ...]) -> Tags:

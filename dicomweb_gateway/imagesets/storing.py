@@ -47,11 +47,12 @@ _HOSTS = ("//runtime-medical-imaging", "//dicom-medical-imaging")
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """[`start`, `start` + `length`) of a file."""
+    """`head`, then [`start`, `start` + `length`) of a file."""
 
     file: BinaryIO
     start: int
     length: int
+    head: bytes = b""
 
 
 class _Body:
@@ -181,7 +182,7 @@ def _framed(instances: Sequence[Piece], boundary: str) -> list[bytes | Piece]:
     head = f"--{boundary}\r\nContent-Type: application/dicom\r\n\r\n".encode()
     framed: list[bytes | Piece] = []
     for one in instances:
-        framed += [head, one, b"\r\n"]
+        framed += [head + one.head, one, b"\r\n"]
     return [*framed, f"--{boundary}--\r\n".encode()]
 
 

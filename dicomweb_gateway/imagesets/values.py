@@ -64,13 +64,13 @@ def _whole_real(number: float) -> int | None:
 def base64_bytes(text: str) -> bytes | None:
     """The bytes of base64 `text`, None when it is none (RFC 4648 3.3).
 
-    White space and the URL-safe alphabet change no byte and are let through; missing padding may be a text
-    that was cut off.
+    White space, padding of the text and the URL-safe alphabet change no byte and are let through; missing
+    padding of base64 may be a text that was cut off.
     """
     try:
         return b64decode(text, validate=True)
     except ValueError:
-        text = "".join(text.split()).translate(_URL_SAFE)
+        text = "".join(text.strip(PADDING).split()).translate(_URL_SAFE)
     try:
         return b64decode(text, validate=True)
     except ValueError:

@@ -1,5 +1,6 @@
 """Which image sets the AWS Lambda's rows name, and which of them our side tables do not know."""
 
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Select, select
@@ -23,14 +24,24 @@ class SetRow(NamedTuple):
 
 def image_set_rows(connection: Connection, study_uid: str, stores: Stores) -> list[SetRow]:
     """The image sets of a study in some data stores by the AWS tables, written last first."""
-    query: Select[Any] = (
+    rows = connection.execute(_rows_of(stores).where(_STUDY.c.studyinstanceuid == study_uid))
+    return [SetRow(ImageSetRef(store, uid), series) for store, uid, series in rows]
+
+
+def sets_of_studies(connection: Connection, study_uids: Collection[str], stores: Stores) -> list[ImageSetRef]:
+    """Those of several studies, in one statement: without our index each would read all of the table."""
+    rows = connection.execute(_rows_of(stores).where(_STUDY.c.studyinstanceuid.in_(sorted(study_uids))))
+    return list(dict.fromkeys(ImageSetRef(store, uid) for store, uid, _ in rows))
+
+
+def _rows_of(stores: Stores) -> Select[Any]:
+    return (
         select(_SET.c.datastoreid, _SET.c.imagesetid, _SERIES.c.seriesinstanceuid)
         .select_from(_STUDY.join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey))
         .join(_SET, _SET.c.series_pkey == _SERIES.c.series_pkey)
-        .where(_STUDY.c.studyinstanceuid == study_uid, in_stores(_SET.c.datastoreid, stores))
+        .where(in_stores(_SET.c.datastoreid, stores))
         .order_by(_SET.c.imageset_pkey.desc())
     )
-    return [SetRow(ImageSetRef(store, uid), series) for store, uid, series in connection.execute(query)]
 
 
 def of_series(rows: list[SetRow], series_uid: str | None = None) -> list[ImageSetRef]:

@@ -7,62 +7,33 @@ So the rows name the image sets, and their metadata documents say the rest.
 
 import copy
 from collections.abc import Collection, Iterator
-from datetime import datetime
-from functools import partial
-from typing import NamedTuple, NoReturn, Protocol
 
 from sqlalchemy import Engine, select
 
-from dicomweb_gateway.errors import UpstreamDenied, UpstreamError, UpstreamNotFound
+from dicomweb_gateway.errors import UpstreamNotFound
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, SeriesDocument
-from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef
+from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.imagesets.values import integer, text
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_image_sets import identity, image_set_rows, of_series, unknown_sets
+from dicomweb_gateway.index.aws_image_sets import SetRow, identity, image_set_rows, of_series, unknown_sets
 from dicomweb_gateway.index.aws_shown import may_have_instances
 from dicomweb_gateway.index.aws_values import whole_number
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
-from dicomweb_gateway.index.image_set_rows import naive_utc
+from dicomweb_gateway.index.latest_sets import ImageSetSource, LatestSets
 from dicomweb_gateway.index.records import InstanceRecord, SeenFrame
 from dicomweb_gateway.index.shown import in_stores
 from dicomweb_gateway.index.side_reader import OrderedSeries
 from dicomweb_gateway.index.traits import shows_document, traits_of_document
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
-KEPT_SETS = 10_000
-"""Image sets whose properties are kept."""
-
 KEPT_FRAMES = 100_000
 """Frames of whole image sets that are kept for lookups by frame id."""
 
-_OUTAGE_SECONDS = 24 * 3600.0
-"""How long the last known version of an image set is served while HealthImaging does not answer."""
-
-_DELETED = "DELETED"
 _STUDY, _SERIES, _SET = aws.study, aws.series, aws.imageset
-
-
-class ImageSetSource(Protocol):
-    """What is asked of HealthImaging; both raise the UpstreamError that fits."""
-
-    def properties(self, ref: ImageSetRef) -> ImageSetProperties:
-        """The latest version of an image set, whether it is primary, when it changed."""
-        ...
-
-    def document(self, ref: ImageSetRef) -> ImageSetDocument:
-        """Its metadata document."""
-        ...
-
-
-class _Found(NamedTuple):
-    """An image set as HealthImaging has it now; the larger rank wins (dicomweb.md Q-52)."""
-
-    ref: ImageSetRef
-    rank: tuple[bool, datetime]
 
 
 class AwsReader:
@@ -83,10 +54,7 @@ class AwsReader:
     ) -> None:
         self._engine = engine
         self._sight = sight
-        self._source = source
-        self._gone = gone
-        self._sets: HotMap[_Found | None] = HotMap(seconds, KEPT_SETS, lambda _: 1)
-        self._known: HotMap[_Found | None] = HotMap(_OUTAGE_SECONDS, KEPT_SETS, lambda _: 1)
+        self.sets = LatestSets(source, seconds, gone)
         self._frames: HotMap[dict[str, SeenFrame]] = HotMap(seconds, KEPT_FRAMES, len)
 
     def seen_by(self, sight: Sight) -> "AwsReader":
@@ -94,6 +62,11 @@ class AwsReader:
         bound = copy.copy(self)
         bound._sight = self._sight.narrowed(sight)
         return bound
+
+    @property
+    def sight(self) -> Sight:
+        """What this reader sees."""
+        return self._sight
 
     def image_sets(self, study_uid: str, series_uid: str | None = None) -> list[ImageSetRef]:
         """The image sets of a study or series that our side tables do not know, the best first.
@@ -104,8 +77,8 @@ class AwsReader:
             rows = image_set_rows(connection, study_uid, self._sight.stores)
             refs = unknown_sets(connection, of_series(rows, series_uid))
         if not self._sight.has_wanted:
-            return self._ranked(refs)
-        uids = {row.series_uid for row in rows} if series_uid is None else {series_uid}
+            return [one.ref for one in self.sets.ranked(refs)]
+        uids = None if series_uid is None else [series_uid]
         return list(dict.fromkeys(ref for ref, _ in self.documents(study_uid, uids)))
 
     def instances(
@@ -122,30 +95,44 @@ class AwsReader:
         return list(records.values())
 
     def documents(
-        self, study_uid: str, series_uids: Collection[str]
+        self, study_uid: str, series_uids: Collection[str] | None
     ) -> Iterator[tuple[ImageSetRef, SeriesDocument]]:
-        """What such image sets hold of series of a study, the best image set first.
+        """What such image sets hold of series of a study, None for all, the best image set first.
 
         The same instance may come several times: the first one counts. Documents are read one at a time.
+        For a sight that wants attributes all of the study's are: which series a row names may be what one
+        that is hidden made of it.
         """
         with reading(self._engine) as connection:
             rows = image_set_rows(connection, study_uid, self._sight.stores)
-            holders = {uid: set(map(identity, of_series(rows, uid))) for uid in series_uids}
-            wanted = set().union(*holders.values())
-            refs = [ref for ref in of_series(rows) if identity(ref) in wanted]
+            holders = None if self._sight.has_wanted else _holders(rows, series_uids)
+            refs = of_series(rows)
+            if holders is not None:
+                wanted = set().union(*holders.values())
+                refs = [ref for ref in refs if identity(ref) in wanted]
             refs = unknown_sets(connection, refs)
-        for ref in self._ranked(refs):
+        for document, ref in self._read(refs):
+            for series in document.series() if document.study_uid == study_uid else ():
+                if holders is None:
+                    is_asked = series_uids is None or series.series_uid in series_uids
+                else:
+                    is_asked = identity(ref) in holders.get(series.series_uid, ())
+                if is_asked and self._shows(ref, series):
+                    yield ref, series
+
+    def _read(self, refs: list[ImageSetRef]) -> Iterator[tuple[ImageSetDocument, ImageSetRef]]:
+        """The documents of those that HealthImaging has, the best first."""
+        for found in self.sets.ranked(refs):
             try:
-                document = self._source.document(ref)
+                document = self.sets.document(found.ref)
             except UpstreamNotFound:
                 continue
-            if document.study_uid == study_uid:
-                for series in document.series():
-                    if identity(ref) in holders.get(series.series_uid, ()) and self._shows(ref, series):
-                        yield ref, series
+            yield document, found.ref
 
     def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
         """The series of a study that have such image sets, and their modalities."""
+        if self._sight.has_wanted:
+            return self._series_of_documents(study_uid)
         query = (
             select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
             .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
@@ -160,11 +147,14 @@ class AwsReader:
             number = whole_number(row.seriesnumber)
             order = side.MISSING_LAST if number is None else number
             series[OrderedSeries(order, row.seriesinstanceuid)] = row.modality
-        if not self._sight.has_wanted:
-            return series
-        uids = {one.series_uid for one in series}
-        shown = {one.series_uid for _, one in self.documents(study_uid, uids)}
-        return {one: modality for one, modality in series.items() if one.series_uid in shown}
+        return series
+
+    def _series_of_documents(self, study_uid: str) -> dict[OrderedSeries, str | None]:
+        """The same by what documents say, of which the best image set's counts."""
+        best: dict[str, SeriesDocument] = {}
+        for _, one in self.documents(study_uid, None):
+            best.setdefault(one.series_uid, one)
+        return {_ordered(one): text(one.tags, "Modality") for one in best.values()}
 
     def has_pixels(self, study_uid: str, series_uid: str) -> bool:
         """Whether one of the series' instances describes pixels."""
@@ -175,7 +165,7 @@ class AwsReader:
         """A frame of an image set that has a row, whatever its attributes; None when it is not there."""
         if not self._rows_of(datastore_id, [image_set_id]):
             return None
-        found = self._find(ImageSetRef(datastore_id, image_set_id))
+        found = self.sets.find(ImageSetRef(datastore_id, image_set_id))
         if found is None:
             return None
         return self._frames.get(found.ref, lambda: self._frames_of(found.ref)).get(frame_id)
@@ -189,7 +179,7 @@ class AwsReader:
 
     def latest_versions(self, datastore_id: str, image_set_ids: Collection[str]) -> dict[str, str | None]:
         """By their ids the versions of image sets of a data store that HealthImaging has."""
-        found = {uid: self._find(ImageSetRef(datastore_id, uid)) for uid in image_set_ids}
+        found = {uid: self.sets.find(ImageSetRef(datastore_id, uid)) for uid in image_set_ids}
         return {uid: one.ref.version_id for uid, one in found.items() if one is not None}
 
     def _rows_of(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
@@ -203,9 +193,9 @@ class AwsReader:
         return found
 
     def _shows_whole(self, ref: ImageSetRef) -> bool:
-        found = self._find(ref)
+        found = self.sets.find(ref)
         try:
-            return found is not None and shows_document(self._sight, self._source.document(found.ref))
+            return found is not None and shows_document(self._sight, self.sets.document(found.ref))
         except UpstreamNotFound:
             return False
 
@@ -213,39 +203,9 @@ class AwsReader:
         sight = self._sight
         return not sight.has_wanted or sight.shows(ref.datastore_id, traits_of_document(series))
 
-    def _ranked(self, refs: list[ImageSetRef]) -> list[ImageSetRef]:
-        """Those that HealthImaging has, at their latest versions, the best first."""
-        found = [self._find(ref) for ref in refs]
-        ranked = sorted((one for one in found if one), key=lambda one: one.rank, reverse=True)
-        return [one.ref for one in ranked if one.ref not in self._gone]
-
-    def _find(self, ref: ImageSetRef) -> _Found | None:
-        return self._sets.get(ref, lambda: self._look(ref))
-
-    def _look(self, ref: ImageSetRef) -> _Found | None:
-        """The image set as it is now; while HealthImaging is down as it was, if that is known."""
-        try:
-            found = self._ask(ref)
-        except UpstreamError as error:
-            return self._known.get(ref, partial(_raise, error))
-        self._known.add({ref: found})
-        return found
-
-    def _ask(self, ref: ImageSetRef) -> _Found | None:
-        """The image set as it is now, None when it is gone; without the right to ask, its latest version."""
-        try:
-            found = self._source.properties(ref)
-        except UpstreamNotFound:
-            return None
-        except UpstreamDenied:
-            return _Found(ref, (False, datetime.min))
-        if found.state == _DELETED:
-            return None
-        return _Found(found.ref, (bool(found.is_primary), naive_utc(found.updated_at) or datetime.min))
-
     def _frames_of(self, ref: ImageSetRef) -> dict[str, SeenFrame]:
         try:
-            document = self._source.document(ref)
+            document = self.sets.document(ref)
         except UpstreamNotFound:
             return {}
         found: dict[str, SeenFrame] = {}
@@ -256,8 +216,15 @@ class AwsReader:
         return found
 
 
-def _raise(error: Exception) -> NoReturn:
-    raise error
+def _holders(rows: list[SetRow], series_uids: Collection[str] | None) -> dict[str, set[tuple[str, str]]]:
+    """The image sets that may hold each of some series, None for all that rows name."""
+    uids = {row.series_uid for row in rows} if series_uids is None else series_uids
+    return {uid: set(map(identity, of_series(rows, uid))) for uid in uids}
+
+
+def _ordered(series: SeriesDocument) -> OrderedSeries:
+    number = integer(series.tags, "SeriesNumber")
+    return OrderedSeries(side.MISSING_LAST if number is None else number, series.series_uid)
 
 
 def _record(ref: ImageSetRef, series: SeriesDocument, instance_uid: str) -> InstanceRecord:

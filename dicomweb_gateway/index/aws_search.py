@@ -106,7 +106,7 @@ class AwsSearch(SearchTables):
     ) -> None:
         self._names_are_indexed = names_are_indexed
         self._unknown = unknown
-        self._seen = AwsSight(sight, beside=unknown is not None)
+        self._seen = AwsSight(sight)
 
     def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level and above, with the patient's where a key or the order is about them."""

@@ -1,11 +1,12 @@
 """The database engine: SQLite or MySQL/MariaDB, pooled, with driver errors translated at this border."""
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -67,9 +68,29 @@ def make_engine(
         return _server_engine(address, url, pool_size, statement_timeout, answer_timeout)
     pool: dict[str, Any] = {}
     if address.url.database and address.url.database != ":memory:":
-        Path(address.url.database).parent.mkdir(parents=True, exist_ok=True)
+        Path(address.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         pool = {"pool_size": pool_size, "max_overflow": pool_size, "pool_timeout": POOL_TIMEOUT}
     engine = create_engine(address.url, execution_options={_IDENTITY: url}, **pool)
+    event.listen(engine, "do_connect", _make_own)
+    event.listen(engine, "connect", _prepare_sqlite)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _make_own(_: Any, __: Any, places: list[str], ___: Any) -> None:
+    """Make the file that is about to be opened, if it is missing, readable for its owner alone.
+
+    SQLite gives its other files the same rights. What cannot be made it says itself.
+    """
+    for place in places[:1]:
+        with suppress(OSError):
+            if not place.startswith((":", "file:")):
+                os.close(os.open(place, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def memory_engine() -> Engine:
+    """An engine for a database in memory that is its own; its one connection goes from thread to thread."""
+    engine = create_engine("sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False})
     event.listen(engine, "connect", _prepare_sqlite)
     event.listen(engine, "begin", _begin_sqlite)
     return engine

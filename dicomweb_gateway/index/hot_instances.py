@@ -13,7 +13,8 @@ InstancePath = tuple[str, str, str]
 
 
 class Loaded(NamedTuple):
-    """`is_ours`: out of our side tables, where a path leads all callers to the same record or to none."""
+    """`is_ours`: out of our side tables, where a path leads all callers to the same record or to none, unless
+    it is shared (InstanceRecord)."""
 
     record: InstanceRecord
     is_ours: bool
@@ -23,7 +24,8 @@ class HotInstances:
     """Keeps records for `seconds`, at most `budget` instances and frames; any number of threads may ask.
 
     A record is kept for all callers and judged by its data store and its traits when it is asked for. What
-    documents gave is kept for the sight that read them: another one may be led to another image set. Who
+    documents gave, and what is shared, is kept for the sight that read it: another one may be led to another
+    image set. Who
     may not see what is kept has it looked up once more, in vain: so hidden and unknown instances cost the
     same look-up, whoever else has asked for them.
     """
@@ -47,7 +49,7 @@ class HotInstances:
         `load_series` gives what our tables hold of the series: when it is leafed through that costs no more
         than a few single instances.
         """
-        for key in (path,) if sight.is_everything else (path, (sight.digest, path)):
+        for key in (path, (sight.digest, path)):
             found = self._kept.peek(key)
             if found is not None and is_seen(sight, found.image_set.datastore_id, found.traits):
                 return found
@@ -60,9 +62,9 @@ class HotInstances:
         """How often all was forgotten."""
         return self._kept.epoch
 
-    def add(self, records: Iterable[InstanceRecord], epoch: int) -> None:
-        """Keep records of our tables; `epoch` is that of before they were read."""
-        self._kept.add({(one.study_uid, one.series_uid, one.instance_uid): one for one in records}, epoch)
+    def add(self, sight: Sight, records: Iterable[InstanceRecord], epoch: int) -> None:
+        """Keep records of our tables that `sight` was shown; `epoch` is that of before they were read."""
+        self._kept.add({_key(sight, one): one for one in records}, epoch)
 
     def clear(self) -> None:
         """Forget all of them."""
@@ -80,22 +82,28 @@ class HotInstances:
         series = (sight.digest, *path[:2])
         if self._neighbours.looked_up(series):
             # who only waits for it has nothing to keep: 32 connections would do that 32 times
-            for record in self._leafed.get(series, lambda: self._leaf(series, load_series)):
+            for record in self._leafed.get(series, lambda: self._leaf(sight, series, load_series)):
                 if record.instance_uid == path[2]:
                     return record
         found = load()
-        key: Hashable = path if found.is_ours or sight.is_everything else (sight.digest, path)
+        is_for_all = found.is_ours or sight.is_everything
+        key: Hashable = _key(sight, found.record) if is_for_all else (sight.digest, path)
         self._kept.keep(key, found.record, epoch)
         return found.record
 
     def _leaf(
-        self, series: Hashable, load_series: Callable[[], list[InstanceRecord]]
+        self, sight: Sight, series: Hashable, load_series: Callable[[], list[InstanceRecord]]
     ) -> list[InstanceRecord]:
         epoch = self._kept.epoch
         records = load_series()
         self._neighbours.learned(series, sum(map(weight, records)))
-        self.add(records, epoch)
+        self.add(sight, records, epoch)
         return records
+
+
+def _key(sight: Sight, record: InstanceRecord) -> Hashable:
+    path = record.study_uid, record.series_uid, record.instance_uid
+    return (sight.digest, path) if record.is_shared else path
 
 
 def weight(record: InstanceRecord) -> int:

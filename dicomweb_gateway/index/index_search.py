@@ -14,12 +14,14 @@ from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_columns import has_groups
-from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
+from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.aws_search import AwsSearch
 from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
+from dicomweb_gateway.index.document_search import DocumentSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
+from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.other_variants import searched
 from dicomweb_gateway.index.rare_sights import is_rare
@@ -27,6 +29,7 @@ from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
+from dicomweb_gateway.index.variants import has_variants
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 
@@ -49,6 +52,8 @@ class IndexSearch:
     AWS column is refused only where rows are concerned too. `latest_seconds`: how long the latest version
     of an image set is believed. Without a source such instances are not found. What is unknown of numbers
     has no value in answers and matches no number.
+
+    To a sight that wants attributes documents tell what the Lambda alone wrote, and without a source nothing.
     """
 
     def __init__(
@@ -66,8 +71,10 @@ class IndexSearch:
         self._can_be_aws = engine.dialect.name != "sqlite"
         self._bare = BareSeriesFinder()
         self._documents: AwsReader | None = None
+        self._told: DocumentSearch | None = None
         if source is not None and self._can_be_aws:
             self._documents = AwsReader(engine, source, latest_seconds, GoneSets(), sight)
+            self._told = DocumentSearch(engine, self._documents)
 
     def seen_by(self, sight: Sight) -> "IndexSearch":
         """This search, which finds no more than `sight` shows; cheap, all that is kept is shared."""
@@ -75,15 +82,27 @@ class IndexSearch:
         bound._sight = self._sight.narrowed(sight)
         bound._bare = BareSeriesFinder()
         bound._documents = None if self._documents is None else self._documents.seen_by(sight)
+        bound._told = None if self._told is None else self._told.seen_by(sight)
         return bound
 
     def __call__(self, query: QidoQuery) -> SearchResult:
         """All that matches `query`, one page of it; see `search.search`. Raises IndexUnavailable too."""
+        told = self._by_documents(query)
+        if told is not None:
+            return told
         if self._documents is None:
             return self._search(query)
         if query.level == "instance":
             return self._search_instances(query, self._documents)
         return self._counted(query, self._search(query), self._documents)
+
+    def _by_documents(self, query: QidoQuery) -> SearchResult | None:
+        """The answer to a sight that wants attributes, where rows of the Lambda's would have to give it."""
+        if self._told is None or not self._sight.has_wanted:
+            return None
+        with reading(self._engine) as connection:
+            ours = self._has_ours(connection)
+        return self._told(query, ours)
 
     def _search(self, query: QidoQuery) -> SearchResult:
         with reading(self._engine) as connection:
@@ -96,7 +115,7 @@ class IndexSearch:
         while True:
             with reading(self._engine) as connection:
                 ours = self._has_ours(connection)
-                seen = AwsSight(self._sight_here(connection), beside=ours)
+                seen = AwsSight(self._sight_here(connection))
                 found = set(self._bare.find(connection, query, ours, seen))
                 if found == bare or not tries:
                     return search(connection, self._sources(connection, query, bool(bare)), query, made)
@@ -133,7 +152,9 @@ class IndexSearch:
         return [*ours, self._aws(connection, unknown_rows(query, number, sight), sight)]
 
     def _side(self, connection: Connection, query: QidoQuery, sight: Sight, beside: bool) -> SideSearch:
-        return SideSearch(sight, beside, is_rare(connection, query, sight))
+        counts = query.level == "instance" or not sight.is_everything
+        doubled = counts and has_variants(connection, "instance")
+        return SideSearch(sight, beside, is_rare(connection, query, sight), doubled)
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""

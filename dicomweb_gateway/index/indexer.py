@@ -144,10 +144,12 @@ def _write(
     for series in document.series():
         series_pkey = aws.put_series(study_pkey, series)
         imageset_pkey = imageset_pkey or aws.put_image_set(series_pkey)
-        for uids in portions(writer.claim(series)):
+        claim = writer.claim(series_keys[series.series_uid], series)
+        for uids in portions(claim.given):
             instances = [series.instance(uid) for uid in uids]
             writer.put_instances(series_keys[series.series_uid], instances)
-            aws.put_instances(series_pkey, imageset_pkey, instances)
+            foremost = [one for one in instances if one.instance_uid not in claim.behind]
+            aws.put_instances(series_pkey, imageset_pkey, foremost)
             held.update((series.series_uid, uid) for uid in uids)
     aws_writer.settle(connection, own.study_uid, mains.count(connection, own.study_uid))
     return own, held

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from sys import intern
 from typing import Any
 
@@ -11,6 +12,7 @@ from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.image_set_rows import sets_of_study
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.index.series_traits import traits_of
 from dicomweb_gateway.index.shown import rows_shown
@@ -52,32 +54,39 @@ _COLUMNS = (
     *(_SET.c[name] for name in ("datastoreid", "imagesetid", "version")),
     *_LAYOUT,
 )
-"""In the order of what `_record` takes after the frames and the traits, the first one apart."""
+"""In the order of what `_record` takes after what is not of the row, the first two apart."""
 
 
 def load_records(
-    connection: Connection, sight: Sight, *conditions: ColumnElement[bool], with_traits: bool = False
+    connection: Connection,
+    sight: Sight,
+    series: ColumnElement[bool],
+    *conditions: ColumnElement[bool],
+    with_traits: bool = False,
 ) -> Iterator[InstanceRecord]:
-    """The active instances that `sight` shows and that meet `conditions`, in the order of Q-37.
+    """The active instances of one series that `sight` shows and that meet `conditions`, in the order of Q-37.
 
     That is by InstanceNumber, missing last, then UID.
 
     Two queries for each portion of instances, and with traits one for all; the records are made as they
     are taken.
     """
-    found = connection.execute(_selection(_COLUMNS, sight, conditions)).all()
+    # asked once, not of each row
+    number = select(func.count(_SERIES.c.series_key)).where(series).correlate(None).scalar_subquery()
+    query = _selection((*_COLUMNS, number), sight, (series, *conditions))
+    found = _each_once(connection, connection.execute(query).all())
     traits = traits_of(connection, {row[1] for row in found}) if with_traits else {}
     for rows in portions(found):
         frames = _frames(connection, [row[0] for row in rows])
         for row in rows:
-            yield _record(frames.get(row[0], ()), traits.get(row[1]), *row[2:])
+            yield _record(frames.get(row[0], ()), traits.get(row[1]), row[-1] > 1, *row[2:-1])
 
 
 def load_outlines(
     connection: Connection, sight: Sight, *conditions: ColumnElement[bool]
 ) -> list[InstanceOutline]:
     """The same instances in the same order, with what metadata need of them; one query."""
-    rows = connection.execute(_selection(_OUTLINE, sight, conditions)).all()
+    rows = _each_once(connection, connection.execute(_selection(_OUTLINE, sight, conditions)).all())
     alike: dict[tuple[Any, ...], _Common] = {}
     outlines: list[InstanceOutline] = []
     for row in rows:
@@ -111,6 +120,26 @@ def _selection(
     )
 
 
+def _each_once(connection: Connection, rows: Sequence[Any]) -> Sequence[Any]:
+    """Rows of one study: of an instance that several variants give, that of the best image set (Q-52)."""
+    uids = map(itemgetter(rows[0]._fields.index("instance_uid")), rows) if rows else ()
+    if len(set(uids)) == len(rows):
+        return rows
+    sets = sets_of_study(connection, rows[0].study_uid).values()
+    ranks = {(one.datastoreid, one.imagesetid): one.rank for one in sets}
+    best: dict[tuple[str, str], Any] = {}
+    for row in rows:
+        path = row.series_uid, row.instance_uid
+        known = best.get(path)
+        if known is None or ranks[_set_of(row)] > ranks[_set_of(known)]:
+            best[path] = row
+    return [row for row in rows if best[row.series_uid, row.instance_uid] is row]
+
+
+def _set_of(row: Any) -> tuple[str, str]:
+    return row.datastoreid, row.imagesetid
+
+
 def _layout(frames: int, layout: Sequence[Any]) -> PixelDescription | None:
     *described, keyword = layout
     rows, columns = described[:2]
@@ -134,6 +163,7 @@ def _frames(connection: Connection, keys: Sequence[int]) -> dict[int, list[tuple
 def _record(
     frames: Sequence[tuple[str, int | None]],
     traits: Traits | None,
+    is_shared: bool,
     study: str,
     series: str,
     modality: str | None,
@@ -164,4 +194,5 @@ def _record(
         modality=modality,
         instance_number=number,
         traits=traits,
+        is_shared=is_shared,
     )

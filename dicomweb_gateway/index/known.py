@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, func, select
 
 from dicomweb_gateway.errors import IndexUnavailable
 from dicomweb_gateway.index import mains
@@ -11,7 +11,7 @@ from dicomweb_gateway.index.aws_numbers import aws_totals
 from dicomweb_gateway.index.engine import lacks_table, make_engine, reading
 from dicomweb_gateway.index.seen_tables import IMAGE_SET
 from dicomweb_gateway.index.tables import imageset
-from dicomweb_gateway.index.unknown_rows import UNKNOWN_OF
+from dicomweb_gateway.index.unknown_rows import UNKNOWN_OF, number_of_unknown_sets
 
 _TABLE = side.gateway_imageset
 _PORTION = 1000
@@ -50,6 +50,21 @@ def written_by_lambda(engine: Engine, datastore_id: str) -> Iterator[str]:
         if len(rows) < _PORTION:
             return
         last = rows[-1].imageset_pkey
+
+
+def only_by_lambda(url: str) -> int:
+    """How many image sets of the index at `url` the AWS Lambda alone has indexed; raises IndexUnavailable."""
+    engine = make_engine(url, pool_size=1)
+    try:
+        with reading(engine) as connection:
+            return number_of_unknown_sets(connection)
+    except IndexUnavailable as error:
+        if not lacks_table(error.__cause__):
+            raise
+        with reading(engine) as connection:
+            return int(connection.execute(select(func.count()).select_from(imageset)).scalar_one())
+    finally:
+        engine.dispose()
 
 
 def index_counts(url: str) -> dict[str, int]:

@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
-from sqlalchemy import Connection, Table, delete, func, select, update
+from sqlalchemy import Connection, Table, and_, delete, func, select, update
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.image_set_rows import StoredSet
 from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
+from dicomweb_gateway.index.variants import has_variants, is_best_instance
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
@@ -53,9 +54,9 @@ def mark_mains(connection: Connection, study_uid: str, sets: Mapping[int, Stored
 
 
 def count(connection: Connection, study_uid: str) -> dict[str, int]:
-    """Write the numbers of related series and instances; instances by series UID."""
+    """Write the numbers of related series and instances; each instance once, by series UID."""
     counted = (
-        select(_SERIES.c.series_uid, func.count(_INSTANCE.c.instance_key))
+        select(_SERIES.c.series_uid, func.count(_INSTANCE.c.instance_uid.distinct()))
         .outerjoin(_INSTANCE, _INSTANCE.c.series_key == _SERIES.c.series_key)
         .where(_SERIES.c.study_uid == study_uid)
         .group_by(_SERIES.c.series_uid)
@@ -83,8 +84,33 @@ def totals(connection: Connection, sight: Sight = EVERYTHING) -> dict[str, int]:
         both = select(_SERIES.c.study_uid, _SERIES.c.series_uid).where(*series_shown(_SERIES, sight))
         series = select(func.count()).select_from(both.distinct().subquery("shown_series"))
     instances = select(func.count()).select_from(_INSTANCE).where(*instances_shown(_INSTANCE, sight))
+    is_doubled = has_variants(connection, "instance")
+    if is_doubled and not sight.is_everything:
+        shown = instances_shown(_INSTANCE, sight, _SERIES)
+        instances = select(func.count()).select_from(_INSTANCE.join(_SERIES))
+        instances = instances.where(is_best_instance(sight), *shown)
     queries = {"studies": studies, "series": series, "instances": instances}
-    return {name: connection.execute(query).scalar_one() for name, query in queries.items()}
+    found = {name: connection.execute(query).scalar_one() for name, query in queries.items()}
+    if is_doubled and sight.is_everything:
+        found["instances"] -= _given_again(connection)
+    return found
+
+
+def _given_again(connection: Connection) -> int:
+    """How many rows of instances are there beside the first of each; only series with variants are read."""
+    other = _SERIES.alias("variants")
+    several = select(other.c.study_uid, other.c.series_uid).where(~other.c.is_main).distinct().subquery()
+    same = and_(several.c.study_uid == _SERIES.c.study_uid, several.c.series_uid == _SERIES.c.series_uid)
+    rows = select(
+        _SERIES.c.study_uid, _SERIES.c.series_uid, _INSTANCE.c.instance_uid, func.count().label("n")
+    )
+    rows = rows.select_from(
+        several.join(_SERIES, same).join(_INSTANCE, _INSTANCE.c.series_key == _SERIES.c.series_key)
+    )
+    each = rows.group_by(_SERIES.c.study_uid, _SERIES.c.series_uid, _INSTANCE.c.instance_uid).subquery(
+        "each_once"
+    )
+    return int(connection.execute(select(func.coalesce(func.sum(each.c.n - 1), 0))).scalar_one())
 
 
 def _set(connection: Connection, table: Table, key_name: str, key: int, **values: object) -> None:

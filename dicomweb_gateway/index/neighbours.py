@@ -1,4 +1,4 @@
-"""Which series are being leafed through, so that their instances are read together and not one by one."""
+"""Which series and image sets are leafed through: those are read whole, not piece by piece."""
 
 import time
 from collections import OrderedDict
@@ -13,10 +13,14 @@ _REMEMBERED = 1024
 
 
 class Neighbours:
-    """Counts the lookups in each series over the last `seconds`; from any thread."""
+    """Counts the lookups in each series over the last `seconds`; from any thread.
 
-    def __init__(self, seconds: float) -> None:
+    A series of more than `largest` instances and frames is not read whole.
+    """
+
+    def __init__(self, seconds: float, largest: int = _LARGEST) -> None:
         self._seconds = seconds
+        self._largest = largest
         self._lock = Lock()
         self._lookups: OrderedDict[Hashable, tuple[int, float]] = OrderedDict()
 
@@ -36,6 +40,6 @@ class Neighbours:
 
     def learned(self, series: Hashable, size: int) -> None:
         """How many instances and frames `series` turned out to have: a large one is not read whole again."""
-        if size > _LARGEST:
+        if size > self._largest:
             with self._lock:
                 self._lookups[series] = (-1, 0.0)

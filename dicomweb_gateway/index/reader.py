@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, select, update
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
@@ -15,16 +15,17 @@ from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
 from dicomweb_gateway.index import known_stores, mains, side_reader
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_numbers import aws_totals
-from dicomweb_gateway.index.aws_reader import AwsReader, ImageSetSource
+from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.holdings import indexed_versions, whole_sets
 from dicomweb_gateway.index.hot import HotMap
-from dicomweb_gateway.index.hot_frames import HotFrames
+from dicomweb_gateway.index.hot_frames import LARGEST, FramesOfSet, HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.instance_records import load_outlines, load_records
+from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.picture_modalities import is_picture
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame
 from dicomweb_gateway.index.side_reader import below
@@ -64,8 +65,9 @@ class IndexReader:
 
     What lies outside `sight` is as what never existed: ResourceNotFound, never ResourceGone, since tombstones
     name no data store and no patient. `seen_by` binds a reader to less. An instance that several data stores
-    or image sets hold comes from the image set that won when it was indexed (Q-52); where that one is hidden,
-    the instance is not found, although another holder may be seen. What only the AWS Lambda wrote is judged
+    or image sets hold comes from the best of those that are shown (Q-52), where they say other things of
+    patient and study; where they say the same, from the one that won when it was indexed. What only the AWS
+    Lambda wrote is judged
     by the attributes in its documents. Of our tables, hidden and unknown things cost the same look-ups;
     where documents must be read, those of hidden things may already be at hand.
 
@@ -123,7 +125,7 @@ class IndexReader:
         if not records:
             raise self._missing(study_uid, series_uid)
         # whoever reads a series asks for its instances next, one by one
-        self._hot.add(records if self._sight.is_everything else ours, epoch)
+        self._hot.add(self._sight, records if self._sight.is_everything else ours, epoch)
         return records
 
     def study_instances(self, study_uid: str) -> Iterator[InstanceRecord]:
@@ -191,7 +193,12 @@ class IndexReader:
         """What the index knows of a frame, None when it does not know it in that image set."""
         self._catch_up()
         path = (datastore_id, image_set_id, frame_id)
-        return self._frames.get(self._sight, path, lambda: self._load_frames(*path))
+        return self._frames.get(
+            self._sight,
+            path,
+            lambda: self._load_frames(*path),
+            lambda: self._load_frames_of_set(datastore_id, image_set_id),
+        )
 
     def image_set_shown(self, datastore_id: str, image_set_id: str) -> None:
         """ResourceNotFound unless an image set is known and may go out as a whole: all its series are seen.
@@ -277,7 +284,7 @@ class IndexReader:
         return found
 
     def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> Loaded:
-        records = self._records(and_(_INSTANCE.c.instance_uid == instance_uid, below(study_uid, series_uid)))
+        records = self._records(below(study_uid, series_uid), _INSTANCE.c.instance_uid == instance_uid)
         if records:
             return Loaded(records[0], is_ours=True)
         if self._aws is not None:
@@ -293,6 +300,10 @@ class IndexReader:
             one = self._aws.frame(*path)
             found = [] if one is None else [one]
         return found
+
+    def _load_frames_of_set(self, datastore_id: str, image_set_id: str) -> FramesOfSet:
+        path, most = (datastore_id, image_set_id), LARGEST + 1
+        return self._side(lambda connection: side_reader.frames_of_set(connection, *path, most)) or {}
 
     def _dated_sets(self, study_uid: str, series_uid: str | None) -> list[_DatedSet]:
         self._catch_up()
@@ -311,12 +322,13 @@ class IndexReader:
     def _side_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
         return self._records(below(study_uid, series_uid))
 
-    def _records(self, path: ColumnElement[bool]) -> list[InstanceRecord]:
-        """What our tables hold."""
+    def _records(self, series: ColumnElement[bool], *conditions: ColumnElement[bool]) -> list[InstanceRecord]:
+        """What our tables hold of a series."""
         with_traits = self._bindings.need_traits
 
         def load(connection: Connection) -> list[InstanceRecord]:
-            return self._there(load_records(connection, self._sight, path, with_traits=with_traits))
+            found = load_records(connection, self._sight, series, *conditions, with_traits=with_traits)
+            return self._there(found)
 
         return self._side(load) or []
 

@@ -16,7 +16,8 @@ class InstanceRecord:
     instance (dicomweb.md Q-52). `frames` is in frame order, frame 1 first, and empty together with
     `pixels` None when the instance has no pixel data. `pixels` can also be None when frames exist that
     the instance does not describe. `traits` are by which a sight judges it, the same object for all of a
-    series; None where they were not read.
+    series; None where they were not read. `is_shared`: other image sets describe the series too, so that
+    another caller may be led to another instance by the same path.
     """
 
     study_uid: str
@@ -30,6 +31,7 @@ class InstanceRecord:
     modality: str | None
     instance_number: int | None
     traits: Traits | None = field(default=None, compare=False, repr=False)
+    is_shared: bool = field(default=False, compare=False, repr=False)
 
     @property
     def outline(self) -> "InstanceOutline":

@@ -5,7 +5,7 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, FromClause, Select, String, bindparam, func, select
+from sqlalchemy import Connection, FromClause, Select, String, and_, bindparam, case, func, select, true
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
@@ -106,18 +106,33 @@ def count_visible(connection: Connection, source: FromClause, sight: Sight, answ
     instances = given.correlate(_SERIES, _STUDY).scalar_subquery()
     series: dict[str, dict[str, int]] = {}
     modalities: dict[str, set[str]] = {}
+    several: set[str] = set()
     for uids in portions({found.study_uid for found in answers}):
         query = select(_SERIES.c.study_uid, _SERIES.c.series_uid, _SERIES.c.modality, instances)
         query = query.select_from(source).where(_SERIES.c.study_uid.in_(uids), *shown)
         for study_uid, series_uid, modality, number in connection.execute(query):
             below = series.setdefault(study_uid, {})
+            if series_uid in below:
+                several.add(study_uid)
             below[series_uid] = below.get(series_uid, 0) + number
             modalities.setdefault(study_uid, set()).update({modality} - {None})
+    for study_uid in several:
+        series[study_uid] = _counted_once(connection, source, sight, study_uid)
     for found in answers:
         below = series.get(found.study_uid, {})
         found.modalities = modalities.get(found.study_uid, set())
         found.series_of_study, found.instances_of_study = len(below), sum(below.values())
         found.instances_of_series = below.get(found.series_uid, 0)
+
+
+def _counted_once(connection: Connection, source: FromClause, sight: Sight, study_uid: str) -> dict[str, int]:
+    """Numbers of shown instances by series, each once however many variants give it."""
+    joined = source.outerjoin(_INSTANCE, _INSTANCE.c.series_key == _SERIES.c.series_key)
+    shown = instances_shown(_INSTANCE, sight, _SERIES, _STUDY)
+    uid = case((and_(true(), *shown), _INSTANCE.c.instance_uid))
+    query = select(_SERIES.c.series_uid, func.count(uid.distinct())).select_from(joined)
+    query = query.where(_SERIES.c.study_uid == study_uid, *series_shown(_SERIES, sight, _STUDY))
+    return {row[0]: row[1] for row in connection.execute(query.group_by(_SERIES.c.series_uid))}
 
 
 def _found(query: QidoQuery, row: Any, modalities: dict[str, set[str]]) -> Found:

@@ -8,7 +8,7 @@ from sqlalchemy import ColumnElement, Connection, Exists, Select, and_, bindpara
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.records import SeenFrame
-from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS
+from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS, traits_of
 from dicomweb_gateway.index.shown import rows_shown
 from dicomweb_gateway.index.traits import traits_of_columns
 from dicomweb_gateway.sight import Sight
@@ -31,6 +31,19 @@ _FRAMES = (
     )
 )
 """A frame by the members of its FrameKey: asked for every frame now and then, so it is made once."""
+
+_FRAMES_OF_SET = (
+    select(
+        _FRAME.c.frameid,
+        _INSTANCE.c.transfer_syntax_uid,
+        _FRAME.c.checksum,
+        _INSTANCE.c.bytes_per_sample,
+        _INSTANCE.c.series_key,
+    )
+    .select_from(_SET)
+    .join(_INSTANCE, _INSTANCE.c.imageset_key == _SET.c.imageset_key)
+    .join(_FRAME, _FRAME.c.instance_key == _INSTANCE.c.instance_key)
+)
 
 
 class OrderedSeries(NamedTuple):
@@ -99,6 +112,23 @@ def frames(connection: Connection, datastore_id: str, image_set_id: str, frame_i
         SeenFrame(WantedFrame(key, syntax, checksum, size), traits_of_columns(values))
         for syntax, checksum, size, *values in connection.execute(_FRAMES, key._asdict())
     ]
+
+
+def frames_of_set(
+    connection: Connection, datastore_id: str, image_set_id: str, most: int
+) -> dict[str, list[SeenFrame]]:
+    """`frames` of an image set by their ids, `most` rows of them at most."""
+    query = _FRAMES_OF_SET.where(_SET.c.datastoreid == datastore_id, _SET.c.imagesetid == image_set_id)
+    rows = connection.execute(query.limit(most)).all()
+    traits = traits_of(connection, {row.series_key for row in rows})
+    found: dict[str, list[SeenFrame]] = {}
+    for frame_id, syntax, checksum, size, series_key in rows:
+        # a series that went between the two statements is shown to nobody
+        if series_key in traits:
+            key = FrameKey(datastore_id, image_set_id, frame_id)
+            seen = SeenFrame(WantedFrame(key, syntax, checksum, size), traits[series_key])
+            found.setdefault(frame_id, []).append(seen)
+    return found
 
 
 def _has_instance(sight: Sight) -> Exists:

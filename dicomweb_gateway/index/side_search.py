@@ -14,6 +14,7 @@ from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTable
 from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
 from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows, study_answers
 from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
+from dicomweb_gateway.index.variants import is_best_instance
 from dicomweb_gateway.qido.answers import answer
 from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
@@ -48,12 +49,13 @@ class SideSearch(SearchTables):
 
     Image sets that describe a study otherwise, and those of another data store, do so for themselves (a
     variant). Main variants alone are searched: where a sight hides one, OtherVariants looks for another of
-    the same UID.
+    the same UID. `doubled`: several variants may give one instance, of which the best that is shown is found.
     """
 
     sight: Sight = EVERYTHING
     beside: bool = False
     joins: bool = False
+    doubled: bool = False
 
     name = "side"
 
@@ -97,8 +99,10 @@ class SideSearch(SearchTables):
         return [*conditions, *self._shown(query.level)]
 
     def variants(self, level: Level) -> list[Expression]:
-        """The main ones; instances have no variants."""
-        return [] if level == "instance" else [_OF[level].c.is_main]
+        """The main ones; of an instance the best that is shown."""
+        if level != "instance":
+            return [_OF[level].c.is_main]
+        return [is_best_instance(self.sight)] if self.doubled else []
 
     def holds(self, condition: Condition) -> bool:
         """All that is no matter of the attributes alone."""
@@ -259,7 +263,8 @@ class SideSearch(SearchTables):
         if attribute.keyword == "NumberOfStudyRelatedSeries":
             query = select(func.count(other.c.series_uid.distinct()))
         else:
-            query = select(func.count()).select_from(other).join(one, one.c.series_key == other.c.series_key)
+            number = func.count(one.c.instance_uid.distinct()) if self.doubled else func.count()
+            query = select(number).select_from(other).join(one, one.c.series_key == other.c.series_key)
             query = query.where(*instances_shown(one, self.sight, other))
         return query.where(mine, *series_shown(other, self.sight)).scalar_subquery()
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
@@ -27,6 +28,13 @@ _INSTANCE, _FRAME = side.gateway_instance, side.gateway_frame
 
 Held = set[tuple[str, str]]
 """(series UID, instance UID) pairs."""
+
+
+class Claim(NamedTuple):
+    """UIDs of the instances that an image set gives, and those that a better one gives in another variant."""
+
+    given: list[str]
+    behind: set[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,28 +97,39 @@ class Writer:
         self._put_children(side.gateway_request, "series_key", key, request_rows(series))
         return key
 
-    def claim(self, series: SeriesDocument) -> list[str]:
+    def claim(self, series_key: int, series: SeriesDocument) -> Claim:
         """The instances of `series` that we are to give; what weaker image sets gave of them is removed.
 
-        Our own earlier rows must be gone (`forget`).
+        Image sets of other variants give theirs too, for those who may not see ours. Our own earlier rows
+        must be gone (`forget`).
         """
         query = (
-            select(_INSTANCE.c.instance_key, _INSTANCE.c.instance_uid, _INSTANCE.c.imageset_key)
+            select(
+                _INSTANCE.c.instance_key,
+                _INSTANCE.c.series_key,
+                _INSTANCE.c.instance_uid,
+                _INSTANCE.c.imageset_key,
+            )
             .join(_SERIES)
             .where(_SERIES.c.study_uid == self.own.study_uid, _SERIES.c.series_uid == series.series_uid)
         )
         lost: set[str] = set()
+        behind: set[str] = set()
         beaten: list[int] = []
         for row in self.connection.execute(query):
             if row.instance_uid not in series.raw_instances:
                 continue
-            if self.wins_over(row.imageset_key):
-                beaten.append(row.instance_key)
-            else:
-                lost.add(row.instance_uid)
+            is_won = self.wins_over(row.imageset_key)
+            if not is_won:
+                behind.add(row.instance_uid)
+            if row.series_key == series_key:
+                if is_won:
+                    beaten.append(row.instance_key)
+                else:
+                    lost.add(row.instance_uid)
         for keys in portions(beaten):
             self.connection.execute(delete(_INSTANCE).where(_INSTANCE.c.instance_key.in_(keys)))
-        return [uid for uid in series.raw_instances if uid not in lost]
+        return Claim([uid for uid in series.raw_instances if uid not in lost], behind)
 
     def put_instances(self, series_key: int, instances: list[InstanceDocument]) -> None:
         """New rows for claimed instances and their frames."""

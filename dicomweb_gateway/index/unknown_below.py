@@ -36,7 +36,7 @@ def unknown_below(connection: Connection, study_uids: Collection[str], sight: Si
 
     Only what `sight` shows counts.
     """
-    seen = AwsSight(sight, beside=True)
+    seen = AwsSight(sight)
     instances = (
         select(func.count())
         .where(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, UNKNOWN["instance"])
@@ -80,6 +80,4 @@ def has_unknown_modality(
         .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
         .where(_SERIES.c.series_pkey.in_(unknown_series(sight.stores)), unknown("series", sight), meets)
     )
-    if sight.has_wanted:
-        found = found.where(*AwsSight(sight, beside=True).series(_SERIES))
-    return study_uid.in_(found)
+    return study_uid.in_(found.where(*AwsSight(sight).series(_SERIES)))

@@ -78,7 +78,7 @@ def search_image_sets(datastore_id: str) -> Response:
     gateway = services()
     about = search_of(request, gateway, datastore_id, criteria)
     start = page_start(token, gateway, about)
-    found = found_image_sets(gateway.archive, datastore_id, criteria, start, most)
+    found = found_image_sets(gateway.archive, datastore_id, criteria, start, most, about)
     note(request, results=len(found.rows))
     return json_response(request, page_body(found, gateway, about), _JSON)
 

@@ -13,7 +13,7 @@ from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.session_content import PROOF_HEADER
 from dicomweb_gateway.access.sessions import Session
 from dicomweb_gateway.errors import CrossSite, GatewayError, ResourceNotFound, Unauthenticated
-from dicomweb_gateway.web.audited import note_event
+from dicomweb_gateway.web.audited import note_event, note_tried
 from dicomweb_gateway.web.client import CALLER, address_of
 from dicomweb_gateway.web.cookies import BROWSER, SESSION, check_cookies, cookie, set_cookie
 from dicomweb_gateway.web.cross_site import FIELD, check_own_origin, check_token
@@ -51,17 +51,18 @@ def log_in() -> Response:
         raise ResourceNotFound("passwords are no login here")
     # before anything is answered that sets a cookie
     check_own_origin(request, gateway.config)
-    wanted = own_path(request.form.get("next", "/"))
+    wanted, name = own_path(request.form.get("next", "/")), request.form.get("name", "")
     try:
         if not login.is_form_token(cookie(request, gateway.config, BROWSER), request.form.get(FIELD, "")):
             raise CrossSite("this form is of another browser, or too old, or cookies are off: try again")
         caller, proof = login.doors.form.log_in(
-            request.form.get("name", ""),
+            name,
             request.form.get("password", ""),
             address_of(request.environ, gateway.config),
         )
         return _logged_in(gateway, login, caller, proof, "", wanted)
     except GatewayError as error:
+        note_tried(request, name)
         return _with_status(_form(gateway, wanted, message_of(error)), error)
 
 

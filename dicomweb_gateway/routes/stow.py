@@ -19,7 +19,7 @@ from dicomweb_gateway.web.links import base_url
 from dicomweb_gateway.web.negotiation import DICOM_XML, negotiate_stored
 from dicomweb_gateway.web.requests import accepted
 from dicomweb_gateway.web.resource import parse_path
-from dicomweb_gateway.web.rights import sight_of
+from dicomweb_gateway.web.rights import retrieval_sight_of, sight_of
 from dicomweb_gateway.web.services import services
 
 blueprint = Blueprint("stow", __name__)
@@ -37,12 +37,12 @@ def store_instances(study: str | None = None) -> Response:
     media_type = negotiate_stored(accepted(request))
     boundary = store_boundary(request)
     config = gateway.config
-    folder = gateway.archive.spools.folder
+    space = gateway.archive.spools
     deadline = time.monotonic() + config.store_seconds
     # a client that leaves now ends nothing: what is stored must be in the index too
-    with request_scope(deadline), opened_body(request, config.store_max_bytes, folder) as body:
-        wanted = StoreRequest(body, boundary, path.study_uid, deadline)
-        outcomes = gateway.storing.store(wanted, sight)
+    with request_scope(deadline), opened_body(request, config.store_max_bytes, space) as body:
+        wanted = StoreRequest(body, boundary, path.study_uid, deadline, sight, retrieval_sight_of(request))
+        outcomes = gateway.storing.store(wanted)
     _tell(outcomes)
     response = store_response(outcomes, base_url(request, config))
     text = native_model(response) if media_type == DICOM_XML else dumps(response)

@@ -13,7 +13,7 @@ from dicomweb_gateway.web.audited import note
 from dicomweb_gateway.web.caching import immutable
 from dicomweb_gateway.web.conditional import strong_etag
 from dicomweb_gateway.web.levels import WHOLE, parse_levels
-from dicomweb_gateway.web.requests import single
+from dicomweb_gateway.web.requests import plain_arguments, single
 from dicomweb_gateway.web.responses import body_response, not_modified, options_response
 from dicomweb_gateway.web.service_ids import IMAGE_SET_PATH, IMAGE_SET_RULE, check_id, check_image_set
 from dicomweb_gateway.web.services import Services, services
@@ -41,12 +41,13 @@ def frame_options(datastore_id: str, image_set_id: str) -> Response:
 def levels_of_frame(gateway: Services, request: Request, datastore_id: str, image_set_id: str) -> Response:
     """What `get_image_frame` answers to `request`, in no context of Flask's."""
     posted = request.method == "POST"
-    frame_id = _frame_id_of_body(request) if posted else single(request.args, "imageFrameId")
+    arguments = plain_arguments(request)
+    frame_id = _frame_id_of_body(request) if posted else single(arguments, "imageFrameId")
     key = _key(datastore_id, image_set_id, frame_id)
     if posted:
         # nothing of the address tells which
         note(request, image_frame=key.frame_id)
-    start, end = parse_levels(request.args) if request.query_string else WHOLE
+    start, end = parse_levels(arguments) if arguments else WHOLE
     wanted = known_frame(gateway.archive, key)
     caching = immutable(gateway.config.cdn_caching)
     etag = strong_etag(*key, str(start), str(end))

@@ -12,6 +12,7 @@ from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.identity import known_or_nobody
 from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.links import root_url
+from dicomweb_gateway.web.page_view import paths_of
 from dicomweb_gateway.web.services import services
 from dicomweb_gateway.web.to_login import way_to_login
 from dicomweb_gateway.web.viewer import MOUNT, SIGNED_OUT, Viewer, configuration, mount_of, page_headers
@@ -48,13 +49,18 @@ def view(name: str = "") -> Response:
 
 @blueprint.get(f"{MOUNT}/app-config.js")
 def configure_viewer() -> Response:
-    """What OHIF is told: this gateway's base paths, and where its users log in."""
+    """What OHIF is told: the base paths that its user may know, and where its users log in."""
     gateway = services()
     viewer = cast(Viewer, gateway.viewer)
     # whom a session shows need not log in again: the browser sends it with what OHIF asks for
-    known_or_nobody(request, gateway)
+    caller = known_or_nobody(request, gateway)
     login = None if SESSION in request.environ else viewer.login
-    body = configuration(root_url(request, gateway.config), gateway.config.ae_paths, login)
+    if caller is not None:
+        paths = paths_of(caller, gateway)
+    else:
+        # OHIF, or the browser at its first question, logs in afterwards; else nobody gets as far as the page
+        paths = gateway.config.ae_paths if login is not None or gateway.page_login is None else ()
+    body = configuration(root_url(request, gateway.config), paths, login)
     response = Response(body, content_type="text/javascript; charset=utf-8")
     # without PUBLIC_URL it is made of the request's host name, which nobody may keep for others
     response.headers["Cache-Control"] = "no-store"

@@ -20,8 +20,9 @@ from dicomweb_gateway.service.heads import RequestParser
 from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
 from dicomweb_gateway.service.pace import Pace
 from dicomweb_gateway.service.task import AHEAD, Paused, RefusalTask, Task
-from dicomweb_gateway.web.endings import Ending
+from dicomweb_gateway.web.endings import AtEnd, Ending
 from dicomweb_gateway.web.files import SegmentFile
+from dicomweb_gateway.web.refusals import Refusals
 
 _LOG = logging.getLogger(__name__)
 
@@ -153,7 +154,7 @@ class Channel(HTTPChannel):
         if request.account is None:
             request.account = self.account = Account(self._given_bytes)
             if request.error:
-                self.account.at_end.append(lambda ending: self._note(request, ending))
+                self.account.at_end.append(self._noted(request, request.error.code))
 
     @property
     def body_bytes_given(self) -> int:
@@ -165,11 +166,11 @@ class Channel(HTTPChannel):
         account = request.account
         if account is None:
             # it waited behind one after which the connection was closed
-            self._note(request, Ending(499, 0, False))
+            self._note_left(request)
             return
         if request.error is None and (request.task is None or request.task.environ is None):
             # its client had left before it was begun
-            account.at_end.append(lambda ending: self._note(request, ending))
+            account.at_end.append(self._noted(request, 499))
         with self.outbuf_lock:
             account.stop = self._given_bytes
             if self.connected and self.total_outbufs_len:
@@ -189,13 +190,18 @@ class Channel(HTTPChannel):
         self.handle_close()
         account.settle(self.sent_bytes)
 
-    def _note(self, request: Any, ending: Ending) -> None:
-        """Have the audit log name a request that no application has seen."""
+    def _noted(self, request: Any, status: int) -> AtEnd:
+        """What has the audit log name a request that no application sees, when it is over."""
         method, path, query = (getattr(request, name, "") for name in ("command", "path", "query"))
         # of a head that is too long waitress pretends another
-        if request.error is not None and ending.status == 431:
+        if request.error is not None and status == 431:
             path = query = ""
-        self.server.refusals.note(self.addr[0], method, path, query, request.headers, ending)
+        refusals: Refusals = self.server.refusals
+        return refusals.noted(self.addr[0], method, path, query, request.headers, status)
+
+    def _note_left(self, request: Any) -> None:
+        """Have it name one whose client has left before it was begun."""
+        self._noted(request, 499)(Ending(499, 0, False))
 
     @property
     def _is_unsettled(self) -> bool:
@@ -273,7 +279,7 @@ class Channel(HTTPChannel):
             return
         half.owner = None
         if half.headers_finished and not half.completed:
-            self._note(half, Ending(499, 0, False))
+            self._note_left(half)
 
     def is_stuck(self, now: float, seconds: float) -> bool:
         """Whether nothing has moved for `seconds`, or what moves is too slow."""

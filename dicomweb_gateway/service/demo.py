@@ -32,14 +32,13 @@ def run_demo(
     of these.
     """
     settings = make_settings({})
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with _held(settings.data_dir):
-        return _run_held(make_settings, settings.data_dir, sources, samples)
+        return _run_held(make_settings, sources, samples)
 
 
 def _run_held(
     make_settings: Callable[[dict[str, Any]], Settings],
-    data_dir: Path,
     sources: Sequence[Path],
     samples: Sequence[str],
 ) -> int:
@@ -47,11 +46,6 @@ def _run_held(
     decided: dict[str, Any] = {
         "ahi_endpoint": f"http://127.0.0.1:{emulator_port}",
         "ahi_region": _REGION,
-        # the embedded index and its own data store, whatever the environment says for `serve`
-        "database_url": f"sqlite:///{data_dir / 'index.sqlite'}",
-        "ahi_datastore_ids": (),
-        "ahi_dicomweb_endpoint": None,
-        "store_datastore_id": None,
         # also with a login it is for this machine, unless the settings say otherwise
         "host": make_settings({}).host or "127.0.0.1",
     }

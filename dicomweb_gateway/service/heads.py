@@ -20,6 +20,7 @@ from dicomweb_gateway.service.body_file import BodyFile
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.strict import (
     BARE_LINE_END,
+    NO_HTTP,
     InsufficientStorage,
     LoginNeeded,
     RefusedHead,
@@ -95,9 +96,11 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
         if self.body_file is not None and self.body_file.failure and self.error is None:
             self._refuse(InsufficientStorage(self.body_file.failure), b"")
             return len(data)
-        if not self.completed and not self.headers_finished and b"\n" in data:
-            if BARE_LINE_END.search(self.header_plus):
+        if not self.completed and not self.headers_finished:
+            if b"\n" in data and BARE_LINE_END.search(self.header_plus):
                 self._refuse(BadRequest("a line of the head does not end as lines do"), b"")
+            elif NO_HTTP.match(self.header_plus):
+                self._refuse(BadRequest("this is no HTTP request"), b"")
         elif self.error is not None and self.origin is None:
             self.origin = origin_in(self.header_plus + data)
         return consumed
@@ -124,7 +127,7 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
             # waitress's own, when the head is too long to be looked at
             if header_plus != _TOO_LONG:
                 check_request_line(first_line, self._limits)
-                check_header_lines(lines, first_line.endswith(b"1.0"), self._limits)
+                check_header_lines(first_line, lines, self._limits)
             super().parse_header(header_plus)
             self.repeated = _repeated(lines)
             self._make_room()

@@ -7,9 +7,11 @@ from pathlib import Path
 
 from dicomweb_gateway.aws.buckets import Buckets
 from dicomweb_gateway.aws.session import is_loopback
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.imagesets.data_stores import ACTIVE, DataStores
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
+from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.workflow.importing.ledger import Ledger
 from dicomweb_gateway.workflow.importing.run import ImportConfig, ImportRun
@@ -57,6 +59,7 @@ def make_import(
             delete_staged=delete_staged or isinstance(staging, FolderStaging),
             poll=_EMULATOR_POLL if settings.ahi_endpoint else _POLL,
             wait_seconds=wait,
+            space=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
         )
         ledger = Ledger(folder / "ledger.sqlite")
         stack.callback(ledger.close)

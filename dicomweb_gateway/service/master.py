@@ -1,8 +1,8 @@
 """The master process: sockets, then fetchers, then web processes, then only watching.
 
 The order is the point (DESIGN 1): fetchers are forked before any thread, SQL engine or SDK client exists in
-this process, and none is ever made here. So this module and all that it imports at its top are light:
-numpy, which starts threads on import, and SQLAlchemy and boto3 come in inside the forks only.
+this process, and none is ever made here. Modules may be imported, once for all children, nothing is begun;
+numpy starts no threads, because the command asks for one BLAS thread before anything is imported.
 """
 
 import gc
@@ -13,14 +13,14 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from dicomweb_gateway.access.rules import read_rules
-from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.errors import IndexUnavailable, SettingsError
 from dicomweb_gateway.service.audit_activity import audited_run
 from dicomweb_gateway.service.cache_claim import CLAIMS
 from dicomweb_gateway.service.child import Child
 from dicomweb_gateway.service.generation import HELPERS, UPSTREAM, Generations, Reread
 from dicomweb_gateway.service.listening import Listening
 from dicomweb_gateway.service.logins import check_logins, log_logins
-from dicomweb_gateway.service.logs import set_up_logging
+from dicomweb_gateway.service.logs import set_up_access_log, set_up_logging
 from dicomweb_gateway.service.memory import bound_allocator
 from dicomweb_gateway.service.notify import Notifier
 from dicomweb_gateway.service.pid_file import pid_file, pid_path
@@ -44,9 +44,10 @@ def run_gateway(
     """Run until SIGTERM; the exit code. At SIGHUP `read` gives the settings anew."""
     _check(settings)
     _prepare(settings)
+    set_up_access_log(settings.access_log)
     _log_start(settings, listening)
     with (
-        audited_run(settings),
+        audited_run(settings) as child_ended,
         run_folder() as run_dir,
         pid_file(pid_path(settings.data_dir, listening.port)) as file,
     ):
@@ -63,6 +64,7 @@ def run_gateway(
             settings.drain_seconds + _GRACE,
             Reports(notifier, file, f"serving {listening.address}"),
             listening.end,
+            child_ended,
         ).run()
 
 
@@ -94,6 +96,20 @@ def helper_child(name: str, run: Callable[[], None]) -> Child:
     return Child(name, run, order=HELPERS, once=True)
 
 
+def open_index(settings: Settings) -> None:
+    """`upgrade_index`, with a warning of what the rules in force cannot judge yet. Imports SQLAlchemy."""
+    from dicomweb_gateway.service.unread import unread_by_rules
+
+    upgrade_index(settings)
+    try:
+        unread = unread_by_rules(read_rules(settings.access_rules, settings.ae_path), settings.index_url)
+    except IndexUnavailable:
+        # the service says so itself
+        return
+    if unread is not None:
+        _LOG.warning("%s", unread)
+
+
 def upgrade_index(settings: Settings) -> None:
     """Bring an embedded index up to date, or check that of a database server. Imports SQLAlchemy."""
     from dicomweb_gateway.index.migrate import (
@@ -105,7 +121,7 @@ def upgrade_index(settings: Settings) -> None:
     )
 
     if settings.index_url.startswith("sqlite"):
-        settings.data_dir.mkdir(parents=True, exist_ok=True)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         upgrade(settings.index_url)
         return
     if is_made_by_aws(settings.index_url):
@@ -134,15 +150,14 @@ def _check(settings: Settings) -> None:
 def _prepare_anew(settings: Settings) -> None:
     """As at a start, for a reload."""
     _check(settings)
-    if run_once(partial(upgrade_index, settings)):
+    if run_once(partial(open_index, settings)):
         raise SettingsError("the index cannot be used, the log says why")
     _prepare(settings)
+    set_up_access_log(settings.access_log)
     set_up_logging(settings.log_level, settings.log_format)
 
 
 def _prepare(settings: Settings) -> None:
-    # one BLAS thread: nothing here multiplies matrices, and idle pools cost memory in every process
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     bound_allocator()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:

@@ -63,7 +63,7 @@ def pid_path(folder: Path, port: int) -> Path:
 def pid_file(path: Path) -> Iterator[PidFile]:
     """The file until the block ends; SettingsError when it cannot be made or another process holds it."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise SettingsError(f"{path} cannot be written: {error.strerror}") from error

@@ -13,6 +13,10 @@ from dicomweb_gateway.service.server_limits import ServerLimits
 
 _REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]")
 BARE_LINE_END = re.compile(rb"(?<!\r)\n")
+NO_HTTP = re.compile(rb"\s*[^\s!-~]")
+"""What no request begins with, such as the greeting of a client that expects TLS."""
+_ABSOLUTE = re.compile(rb"[!-~]+ (https?)://([^/?#]*)", re.IGNORECASE)
+_USUAL_PORT = {b"http": b":80", b"https": b":443"}
 _FRAMING = (b"content-length", b"transfer-encoding", b"host")
 """Headers of which one request has one line at most, and which no name with an underscore may pass for."""
 _ORIGIN = re.compile(rb"^origin:[ \t]*([!-~]+)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
@@ -56,8 +60,8 @@ def check_request_line(line: bytes, limits: ServerLimits) -> None:
         raise RefusedHead(BadRequest("the request line is malformed"))
 
 
-def check_header_lines(lines: bytes, version_1_0: bool, limits: ServerLimits) -> None:
-    """RefusedHead for too many lines, folded lines, and anything doubtful about where the body ends."""
+def check_header_lines(request_line: bytes, lines: bytes, limits: ServerLimits) -> None:
+    """RefusedHead for too many lines, folded lines, and what is doubtful of the host or the body's end."""
     found = [line for line in lines.split(b"\r\n") if line]
     if len(found) > limits.header_lines:
         error = RequestHeaderFieldsTooLarge(f"there are more than {limits.header_lines} header lines")
@@ -72,7 +76,8 @@ def check_header_lines(lines: bytes, version_1_0: bool, limits: ServerLimits) ->
             if known in framing or b"_" in name:
                 raise RefusedHead(BadRequest(f"{known.decode()} stands there twice, or is misspelt"))
             framing[known] = value.strip(b" \t")
-    _check_framing(framing, version_1_0)
+    _check_framing(framing, request_line.endswith(b"1.0"))
+    _check_host(request_line, framing.get(b"host"))
 
 
 def _check_framing(framing: dict[bytes, bytes], version_1_0: bool) -> None:
@@ -83,6 +88,16 @@ def _check_framing(framing: dict[bytes, bytes], version_1_0: bool) -> None:
         raise RefusedHead(BadRequest("the body has several transfer codings"))
     if length is not None and len(length) > _LONGEST_NUMBER and length.isdigit():
         raise RefusedHead(RequestEntityTooLarge("the body is too large"))
+
+
+def _check_host(request_line: bytes, host: bytes | None) -> None:
+    """An address that names a host itself counts more than Host (RFC 9112 3.2.2), so they must be one."""
+    absolute = _ABSOLUTE.match(request_line)
+    if absolute is None or host is None:
+        return
+    usual = _USUAL_PORT[absolute[1].lower()]
+    if absolute[2].lower().removesuffix(usual) != host.lower().removesuffix(usual):
+        raise RefusedHead(BadRequest("the address names another host than the Host header"))
 
 
 def origin_in(head: bytes) -> str | None:

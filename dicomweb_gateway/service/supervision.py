@@ -31,7 +31,7 @@ class Supervisor:
 
     At SIGHUP `renewal` gives successors of the children that are `renewed`; once all of them are ready they
     take over, else nothing changes. `grace_seconds` is how long children may take to finish what they do
-    before they are killed.
+    before they are killed. `ending` is called before all are ended, `ended` after one or some have ended.
     """
 
     def __init__(
@@ -41,12 +41,15 @@ class Supervisor:
         grace_seconds: float = 15.0,
         reports: Reports | None = None,
         ending: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._children = list(children)
         self._grace = grace_seconds
         self._reports = reports or Reports()
         self._reload = Reload(renewal, grace_seconds, self._reports)
         self._ending = ending
+        self._ended = ended
+        self._some_ended = False
         self._announced = False
 
     def run(self) -> int:
@@ -74,6 +77,10 @@ class Supervisor:
             if code:
                 return code
             self._restart_due()
+            if self._some_ended:
+                # after the successor's start, which has more haste
+                self._some_ended = False
+                self._ended()
             if number == signal.SIGHUP:
                 self._reload.begin(self._children)
             self._look_after()
@@ -110,6 +117,7 @@ class Supervisor:
             if pid == 0:
                 return 0
             code = os.waitstatus_to_exitcode(status)
+            self._some_ended = True
             child = next((c for c in self._children if c.pid == pid), None)
             if child is None:
                 self._reload.ended(pid, code)

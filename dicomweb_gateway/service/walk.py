@@ -4,17 +4,16 @@ It asks, or takes answers that were given before; what it has made is kept in a 
 broken off goes on, and nothing that it made is forgotten.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from dicomweb_gateway.aws.buckets import Buckets
-from dicomweb_gateway.aws.stacks import Stacks
 from dicomweb_gateway.errors import ImportTrouble
 from dicomweb_gateway.imagesets.data_stores import DataStores
 from dicomweb_gateway.service.importing import make_import
 from dicomweb_gateway.service.verifying import run_verify
+from dicomweb_gateway.service.walk_guide import Answers, Guide
+from dicomweb_gateway.service.walk_stack import WalkStack
 from dicomweb_gateway.service.walk_state import (
     DATA,
     DELETE,
@@ -29,48 +28,9 @@ from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.workflow.samples import SAMPLE_SETS, sample_folders
 from dicomweb_gateway.workflow.steps import Listener
 
-_PACKAGE = Path(__file__).parents[1]
-_NAME = "import-resources.yaml"
-_TEMPLATES = (_PACKAGE / "_deploy" / _NAME, _PACKAGE.parent / "deploy" / _NAME)
-"""In a wheel the template lies inside the package, in an editable install beside it."""
 _WORKERS = 16
 _STORE_NAME = "workflow-datastore"
 _STACK_NAME = "workflow-stack"
-
-
-class Guide(Protocol):
-    """Who is walked: each question has a default, which stands where nobody is asked."""
-
-    def say(self, text: str = "") -> None:
-        """Tell something."""
-        ...
-
-    def text(self, question: str, default: str) -> str:
-        """A name."""
-        ...
-
-    def choose(self, question: str, options: Mapping[str, str], default: str) -> str:
-        """The key of one of `options`."""
-        ...
-
-    def agree(self, question: str, default: bool) -> bool:
-        """Yes or no."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Answers:
-    """What was answered before it is asked; None: it is asked. `delete`: clean up at the end."""
-
-    create: bool | None = None
-    stack: str | None = None
-    datastore_id: str | None = None
-    datastore_name: str | None = None
-    samples: str | None = None
-    dicom: tuple[Path, ...] = ()
-    out: Path = Path("output")
-    delete: bool | None = None
-    processes: int | None = None
 
 
 class Walk:
@@ -97,8 +57,9 @@ class Walk:
         """
         state = self._file.read()
         if state is not None:
+            self._check_place(state)
             self._guide.say(f"An earlier walk goes on, next: {state.stage}.")
-        state = state or WalkState()
+        state = state or WalkState(place=self._place())
         steps = {
             RESOURCES: self._resources,
             DATA: self._data,
@@ -116,33 +77,54 @@ class Walk:
             self._file.write(state)
         return is_fine
 
+    def _place(self) -> str:
+        """Which HealthImaging it is; that of one's own has another port each time."""
+        settings = self._make_settings()
+        if self._answers.own_emulator:
+            return "the emulator of the walk's own"
+        return str(settings.ahi_endpoint or f"AWS in {settings.ahi_region or 'the usual region'}")
+
+    def _check_place(self, state: WalkState) -> None:
+        if state.place and state.place != self._place():
+            raise ImportTrouble(
+                f"an earlier walk has not ended, and was with {state.place}, not with {self._place()}: let "
+                f"it go on there, or remove {self._file.path} to forget what it has made"
+            )
+
     def _settings(self, state: WalkState) -> Settings:
         named = {
             "import_bucket": state.bucket,
             "import_output_bucket": state.output_bucket,
             "import_role_arn": state.role_arn,
         }
+        allowed = self._make_settings().ahi_datastore_ids
+        if allowed and state.datastore_id and (state.made_store or state.stack_store):
+            # nobody could name before what the walk has made
+            named["ahi_datastore_ids"] = ",".join((*allowed, state.datastore_id))
         return self._make_settings(**{name: value for name, value in named.items() if value})
 
     def _resources(self, state: WalkState) -> None:
         """A data store, and for AWS buckets and a role; made or named (F1, F3)."""
         answers, guide, settings = self._answers, self._guide, self._make_settings()
-        state.datastore_id = answers.datastore_id
+        if not state.made_store:
+            state.datastore_id = answers.datastore_id
         on_aws = settings.ahi_endpoint is None
-        if not on_aws and answers.stack is None:
+        if not on_aws and answers.stack is None and state.stack is None:
             guide.say("HealthImaging is the one at " + str(settings.ahi_endpoint))
             if state.datastore_id is None:
                 self._make_store(state, settings)
-        elif self._wants_stack():
-            self._make_stack(state, settings)
+        elif self._wants_stack(state):
+            self._provide_stack(state, settings)
         elif state.datastore_id is None:
             state.datastore_id = guide.text("Id of the data store:", ",".join(settings.ahi_datastore_ids))
         guide.say(f"The data store is {state.datastore_id}.")
         state.stage = DATA
 
-    def _wants_stack(self) -> bool:
-        if self._answers.create is not None or self._answers.stack is not None:
-            return self._answers.create is not False
+    def _wants_stack(self, state: WalkState) -> bool:
+        if state.stack is not None or self._answers.stack is not None:
+            return True
+        if self._answers.create is not None:
+            return self._answers.create
         self._guide.say(
             "An import needs a data store, a bucket for files, one for logs, and a role to read and write\n"
             "them as. They can be made as a CloudFormation stack, which goes away at the end."
@@ -159,30 +141,29 @@ class Walk:
         finally:
             stores.close()
         state.made_store = True
+        self._file.write(state)
         self._guide.say(f"Data store {name} is made.")
 
-    def _make_stack(self, state: WalkState, settings: Settings) -> None:
-        guide = self._guide
-        state.stack = self._answers.stack or guide.text("Name of the stack:", _STACK_NAME)
-        parameters = {"KmsKeyArn": settings.import_kms_key_arn or ""}
-        if state.datastore_id is None and settings.ahi_endpoint is None:
-            name = self._answers.datastore_name or guide.text("Name of the data store:", _STORE_NAME)
-            parameters["DatastoreName"] = name
-            state.stack_store = True
-        elif state.datastore_id is None:
-            self._make_store(state, settings)
-        parameters["DatastoreId"] = state.datastore_id or ""
+    def _provide_stack(self, state: WalkState, settings: Settings) -> None:
+        answers, guide = self._answers, self._guide
+
+        def parameters() -> dict[str, str]:
+            found = {"KmsKeyArn": settings.import_kms_key_arn or ""}
+            if state.datastore_id is None and settings.ahi_endpoint is None:
+                name = answers.datastore_name or guide.text("Name of the data store:", _STORE_NAME)
+                found["DatastoreName"] = name
+            elif state.datastore_id is None:
+                self._make_store(state, settings)
+            return {**found, "DatastoreId": state.datastore_id or ""}
+
+        # a stack that an earlier try began is not to be forgotten for another name
+        state.stack = state.stack or answers.stack or guide.text("Name of the stack:", _STACK_NAME)
         self._file.write(state)
-        template = next(path for path in _TEMPLATES if path.exists()).read_text()
-        stacks = Stacks(settings.ahi_region, lambda status: guide.say(f"Stack {state.stack}: {status}"))
+        stack = WalkStack(settings, guide, state)
         try:
-            outputs = stacks.ensure(state.stack, template, parameters)
+            stack.provide(None if answers.create is None else not answers.create, parameters)
         finally:
-            stacks.close()
-        state.datastore_id = state.datastore_id or outputs["DatastoreID"]
-        state.bucket, state.output_bucket = outputs["InputBucketName"], outputs["OutputBucketName"]
-        state.role_arn = outputs["RoleArn"]
-        guide.say(f"Input bucket {state.bucket}, output bucket {state.output_bucket}, role {state.role_arn}.")
+            stack.close()
 
     def _data(self, state: WalkState) -> None:
         """Files of one's own, or one of the sample sets (F2)."""
@@ -245,7 +226,9 @@ class Walk:
             self._guide.say(f"{kept} image sets were there before, or may have been: they stay.")
         made = [f"{len(state.removable)} image sets"]
         made += ["the data store"] if state.made_store else []
-        made += [f"the stack {state.stack}"] if state.stack else []
+        made += [f"the stack {state.stack}"] if state.made_stack else []
+        if state.stack and not state.made_stack:
+            self._guide.say(f"The stack {state.stack} was there before: it stays.")
         wanted = self._answers.delete
         if wanted is None:
             wanted = self._guide.agree(f"Delete {', '.join(made)}?", True)
@@ -267,18 +250,9 @@ class Walk:
                 self._guide.say(f"Deleted data store {datastore_id}")
         finally:
             stores.close()
-        if state.stack is not None:
-            self._delete_stack(state, settings)
-
-    def _delete_stack(self, state: WalkState, settings: Settings) -> None:
-        """CloudFormation deletes empty buckets only."""
-        buckets = Buckets(settings.s3_endpoint, settings.ahi_region)
-        stacks = Stacks(settings.ahi_region, lambda status: self._guide.say(f"Stack {state.stack}: {status}"))
-        try:
-            for bucket in (state.bucket, state.output_bucket):
-                if bucket is not None:
-                    self._guide.say(f"Emptied {bucket} of {buckets.empty(bucket)} objects")
-            stacks.delete(state.stack or "")
-        finally:
-            stacks.close()
-            buckets.close()
+        if state.made_stack:
+            stack = WalkStack(settings, self._guide, state)
+            try:
+                stack.remove()
+            finally:
+                stack.close()

@@ -17,13 +17,17 @@ RESOURCES, DATA, IMPORT, VERIFY, DELETE, DONE = "resources", "data", "import", "
 class WalkState:
     """What a walk has made and found; `stage` is what comes next, `token` names what is made.
 
-    `made_store`: the data store is the walk's own, and goes with it; `stack_store`: it goes with the stack.
+    `place` is the HealthImaging that it walks with. `made_store`: the data store is the walk's own, and goes
+    with it; `made_stack`: so is the stack, `stack_store`: the data store goes with that.
     `new_image_sets` are those of `image_sets` that were not there before.
     """
 
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     stage: str = RESOURCES
+    place: str = ""
     stack: str | None = None
+    stack_id: str | None = None
+    made_stack: bool = False
     datastore_id: str | None = None
     made_store: bool = False
     stack_store: bool = False
@@ -49,6 +53,11 @@ class WalkFile:
     def __init__(self, path: Path) -> None:
         self._path = path
 
+    @property
+    def path(self) -> Path:
+        """Where it is."""
+        return self._path
+
     def read(self) -> WalkState | None:
         """The walk that has not ended, None when there is none."""
         try:
@@ -62,7 +71,7 @@ class WalkFile:
 
     def write(self, state: WalkState) -> None:
         """Keep `state`, whole or not at all."""
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         beside = self._path.with_suffix(".part")
         beside.write_bytes(orjson.dumps(asdict(state), option=orjson.OPT_INDENT_2))
         os.replace(beside, self._path)

@@ -24,6 +24,9 @@ try {
   facts.replaceChildren(element("dd", { class: "bad", role: "alert" }, error.message));
 }
 
+// the tab in which somebody logged in again whose page stands open in another
+document.getElementById("again").hidden = !new URLSearchParams(location.search).has("again");
+
 document.getElementById("leave").addEventListener("click", async () => {
   try {
     await ask(`${root}/logout`, { method: "POST", body: new URLSearchParams({ everywhere: "1" }) });

@@ -2,14 +2,14 @@
 
 import { element, renew, root } from "./gateway.js";
 
+const logins = new BroadcastChannel(`dicomweb-gateway ${root}`);
 let told = null;
 
 document.addEventListener("login-ended", () => {
   if (told?.open) return;
-  const here = location.pathname.slice(root.length) + location.search;
   const again = element(
     "a",
-    { class: "button main", href: `${root}/login?next=${encodeURIComponent(here)}`, target: "_blank", rel: "noopener" },
+    { class: "button main", href: `${root}/login?next=${encodeURIComponent("/pages/account?again=1")}`, target: "_blank", rel: "noopener" },
     "Log in in a new tab",
   );
   told = element(
@@ -17,7 +17,7 @@ document.addEventListener("login-ended", () => {
     { "aria-labelledby": "login-ended" },
     element("h2", { id: "login-ended" }, "Your login has ended"),
     element("p", {}, "Nothing on this page is lost. Log in again, come back and go on."),
-    element("form", { method: "dialog" }, again, " ", element("button", {}, "Close")),
+    element("form", { method: "dialog", class: "actions" }, again, element("button", {}, "Close")),
   );
   told.addEventListener("close", () => {
     told.remove();
@@ -27,6 +27,11 @@ document.addEventListener("login-ended", () => {
   told.showModal();
 });
 
-window.addEventListener("focus", async () => {
+async function goOn() {
   if (told?.open && (await renew().catch(() => false))) told.close();
-});
+}
+
+window.addEventListener("focus", goOn);
+// the new login may be seen in a window beside, and this one never loses the focus
+logins.addEventListener("message", goOn);
+if (document.documentElement.dataset.csrf) logins.postMessage("logged in");

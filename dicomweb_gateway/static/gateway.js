@@ -1,12 +1,16 @@
 // What the scripts of all pages use to speak to this gateway.
 
 const frame = document.documentElement.dataset;
+const SILENT = "the gateway does not answer";
 
 /** Path of the gateway's root as the browser sees it, "" for that of the site. */
 export const root = frame.root;
 
 /** Paths of the DICOMweb services, such as ["/aetitle"], below the site's root. */
 export const bases = frame.bases.split(" ").map((path) => root + path);
+
+/** Operations that the caller may do somewhere, such as "rendered": nothing else need be asked for. */
+export const may = new Set((frame.may ?? "").split(" "));
 
 /** Whether the login is a session of this browser, which no other program on this machine has. */
 export const hasSession = () => Boolean(frame.csrf);
@@ -22,21 +26,56 @@ export class GatewayError extends Error {
   }
 }
 
+/** Headers by which a picture that cannot be made is an empty answer, of which browsers write no error. */
+export const LENIENT = { Prefer: "handling=lenient" };
+
 /** The answer to a request below the site's root, as `fetch` gives it; throws GatewayError unless it is 2xx.
  *
  * What changes something carries the proof that it comes from a page of ours. A login that has ended is told
  * by the event `login-ended` on `document`, which the frame answers: the page stays as it is meanwhile.
  */
 export async function ask(path, options = {}) {
-  const headers = new Headers(options.headers);
-  headers.set("X-Requested-With", "dicomweb-gateway");
-  if (frame.csrf) headers.set("X-CSRF-Token", frame.csrf);
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers, credentials: "same-origin", redirect: "error" });
+    answer = await fetch(path, { ...options, headers: proven(options.headers), credentials: "same-origin", redirect: "error" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new GatewayError(0, "the gateway does not answer");
+    throw new GatewayError(0, SILENT);
+  }
+  return settled(answer);
+}
+
+/** The answer to a POST of `body`, as `ask` gives it; `sent` is told what share of it, 0 to 1, has gone. */
+export async function send(path, { headers, body, signal, sent }) {
+  const answer = await new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", path);
+    for (const [name, value] of proven(headers)) request.setRequestHeader(name, value);
+    request.upload.addEventListener("progress", ({ loaded, total }) => total && sent(loaded / total));
+    request.addEventListener("load", () => {
+      const after = request.getResponseHeader("Retry-After");
+      const { status, responseText } = request;
+      resolve(new Response(responseText || null, { status, headers: after ? { "Retry-After": after } : {} }));
+    });
+    request.addEventListener("error", () => reject(new GatewayError(0, SILENT)));
+    request.addEventListener("abort", () => reject(new DOMException("left", "AbortError")));
+    signal.addEventListener("abort", () => request.abort(), { once: true });
+    request.send(body);
+  });
+  return settled(answer);
+}
+
+function proven(given) {
+  const headers = new Headers(given);
+  headers.set("X-Requested-With", "dicomweb-gateway");
+  if (frame.csrf) headers.set("X-CSRF-Token", frame.csrf);
+  return headers;
+}
+
+async function settled(answer) {
+  if (answer.ok && answer.headers.has("Preference-Applied")) {
+    const [, message] = /"(.*)"/.exec(answer.headers.get("Warning") ?? "") ?? [];
+    throw new GatewayError(406, message ?? "the gateway cannot show it");
   }
   if (answer.ok) return answer;
   if (answer.status === 401 && "known" in frame) document.dispatchEvent(new Event("login-ended"));

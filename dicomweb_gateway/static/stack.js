@@ -1,27 +1,28 @@
 // Stack view: the images of a series, one at a time.
 
-import { askJson, element, root } from "./gateway.js";
+import { LENIENT, askJson, element, may } from "./gateway.js";
 import { addressOf, named, pageOf } from "./places.js";
 import { wire } from "./stack/controls.js";
 import { headingOf, offerSeries } from "./stack/heading.js";
 import { imagesOf } from "./stack/images.js";
 import { Loader } from "./stack/loader.js";
+import { showOther, waysTo } from "./stack/others.js";
 import { offerLevels, writeFigures } from "./stack/panel.js";
 import { Stage } from "./stack/stage.js";
 import { presetsOf } from "./stack/windows.js";
 
+const METHOD = "stack-method";
 const SETTLED = 400;
 const part = (id) => document.getElementById(id);
 
 /** One series on the stage. */
 class Stack {
-  constructor(heading, { images, rate }, facts) {
-    Object.assign(this, { heading, images, facts, index: 0, timer: 0, settling: 0, presets: [] });
+  constructor(heading, { images, rate }, mayRetrieve) {
+    Object.assign(this, { heading, images, mayRetrieve, facts: null, index: 0, timer: 0, settling: 0, presets: [] });
     this.stage = new Stage(part("canvas"));
-    this.stage.facts = facts;
     this.loader = new Loader(heading.place, images, {
-      picture: (index) => index === this.index && this.draw(),
-      failure: (index, error) => index === this.index && complain(error.message),
+      picture: (index) => this.came(index),
+      failure: (index, error) => index === this.index && complain(`This image cannot be shown: ${error.message}`),
       change: () => this.changed(),
     });
     if (rate) part("rate").value = String(rate);
@@ -39,6 +40,26 @@ class Stack {
     complain("");
     this.loader.show(this.index);
     this.draw();
+  }
+
+  /** A picture is there; the first one also says how pictures of this series are to be shown. */
+  came(index) {
+    if (!this.facts) this.learn(index);
+    if (index === this.index) this.draw();
+  }
+
+  /** What a picture tells of levels and windows, or the gateway where a rendered one tells nothing. */
+  async learn(index) {
+    const told = this.loader.picture(index)?.facts;
+    if (!told && (!this.mayRetrieve || this.hasAsked)) return;
+    this.hasAsked = true;
+    const { instance, frame } = this.images[index];
+    const facts = told ?? (await factsOf({ ...this.heading.place, instance }, frame));
+    if (!facts) return;
+    this.facts = this.stage.facts = facts;
+    this.offerPresets();
+    offerLevels(part("level"), facts.levels);
+    this.changed();
   }
 
   draw() {
@@ -72,7 +93,9 @@ class Stack {
   offerPresets() {
     this.presets = presetsOf(this.facts, this.heading.modality);
     const options = this.presets.map(({ title }, at) => element("option", { value: at }, title));
+    const chosen = part("presets").selectedIndex;
     part("presets").replaceChildren(...options);
+    part("presets").selectedIndex = Math.max(0, chosen);
   }
 
   /** Take the preset of that number, 0 the image's own. */
@@ -111,70 +134,91 @@ class Stack {
   }
 }
 
-function complain(message) {
-  part("message").textContent = message;
+/** What this browser was told to remember under `name`, "" for nothing; some browsers remember nothing. */
+function kept(name) {
+  try {
+    return localStorage.getItem(name) ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function keep(name, value) {
+  try {
+    localStorage.setItem(name, value);
+  } catch {
+    // it holds for this page alone then
+  }
+}
+
+/** Say on the stage what is wrong, with ways on; "" for nothing. */
+function complain(message, ...ways) {
+  part("message").replaceChildren(message, ...ways.flatMap((way) => [" ", way]));
   part("message").hidden = message === "";
 }
 
 function wireLoading(stack) {
-  const { loader, facts } = stack;
-  const levels = facts?.levels ?? [];
-  offerLevels(part("level"), levels);
+  const { loader } = stack;
   const chosen = () => {
+    const levels = stack.facts?.levels ?? [];
     const level = Number(part("level").value);
     const { columns, rows } = levels[level] ?? {};
     return levels.length === 0 || level === levels.length - 1 ? null : { level, side: Math.max(columns, rows) };
   };
   const window = () => (Array.isArray(stack.stage.window) ? stack.stage.window : null);
-  part("method").addEventListener("change", () => loader.choose({ method: part("method").value, window: window() }));
+  part("method").addEventListener("change", () => {
+    keep(METHOD, part("method").value);
+    loader.choose({ method: part("method").value, window: window() });
+  });
   part("level").addEventListener("change", () => loader.choose({ top: chosen() }));
   part("ahead").addEventListener("change", () => loader.choose({ ahead: part("ahead").value }));
   part("rate").addEventListener("change", () => { if (stack.timer) { stack.play(); stack.play(); } });
 }
 
-/** What a series shows that has no images. */
-function showOthers(place, others) {
-  const [other] = others;
-  const address = other && addressOf({ ...place, instance: other.instance }, "rendered");
-  if (other?.kind === "video") {
-    part("stage").append(element("video", { src: address, controls: true, "aria-label": "Video" }));
-    return;
+/** The method that was chosen last, or the first one that the caller may use. */
+function chosenMethod() {
+  const method = part("method");
+  for (const option of method.options) option.disabled = !may.has(option.value === "rendered" ? "rendered" : "retrieve");
+  method.value = kept(METHOD);
+  if (!method.selectedOptions[0] || method.selectedOptions[0].disabled) {
+    method.selectedIndex = [...method.options].findIndex((option) => !option.disabled);
   }
-  complain(other?.kind === "document" ? "This series is a document." : "This series has no images.");
-  if (other?.kind === "document") part("message").append(" ", element("a", { href: address }, "Open it"));
+  return method.value;
 }
 
 async function open() {
   part("main").classList.add("wide");
   const asked = named();
   if (!asked.study) return complain("This page shows a study: choose one on the page Studies.");
-  const [heading, session] = await Promise.all([headingOf(asked), askJson(`${root}/session`)]);
+  // where the series is named its images need not wait for what stands around them
+  const seriesOf = ({ base, study, series }) => ({ base, study, series });
+  const [heading, early] = await Promise.all([headingOf(asked), asked.series ? imagesOf(seriesOf(asked)) : null]);
   if (!heading) return complain("There is no such study.");
   const { place } = heading;
   offerSeries(part("series"), part("ways"), heading);
   part("title").textContent = heading.who.replace("\n", ", ");
   part("who").textContent = heading.who;
   part("what").textContent = [heading.when, heading.what].filter(Boolean).join("\n");
-  const found = await imagesOf({ base: place.base, study: place.study, series: place.series });
-  if (found.images.length === 0) return showOthers(place, found.others);
-  const first = found.images.findIndex(({ instance, frame }) => instance === asked.instance && frame === Number(asked.frame ?? 1));
-  const mayRetrieve = session.may.includes("retrieve");
-  const image = found.images[Math.max(0, first)];
-  const facts = mayRetrieve ? await factsOf({ ...place, instance: image.instance }, image.frame) : null;
-  const stack = new Stack({ ...heading, place: { base: place.base, study: place.study, series: place.series } }, found, facts);
-  if (!mayRetrieve) {
-    part("method").value = stack.loader.method = "rendered";
-    for (const option of part("method").options) option.disabled = option.value !== "rendered";
+  if (!may.has("retrieve") && !may.has("rendered")) return complain("You may search for images, but not see them.");
+  const series = seriesOf(place);
+  const found = place.series === asked.series ? early : await imagesOf(series);
+  part("ways").append(...waysTo(series, found.others).map((way) => element("li", {}, way)));
+  if (found.images.length === 0) {
+    part("main").classList.add("without-images");
+    return showOther(part("stage"), series, found.others, complain);
   }
+  const first = found.images.findIndex(({ instance, frame }) => instance === asked.instance && frame === Number(asked.frame ?? 1));
+  const stack = new Stack({ ...heading, place: series }, found, may.has("retrieve"));
+  stack.loader.method = chosenMethod();
   wire(stack);
   wireLoading(stack);
   stack.go(Math.max(0, first));
 }
 
-/** The levels of the first image, and how to show its pixels; null for one that cannot be shown. */
+/** The levels of an image, and how to show its pixels; null for one that cannot be shown. */
 async function factsOf(place, frame) {
   try {
-    return await askJson(addressOf(place, "frames", frame, "levels"));
+    return await askJson(addressOf(place, "frames", frame, "levels"), { headers: LENIENT });
   } catch (error) {
     if (error.status === undefined) throw error;
     return null;

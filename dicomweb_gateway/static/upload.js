@@ -1,11 +1,11 @@
 // Upload: drop or choose, look, send, and what became of it.
 
-import { GatewayError, ask, bases, element, root } from "./gateway.js";
+import { GatewayError, ask, bases, element, root, send } from "./gateway.js";
 import { bodyOf } from "./upload/batches.js";
 import { chosen, dropped } from "./upload/found.js";
 import { UploadList } from "./upload/list.js";
 import { Sender } from "./upload/sender.js";
-import { StudyTable, counted, listReasons, saveReasons, size } from "./upload/table.js";
+import { StudyTable, counted, goneText, listReasons, saveReasons, showProgress, size } from "./upload/table.js";
 
 const TOLD = {
   paused: "Paused. What was on its way will be sent again.",
@@ -23,10 +23,10 @@ const sender = new Sender({ post, reach: () => ask(`${root}/session`), changed: 
 const placeOf = () => (service.value === bases[0] ? {} : { base: service.value.slice(root.length) });
 const table = new StudyTable(part("studies"), placeOf, draw);
 
-async function post(files, signal) {
+async function post(files, signal, sent) {
   const { type, body } = bodyOf(files);
   const headers = { "Content-Type": type, Accept: "application/dicom+json" };
-  const answer = await ask(`${service.value}/studies`, { method: "POST", headers, body, signal });
+  const answer = await send(`${service.value}/studies`, { headers, body, signal, sent });
   try {
     return await answer.json();
   } catch (error) {
@@ -57,44 +57,51 @@ function draw() {
 }
 
 function show() {
-  const failed = [...list.instances.values()].filter((item) => item.state === "failed");
-  const wanted = list.open((study) => study.isWanted).filter((item) => item.state === "listed" || item.state === "failed");
   const isSending = sender.state !== "idle";
-  table.show(list.studies);
+  const more = table.show(list.studies);
   part("list").hidden = list.studies.size === 0;
-  reasons("refused", list.refused);
-  reasons("failed", failed);
-  part("send").disabled = !wanted.length;
-  part("send").textContent = wanted.length ? `Send ${counted(wanted.length, "file")}, ${size(bytesOf(wanted))}` : "Send";
+  part("more").hidden = more === 0;
+  part("more").textContent = `${counted(more, "more study")} not shown; the box above all others holds for them too.`;
+  reasons("refused", list.refused.length, () => list.refused);
+  reasons("failed", list.figures.failures, () => list.failed);
+  offer();
   part("again").disabled = part("all").disabled = isSending;
   part("pause").hidden = !isSending;
   part("pause").textContent = sender.state === "sending" ? "Pause" : "Go on";
   service.disabled = isSending;
-  tell(isSending, failed.length);
+  tell(isSending);
 }
 
-const bytesOf = (items) => items.reduce((sum, { file }) => sum + file.size, 0);
+/** What would be sent now. */
+function offer() {
+  const wanted = [...list.studies.values()].filter((study) => study.isWanted).map((study) => study.figures);
+  const files = wanted.reduce((sum, { listed, failed }) => sum + listed + failed, 0);
+  const bytes = wanted.reduce((sum, figures) => sum + figures.listedBytes + figures.failedBytes, 0);
+  part("send").disabled = !files;
+  part("send").textContent = files ? `Send ${counted(files, "file")}, ${size(bytes)}` : "Send";
+}
 
-function reasons(name, rows) {
+/** List what was left out or failed, when that has changed (`turn`). */
+function reasons(name, turn, rowsOf) {
+  if (Number(part(name).dataset.turn ?? 0) === turn) return;
+  part(name).dataset.turn = turn;
+  const rows = rowsOf();
   part(name).hidden = !rows.length;
-  if (Number(part(name).dataset.count ?? 0) === rows.length && name === "refused") return;
-  part(name).dataset.count = rows.length;
   listReasons(part(`${name}-files`), part(`${name}-count`), rows);
 }
 
 /** What a screen reader says, too: changes of the state, and no numbers that run. */
-function tell(isSending, failed) {
-  const items = [...list.instances.values()];
-  const stored = items.filter((item) => item.state === "stored").length;
-  const sent = items.filter((item) => item.state !== "listed").length;
-  part("figures").textContent = looking
-    ? `${counted(list.looked, "file")} looked at`
-    : isSending
-      ? `${stored} of ${counted(sent, "file")} stored`
-      : "";
+function tell(isSending) {
+  const { files, listed, stored, failed, gone } = list.figures;
+  const sent = files - listed;
+  const way = { gone, bytes: list.figures.bytes - list.figures.listedBytes };
+  showProgress(part("progress"), way, isSending);
+  const figures = looking ? [`${counted(list.looked, "file")} looked at`] : [];
+  if (isSending) figures.unshift(`${stored.toLocaleString("en")} of ${counted(sent, "file")} stored, ${goneText(way)}`);
+  part("figures").textContent = figures.join("; ");
   let text = "";
-  if (looking) text = "Looking at the files…";
-  else if (isSending) text = TOLD[sender.state] ?? (sender.message ? `Waiting for the gateway: ${sender.message}` : "Sending…");
+  if (isSending) text = TOLD[sender.state] ?? (sender.message ? `Waiting for the gateway: ${sender.message}` : "Sending…");
+  else if (looking) text = "Looking at the files…";
   else if (sent) text = `Done: ${counted(stored, "file")} stored${failed ? `, ${failed} failed` : ""}.`;
   else if (list.looked) text = found();
   if (part("told").textContent !== text) part("told").textContent = text;
@@ -109,7 +116,7 @@ function found() {
 }
 
 part("send").addEventListener("click", () => sender.send(list.open((study) => study.isWanted)));
-part("again").addEventListener("click", () => sender.send(list.open(() => true).filter((item) => item.state === "failed")));
+part("again").addEventListener("click", () => sender.send(list.failed));
 part("pause").addEventListener("click", () => (sender.state === "sending" ? sender.pause() : sender.resume()));
 part("all").addEventListener("change", (event) => {
   for (const study of list.studies.values()) study.isWanted = event.target.checked;
@@ -117,7 +124,7 @@ part("all").addEventListener("change", (event) => {
 });
 part("save-refused").addEventListener("click", () => saveReasons(list.refused, "left-out.tsv"));
 part("save-failed").addEventListener("click", () => {
-  saveReasons([...list.instances.values()].filter((item) => item.state === "failed"), "failed.tsv");
+  saveReasons(list.failed, "failed.tsv");
 });
 for (const kind of ["files", "folder"]) {
   const input = part(`${kind}-input`);
@@ -142,6 +149,8 @@ document.addEventListener("drop", (event) => {
 });
 document.addEventListener("login-renewed", () => sender.retry("login"));
 addEventListener("online", () => sender.retry("lost"));
+// what is being sent asks first, as for every other way to leave the page
+part("anew").addEventListener("click", () => location.reload());
 addEventListener("beforeunload", (event) => wasSending && event.preventDefault());
 
 part("where").hidden = bases.length < 2;

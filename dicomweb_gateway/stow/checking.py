@@ -10,14 +10,18 @@ from pydicom.charset import convert_encodings, decode_bytes, default_encoding
 
 from dicomweb_gateway.dicom.dictionary import attribute_of_keyword
 from dicomweb_gateway.dicom.element_walk import Element, ElementWalk
-from dicomweb_gateway.dicom.file_form import open_form
+from dicomweb_gateway.dicom.file_form import FileForm, open_form
+from dicomweb_gateway.dicom.part10 import PREFIX, file_head
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
 from dicomweb_gateway.dicom.transfer_syntax import transfer_syntax
 from dicomweb_gateway.dicom.uids import is_valid_uid
-from dicomweb_gateway.errors import UnreadableDicom
+from dicomweb_gateway.errors import NotDicom, UnreadableDicom
+from dicomweb_gateway.index.owners import Grouping, grouping_of
 from dicomweb_gateway.sight import TRAITS, Traits
 
 _CHARACTER_SET = 0x00080005
+_DIRECTORY = 0x00041220
 _MOST_VALUE = 4096
 """Bytes of a value that is read; HealthImaging takes texts of 256 characters (healthimaging.md 2)."""
 _UIDS = {
@@ -25,6 +29,12 @@ _UIDS = {
     0x00080018: "SOPInstanceUID",
     0x0020000D: "StudyInstanceUID",
     0x0020000E: "SeriesInstanceUID",
+}
+_GROUPING = {
+    0x00080020: "StudyDate",
+    0x00080050: "AccessionNumber",
+    0x00200010: "StudyID",
+    0x00200011: "SeriesNumber",
 }
 _PIXELS = {0x7FE00010: None, 0x7FE00008: 32, 0x7FE00009: 64}
 """Elements of pixels, with the bits of a sample where the element tells them."""
@@ -55,13 +65,19 @@ class RefusedPart(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What a part says of itself; `traits` are what access rules ask for, texts decoded and stripped."""
+    """What a part says of itself; `traits` are what access rules ask for, texts decoded and stripped.
+
+    `grouping` is what HealthImaging groups by beside patient and UIDs (healthimaging.md 2.5).
+    `head` is what stands before the part to make it a file of PS3.10 7, where it is none.
+    """
 
     study_uid: str
     series_uid: str
     instance_uid: str
     class_uid: str
     traits: Traits
+    grouping: Grouping
+    head: bytes = b""
 
     @property
     def kept(self) -> "Instance":
@@ -75,17 +91,22 @@ class Instance:
         return self.traits.get("PatientID") or "", self.traits.get("IssuerOfPatientID") or ""
 
 
-def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
+def check_part(file: BinaryIO, length: int, study_uid: str | None, space: SpoolSpace) -> Instance:
     """What lies in `file`, which has `length` bytes; RefusedPart unless it can be stored.
+
+    A deflated data set is unpacked into `space`. The cause of what is refused is NotDicom for what is no
+    instance at all, and no damaged one.
 
     Whole to the last element, its UIDs present and valid, of `study_uid` where that is given, in a transfer
     syntax that is known, with as much pixel data as it says.
     """
     values: dict[int, bytes] = {}
     try:
-        with closing(open_form(file, length)) as form:
+        with closing(open_form(file, length, space)) as form:
             pixels = _read(form.walk, values)
             found = _instance(values)
+            if _DIRECTORY in values and not found.instance_uid:
+                raise NotDicom("a DICOMDIR lists files and is no instance itself")
             _check_uids(found)
             names = (found.class_uid, found.instance_uid)
             if any(len(text) > _LONGEST_PATIENT for text in found.patient):
@@ -99,7 +120,7 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None) -> Instance:
             reason = _wrong_pixels(form.walk, pixels, form.transfer_syntax, layout)
             if reason:
                 raise RefusedPart(MISMATCH, reason, *names)
-            return found
+            return replace(found, head=_head(form, found))
     except UnreadableDicom as error:
         class_uid, instance_uid = (_uid(values.get(tag)) for tag in (0x00080016, 0x00080018))
         class_uid = class_uid if is_valid_uid(class_uid) else ""
@@ -111,7 +132,9 @@ def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
     """Walk all elements, put the wanted values into `values`; the element of the pixels."""
     pixels = None
     for element in walk:
-        if element.tag in _wanted_tags():
+        if element.tag == _DIRECTORY:
+            values[element.tag] = b""
+        elif element.tag in _wanted_tags():
             values[element.tag] = walk.value(element, _MOST_VALUE)
         elif element.tag in _PIXELS:
             pixels = element
@@ -120,7 +143,7 @@ def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
 
 @lru_cache(maxsize=1)
 def _wanted_tags() -> frozenset[int]:
-    return frozenset((_CHARACTER_SET, *_UIDS, *_LAYOUT, *_trait_tags().values()))
+    return frozenset((_CHARACTER_SET, *_UIDS, *_GROUPING, *_LAYOUT, *_trait_tags().values()))
 
 
 @lru_cache(maxsize=1)
@@ -143,7 +166,17 @@ def _instance(values: Mapping[int, bytes]) -> Instance:
         uids["SOPInstanceUID"],
         uids["SOPClassUID"],
         traits,
+        grouping_of(
+            {name: _text(values[tag], encodings) for tag, name in _GROUPING.items() if tag in values}
+        ),
     )
+
+
+def _head(form: FileForm, found: Instance) -> bytes:
+    """What a data set lacks to be a file, which is all that HealthImaging takes."""
+    if form.has_prefix:
+        return b""
+    return PREFIX if form.has_meta else file_head(found.class_uid, found.instance_uid, form.transfer_syntax)
 
 
 def _check_uids(found: Instance) -> None:

@@ -6,8 +6,8 @@ Two that come at once with two patients would otherwise each find the study free
 import fcntl
 import os
 import time
-from collections.abc import Collection, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from hashlib import sha256
 from pathlib import Path
 
@@ -17,15 +17,20 @@ from dicomweb_gateway.stow.clashes import Owners
 _LOCKS = 256
 _PAUSE = 0.02
 
+Beyond = Callable[[Collection[str], float], AbstractContextManager[None]]
+"""Locks of all hosts, by names that are few and by a deadline; see `index.server_locks.ServerLocks.alone`."""
+
 
 class Newcomers:
     """Locks below `folder`, which all processes of a host share; the system lets go of them with a process.
 
-    They are few, so a study may have to wait for another one.
+    They are few, so a study may have to wait for another one. Who has them takes those of `beyond` too, so
+    that of each host one request at most waits there for a name.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, beyond: Beyond | None = None) -> None:
         self._folder = folder
+        self._beyond = beyond
 
     @contextmanager
     def alone_where_new(
@@ -48,13 +53,15 @@ class Newcomers:
     def alone(self, datastore_id: str, study_uids: Collection[str], deadline: float) -> Iterator[None]:
         """Nobody else is here for these studies meanwhile.
 
-        GatewayBusy when somebody is until `deadline` (time.monotonic), StorageUnavailable.
+        GatewayBusy when somebody is until `deadline` (time.monotonic), StorageUnavailable, IndexUnavailable.
         """
         names = {_name(f"{datastore_id} {study_uid}") for study_uid in study_uids}
         with ExitStack() as held:
             # in one order, or two requests wait for each other
             for name in sorted(names):
                 held.callback(os.close, self._locked(name, deadline))
+            if self._beyond is not None:
+                held.enter_context(self._beyond(names, deadline))
             yield
 
     def _locked(self, name: str, deadline: float) -> int:

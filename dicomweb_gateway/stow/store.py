@@ -5,19 +5,18 @@ HealthImaging then says of each instance is what the client is told; one of whic
 failed.
 """
 
-import hashlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from threading import Semaphore
 from typing import BinaryIO, Protocol
 
-from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, content_type, read_parts
+from dicomweb_gateway.dicom.multipart import MalformedMultipart, Part, read_parts
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
     NOT_AUTHORIZED,
-    NOT_UNDERSTOOD,
     OUT_OF_RESOURCES,
     PROCESSING_FAILURE,
     Outcome,
@@ -31,14 +30,15 @@ from dicomweb_gateway.errors import (
     UpstreamError,
 )
 from dicomweb_gateway.imagesets.storing import MOST_BYTES, Piece, framing_bytes
-from dicomweb_gateway.sight import Sight
+from dicomweb_gateway.sight import EVERYTHING, Sight
 from dicomweb_gateway.stow.checking import Instance, RefusedPart, check_part
 from dicomweb_gateway.stow.clashes import Claims, Owners
 from dicomweb_gateway.stow.newcomers import Newcomers
+from dicomweb_gateway.stow.part_checks import check_headers, is_equal
+from dicomweb_gateway.stow.showing import Showing
 
-_READ_BYTES = 1 << 20
 _AT_ONCE = 32
-_DICOM = "application/dicom"
+_NOT_SHOWN = "HealthImaging filed it apart, and shows what was there before"
 
 
 class Upstream(Protocol):
@@ -53,6 +53,17 @@ Index = Callable[[str, Mapping[str, set[str]], float], None]
 """Has the index hold the instances, by their study, of a data store, by a deadline (time.monotonic)."""
 
 
+CatchUp = Callable[[str, Collection[str]], None]
+"""Has the index hold what a data store has of studies that the index does not know."""
+
+Refresh = Callable[[str, Collection[str]], None]
+"""Has the index hold image sets of a data store as they are now."""
+
+
+def _nothing(_store: str, _names: Collection[str]) -> None:
+    """For an index that always knows."""
+
+
 @dataclass(frozen=True, slots=True)
 class StoreRequest:
     """What a client sent: a `body` that can seek, and what stands around it."""
@@ -62,12 +73,18 @@ class StoreRequest:
     study_uid: str | None
     deadline: float
     """On the clock of time.monotonic."""
+    sight: Sight = EVERYTHING
+    """What the caller may store."""
+    seen: Sight = EVERYTHING
+    """What the caller may retrieve: nothing else is told of."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Good:
     part: Part
     instance: Instance
+    is_seen: bool
+    """Whether the caller may retrieve it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +92,7 @@ class Storing:
     """What storing needs. `datastore_id` is where instances go; None: to the only data store that there is.
 
     `data_stores` gives those of HealthImaging; only those `allowed` count, None: all. A request has at most
-    `most_parts` parts.
+    `most_parts` parts; what is unpacked to be checked lies in `space`.
     """
 
     upstream: Upstream
@@ -87,6 +104,9 @@ class Storing:
     most_parts: int = 10_000
     most_bytes: int = MOST_BYTES
     newcomers: Newcomers | None = None
+    catch_up: CatchUp = _nothing
+    refresh: Refresh = _nothing
+    space: SpoolSpace = field(default_factory=SpoolSpace)
     turns: Semaphore = field(default_factory=lambda: Semaphore(_AT_ONCE))
     """Requests that are served at once; each keeps a thread for as long as it takes."""
 
@@ -111,7 +131,7 @@ class Storing:
             )
         return found[0]
 
-    def store(self, request: StoreRequest, sight: Sight) -> list[Outcome]:
+    def store(self, request: StoreRequest) -> list[Outcome]:
         """What became of each part, in their order; what is stored is in the index when this returns.
 
         Raises GatewayBusy where too many are stored at once, or checking takes too long; InvalidRequest for a
@@ -122,11 +142,11 @@ class Storing:
         if not self.turns.acquire(blocking=False):
             raise GatewayBusy("too many requests store at once")
         try:
-            return self._store(request, sight, self.target(sight))
+            return self._store(request, self.target(request.sight))
         finally:
             self.turns.release()
 
-    def _store(self, request: StoreRequest, sight: Sight, datastore_id: str) -> list[Outcome]:
+    def _store(self, request: StoreRequest, datastore_id: str) -> list[Outcome]:
         parts = self._parts(request)
         outcomes: dict[int, Outcome] = {}
         good: dict[int, _Good] = {}
@@ -134,7 +154,7 @@ class Storing:
             if time.monotonic() > request.deadline:
                 raise GatewayBusy("checking the parts took too long")
             try:
-                good[number] = _Good(part, self._checked(request, part, datastore_id, sight))
+                good[number] = self._checked(request, part, datastore_id)
             except RefusedPart as refused:
                 outcomes[number] = _refused(refused)
         studies = {one.instance.study_uid for one in good.values()}
@@ -142,9 +162,25 @@ class Storing:
         if self.newcomers is not None:
             first = self.newcomers.alone_where_new(self.owners, datastore_id, studies, request.deadline)
         with first:
+            # by what the caller sees: the time that it takes tells no more than that
+            unknown = studies - self.owners.patients(datastore_id, sorted(studies), request.seen).keys()
+            if unknown:
+                # what others have stored there is not for the taking only because it is not indexed yet
+                self.catch_up(datastore_id, unknown)
             self._drop_clashes(datastore_id, request, good, outcomes)
+            showing = self._showing(datastore_id, request, good)
             self._send(datastore_id, request, good, outcomes)
+            lost = self._lost(datastore_id, showing) if _has_stored(outcomes) else set()
+        for number, one in good.items():
+            if one.instance.instance_uid in lost and outcomes[number].failure is None:
+                outcomes[number] = replace(outcomes[number], failure=PROCESSING_FAILURE, reason=_NOT_SHOWN)
         return [outcomes[number] for number in range(len(parts))]
+
+    def _lost(self, datastore_id: str, showing: Showing) -> set[str]:
+        """UIDs of the instances that are stored but not shown as they were sent."""
+        if image_set_ids := showing.as_before():
+            self.refresh(datastore_id, image_set_ids)
+        return showing.lost()
 
     def _parts(self, request: StoreRequest) -> list[Part]:
         parts = []
@@ -159,32 +195,40 @@ class Storing:
             raise InvalidRequest("the request has no parts")
         return parts
 
-    def _checked(self, request: StoreRequest, part: Part, datastore_id: str, sight: Sight) -> Instance:
-        _check_headers(part)
-        if part.length + framing_bytes(1) > self.most_bytes:
-            raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes")
+    def _checked(self, request: StoreRequest, part: Part, datastore_id: str) -> _Good:
+        check_headers(part)
         with part.open(request.body) as file:
-            found = check_part(file, part.length, request.study_uid)
-        if not sight.shows(datastore_id, found.traits):
+            found = check_part(file, part.length, request.study_uid, self.space)
+        if len(found.head) + part.length + framing_bytes(1) > self.most_bytes:
+            names = (found.class_uid, found.instance_uid)
+            raise RefusedPart(OUT_OF_RESOURCES, f"it has more than {self.most_bytes} bytes", *names)
+        if not request.sight.shows(datastore_id, found.traits):
             raise RefusedPart(NOT_AUTHORIZED, "not allowed", found.class_uid, found.instance_uid)
-        return found.kept
+        return _Good(part, found.kept, request.seen.shows(datastore_id, found.traits))
 
     def _drop_clashes(
         self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]
     ) -> None:
         """Take out what belongs to somebody else, and second parts of one instance that differ."""
-        claims = Claims(self.owners, datastore_id, [one.instance for one in good.values()])
+        instances = [one.instance for one in good.values()]
+        reach = Sight((*request.seen.grants, *request.sight.grants))
+        claims = Claims(self.owners, datastore_id, instances, request.seen, reach)
         first: dict[str, int] = {}
         for number, one in list(good.items()):
             try:
                 claims.claim(one.instance)
                 known = first.setdefault(one.instance.instance_uid, number)
-                if known != number and not _is_equal(request.body, good[known].part, one.part):
+                if known != number and not is_equal(request.body, good[known].part, one.part):
                     reason = "another part has the same SOP Instance UID"
                     raise RefusedPart(CLASH, reason, one.instance.class_uid, one.instance.instance_uid)
             except RefusedPart as refused:
                 outcomes[number] = _refused(refused)
                 del good[number]
+
+    def _showing(self, datastore_id: str, request: StoreRequest, good: dict[int, _Good]) -> Showing:
+        instances = [one.instance for one in good.values()]
+        in_sight = {one.instance.instance_uid for one in good.values() if one.is_seen}
+        return Showing(self.owners, datastore_id, instances, in_sight, request.seen)
 
     def _send(
         self, datastore_id: str, request: StoreRequest, good: dict[int, _Good], outcomes: dict[int, Outcome]
@@ -193,7 +237,9 @@ class Storing:
         told: dict[str, Outcome] = {}
         broken = ""
         for batch in self._batches(list(unique.values())):
-            pieces = [Piece(request.body, one.part.start, one.part.length) for one in batch]
+            pieces = [
+                Piece(request.body, one.part.start, one.part.length, one.instance.head) for one in batch
+            ]
             try:
                 answer = self.upstream.store(datastore_id, pieces, request.deadline)
             except UpstreamError as error:
@@ -218,7 +264,7 @@ class Storing:
         around, closing = framing_bytes(1) - framing_bytes(0), framing_bytes(0)
         room = 0
         for one in instances:
-            needed = one.part.length + around
+            needed = len(one.instance.head) + one.part.length + around
             if not batches or needed > room:
                 batches.append([])
                 room = self.most_bytes - closing
@@ -227,25 +273,8 @@ class Storing:
         return batches
 
 
-def _check_headers(part: Part) -> None:
-    media_type, _ = content_type(part.headers.get("content-type", _DICOM))
-    if media_type != _DICOM:
-        raise RefusedPart(NOT_UNDERSTOOD, f"a part must be {_DICOM}")
-    coding = part.headers.get("content-transfer-encoding", "binary").lower()
-    if coding not in ("binary", "8bit", "7bit"):
-        raise RefusedPart(NOT_UNDERSTOOD, "a part has a transfer encoding that is not taken")
-
-
-def _is_equal(body: BinaryIO, one: Part, other: Part) -> bool:
-    return one.length == other.length and _digest(body, one) == _digest(body, other)
-
-
-def _digest(body: BinaryIO, part: Part) -> bytes:
-    digest = hashlib.sha256()
-    with part.open(body) as file:
-        while data := file.read(_READ_BYTES):
-            digest.update(data)
-    return digest.digest()
+def _has_stored(outcomes: Mapping[int, Outcome]) -> bool:
+    return any(one.failure is None for one in outcomes.values())
 
 
 def _refused(refused: RefusedPart) -> Outcome:

@@ -4,6 +4,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import IndexUnavailable, ResourceNotFound, UpstreamNotFound
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.level_bounds import LevelBounds
@@ -18,10 +19,10 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.wado.kept_pictures import KeptPictures
+from dicomweb_gateway.wado.kept_searches import KeptSearches
 from dicomweb_gateway.wado.prefetch import Prefetcher, frame_weight
 from dicomweb_gateway.wado.presentations import Presentations
 from dicomweb_gateway.wado.spans import CodestreamSpans
-from dicomweb_gateway.wado.spool import SpoolSpace
 
 _NO_LONGER = "the instance is no longer in its image set"
 
@@ -34,7 +35,7 @@ class Archive:
     than about `window_bytes` of them. `spools` says where frames lie that are coded anew for an answer.
     Decoding waits for its turn in `turns`. `pictures` None means that rendered images are not kept.
     `passed_on` asks HealthImaging what is answered as it stands.
-    `shared` is the cache tier of all hosts, None for none.
+    `shared` is the cache tier of all hosts, None for none. `searches` bounds searches for image sets.
     """
 
     index: IndexReader
@@ -52,6 +53,7 @@ class Archive:
     spans: CodestreamSpans = field(default_factory=CodestreamSpans)
     passed_on: PassedOn | None = None
     shared: SharedBytes | None = None
+    searches: KeptSearches = field(default_factory=KeptSearches)
 
     def window_of(self, record: InstanceRecord) -> int:
         """How many frames of an instance may be under way at once; at least one."""

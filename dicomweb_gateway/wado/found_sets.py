@@ -1,7 +1,10 @@
 """SearchImageSets as far as the caller may see: HealthImaging's pages, cut to what the index shows (7.2).
 
 A caller from whom something in the data store is hidden gets pages that are as full as they would be without
-it: HealthImaging is asked on until a page is full and one more row is known, or nothing is left.
+it: HealthImaging is asked on until a page is full and one more row is known, or nothing is left. What takes
+too long is answered as HealthImaging answers when it throttles, whereupon SDKs ask again by themselves; what
+was found until then is kept, and the next try goes on there. A page that is less full would tell of what is
+hidden.
 """
 
 import time
@@ -11,30 +14,25 @@ from typing import Any, NamedTuple
 import orjson
 
 from dicomweb_gateway import patience
-from dicomweb_gateway.errors import ResourceNotFound, UpstreamFailed
+from dicomweb_gateway.errors import ResourceNotFound, UpstreamError, UpstreamFailed, UpstreamInvalid
+from dicomweb_gateway.imagesets.aws_errors import of_answer
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.image_sets import asking
+from dicomweb_gateway.wado.kept_searches import PageStart, SearchSoFar
 
 MOST_RESULTS = 50
 """Rows of a page at most, and where the caller says nothing (healthimaging.md 1.3)."""
 
-_SECONDS = 30.0
-_LAST_ASKING = 10.0
-"""So long before the end of the time nothing more is asked."""
+_LAST_CALL = 10.0
+"""Seconds that a call of HealthImaging may take which was begun at the last moment."""
 _PAGES = 40
-"""Pages that are looked through for one answer."""
+"""Pages that are looked through for one answer to whom nothing is hidden."""
+_Ask = Callable[[str | None], dict[str, Any]]
+_Show = Callable[[list[Any]], list[tuple[int, dict[str, Any]]]]
 _UNSERVED = "this data store is not served"
 _SUMMARIES = "imageSetsMetadataSummaries"
 _FOLLOWING = "nextToken"
 _COUNTS = ("DICOMNumberOfStudyRelatedSeries", "DICOMNumberOfStudyRelatedInstances")
-
-
-class PageStart(NamedTuple):
-    """Where a page begins: HealthImaging's token of a page of its own, None for the first, and rows in it
-    that went before."""
-
-    token: str | None = None
-    skipped: int = 0
 
 
 class FoundPage(NamedTuple):
@@ -46,14 +44,14 @@ class FoundPage(NamedTuple):
 
 
 def found_image_sets(
-    archive: Archive, datastore_id: str, criteria: bytes, start: PageStart, most: int | None
+    archive: Archive, datastore_id: str, criteria: bytes, start: PageStart, most: int | None, about: str
 ) -> FoundPage:
     """A page of SearchImageSets; ResourceNotFound for a data store that is not served, and UpstreamError.
 
     To whom a data store is not shown as a whole one without anything for them and one that does not exist
-    are the same: an empty list.
-    `criteria` is a JSON object; `most` rows, None for HealthImaging's own number. An answer takes 40 pages of
-    HealthImaging's and 20 seconds at most; one that ends there is less full, and another page follows.
+    are the same: an empty list. To them pages are full, or UpstreamThrottled says to ask again.
+    `criteria` is a JSON object; `most` rows, None for HealthImaging's own number. `about` tells the caller's
+    search from all others.
     """
     sight = archive.index.sight
     if sight.within(frozenset((datastore_id,))).is_nothing:
@@ -64,7 +62,7 @@ def found_image_sets(
             raise ResourceNotFound(_UNSERVED)
         # that there is such a data store, and all in it is hidden, is not told either
         return FoundPage([], None, None)
-    until = patience.until(_SECONDS)
+    until = patience.until(archive.searches.seconds + _LAST_CALL)
     # pages of one size, whatever the caller asks: rows are counted in them
     asked = most if is_whole else MOST_RESULTS
     size = {} if asked is None else {"maxResults": str(asked)}
@@ -76,36 +74,97 @@ def found_image_sets(
     def show(rows: list[Any]) -> list[tuple[int, dict[str, Any]]]:
         return _shown(archive, datastore_id, rows)
 
-    found = _gathered(ask, show, start, None if is_whole else most or MOST_RESULTS, until)
-    return found if is_whole or found.rows else found._replace(sort=None)
+    if is_whole:
+        return _first_that_shows(ask, show, start, until - _LAST_CALL)
+    page = orjson.dumps((about, tuple(start), most)).decode()
+    found = _full_page(archive, page, start, most or MOST_RESULTS, _Search(ask, show, until - _LAST_CALL))
+    return found if found.rows else found._replace(sort=None)
 
 
-def _gathered(
-    ask: Callable[[str | None], dict[str, Any]],
-    show: Callable[[list[Any]], list[tuple[int, dict[str, Any]]]],
-    start: PageStart,
-    most: int | None,
-    until: float,
-) -> FoundPage:
-    """A page of `most` rows; None: the first of HealthImaging's that shows something."""
-    rows: list[dict[str, Any]] = []
+def _first_that_shows(ask: _Ask, show: _Show, start: PageStart, until: float) -> FoundPage:
+    """The first page of HealthImaging's that shows something, or where to go on looking for it."""
     sort = None
     for _ in range(_PAGES):
         page = ask(start.token)
         sort = page.get("sort")
-        for number, row in show(page[_SUMMARIES]):
-            if number < start.skipped:
-                continue
-            if len(rows) == most:
-                return FoundPage(rows, sort, PageStart(start.token, number))
-            rows.append(row)
-        token = page.get(_FOLLOWING)
-        if not isinstance(token, str) or not token:
-            return FoundPage(rows, sort, None)
+        rows = [row for _, row in show(page[_SUMMARIES])]
+        token = _token_in(page)
+        if rows or token is None:
+            return FoundPage(rows, sort, None if token is None else PageStart(token))
         start = PageStart(token)
-        if (rows and most is None) or time.monotonic() > until - _LAST_ASKING:
+        if time.monotonic() > until:
             break
-    return FoundPage(rows, sort, start)
+    return FoundPage([], sort, start)
+
+
+class _Search(NamedTuple):
+    """How HealthImaging is asked for a page, what of its rows is shown, and until when (time.monotonic)."""
+
+    ask: _Ask
+    show: _Show
+    until: float
+
+
+def _full_page(archive: Archive, page: str, start: PageStart, most: int, search: _Search) -> FoundPage:
+    """A page of `most` rows, or the last one; `page` tells it from all others.
+
+    Whatever ends the search before, the next one for the same page goes on where this one was.
+    """
+    kept = archive.searches.get(page)
+    # what was seen then is judged by what the index says now
+    so_far = SearchSoFar([], None, start) if kept is None else kept._replace(rows=_rows(search, kept.rows))
+    begun_at = so_far.pages
+    try:
+        for _ in range(archive.searches.pages):
+            following = _looked_through(search, so_far, most)
+            if isinstance(following, FoundPage):
+                if kept is not None:
+                    archive.searches.drop(page)
+                return following
+            so_far = following
+            # after one page at least, or a short time would never lead anywhere
+            if time.monotonic() > search.until:
+                break
+        raise of_answer("SearchImageSets", 429, "ThrottlingException")
+    except UpstreamInvalid:
+        if kept is None:
+            raise
+        # a token of HealthImaging's that no longer holds
+        archive.searches.drop(page)
+        raise of_answer("SearchImageSets", 429, "ThrottlingException") from None
+    except UpstreamError:
+        if so_far.pages > begun_at:
+            archive.searches.put(page, so_far)
+        raise
+
+
+def _rows(search: _Search, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for _, row in search.show(rows)]
+
+
+def _looked_through(search: _Search, so_far: SearchSoFar, most: int) -> FoundPage | SearchSoFar:
+    """What is found with one page more of HealthImaging's."""
+    start = so_far.start
+    page = search.ask(start.token)
+    sort = page.get("sort")
+    rows = list(so_far.rows)
+    for number, row in search.show(page[_SUMMARIES]):
+        if number < start.skipped:
+            continue
+        if len(rows) == most:
+            return FoundPage(rows, sort, PageStart(start.token, number))
+        rows.append(row)
+    token = _token_in(page)
+    if token is None:
+        return FoundPage(rows, sort, None)
+    if token == start.token:
+        raise UpstreamFailed("HealthImaging sent a search answer that leads to itself")
+    return SearchSoFar(rows, sort, PageStart(token), so_far.pages + 1)
+
+
+def _token_in(page: dict[str, Any]) -> str | None:
+    token = page.get(_FOLLOWING)
+    return token if isinstance(token, str) and token else None
 
 
 def _page(body: bytes) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
-from dicomweb_gateway.frames.stored_frame import StoredFrame
+from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.tlm.levels import levels_between
 from dicomweb_gateway.wado.archive import Archive
@@ -76,11 +76,12 @@ def _first_level(archive: Archive, wanted: WantedFrame) -> FrameSlice | bytes:
             archive.first_levels.keep(wanted.key, told)
             return told
     stored = stored or _stored(archive, wanted)
-    first, last = levels_between(archive.levels.of(wanted.key, stored), 0, 0)
-    level = FrameSlice(stored, first, last - first)
-    if level.length > MAX_FIRST_LEVEL:
-        return level
-    data = read_segment(level)
+    # read and checked once, not for where its levels lie and then for the first of them
+    held = stored if archive.levels.holds(wanted.key) else FrameInMemory(stored.read())
+    first, last = levels_between(archive.levels.of(wanted.key, held), 0, 0)
+    if last - first > MAX_FIRST_LEVEL:
+        return FrameSlice(stored, first, last - first)
+    data = read_segment(FrameSlice(held, first, last - first))
     archive.first_levels.keep(wanted.key, data)
     if archive.shared is not None:
         archive.shared.put((_NAMESPACE, *wanted.key), data)

@@ -76,9 +76,10 @@ def leveled_frame(picture: Picture, frame_number: int) -> LeveledFrame:
     """Frame `frame_number` (1-based), fetched; raises as `wanted_frames`, `stored_frames`, `version_of`."""
     archive, record = picture.archive, picture.record
     wanted = wanted_frames(record, [frame_number])[0]
+    presentation = picture.presentation(frame_number)
     stored = next(stored_frames(archive, record, [wanted]))
     try:
         bounds = tuple(archive.levels.of(wanted.key, stored))
     except CorruptFrame:
         bounds = ()
-    return LeveledFrame(archive, picture, wanted, stored.read(), bounds, picture.presentation(frame_number))
+    return LeveledFrame(archive, picture, wanted, stored.read(), bounds, presentation)

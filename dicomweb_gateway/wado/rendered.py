@@ -42,11 +42,21 @@ class Picture:
         return document_of(self.archive, self.record)
 
     def presentation(self, frame_number: int) -> Presentation:
-        """How to show frame `frame_number` (1-based); raises as `document_of` does."""
+        """How to show frame `frame_number` (1-based); raises as `document_of` does.
+
+        The frame itself is on its way by then, which whoever asks for this wants next.
+        """
         ref = self.record.image_set
+
+        def document() -> InstanceDocument:
+            if not self.archive.documents.holds(ref):
+                # one after the other would be two round trips to HealthImaging
+                self.archive.frames.prefetch(wanted_frames(self.record, [frame_number]))
+            return self.document
+
         name = (ref, version_of(self.archive, ref), self.record.instance_uid, frame_number)
         signed = bool(self.pixels.pixel_representation)
-        return self.archive.presentations.of(name, lambda: self.document, frame_number - 1, signed)
+        return self.archive.presentations.of(name, document, frame_number - 1, signed)
 
 
 def is_video(record: InstanceRecord) -> bool:

@@ -5,25 +5,15 @@ a temporary file without a name, which the system removes when the answer is ove
 """
 
 import os
-from dataclasses import dataclass
-from io import BufferedReader, RawIOBase
-from pathlib import Path
-from tempfile import TemporaryFile
 from typing import BinaryIO
 from weakref import finalize
 
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
+from dicomweb_gateway.dicom.windows import opened_window
 from dicomweb_gateway.errors import StorageUnavailable
 
 IN_MEMORY = 1 << 20
 """Bytes up to which a spool needs no file."""
-
-
-@dataclass(frozen=True, slots=True)
-class SpoolSpace:
-    """Where spools lie: `folder`, None for the system's (TMPDIR); `min_free_bytes` stay free on its disk."""
-
-    folder: Path | None = None
-    min_free_bytes: int = 0
 
 
 class Spool:
@@ -68,18 +58,13 @@ class Spool:
 
     def _new_file(self) -> int:
         """A descriptor of a new file without a name; closed with the spool."""
-        folder = self._space.folder
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with TemporaryFile(dir=folder, buffering=0) as file:
+        with self._space.new_file() as file:
             descriptor = os.dup(file.fileno())
         finalize(self, os.close, descriptor)
         return descriptor
 
     def _append(self, descriptor: int, data: bytes | bytearray) -> None:
-        disk = os.fstatvfs(descriptor)
-        if disk.f_bavail * disk.f_frsize - len(data) < self._space.min_free_bytes:
-            raise StorageUnavailable("the disk is too full to keep the frames of this answer")
+        self._space.require(descriptor, len(data), "the frames of this answer")
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(descriptor, rest) :]
@@ -99,36 +84,9 @@ class SpooledFrame:
 
     def open(self) -> tuple[BinaryIO, int]:
         """A file of this frame alone, position 0; several may be read at once."""
-        return BufferedReader(_Window(self._spool, self._start, self.length)), 0
+        return opened_window(self._spool.read_into, self._start, self.length), 0
 
     def read(self) -> bytes:
         """The frame's bytes."""
-        with BufferedReader(_Window(self._spool, self._start, self.length)) as file:
+        with self.open()[0] as file:
             return file.read()
-
-
-class _Window(RawIOBase):
-    """[start, start + length) of a spool as a seekable file with a position of its own."""
-
-    def __init__(self, spool: Spool, start: int, length: int) -> None:
-        self._spool = spool
-        self._start = start
-        self._length = length
-        self._position = 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        origin = {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._length}[whence]
-        self._position = max(0, origin + offset)
-        return self._position
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        wanted = max(0, min(len(buffer), self._length - self._position))
-        count = self._spool.read_into(memoryview(buffer)[:wanted], self._start + self._position)
-        self._position += count
-        return count

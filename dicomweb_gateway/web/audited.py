@@ -5,18 +5,19 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator
-from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs
 
 from flask import Request, Response
 
 from dicomweb_gateway.access.audit_events import AuditEvent, event_of, outcome_of
+from dicomweb_gateway.access.audit_lines import Went
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.basic import name_in
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.web.client import address_of, known_caller
-from dicomweb_gateway.web.endings import Ending, at_end
+from dicomweb_gateway.web.endings import AtEnd, Ending, at_end
 from dicomweb_gateway.web.rights import NOWHERE, PLACE, Place
 from dicomweb_gateway.web.services import Services
 
@@ -57,6 +58,10 @@ _FIELDS = {
 }
 
 
+_Parameter = tuple[str, list[str]]
+"""Name and values of a parameter of a query."""
+
+
 class _Ids:
     """The beginning of this process's ids and the number of the next; made anew after a fork."""
 
@@ -66,6 +71,8 @@ class _Ids:
 _IDS = _Ids()
 _OPEN = (Operation.PUBLIC, Operation.ENTER)
 _REFUSED = (401, 403, 429)
+_LONGEST_NAME = 255
+"""Characters of a name that is written down; what people type there may be anything."""
 
 
 def note(request: Request, **facts: Any) -> None:
@@ -77,6 +84,20 @@ def note_event(request: Request, event: AuditEvent, kind: str) -> None:
     """Have the line of `request` be of `event` and its `kind`, such as Login, whatever it asks for."""
     request.environ[_EVENT] = event
     note(request, type=kind)
+
+
+def note_tried(request: Request, name: str) -> None:
+    """Have the line of `request` say as whom somebody tried in vain to log in; "" for no name."""
+    if name:
+        kept = name[:_LONGEST_NAME]
+        note(request, tried="".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in kept))
+
+
+def _note_password(request: Request) -> None:
+    """The name beside a password that was not taken (RFC 7617)."""
+    scheme, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() == "basic":
+        note_tried(request, name_in(credentials.strip(" \t")))
 
 
 def audit(request: Request, response: Response, rule: str | None, began: float, services: Services) -> None:
@@ -96,16 +117,18 @@ def audit(request: Request, response: Response, rule: str | None, began: float, 
         return
     environ = request.environ
     caller = known_caller(environ)
+    if caller is None and response.status_code in _REFUSED:
+        _note_password(request)
     entry = {
         **_who(caller),
         "address": address_of(environ, services.config),
         "operation": operation.value if operation is not None else None,
         "method": request.method,
         "route": rule,
-        **what_was_asked(request.path, _pairs_of(request)),
+        **what_was_asked(request.path, _parameters_of(request)),
         **environ.get(_NOTES, {}),
     }
-    at_end(environ, response, partial(_write, log, operation, entry, began, event=event))
+    at_end(environ, response, _line_of(log, operation, entry, began, response.status_code, event))
 
 
 def _who(caller: Caller | None) -> dict[str, str | None]:
@@ -115,32 +138,36 @@ def _who(caller: Caller | None) -> dict[str, str | None]:
     return {"user": caller.name, "client": caller.client, "login": caller.mode}
 
 
-def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: str, ending: Ending) -> None:
-    """The line of a request that no application saw: it was malformed, or its client had left."""
+def audit_unrouted(log: AuditLog, address: str, method: str, path: str, query: str, status: int) -> AtEnd:
+    """The line of a request that no application sees: it is malformed, or its client has left.
+
+    It is written when the answer, with `status`, is over.
+    """
     entry = {
         **_who(None),
         "address": address,
         "operation": None,
         "method": method,
         "route": None,
-        **what_was_asked(path, _pairs_in(query)),
+        **what_was_asked(path, _parameters_in(query)),
     }
-    _write(log, None, entry, time.perf_counter(), ending)
+    return _line_of(log, None, entry, time.perf_counter(), status)
 
 
-def _pairs_of(request: Request) -> Iterable[tuple[str, str]]:
+def _parameters_of(request: Request) -> Iterable[_Parameter]:
     # as the route has read them, if it has: to read a query again costs as much as to write the line
     known = request.__dict__.get("args")
     if known is not None:
-        return list(known.items(multi=True))
-    return _pairs_in(request.environ.get("QUERY_STRING", ""))
+        parameters: Iterable[_Parameter] = known.lists()
+        return parameters
+    return _parameters_in(request.environ.get("QUERY_STRING", ""))
 
 
-def _pairs_in(query: str) -> Iterable[tuple[str, str]]:
-    return parse_qsl(query, keep_blank_values=True, errors="replace") if query else ()
+def _parameters_in(query: str) -> Iterable[_Parameter]:
+    return parse_qs(query, keep_blank_values=True, errors="replace").items() if query else ()
 
 
-def what_was_asked(path: str, query: Iterable[tuple[str, str]]) -> dict[str, Any]:
+def what_was_asked(path: str, query: Iterable[_Parameter]) -> dict[str, Any]:
     """Patients' data: the UIDs and ids in `path`, and the names and values of `query`, tokens left out.
 
     A path that names none is written as it is.
@@ -148,34 +175,40 @@ def what_was_asked(path: str, query: Iterable[tuple[str, str]]) -> dict[str, Any
     found: dict[str, Any] = {_FIELDS[kind]: name for kind, name in _NAMED.findall(path)}
     if not found:
         found["path"] = path
-    if query:
-        pairs: dict[str, list[str]] = {}
-        for name, value in query:
-            pairs.setdefault(name, []).append("[left out]" if name.strip().lower() in _SECRET else value)
-        found["query"] = {name: values if len(values) > 1 else values[0] for name, values in pairs.items()}
+    told: dict[str, Any] = {}
+    for name, values in query:
+        if name.strip().lower() in _SECRET:
+            values = ["[left out]"] * len(values)
+        told[name] = values if len(values) > 1 else values[0]
+    if told:
+        found["query"] = told
     return found
 
 
-def _write(
+def _line_of(
     log: AuditLog,
     operation: Operation | None,
     entry: dict[str, Any],
     began: float,
-    ending: Ending,
+    status: int,
     event: AuditEvent | None = None,
-) -> None:
-    log.write(
-        {
-            "id": _new_id(),
-            **(event or event_of(operation, ending.status)).fields,
-            "outcome": outcome_of(ending.status, ending.is_whole),
-            "status": ending.status,
-            "complete": ending.is_whole,
-            "bytes": ending.sent,
-            "ms": int((time.perf_counter() - began) * 10_000) / 10,
-            **entry,
-        }
-    )
+) -> AtEnd:
+    """What writes the line when an answer with `status` is over; others do if this process is killed."""
+    first = event or event_of(operation, status)
+    line = log.begin(_new_id(), first, status, entry)
+
+    def write(ending: Ending) -> None:
+        went = Went(
+            first if event is not None or ending.status == status else event_of(operation, ending.status),
+            outcome_of(ending.status, ending.is_whole),
+            ending.status,
+            ending.is_whole,
+            ending.sent,
+            (time.perf_counter() - began) * 1000,
+        )
+        log.end(line, went)
+
+    return write
 
 
 def _new_id() -> str:

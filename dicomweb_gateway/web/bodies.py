@@ -1,14 +1,13 @@
 """The body of a request as a file that can seek, never as a whole in memory."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from tempfile import TemporaryFile
+from contextlib import ExitStack, contextmanager
 from typing import Any, BinaryIO
 
 from flask import Request
 
 from dicomweb_gateway.dicom.multipart import content_type
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import (
     InvalidRequest,
     PayloadTooLarge,
@@ -36,11 +35,11 @@ def store_boundary(request: Request) -> str:
 
 
 @contextmanager
-def opened_body(request: Request, most_bytes: int, folder: Path | None) -> Iterator[BinaryIO]:
+def opened_body(request: Request, most_bytes: int, space: SpoolSpace) -> Iterator[BinaryIO]:
     """The body from its first byte on; PayloadTooLarge beyond `most_bytes`, StorageUnavailable.
 
     Our own server has put it into a file already. Any other hands it over as it comes: then it goes into a
-    file without a name in `folder`, None for the system's.
+    file without a name in `space`.
     """
     if (request.content_length or 0) > most_bytes:
         raise PayloadTooLarge(f"the body is larger than {most_bytes} bytes")
@@ -50,21 +49,16 @@ def opened_body(request: Request, most_bytes: int, folder: Path | None) -> Itera
         yield source
         return
     request.max_content_length = most_bytes
-    with _new_file(folder) as target:
+    with ExitStack() as held:
         with _disk_errors():
+            target = held.enter_context(space.new_file())
             while data := request.stream.read(_READ_BYTES):
-                target.write(data)
+                space.require(target.fileno(), len(data), "the body of this request")
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[target.write(rest) :]
         target.seek(0)
         yield target
-
-
-def _new_file(folder: Path | None) -> BinaryIO:
-    with _disk_errors():
-        if folder is not None:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file: Any = TemporaryFile(dir=folder)  # noqa: SIM115  # the caller's
-        found: BinaryIO = file
-        return found
 
 
 @contextmanager

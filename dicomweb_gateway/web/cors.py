@@ -7,7 +7,7 @@ from flask import Request, Response
 
 from dicomweb_gateway.access.origins import ANY, is_listed, is_loopback_origin
 from dicomweb_gateway.web.headers import add_vary
-from dicomweb_gateway.web.identity_keys import SESSION
+from dicomweb_gateway.web.identity_keys import BY_ADDRESS, SESSION
 from dicomweb_gateway.web.parts import LEVEL_ENDS
 from dicomweb_gateway.web.pixel_levels import DESCRIPTION
 from dicomweb_gateway.web.rights import NOWHERE, PLACE
@@ -63,8 +63,9 @@ def add_cors(
         "Cross-Origin-Resource-Policy", "same-origin" if by_session else config.resource_policy
     )
     add_vary(response, "Origin")
-    origin = request.headers.get("Origin")
-    if origin is None:
+    origin = request.environ.get("HTTP_ORIGIN")
+    # any page may be open at an address that needs no login
+    if origin is None or (BY_ADDRESS in request.environ and not config.cors_origins):
         return
     own = origins_of(request.environ.get(PLACE, NOWHERE).ae_path)
     if own is not None:
@@ -96,11 +97,12 @@ def cors_headers(origin: str, config: WebConfig) -> Iterator[tuple[str, str]]:
 def is_allowed_origin(origin: str, config: WebConfig) -> bool:
     """Whether `origin` is configured.
 
-    Where nothing is: any where a login is asked, as pages get none of the browser's credentials for it, and
-    loopback origins where none is.
+    Where nothing is: any where a login is asked, as pages get none of the browser's credentials for it.
+    Loopback origins where none is asked, and where a proxy logs in: it may know people by their address.
     """
     if len(origin) > _LONGEST_ORIGIN:
         return False
     if config.cors_origins:
         return is_listed(origin, config.cors_origins)
-    return not config.host_rule_on or is_loopback_origin(origin)
+    is_asked_of_pages = not (config.host_rule_on or config.proxy_headers)
+    return is_asked_of_pages or is_loopback_origin(origin)

@@ -6,7 +6,8 @@ import orjson
 from flask import Request
 
 from dicomweb_gateway.access.caller import ANYBODY
-from dicomweb_gateway.wado.found_sets import FoundPage, PageStart
+from dicomweb_gateway.wado.found_sets import FoundPage
+from dicomweb_gateway.wado.kept_searches import PageStart
 from dicomweb_gateway.web.client import known_caller
 from dicomweb_gateway.web.services import Services
 

@@ -6,7 +6,7 @@ from flask import Response
 def add_vary(response: Response, *names: str) -> None:
     """Name further request headers in Vary, each once (RFC 9110 12.5.5; dicomweb.md H-6)."""
     headers = response.headers
-    held = headers.get("Vary")
+    held = next((value for name, value in headers if name.lower() == "vary"), None)
     if held is None:
         headers.add("Vary", ", ".join(names))
         return

@@ -14,6 +14,10 @@ def home_main(view: PageView) -> Markup:
     """Where to go from here; to those who are not known nothing but what this is."""
     if view.caller is None:
         return Markup("<h1>dicomweb-gateway</h1>\n<p>This gateway shows nothing without a login.</p>")
+    if not view.ae_paths:
+        return Markup(
+            "<h1>dicomweb-gateway</h1>\n<p>No base path is for you.</p>\n<ul class=tiles>\n{}</ul>"
+        ).format(Markup("").join(_tiles(view)))
     addresses = Markup(" ").join(
         Markup("<code>{}{}</code>").format(view.root, path) for path in view.ae_paths
     )
@@ -28,7 +32,7 @@ def _tiles(view: PageView) -> Iterator[Markup]:
             yield _tile(view, page.address, page.title)
     if view.has_viewer and view.shows(Operation.SEARCH):
         yield _tile(view, VIEWER, "Viewer")
-    if view.shows(Operation.SEARCH):
+    if view.ae_paths and view.shows(Operation.SEARCH):
         yield _tile(view, f"{view.ae_paths[0]}/studies?limit=25", "Studies as JSON")
     yield _tile(view, "/health", "Health")
     if view.shows(Operation.ADMIN):

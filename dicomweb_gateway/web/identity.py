@@ -31,7 +31,8 @@ def without_query_tokens(inner: Any) -> Any:
     """The WSGI application `inner`, from whose queries tokens are taken out."""
 
     def outer(environ: dict[str, Any], start_response: Any) -> Any:
-        if "=" in environ.get("QUERY_STRING", ""):
+        query = environ.get("QUERY_STRING", "")
+        if "=" in query and ("token" in query or "%" in query):
             _take_tokens(environ)
         return inner(environ, start_response)
 

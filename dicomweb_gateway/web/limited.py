@@ -13,7 +13,7 @@ from dicomweb_gateway.web.endings import Ending, at_end
 from dicomweb_gateway.web.responses import gateway_error_response
 from dicomweb_gateway.web.services import Services, WebConfig
 
-_TICKET = "dicomweb_gateway.ticket"
+_TICKET = "dicomweb_gateway.limits_ticket"
 _UNCOUNTED = "/healthcheck"
 """What load balancers ask, all from one address."""
 

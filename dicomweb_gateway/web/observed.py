@@ -9,12 +9,15 @@ import os
 import re
 import time
 from bisect import bisect_left
+from collections.abc import Mapping
 from functools import lru_cache, partial
 from typing import Any
 
 from flask import Request, Response
 
-from dicomweb_gateway.access.audit_log import stamp
+from dicomweb_gateway.access.audit_lines import stamp
+from dicomweb_gateway.access.operations import Operation
+from dicomweb_gateway.sight import NOTHING
 from dicomweb_gateway.telemetry.catalogue import (
     CUT_ANSWERS,
     IN_FLIGHT,
@@ -27,11 +30,13 @@ from dicomweb_gateway.telemetry.catalogue import (
 from dicomweb_gateway.telemetry.meters import Meters, count, here, note_failure
 from dicomweb_gateway.telemetry.timeline import Timeline, follow
 from dicomweb_gateway.web.endings import AtEnd, Ending, at_end
-from dicomweb_gateway.web.rights import NOWHERE, PLACE
+from dicomweb_gateway.web.rights import NOWHERE, PLACE, SIGHT
 from dicomweb_gateway.web.services import WebConfig
 from dicomweb_gateway.web.tracing import is_tracing, trace_request
 
 _LOG = logging.getLogger(__name__)
+"""Of the access log and nothing else (`service/logs.py`)."""
+_SLOW = logging.getLogger("dicomweb_gateway.web.slow")
 TIMELINE = "dicomweb_gateway.timeline"
 """Key of the WSGI environment: the request's Timeline."""
 FAILURE = "dicomweb_gateway.failure"
@@ -100,7 +105,7 @@ def observed(request: Request, response: Response, rule: str | None, began: floa
     headers = response.headers
     # of what is hidden or missing not even the time is told
     if config.server_timing and status < 400:
-        headers.add("Server-Timing", _timing(timeline, seconds))
+        headers.add("Server-Timing", _timing({} if _may_hide(environ) else timeline.parts, seconds))
     if timeline.request_id is not None:
         headers.add(REQUEST_ID, timeline.request_id)
         timeline.is_told = True
@@ -154,14 +159,20 @@ def _tell(
         parts = {part: round(spent * 1000, 1) for part, spent in timeline.parts.items()}
         parts["other"] = round(max(0.0, seconds - sum(timeline.parts.values())) * 1000, 1)
         told = ", ".join(f"{part} {spent} ms" for part, spent in parts.items())
-        _LOG.warning("slow: %s %s %d %.1f ms: %s", *words, told, extra={"facts": {**facts, "parts": parts}})
+        _SLOW.warning("slow: %s %s %d %.1f ms: %s", *words, told, extra={"facts": {**facts, "parts": parts}})
     trace_request(environ, facts, timeline, seconds)
 
 
-def _timing(timeline: Timeline, seconds: float) -> str:
+def _may_hide(environ: dict[str, Any]) -> bool:
+    """Whether the parts of its time might tell that a search looked at something hidden."""
+    searches = environ.get(PLACE, NOWHERE).operation is Operation.SEARCH
+    return searches and not environ.get(SIGHT, NOTHING).is_everything
+
+
+def _timing(parts: Mapping[str, float], seconds: float) -> str:
     """The header (W3C Server Timing), in milliseconds."""
     told = ""
-    for part, spent in timeline.parts.items():
+    for part, spent in parts.items():
         told += f"{part};dur={spent * 1000:.2f}, "
     return f"{told}total;dur={seconds * 1000:.2f}"
 

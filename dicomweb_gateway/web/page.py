@@ -67,12 +67,13 @@ def page_response(
 
 
 def _known(view: PageView) -> Markup:
-    """What scripts must know of the login: whether there is one, and the session's proof."""
+    """What scripts must know of the login: whether there is one, the session's proof, what its caller may."""
     if view.caller is None:
         return Markup()
     name = view.caller.name if view.caller.mode != "none" else ""
     csrf = "" if view.session is None else view.session.csrf
-    return Markup(' data-known="{}" data-csrf="{}"').format(name, csrf)
+    may = " ".join(one.value for one in Operation if one in view.may)
+    return Markup(' data-known="{}" data-csrf="{}" data-may="{}"').format(name, csrf, may)
 
 
 def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:
@@ -80,11 +81,15 @@ def _links(view: PageView, files: StaticFiles, name: str) -> Iterator[Markup]:
     for style in ("frame.css", f"{name}.css"):
         if files.find(style) is not None:
             yield Markup('<link rel="stylesheet" href="{}{}">\n').format(view.prefix, files.address(style))
-    for script in ("frame.js", f"{name}.js"):
-        if files.find(script) is not None:
-            yield Markup('<script type="module" src="{}{}"></script>\n').format(
-                view.prefix, files.address(script)
-            )
+    scripts = [script for script in ("frame.js", f"{name}.js") if files.find(script) is not None]
+    # else a browser finds them one after the other, a round trip for each step of what imports what
+    modules = dict.fromkeys(module for script in scripts for module in files.modules(script))
+    for module in modules:
+        yield Markup('<link rel="modulepreload" href="{}{}">\n').format(view.prefix, files.address(module))
+    for script in scripts:
+        yield Markup('<script type="module" src="{}{}"></script>\n').format(
+            view.prefix, files.address(script)
+        )
 
 
 def _navigation(view: PageView, here: str) -> Iterator[Markup]:

@@ -18,7 +18,8 @@ from dicomweb_gateway.web.services import Services
 class PageView:
     """`caller` None: nobody has logged in. `may`: the operations that some rule grants them somewhere.
 
-    `root` is the absolute URL of the gateway's root, `prefix` its path; `has_viewer`: OHIF is served.
+    `ae_paths`: the base paths below which that is. `root` is the absolute URL of the gateway's root, `prefix`
+    its path; `has_viewer`: OHIF is served.
     `session` is that by which the caller is known, where it is one; `has_login`: browsers can log in here.
     """
 
@@ -45,7 +46,7 @@ def view_of(request: Request, gateway: Services, as_nobody: bool = False) -> Pag
         may=frozenset() if caller is None else operations_of(caller, gateway),
         root=root,
         prefix=prefix_of(root),
-        ae_paths=gateway.config.ae_paths,
+        ae_paths=() if caller is None else paths_of(caller, gateway),
         has_viewer=gateway.viewer is not None,
         session=None if caller is None else request.environ.get(SESSION),
         has_login=gateway.page_login is not None,
@@ -55,9 +56,15 @@ def view_of(request: Request, gateway: Services, as_nobody: bool = False) -> Pag
 def operations_of(caller: Caller, gateway: Services) -> frozenset[Operation]:
     """What `caller` may do below at least one base path, or outside all; nothing that is switched off."""
     places = (None, *gateway.config.ae_paths)
+    return frozenset().union(*(_granted(caller, place, gateway) for place in places))
+
+
+def paths_of(caller: Caller, gateway: Services) -> tuple[str, ...]:
+    """The base paths below which `caller` may do anything; to others they are not told."""
+    return tuple(path for path in gateway.config.ae_paths if _granted(caller, path, gateway))
+
+
+def _granted(caller: Caller, place: str | None, gateway: Services) -> frozenset[Operation]:
     kinds = [one for one in GRANTED if one is not Operation.IMPORT or gateway.storing is not None]
-    return frozenset(
-        operation
-        for operation in kinds
-        if any(not gateway.rules.sight_of(caller, place, operation).is_nothing for place in places)
-    )
+    found = (one for one in kinds if not gateway.rules.sight_of(caller, place, one).is_nothing)
+    return frozenset(found)

@@ -5,7 +5,7 @@ from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.web.audited import audit_unrouted
 from dicomweb_gateway.web.cors import cors_headers
-from dicomweb_gateway.web.endings import Ending
+from dicomweb_gateway.web.endings import AtEnd, Ending
 from dicomweb_gateway.web.services import WebConfig
 
 
@@ -33,14 +33,21 @@ class Refusals:
                 headers += cors_headers(origin, self._config)
         return headers, dumps({"status": status, "message": message})
 
-    def note(
-        self, peer: str, method: str, path: str, query: str, headers: dict[str, str], ending: Ending
-    ) -> None:
-        """Write into the audit log that the request came; `headers` by the names that WSGI gives them."""
+    def noted(
+        self, peer: str, method: str, path: str, query: str, headers: dict[str, str], status: int
+    ) -> AtEnd:
+        """What writes into the audit log that a request came, when its answer, with `status`, is over.
+
+        `headers` by the names that WSGI gives them.
+        """
         if self._audit is None:
-            return
+            return _nothing
         proxies = self._config.trusted_proxies if self._config is not None else ()
         address = client_address(
             peer, headers.get("X_FORWARDED_FOR"), headers.get("FORWARDED"), headers.get("X_REAL_IP"), proxies
         )
-        audit_unrouted(self._audit, address, method, path, query, ending)
+        return audit_unrouted(self._audit, address, method, path, query, status)
+
+
+def _nothing(_: Ending) -> None:
+    """Nobody keeps a record."""

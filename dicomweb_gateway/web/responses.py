@@ -155,7 +155,7 @@ def not_modified(
 
     `may_be_encoded`: the full answer varies with Accept-Encoding too, as JSON does.
     """
-    if not is_match(request.headers.get("If-None-Match"), etag):
+    if not is_match(request.environ.get("HTTP_IF_NONE_MATCH"), etag):
         return None
     response = Response(status=304, headers=[("ETag", etag), *caching.headers])
     if may_be_encoded:

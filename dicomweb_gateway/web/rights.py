@@ -10,6 +10,9 @@ from dicomweb_gateway.sight import NOTHING, Sight
 SIGHT = "dicomweb_gateway.sight"
 """In the WSGI environment: what the caller may see, once that is decided."""
 
+RETRIEVAL_SIGHT = "dicomweb_gateway.retrieval_sight"
+"""In the WSGI environment: what who imports may retrieve."""
+
 PLACE = "dicomweb_gateway.place"
 """In the WSGI environment: where the request goes (Place)."""
 
@@ -116,4 +119,10 @@ def places(app: Flask, ae_paths: tuple[str, ...]) -> dict[str, Place]:
 def sight_of(request: Request) -> Sight:
     """What the caller may see; nothing before that is decided."""
     sight: Sight = request.environ.get(SIGHT, NOTHING)
+    return sight
+
+
+def retrieval_sight_of(request: Request) -> Sight:
+    """What a caller who imports may retrieve: they are told of nothing else."""
+    sight: Sight = request.environ.get(RETRIEVAL_SIGHT, NOTHING)
     return sight

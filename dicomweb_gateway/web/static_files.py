@@ -4,9 +4,11 @@ They are served below an address that holds a digest of all of them, so that bro
 scripts that import each other by relative names always come from the same version.
 """
 
+import re
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
+from posixpath import dirname, join, normpath
 from typing import NamedTuple
 
 from dicomweb_gateway.web.compression import MINIMUM, gzip_pieces
@@ -16,6 +18,7 @@ MOUNT = "/static"
 """Where they are served, below the gateway's root."""
 
 FOLDER = Path(__file__).parents[1] / "static"
+_IMPORT = re.compile(r"""^import\s[^;]*?["'](\.{1,2}/[^"']+)["'];""", re.MULTILINE)
 _PIECES = ".html"
 """Pieces of pages are put into the shell and never served by themselves."""
 
@@ -50,6 +53,15 @@ class StaticFiles:
     def piece(self, name: str) -> str:
         """The HTML of the piece `name`, such as "pages/account.html"; KeyError."""
         return self._pieces[name]
+
+    def modules(self, name: str) -> list[str]:
+        """The scripts that the script `name` imports, and they, and so on: each once, without `name`."""
+        found = [name]
+        for script in found:
+            text = self._files[script].plain.decode()
+            names = (normpath(join(dirname(script), path)) for path in _IMPORT.findall(text))
+            found += dict.fromkeys(one for one in names if one not in found)
+        return found[1:]
 
     def address(self, name: str) -> str:
         """The address of the file `name` below the gateway's root; KeyError where there is none."""

@@ -86,8 +86,8 @@ def _table(
         for row in rows
     )
     return Markup(
-        "<section class=card><h2>{}</h2>{}<div class=scroll><table><thead><tr>{}</tr></thead>"
-        "<tbody>{}</tbody></table></div></section>"
+        '<section class=card><h2>{0}</h2>{1}<div class=scroll role=region aria-label="{0}" tabindex=0>'
+        "<table><thead><tr>{2}</tr></thead><tbody>{3}</tbody></table></div></section>"
     ).format(title, Markup("<p class=soft>{}</p>").format(note) if note else "", head, body)
 
 

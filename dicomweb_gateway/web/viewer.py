@@ -67,7 +67,7 @@ def configuration(
         "showCPUFallbackMessage": True,
         "strictZSpacingForVolumeViewport": True,
         "showErrorDetails": "dev",
-        "defaultDataSourceName": names[0],
+        "defaultDataSourceName": names[0] if names else "",
         "dataSources": [
             {
                 "namespace": _SOURCE,

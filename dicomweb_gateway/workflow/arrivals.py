@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import suppress
 from typing import Protocol
 
-from dicomweb_gateway.errors import UpstreamBusy, UpstreamError
-from dicomweb_gateway.imagesets.store import ImageSetSummary
+from dicomweb_gateway.errors import UpstreamBusy, UpstreamError, UpstreamNotFound
+from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetSummary
 
 _FIRST_PAUSE = 0.2
 _LONGEST_PAUSE = 3.0
@@ -16,6 +17,10 @@ class Synchroniser(Protocol):
 
     def listed(self, summaries: Iterable[ImageSetSummary]) -> int:
         """Those that the index does not hold at their version."""
+        ...
+
+    def image_set(self, ref: ImageSetRef) -> int:
+        """One as it stands; UpstreamNotFound, after it was taken out of the index, when it is gone."""
         ...
 
 
@@ -65,13 +70,33 @@ class Arrivals:
             time.sleep(pause)
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _look(self, synchroniser: Synchroniser, datastore_id: str, study_uid: str) -> None:
-        """Index the image sets of a study; one that fails keeps no other out, and is raised at the end."""
+    def catch_up(self, datastore_id: str, study_uids: Collection[str]) -> None:
+        """Index what HealthImaging has of studies that the index does not know; UpstreamError."""
+        synchroniser = self._synchroniser()
+        if sum([self._look(synchroniser, datastore_id, study_uid) for study_uid in sorted(study_uids)]):
+            self._changed()
+
+    def refresh(self, datastore_id: str, image_set_ids: Collection[str]) -> None:
+        """Index image sets as they are now, whatever HealthImaging lists of them; UpstreamError."""
+        synchroniser = self._synchroniser()
+        for image_set_id in sorted(image_set_ids):
+            # one that is gone has left the index
+            with suppress(UpstreamNotFound):
+                synchroniser.image_set(ImageSetRef(datastore_id, image_set_id))
+        self._changed()
+
+    def _look(self, synchroniser: Synchroniser, datastore_id: str, study_uid: str) -> int:
+        """Index the image sets of a study; one that fails keeps no other out, and is raised at the end.
+
+        How many were new or newer.
+        """
         trouble = None
+        indexed = 0
         for summary in self._find(datastore_id, study_uid):
             try:
-                synchroniser.listed([summary])
+                indexed += synchroniser.listed([summary])
             except UpstreamError as error:
                 trouble = error
         if trouble is not None:
             raise trouble
+        return indexed

@@ -3,13 +3,17 @@
 import errno
 import json
 import os
+import signal
 import stat
 import threading
 
 import pytest
 
 from dicomweb_gateway.access import audit_log
+from dicomweb_gateway.access.audit_events import AuditEvent
+from dicomweb_gateway.access.audit_lines import Went
 from dicomweb_gateway.access.audit_log import AuditLog
+from dicomweb_gateway.access.audit_slots import LONGEST, AuditSlots, left_behind
 from dicomweb_gateway.errors import AuditUnavailable
 
 
@@ -223,3 +227,121 @@ def test_what_waits_is_bounded_and_what_is_lost_is_said(path, clock, monkeypatch
     assert log.trouble is None
     assert [line["n"] for line in lines(path)] == [0, 1, 2]
     assert "2 lines were lost" in caplog.text
+
+
+EVENT = AuditEvent.QUERY
+
+
+def went(status=200, sent=7):
+    return Went(EVENT, 0, status, True, sent, 1.25)
+
+
+def killed(path, work):
+    """A process that does `work` with the log and is killed."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            work(AuditLog(path, slots=AuditSlots.beside(path)))
+        finally:
+            os.kill(os.getpid(), signal.SIGKILL)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL
+
+
+def slot_files(path):
+    return [one for one in path.parent.iterdir() if one.name.startswith(f".{path.name}.")]
+
+
+def test_a_line_that_was_begun_says_how_it_ended(path):
+    log = AuditLog(path, slots=AuditSlots.beside(path))
+    log.end(log.begin("1", EVENT, 200, {"study": "1.2", "ü": "ü"}), went(499))
+    (line,) = lines(path)
+    assert list(line) == [
+        *("time", "id", "event", "event_code", "action", "outcome", "status", "complete", "bytes", "ms"),
+        *("study", "ü"),
+    ]
+    assert (line["status"], line["bytes"], line["ü"]) == (499, 7, "ü")
+    assert [stat.S_IMODE(one.stat().st_mode) for one in slot_files(path)] == [0o600]
+    log.close()
+    assert slot_files(path) == []
+
+
+def test_what_a_killed_process_had_under_way_is_written_once(path):
+    """Also what it had just written when it was killed, and nothing that it had done with."""
+
+    def work(log):
+        for number in range(3000):
+            log.end(log.begin(f"done-{number}", EVENT, 200, {"n": number}), went())
+        log.begin("open", EVENT, 200, {"n": 1, "query": {"PatientName": "Müller"}})
+        log.begin("long", EVENT, 404, {"n": 2, "query": {"PatientName": "x" * LONGEST}})
+        written = log.begin("written", EVENT, 200, {"n": 3})
+        log._slots.free = lambda slot: None
+        log.end(written, went())
+
+    killed(path, work)
+    killed(path, lambda log: log.begin("other", EVENT, 200, {"n": 4}))
+    assert len(slot_files(path)) == 2
+    log = AuditLog(path)
+    log.take_over()
+    found = {line["id"]: line for line in lines(path)}
+    assert len(found) == len(lines(path)) == 3004
+    assert found["open"].items() >= {"status": 200, "complete": None, "bytes": None, "killed": True}.items()
+    assert found["open"]["query"] == {"PatientName": "Müller"}
+    assert found["long"].items() >= {"status": 404, "n": 2, "query": "[left out]"}.items()
+    assert "killed" not in found["written"]
+    assert found["other"]["time"].endswith("Z")
+    assert slot_files(path) == []
+    log.take_over()
+    assert len(lines(path)) == 3004
+
+
+def test_what_a_living_process_has_under_way_is_its_own(path):
+    log = AuditLog(path, slots=AuditSlots.beside(path))
+    begun = log.begin("open", EVENT, 200, {"n": 1})
+    AuditLog(path).take_over()
+    assert not path.exists()
+    log.end(begun, went())
+    assert [line["id"] for line in lines(path)] == ["open"]
+
+
+def test_what_cannot_be_taken_over_yet_is_kept(path, clock, monkeypatch):
+    killed(path, lambda log: [log.begin(name, EVENT, 200, {"n": 1}) for name in "ab"])
+    disk = FullDisk(monkeypatch)
+    disk.room = 0
+    log = AuditLog(path)
+    log.take_over()
+    assert len(slot_files(path)) == 1
+    disk.room = None
+    clock[0] += 2
+    log.take_over()
+    assert sorted(line["id"] for line in lines(path)) == ["a", "b"]
+    assert slot_files(path) == []
+
+
+def test_a_file_that_is_just_being_made_is_left_alone(path):
+    fresh = path.parent / f".{path.name}.{'0' * 16}.under-way"
+    fresh.touch()
+    assert list(left_behind(path)) == []
+    assert fresh.exists()
+
+
+def test_without_room_for_slots_lines_are_written_all_the_same(path, monkeypatch, caplog):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    log = AuditLog(path, slots=AuditSlots.beside(path))
+    assert "No space left" in caplog.text
+    assert slot_files(path) == []
+    log.end(log.begin("1", EVENT, 200, {"n": 1}), went())
+    assert [line["n"] for line in lines(path)] == [1]
+
+
+def test_more_answers_under_way_than_slots(path):
+    log = AuditLog(path, slots=AuditSlots.beside(path))
+    begun = [log.begin(str(number), EVENT, 200, {"n": number}) for number in range(2100)]
+    assert begun[-1].slot is None
+    for one in begun:
+        log.end(one, went())
+    assert [line["n"] for line in lines(path)] == list(range(2100))
+    log.close()
+    assert slot_files(path) == []

@@ -107,11 +107,16 @@ class Bench:
         series: Sequence[Series],
         settings: Mapping[str, str] | None = None,
         latency_ms: float = LATENCY_MS,
+        pool: list[Frame] | None = None,
     ) -> Iterator[Stand]:
-        """A gateway that has `series` in its index and nothing in its caches, and has been used a little."""
-        upstream = Upstream(self.pool, latency_ms)
+        """A gateway that has `series` in its index and nothing in its caches, and has been used a little.
+
+        `pool` are the frames that `series` are of, where those are not the bench's own.
+        """
+        pool = pool or self.pool
+        upstream = Upstream(pool, latency_ms)
         try:
-            first = self.series(self.size(64, 4))
+            first = make_series(pool, self.size(64, 4))
             for one in (first, *series):
                 upstream.add(one)
             profiles = self.profiles and self.profiles / str(next(self._numbers))

@@ -16,6 +16,7 @@ from tests.benchmarks.curves import CURVES
 from tests.benchmarks.measuring import Result, Scenario, results_of
 from tests.benchmarks.report import as_markdown, as_table, machine, plain_table
 from tests.benchmarks.scenarios import (
+    clicks,
     fetching,
     levels,
     metadata,
@@ -35,6 +36,7 @@ SCENARIOS: tuple[Scenario, ...] = (
     *rendering.SCENARIOS,
     *streaming.SCENARIOS,
     *searching.SCENARIOS,
+    *clicks.SCENARIOS,
 )
 
 

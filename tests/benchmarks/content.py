@@ -25,12 +25,13 @@ _NOISE = 10.0
 
 @dataclass(frozen=True)
 class Frame:
-    """A coded frame and the unsigned CRC-32 of its decoded little-endian samples."""
+    """A coded frame of `size` x `size` and the unsigned CRC-32 of its decoded little-endian samples."""
 
     payload: bytes
     checksum: int
     smallest: int
     largest: int
+    size: int = SIZE
 
 
 def make_frames(count: int, size: int = SIZE) -> list[Frame]:
@@ -47,7 +48,7 @@ def _frame(chance: np.random.Generator, size: int) -> Frame:
         body[((x - 0.42 * side) / width) ** 2 + (y / height) ** 2 < 1] = -850
     samples = np.round(body + chance.normal(0, _NOISE, body.shape)).astype("<i2")
     checksum = zlib.crc32(samples.tobytes())
-    return Frame(encode_htj2k(samples), checksum, int(samples.min()), int(samples.max()))
+    return Frame(encode_htj2k(samples), checksum, int(samples.min()), int(samples.max()), size)
 
 
 def _hex_id() -> str:
@@ -186,9 +187,10 @@ def _series_tags(series: Series) -> dict[str, Any]:
 
 def _instance(series: Series, number: int, uid: str, frame_ids: tuple[str, ...]) -> dict[str, Any]:
     frames = [series.pool[frame_index(one)] for one in frame_ids]
+    size = frames[0].size
     many = {"NumberOfFrames": str(len(frames))} if len(frames) > 1 else {}
     return {
-        "DICOM": {**_instance_tags(number, uid), **many},
+        "DICOM": {**_instance_tags(number, uid), "Rows": size, "Columns": size, **many},
         "DICOMVRs": {
             "00090010": "LO",
             "00091001": "LO",
@@ -202,11 +204,11 @@ def _instance(series: Series, number: int, uid: str, frame_ids: tuple[str, ...])
             {
                 "ID": one,
                 "PixelDataChecksumFromBaseToFullResolution": [
-                    {"Width": SIZE, "Height": SIZE, "Checksum": frame.checksum}
+                    {"Width": size, "Height": size, "Checksum": frame.checksum}
                 ],
                 "MinPixelValue": frame.smallest,
                 "MaxPixelValue": frame.largest,
-                "FrameSizeInBytes": SIZE * SIZE * 2,
+                "FrameSizeInBytes": size * size * 2,
             }
             for one, frame in zip(frame_ids, frames, strict=True)
         ],
@@ -268,8 +270,6 @@ def _instance_tags(number: int, uid: str) -> dict[str, Any]:
         "SliceLocation": f"{-2.5 * number}",
         "SamplesPerPixel": 1,
         "PhotometricInterpretation": "MONOCHROME2",
-        "Rows": SIZE,
-        "Columns": SIZE,
         "PixelSpacing": ["0.703125", "0.703125"],
         "BitsAllocated": 16,
         "BitsStored": 16,

@@ -9,6 +9,7 @@ import base64
 import fcntl
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -23,6 +24,11 @@ FOLDER = Path(__file__).parent / "javascript"
 PACKAGES = FOLDER / "node_modules"
 OHIF = "@ohif/app@3.13.2"
 OHIF_SHA512 = "WZdxmpmG7rqFgW9ZJLcbgr3XCtLi1KDNPoMaeY5PPe6j4G4fjEjjkycZM6C6Zk2F87BKxFfpq+jd5xXZB9E8EA=="
+SHOTS = os.environ.get("PAGE_SHOTS")
+"""A folder for screenshots of our pages, to be looked at."""
+
+PATIENCE = 60_000
+LASTS = 300
 INSTALLS_WITHIN = 240
 """Seconds that npm may take before the tests are skipped."""
 
@@ -73,6 +79,32 @@ def need_chromium() -> str:
         if found := shutil.which(name):
             return found
     pytest.skip("no chromium on this machine")
+
+
+def drive(script: str, lasts: float = LASTS, **task: Any) -> dict[str, Any]:
+    """What `script` saw, one that `driving.mjs` serves; what `task` is and what was seen stands there.
+
+    It may take `lasts` seconds.
+    """
+    node = need_packages()
+    common = {
+        "chromium": need_chromium(),
+        "axe": str(PACKAGES / "axe-core" / "axe.min.js"),
+        "shots": SHOTS,
+        "patience": PATIENCE,
+    }
+    done = subprocess.run(
+        [node, script],
+        cwd=FOLDER,
+        input=json.dumps({**common, **task}),
+        capture_output=True,
+        text=True,
+        timeout=lasts,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
 
 
 class Clients:

@@ -1,8 +1,10 @@
 """A gateway that others reach: behind nginx, its audit log under load, its limits over all processes."""
 
 import json
+import os
 import random
 import re
+import signal
 import socket
 import threading
 import time
@@ -193,7 +195,9 @@ KINDS = ("frame", "frame", "search", "metadata", "missing", "wrong", "study", "r
 class Load:
     """Clients that ask, each with a mark of its own, and what they saw."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, name: str = "m", may_fail: bool = False) -> None:
+        self._name = name
+        self.may_fail = may_fail
         self._address = (urlsplit(base).hostname, urlsplit(base).port)
         self._base = base
         self._lock = threading.Lock()
@@ -204,7 +208,7 @@ class Load:
         dice = random.Random(number)
         session = requests.Session()
         for turn in range(count):
-            mark = f"m{number}-{turn}"
+            mark = f"{self._name}{number}-{turn}"
             kind = dice.choice(KINDS)
             path = {
                 "search": f"/aetitle/studies?PatientID={mark}",
@@ -218,16 +222,36 @@ class Load:
                 status = None
             else:
                 accept = {"Accept": MULTIPART} if kind == "study" else {}
-                status = session.get(f"{self._base}{path}", headers=accept, timeout=60).status_code
+                status = self._ask(session, path, accept)
             with self._lock:
                 self.seen[mark] = status
         session.close()
+
+    def _ask(self, session: requests.Session, path: str, headers: dict[str, str]) -> int | None:
+        """The status of an answer that has come whole; None where its process was killed."""
+        try:
+            return session.get(f"{self._base}{path}", headers=headers, timeout=60).status_code
+        except requests.RequestException:
+            if not self.may_fail:
+                raise
+            return None
+
+    def hold(self, mark: str) -> socket.socket:
+        """A client that has begun to take a study and stands still."""
+        slow = socket.socket()
+        slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        slow.connect(self._address)
+        slow.sendall(f"GET {STUDY}?mark={mark} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert slow.recv(12) == b"HTTP/1.1 200"
+        self.seen[mark] = None
+        return slow
 
     def _hang_up(self, path: str, after: int) -> None:
         with socket.create_connection(self._address) as rude:
             rude.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\nAccept: */*\r\n\r\n".encode())
             if after:
-                rude.recv(after)
+                with suppress(ConnectionResetError):
+                    rude.recv(after)
 
 
 def mark_of(line: dict[str, object]) -> str:
@@ -236,8 +260,32 @@ def mark_of(line: dict[str, object]) -> str:
     return str(query.get("mark") or query.get("PatientID"))
 
 
+def kill_under_load(base: str, log: Path) -> dict[str, int | None]:
+    """What eight clients saw while web processes were killed four times: status by mark."""
+    load = Load(base, "k", may_fail=True)
+    held = [load.hold(f"held{number}") for number in range(4)]
+    threads = [threading.Thread(target=load.work, args=[number, 20]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for _ in range(4):
+        time.sleep(0.3)
+        pids = re.findall(r"web process \d started, pid (\d+)", log.read_text())
+        for pid in pids[-2:]:
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
+                break
+    for thread in threads:
+        thread.join()
+    for slow in held:
+        slow.close()
+    return load.seen
+
+
 def test_every_request_of_a_load_run_is_in_the_audit_log(filled: dict[str, str], tmp_path: Path) -> None:
-    """Two web processes, eight clients, some of which hang up, and the file renamed again and again."""
+    """Two web processes, eight clients, some of which hang up, and the file renamed again and again.
+
+    Then processes are killed.
+    """
     audit = tmp_path / "audit.log"
     settings = {"AUDIT_LOG": str(audit), "AUDIT_REQUIRED": "true"}
     with serving({**filled, **settings}, tmp_path / "serve.log") as (process, base):
@@ -253,12 +301,23 @@ def test_every_request_of_a_load_run_is_in_the_audit_log(filled: dict[str, str],
                 rotations += 1
         for thread in threads:
             thread.join()
+        killed = kill_under_load(base, tmp_path / "serve.log")
         process.terminate()
         assert process.wait(40) == 0
     files = [*tmp_path.glob("audit.log.*"), *([audit] if audit.exists() else [])]
     assert rotations >= 2
-    lines = requests_in(*files)
+    every = requests_in(*files)
+    lines = [line for line in every if mark_of(line) in load.seen]
     assert Counter(map(mark_of, lines)) == dict.fromkeys(load.seen, 1)
+    # each whole answer of a killed process has its line as well, and those that it had under way none or one
+    counts = Counter(mark_of(line) for line in every if mark_of(line) not in load.seen)
+    assert {mark: counts[mark] for mark, status in killed.items() if status is not None} == {
+        mark: 1 for mark, status in killed.items() if status is not None
+    }
+    assert max(counts.values()) == 1
+    held = [line for line in every if mark_of(line).startswith("held")]
+    assert [(line["status"], line["complete"], line["killed"]) for line in held] == [(200, None, True)] * 4
+    assert counts.keys() <= killed.keys()
     statuses = {mark_of(line): line["status"] for line in lines}
     assert {mark: statuses[mark] for mark, status in load.seen.items() if status is not None} == {
         mark: status for mark, status in load.seen.items() if status is not None

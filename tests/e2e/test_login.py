@@ -1,6 +1,5 @@
 """A demo that asks for a login: a real service with an identity provider, tokens and passwords."""
 
-import json
 import os
 import re
 import subprocess
@@ -15,8 +14,26 @@ from requests.auth import HTTPBasicAuth
 
 from dicomweb_gateway.workflow.samples import write_synthetic_series
 from tests.access.provider import Provider, jwk
-from tests.e2e.node import FOLDER, need_chromium, need_packages
+from tests.e2e.node import drive
 from tests.e2e.running import start_demo
+from tests.e2e.upload_files import (
+    BAD_NAME,
+    FILM,
+    NAME,
+    SLICES,
+    UNDECODABLE,
+    UNPLAYABLE,
+    write_folders,
+)
+from tests.emulator.files import ROOT
+
+PASSWORD = "battery staple"
+RULES = """
+[[rules]]
+[[rules]]
+groups = ["readers"]
+operations = ["import"]
+"""
 
 
 def run(data, *arguments, given=""):
@@ -39,8 +56,9 @@ def demo(provider, tmp_path_factory):
     data = tmp_path_factory.mktemp("login")
     write_synthetic_series(data / "in", slices=2, size=64)
     options = ["auth_mode=oidc,token,basic", f"oidc_issuer={provider.issuer}", "oidc_audience=gateway"]
-    options.append("web_processes=2")
-    run(data / "data", "users", "set", "carla", "--groups", "readers", given="battery staple\n")
+    options += ["web_processes=2", "ae_path=/aetitle,/second", f"access_rules={data / 'rules.toml'}"]
+    (data / "rules.toml").write_text(RULES)
+    run(data / "data", "users", "set", "carla", "--groups", "readers", given=f"{PASSWORD}\n")
     made = start_demo(
         data / "data", [data / "in"], *(part for option in options for part in ("--set", option))
     )
@@ -154,24 +172,33 @@ def wait_for_more(statuses, count):
         time.sleep(0.01)
 
 
-def test_a_browser_logs_in_stays_in_and_goes_on_after_its_login_has_ended(demo, tmp_path):
-    node, chromium = need_packages(), need_chromium()
-    running, _ = demo
-    task = {
-        "chromium": chromium,
-        "profile": str(tmp_path / "profile"),
-        "root": running.root,
-        "user": "carla",
-        "password": "battery staple",
-        "patience": 60_000,
-        "shots": None,
-    }
-    done = subprocess.run(
-        [node, "login.mjs"], cwd=FOLDER, input=json.dumps(task), capture_output=True, text=True, timeout=300
+@pytest.fixture(scope="module")
+def seen(demo, tmp_path_factory):
+    """What `login.mjs` saw; what that is stands there."""
+    running, data = demo
+    folder, more = (tmp_path_factory.mktemp("upload") / name for name in ("chosen", "dropped"))
+    write_folders(folder, more, data.parent / "in" / "001.dcm")
+    return drive(
+        "login.mjs",
+        root=running.root,
+        user="carla",
+        password=PASSWORD,
+        folder=str(folder),
+        more=str(more),
+        unwanted=f"{ROOT}.95",
+        film=FILM,
+        unplayable=UNPLAYABLE,
+        undecodable=UNDECODABLE,
     )
-    assert done.returncode == 0, done.stderr
-    seen = json.loads(done.stdout)
-    assert (seen["failures"], seen["errors"]) == ([], [])
+
+
+def test_nothing_fails_in_the_browser_and_everybody_can_read_it(seen):
+    assert (seen["errors"], seen["failures"]) == ([], [])
+    assert (seen["unread"], seen["wide"]) == ([], [])
+    assert (seen["dialogs"], seen["alive"]) == (0, [])
+
+
+def test_a_browser_logs_in_stays_in_and_goes_on_after_its_login_has_ended(seen, demo):
     assert seen["login"] == "/login?next=%2Fpages%2Faccount"
     assert seen["told"] == "user name or password is wrong"
     assert seen["account"] == "/pages/account"
@@ -181,7 +208,77 @@ def test_a_browser_logs_in_stays_in_and_goes_on_after_its_login_has_ended(demo, 
     assert "Your login has ended" in seen["ended"]
     assert seen["again"] == seen["left"] == 200
     assert all(one["httpOnly"] and one["sameSite"] == "Lax" for one in seen["cookies"])
-    assert "battery staple" not in running.text()
+    assert PASSWORD not in demo[0].text()
+
+
+def test_bad_files_are_left_out_with_the_reason(seen):
+    upload = seen["upload"]
+    assert upload["found"] == f"{SLICES + 1} files of 2 studies found, 3 left out."
+    assert sorted(row.split("\t")[1] for row in upload["refused"]) == [
+        "it has no StudyInstanceUID",
+        "it is cut off inside element (7FE0,0010): 100 bytes are missing",
+        "not DICOM",
+    ]
+    assert any(BAD_NAME in row for row in upload["refused"])
+    assert any(NAME in row and "UP-1" in row for row in upload["rows"])
+    assert any("<b>Head</b>, 2024-03-11" in row for row in upload["rows"])
+
+
+def test_an_upload_goes_on_after_a_lost_connection_and_an_ended_login(seen, demo):
+    """The first request is cut off; the login ends before it is sent again: what was stored since stays."""
+    upload = seen["upload"]
+    first, refused, again = upload["posts"][:3]
+    assert {first, again} <= {200, 202}
+    assert refused == 401
+    told = [text.partition(".")[0] for text in upload["told"] if not text.startswith(("Sending", "Waiting"))]
+    assert told == [
+        "The connection is lost",
+        "Your login has ended",
+        f"Done: {SLICES} files stored, 1 failed",
+    ]
+    assert re.match(rf"(5|6|49|50) of {SLICES + 1} files stored", upload["kept"])
+    assert "Close this tab" in upload["beside"]
+    assert NAME in upload["shown"] or "SYNTHETIC, CT" in upload["shown"]
+    rows = requests.get(
+        f"{demo[0].base}/studies/{ROOT}.97/instances", auth=HTTPBasicAuth("carla", PASSWORD), timeout=30
+    )
+    assert len(rows.json()) == SLICES
+
+
+def test_progress_is_told_in_bytes(seen):
+    gone = seen["upload"]["gone"]
+    assert len(set(gone)) > 2
+    assert max(gone) > 10_000
+
+
+def test_what_the_gateway_refuses_is_told_by_file(seen):
+    upload = seen["upload"]
+    (row,) = upload["failed"]
+    path, reason = row.split("\t")
+    assert path.endswith("Größe 頭部/stolen.dcm")
+    assert reason.endswith("(A901)")
+    assert sorted(state.splitlines()[0] for state in upload["states"])[0].startswith(
+        "0 of 1 stored, 1 failed"
+    )
+    assert upload["sentAgain"] == 409
+
+
+def test_a_folder_is_dropped_and_a_study_of_it_not_sent(seen):
+    dropped = seen["dropped"]
+    assert dropped["found"] == "6 files of 5 studies found."
+    states = sorted(state.partition(" Look")[0] for state in dropped["states"])
+    assert states == ["1 of 1 stored"] * 3 + ["2 of 2 stored", "not sent yet"]
+    assert dropped["done"] == "Done: 5 files stored."
+
+
+def test_what_no_browser_shows_is_played_saved_or_told_of(seen):
+    """By the second service, with no error on the console."""
+    unseen = seen["unseen"]
+    assert "base=%2Fsecond" in unseen["address"]
+    assert unseen["ways"] == ["/second"] * 3
+    assert unseen["film"] == [64, 64]
+    assert unseen["saved"] == [f"{UNPLAYABLE}.1.1.video", None]
+    assert unseen["message"].startswith("This image cannot be shown: JPEG Baseline")
 
 
 def until_known(running, static):

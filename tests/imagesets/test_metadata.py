@@ -1,5 +1,6 @@
 """The metadata document's structure (healthimaging.md 2.1, 2.4)."""
 
+import orjson
 import pytest
 
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
@@ -110,6 +111,17 @@ def test_lookup_needs_the_right_series():
     assert document.find_instance(SERIES, "1.2.3.1.9") is None
 
 
+@pytest.mark.parametrize("attributes", [{}, None, {"SOPInstanceUID": None, "SeriesInstanceUID": ""}])
+def test_what_is_called_by_a_uid_has_it(attributes):
+    raw = {"DICOM": attributes, "Instances": {INSTANCE: {"DICOM": attributes}}}
+    study = {"DICOM": {"StudyInstanceUID": STUDY}, "Series": {SERIES: raw}}
+    document = parse_document(orjson.dumps({"DatastoreID": STORE, "ImageSetID": IMAGE_SET, "Study": study}))
+    found = document.find_instance(SERIES, INSTANCE)
+    assert found.tags["SOPInstanceUID"] == INSTANCE
+    assert found.series.tags["SeriesInstanceUID"] == SERIES
+    assert found.series.attributes(INSTANCE)[0]["SOPInstanceUID"] == INSTANCE
+
+
 @pytest.mark.parametrize(
     "data",
     [
@@ -122,6 +134,7 @@ def test_lookup_needs_the_right_series():
         b'{"DatastoreID":"d","ImageSetID":"i","Study":[]}',
         b'{"DatastoreID":"d","ImageSetID":"i","Study":{"Series":[1]}}',
         b'{"DatastoreID":"d","ImageSetID":"i","Study":{"Series":{"1":7}}}',
+        b'{"DatastoreID":"d","ImageSetID":"i","Study":{"Series":{"1":{"DICOM":"x"}}}}',
         b'{"DatastoreID":"d","ImageSetID":"i","Study":{"Series":{"1":{"Instances":[1]}}}}',
         b'{"DatastoreID":"d","ImageSetID":"i","Patient":"x","Study":{}}',
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dicomweb_gateway.imagesets.values import first_value, integer, text, text_values
+from dicomweb_gateway.imagesets.values import base64_bytes, first_value, integer, text, text_values
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,14 @@ from dicomweb_gateway.imagesets.values import first_value, integer, text, text_v
 )
 def test_first_value(value, expected):
     assert first_value({"Key": value}, "Key") == expected
+
+
+@pytest.mark.parametrize(
+    ("written", "data"),
+    [("AAEC", b"\0\1\2"), ("AAE=\0", b"\0\1"), ("AAEC \0", b"\0\1\2"), ("AA", None), ("AA\0EC", None)],
+)
+def test_base64_is_padded_as_other_texts_are(written, data):
+    assert base64_bytes(written) == data
 
 
 def test_a_missing_key_has_no_value():

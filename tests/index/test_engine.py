@@ -1,3 +1,4 @@
+import stat
 import subprocess
 import sys
 
@@ -14,6 +15,17 @@ def test_making_an_engine_connects_to_nothing(tmp_path):
     make_engine(f"sqlite:///{tmp_path}/deep/index.db")
     assert (tmp_path / "deep").is_dir()
     assert not (tmp_path / "deep" / "index.db").exists()
+
+
+def test_an_index_on_disk_is_its_owners_alone(tmp_path):
+    file = tmp_path / "new" / "index.db"
+    engine = make_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE a (b)"))
+        modes = {one.name: stat.S_IMODE(one.stat().st_mode) for one in file.parent.iterdir()}
+    engine.dispose()
+    assert modes == {"index.db": 0o600, "index.db-wal": 0o600, "index.db-shm": 0o600}
+    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
 def test_sqlite_is_set_up(sqlite_only, engine):

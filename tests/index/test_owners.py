@@ -1,13 +1,15 @@
 """Whose UIDs already are, and how processes learn that the index has changed."""
 
 import multiprocessing
+from datetime import date
 
 from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
-from dicomweb_gateway.index.owners import IndexOwners
+from dicomweb_gateway.index.owners import Held, IndexOwners, grouping_of
 from dicomweb_gateway.index.reader import IndexReader
-from tests.index.documents import STORE, simple
+from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
+from tests.index.documents import STORE, hex_id, simple
 
 
 def note(path):
@@ -33,13 +35,42 @@ def put(engine, document):
 def test_uids_are_known_by_data_store(engine):
     put(engine, simple("1.2.1", "one", 2, patient={"PatientID": "P-1", "IssuerOfPatientID": "H"}))
     owners = IndexOwners(engine)
-    instances = {"1.2.1.1.1": {"1.2.1.1"}, "1.2.1.1.2": {"1.2.1.1"}}
+    held = Held("1.2.1.1", (date(2024, 1, 1), None, None, None))
+    instances = {"1.2.1.1.1": {held}, "1.2.1.1.2": {held}}
     assert owners.patients(STORE, ["1.2.1", "1.2.2"]) == {"1.2.1": {("P-1", "H")}}
     assert owners.studies(STORE, ["1.2.1.1", "1.9"]) == {"1.2.1.1": {"1.2.1"}}
-    assert owners.series(STORE, [*instances, "1.9"]) == instances
+    assert owners.held(STORE, [*instances, "1.9"]) == instances
     assert owners.missing(STORE, [*instances, "1.9"]) == {"1.9"}
-    for lookup in (owners.patients, owners.studies, owners.series):
+    for lookup in (owners.patients, owners.studies, owners.held):
         assert lookup("f" * 32, ["1.2.1", "1.2.1.1", *instances]) == {}
+
+
+def test_who_may_not_see_a_thing_is_not_told_of_it(engine):
+    put(engine, simple("1.2.1", "north", 1, patient={"PatientID": "P-1", "IssuerOfPatientID": "N"}))
+    put(engine, simple("1.2.1", "south", 1, patient={"PatientID": "P-2", "IssuerOfPatientID": "S"}))
+    owners = IndexOwners(engine)
+    north = Sight((Grant(None, (("IssuerOfPatientID", ("N",)),)),))
+    path = ("1.2.1", "1.2.1.1", "1.2.1.1.1")
+    assert owners.patients(STORE, ["1.2.1"], north) == {"1.2.1": {("P-1", "N")}}
+    assert owners.patients(STORE, ["1.2.1"]) == {"1.2.1": {("P-1", "N"), ("P-2", "S")}}
+    assert owners.hidden(STORE, ["1.2.1.1"], north) == {("1.2.1", "1.2.1.1", "P-2")}
+    assert owners.hidden(STORE, ["1.2.1.1"], EVERYTHING) == set()
+    assert owners.hidden(STORE, ["1.2.1.1"], NOTHING) == {("1.2.1", "1.2.1.1", f"P-{n}") for n in (1, 2)}
+    assert owners.given(STORE, [path], north) == {path: (hex_id("north"), 1)}
+    best = max(hex_id("north"), hex_id("south"))
+    assert owners.given(STORE, [path]) == {path: (best, 1)}
+    assert owners.given(STORE, [path], NOTHING) == owners.held(STORE, [path[2]], NOTHING) == {}
+    assert owners.studies(STORE, ["1.2.1.1"], NOTHING) == owners.patients(STORE, ["1.2.1"], NOTHING) == {}
+    assert owners.versions(STORE, ["1.2.1"]) == {path[:2]: {hex_id("north"): 1, hex_id("south"): 1}}
+
+
+def test_what_is_grouped_by_is_told_as_the_index_holds_it(engine):
+    words = {"AccessionNumber": " A-1 ", "StudyID": "7"}
+    put(engine, simple("1.2.1", "one", 1, study=words, series_tags={"SeriesNumber": "3 "}))
+    [held] = IndexOwners(engine).held(STORE, ["1.2.1.1.1"])["1.2.1.1.1"]
+    sent = {"StudyDate": "20240101", "AccessionNumber": "A-1", "StudyID": "7", "SeriesNumber": "3"}
+    assert held.grouping == grouping_of(sent)
+    assert all(held.grouping != grouping_of({**sent, name: "19990101"}) for name in sent)
 
 
 def test_what_is_gone_belongs_to_nobody(engine):
@@ -47,7 +78,7 @@ def test_what_is_gone_belongs_to_nobody(engine):
     put(engine, found)
     remove_image_set(engine, found.datastore_id, found.image_set_id)
     assert IndexOwners(engine).patients(STORE, ["1.2.1"]) == {}
-    assert IndexOwners(engine).series(STORE, ["1.2.1.1.1"]) == {}
+    assert IndexOwners(engine).held(STORE, ["1.2.1.1.1"]) == {}
 
 
 def test_readers_forget_when_the_index_has_changed(engine, tmp_path):

@@ -4,7 +4,7 @@ from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.errors import ResourceGone, ResourceNotFound
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetRef, WantedFrame
-from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
 from dicomweb_gateway.index.known import known_image_sets
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.sight import EVERYTHING
@@ -220,14 +220,15 @@ def test_of_a_study_in_two_data_stores_one_part_is_seen(engine):
         reader.instance("1.2", "1.2.1", "1.2.1.2")
 
 
-def test_an_instance_that_another_data_store_won_is_not_found(engine):
-    """Fail closed: the index keeps the winner only."""
+def test_an_instance_in_two_data_stores_comes_from_the_one_that_is_seen(engine):
     index_image_set(engine, simple("1.2", "ours", 2), version=1)
     index_image_set(engine, simple("1.2", "theirs", store=OTHER), version=1, is_primary=True)
-    reader = IndexReader(engine, sight=ONLY_OURS)
-    assert [one.instance_uid for one in reader.series_instances("1.2", "1.2.1")] == ["1.2.1.2"]
-    with pytest.raises(ResourceNotFound):
-        reader.instance("1.2", "1.2.1", "1.2.1.1")
+    for sight, names in ((ONLY_OURS, {"ours"}), (EVERYTHING, {"ours", "theirs"})):
+        reader = IndexReader(engine, sight=sight)
+        found = reader.series_instances("1.2", "1.2.1")
+        assert [one.instance_uid for one in found] == ["1.2.1.1", "1.2.1.2"]
+        assert {one.image_set.image_set_id for one in found} == {hex_id(name) for name in names}
+        assert reader.instance("1.2", "1.2.1", "1.2.1.1").image_set.image_set_id == hex_id(sorted(names)[-1])
 
 
 def test_hot_lookups_are_kept_for_a_while(engine):
@@ -257,3 +258,18 @@ def test_a_series_that_is_leafed_through_is_read_at_once(engine):
     assert [version(number) for number in (5, 6)] == ["1"] * 2
     with pytest.raises(ResourceNotFound):
         version(7)
+
+
+def test_frames_of_an_image_set_are_read_at_once_as_one_by_one(engine):
+    made = {f"1.2.1.{n}": instance(f"1.2.1.{n}", frames=n) for n in (1, 2, 3)}
+    index_image_set(engine, document("1.2", {"1.2.1": made}, name="a"), version=1)
+    index_image_set(engine, simple("1.3", "b"), version=1)
+    reader, fresh = IndexReader(engine, cache_seconds=60), IndexReader(engine, cache_seconds=0)
+    keys = [key for one in fresh.series_instances("1.2", "1.2.1") for key in (f.key for f in one.frames)]
+    one_by_one = [fresh.image_set_of_frame(*key) for key in keys]
+    assert [reader.image_set_of_frame(*key) for key in keys[:4]] == one_by_one[:4]
+    remove_image_set(engine, STORE, hex_id("a"))
+    assert [reader.image_set_of_frame(*key) for key in keys] == one_by_one
+    assert [one and one.key for one in one_by_one] == keys
+    assert fresh.image_set_of_frame(*keys[0]) is None
+    assert reader.image_set_of_frame(STORE, hex_id("a"), hex_id("frame", "1.3.1.1", 0)) is None

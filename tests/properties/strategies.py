@@ -8,7 +8,7 @@ from tests.properties import matcher
 from tests.properties import store as made
 from tests.properties.matcher import KEYS, LEVELS
 
-CASES = int(os.environ.get("PROPERTY_CASES", "300"))
+CASES = int(os.environ.get("PROPERTY_CASES", "200"))
 STORES = max(4, CASES // 500)
 
 

@@ -1,6 +1,6 @@
 """Searching what the AWS Lambda wrote, alone or beside our indexer, against the naive matcher.
 
-PROPERTY_CASES sets the number of searches for each kind of index (default 150).
+PROPERTY_CASES sets the number of searches for each kind of index (default 100).
 """
 
 import os
@@ -25,7 +25,7 @@ from tests.properties.matcher import LEVELS, Matcher, RefusedError, clock, fold
 from tests.properties.strategies import searches
 from tests.properties.test_search import SWITCHES, UID_OF
 
-CASES = int(os.environ.get("PROPERTY_CASES", "150"))
+CASES = int(os.environ.get("PROPERTY_CASES", "100"))
 STORES = max(4, CASES // 250)
 ARCHIVES = {"lambda": lambda_archive, "upgraded": lambda_archive, "mixed": mixed_archive}
 

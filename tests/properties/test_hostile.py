@@ -1,6 +1,6 @@
 """Random and hostile query strings through the real routes: no 500, and nothing that was not asked for.
 
-PROPERTY_CASES sets the number of query strings for each database (default 1000).
+PROPERTY_CASES sets the number of query strings for each database (default 400).
 """
 
 import os
@@ -21,7 +21,7 @@ from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from tests.properties import store as made
 from tests.properties.matcher import Matcher
 
-CASES = int(os.environ.get("PROPERTY_CASES", "1000"))
+CASES = int(os.environ.get("PROPERTY_CASES", "400"))
 BATCH = 25
 """Query strings of one example: making an example costs more than asking."""
 

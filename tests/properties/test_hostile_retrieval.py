@@ -1,6 +1,6 @@
 """Random and hostile retrievals through the real routes: a clear status with a reason, never a 500.
 
-PROPERTY_CASES sets the number of requests (default 1000).
+PROPERTY_CASES sets the number of requests (default 500).
 """
 
 import os
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from dicomweb_gateway.errors import UndecodablePixels
 from tests.routes.archive import BOXED, BROKEN, CT, HTML, JPEG, OTHER, PDF, RGB, SEG, SR, STUDY, House, build
 
-CASES = int(os.environ.get("PROPERTY_CASES", "1000"))
+CASES = int(os.environ.get("PROPERTY_CASES", "500"))
 BATCH = 25
 STATUSES = {200, 204, 206, 304, 400, 404, 405, 406, 410, 413, 416, 502}
 """What a request can come to when index and fetchers work: 502 is the damaged frame of BROKEN."""

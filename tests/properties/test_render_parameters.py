@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.routes.archive import BROKEN, CT, JPEG, RGB, SEG, SR, STUDY, UNNAMED, build, path_of
 from tests.web.rendering_archive import CINE, CINES, FILMS, H264, MPEG2, PAGE, PAPER, PAPERS, STILL, series
 
-CASES = min(int(os.environ.get("PROPERTY_CASES", "600")), 100_000)
+CASES = min(int(os.environ.get("PROPERTY_CASES", "400")), 100_000)
 ALLOWED = {200, 206, 400, 404, 406, 413, 416}
 
 PLACES = [

@@ -1,6 +1,6 @@
 """The SQL compiler against the naive matcher: same query, same resources, on each database.
 
-PROPERTY_CASES sets the number of searches for each database (default 300, the same ones at each run; with
+PROPERTY_CASES sets the number of searches for each database (default 200, the same ones at each run; with
 the variable set they differ from run to run).
 """
 

@@ -17,6 +17,14 @@ def house(tmp_path):
     return AuditedHouse(tmp_path)
 
 
+def test_a_refusal_that_a_page_had_as_an_empty_answer_is_one(house):
+    """RFC 7240: the line tells of the 406 that it would have been."""
+    answer = house.get(f"{INSTANCE}/rendered", Accept="text/plain", Prefer="handling=lenient")
+    (line,) = house.lines()
+    assert answer.status_code == line["status"] == 204
+    assert (line["outcome"], line["refused"], line["bytes"]) == (4, 406, 0)
+
+
 @pytest.mark.parametrize(
     ("path", "event", "operation", "facts"),
     [

@@ -9,8 +9,10 @@ import pytest
 
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import UpstreamInvalid, UpstreamNotFound
+from dicomweb_gateway.imagesets.aws_errors import of_answer
 from dicomweb_gateway.imagesets.documents import DocumentCache
 from dicomweb_gateway.sight import NOTHING, Grant, Sight
+from dicomweb_gateway.wado.kept_searches import KeptSearches
 from tests.routes.archive import CT, JPEG, OTHER, SEG, STORE, STUDY, build, hex_id
 
 SET, OTHERS = hex_id("set", CT), hex_id("set", JPEG)
@@ -133,9 +135,9 @@ def test_what_the_index_does_not_know_is_not_asked(client, upstream, operation, 
     assert upstream.asked == []
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
+@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
+def test_no_other_operation_is_passed_on(client, upstream, method):
+    for path in (
         "/datastore",
         f"/datastore/{STORE}",
         f"{ONE}/deleteImageSet",
@@ -147,16 +149,13 @@ def test_what_the_index_does_not_know_is_not_asked(client, upstream, operation, 
         f"{ONE}/getImageSet/../deleteImageSet",
         f"{ONE}/getImageFrame/x",
         f"{ONE}/GetImageSet",
-    ],
-)
-@pytest.mark.parametrize("method", ["GET", "POST", "DELETE", "PUT"])
-def test_no_other_operation_is_passed_on(client, upstream, path, method):
-    answer = client.open(path, method=method, json={})
-    assert answer.status_code in (404, 405)
-    assert answer.get_json()["message"]
-    assert upstream.asked == []
-    if path.startswith("/datastore/"):
-        assert answer.headers["x-amzn-ErrorType"] == "ResourceNotFoundException"
+    ):
+        answer = client.open(path, method=method, json={})
+        assert answer.status_code in (404, 405), path
+        assert answer.get_json()["message"], path
+        assert upstream.asked == [], path
+        if path.startswith("/datastore/"):
+            assert answer.headers["x-amzn-ErrorType"] == "ResourceNotFoundException", path
 
 
 @pytest.mark.parametrize("path", [f"{ONE}/getImageSet", f"{ONE}/getImageSetMetadata", SEARCH])
@@ -379,3 +378,117 @@ def test_bodies_are_as_small_as_what_is_in_them(client, upstream, path):
         )
         body = b"{" + named + b" " * size + b"}"
         assert client.post(path, data=body, content_type="application/json").status_code == status
+
+
+def bounded(house, upstream, **bounds):
+    """A client with rules, of a gateway whose searches are bounded so."""
+    services = house.services.seen_by(CT_OF_P1)
+    archive = replace(services.archive, passed_on=upstream, searches=KeptSearches(**bounds))
+    return create_app(replace(services, archive=archive)).test_client()
+
+
+def patient(client, path, tries):
+    """The answer to an asker who asks again when told to, and how often that was."""
+    for number in range(tries):
+        answer = client.post(path)
+        if answer.status_code != 429:
+            return answer, number
+        assert answer.headers["x-amzn-ErrorType"] == "ThrottlingException"
+        assert answer.headers["Retry-After"] == "1"
+    raise AssertionError(f"no answer after {tries} tries")
+
+
+def test_a_search_past_its_bounds_is_throttled_and_goes_on(house):
+    """Nobody gets a page that is less full; whoever asks on gets all, and no page is looked through twice."""
+    store = Store([*HIDDEN * 60, SET, *HIDDEN * 60, SET, SET, *HIDDEN * 60, SET])
+    client = bounded(house, store, pages=2)
+    first, tries = patient(client, f"{SEARCH}?maxResults=2", 20)
+    assert tries == 3
+    assert len(first.get_json()["imageSetsMetadataSummaries"]) == 2
+    token = first.get_json()["nextToken"]
+    second, _ = patient(client, f"{SEARCH}?maxResults=2&nextToken={token}", 20)
+    assert len(second.get_json()["imageSetsMetadataSummaries"]) == 2
+    assert second.get_json()["nextToken"] is None
+    starts = [int(one.get("nextToken", "0")) for one in store.asked]
+    # the second page begins within one that the first has seen
+    assert sorted(set(starts)) == list(range(0, len(store.ids), 50))
+    assert len(starts) == len(set(starts)) + 1
+
+
+def test_the_shortest_time_leads_on(house):
+    client = bounded(house, Store([*HIDDEN * 60, SET]), seconds=-10.0)
+    answer, tries = patient(client, SEARCH, 9)
+    assert (len(answer.get_json()["imageSetsMetadataSummaries"]), tries) == (1, 3)
+
+
+def test_a_finished_search_begins_anew(house):
+    store = Store([*HIDDEN * 60, SET])
+    client = bounded(house, store, pages=2)
+    assert len(patient(client, SEARCH, 9)[0].get_json()["imageSetsMetadataSummaries"]) == 1
+    store.ids.insert(0, SET)
+    store.asked.clear()
+    assert len(patient(client, SEARCH, 9)[0].get_json()["imageSetsMetadataSummaries"]) == 2
+
+
+def test_no_other_search_goes_on_there(house, upstream):
+    store = Store([*HIDDEN * 60, SET])
+    client = bounded(house, store, pages=2)
+    assert client.post(SEARCH).status_code == 429
+    for other, criteria in ((f"{SEARCH}?maxResults=3", {}), (SEARCH, {"sort": {"sortField": "updatedAt"}})):
+        store.asked.clear()
+        assert client.post(other, json=criteria).status_code == 429
+        assert "nextToken" not in store.asked[0]
+
+
+def test_what_was_found_is_judged_by_what_is_shown_now(house):
+    store = Store([SET, *HIDDEN * 60])
+    client = bounded(house, store, pages=2)
+    assert client.post(SEARCH).status_code == 429
+    with house.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE gateway_imageset SET imagesetid = '9' WHERE imagesetid = ?", (SET,)
+        )
+    answer, _ = patient(client, SEARCH, 9)
+    assert answer.get_json()["imageSetsMetadataSummaries"] == []
+
+
+def test_what_healthimaging_breaks_off_is_gone_on_with(house):
+    """A page that it throttles itself looks the same; a token that holds no longer begins anew."""
+
+    class Failing(Store):
+        failures = ()
+
+        def search(self, datastore_id, criteria, query, deadline=None):
+            if "nextToken" in query and self.failures:
+                error, *self.failures = self.failures
+                raise error
+            return super().search(datastore_id, criteria, query, deadline)
+
+    store = Failing([*HIDDEN * 60, SET])
+    store.failures = [of_answer("SearchImageSets", 429, "ThrottlingException")]
+    client = bounded(house, store, pages=2)
+    own, theirs = client.post(f"{SEARCH}?maxResults=9"), client.post(SEARCH)
+    assert own.status_code == theirs.status_code == 429
+    assert own.data == theirs.data
+    store.failures = [of_answer("SearchImageSets", 400, "ValidationException")]
+    assert client.post(SEARCH).status_code == 429
+    store.asked.clear()
+    assert len(patient(client, SEARCH, 9)[0].get_json()["imageSetsMetadataSummaries"]) == 1
+    assert "nextToken" not in store.asked[0]
+
+
+def test_another_host_goes_on_by_the_shared_cache(house):
+    class Tier(dict):
+        def put(self, key, value, seconds=None):
+            self[key] = value
+
+    tier, store = Tier(), Store([*HIDDEN * 60, SET])
+    clients = [bounded(house, store, tier=tier, pages=2) for _ in range(2)]
+    assert [clients[n % 2].post(SEARCH).status_code for n in range(2)] == [429, 200]
+    assert len(store.asked) == 4
+    assert clients[0].post(SEARCH).status_code == 429
+
+
+def test_a_search_that_leads_to_itself_ends(house, upstream):
+    upstream.pages = {None: page(token="b"), "b": page(token="b")}
+    assert bounded(house, upstream, pages=5).post(SEARCH).status_code == 502

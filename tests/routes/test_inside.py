@@ -163,12 +163,15 @@ def test_a_sane_request_id_is_kept_and_any_other_replaced(house, headers, name):
         assert told == name or (name is None and re.fullmatch(r"[0-9a-f]{32}", told))
 
 
-def test_answers_say_where_time_went_but_not_of_what_is_hidden(house):
+def test_answers_say_where_time_went_but_not_of_what_is_hidden(house, locked):
     client = house.app.test_client()
     assert re.search(
         r"index;dur=[0-9.]+.*total;dur=", client.get("/aetitle/studies?limit=3").headers["Server-Timing"]
     )
     assert "Server-Timing" not in client.get("/aetitle/studies/9.9/metadata").headers
+    for caller, is_whole in (("all", True), ("ct", False)):
+        answer = locked.app.test_client().get("/aetitle/studies", headers={"token": locked.tokens[caller]})
+        assert ("index;" in answer.headers["Server-Timing"]) is is_whole
     quiet = create_app(replace(house.services, config=replace(house.services.config, server_timing=False)))
     assert "Server-Timing" not in quiet.test_client().get("/aetitle/studies").headers
 

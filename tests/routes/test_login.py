@@ -26,7 +26,10 @@ class Gate:
         self.token = add_token(folder / "t", "ct", (), (), None)
         set_user(folder / "u", "anna", "correct horse", ())
         self.house = build(
-            folder, host_rule_on=False, proxy_headers=("X-Forwarded-User", "X-Forwarded-Groups")
+            folder,
+            host_rule_on=False,
+            proxy_headers=("X-Forwarded-User", "X-Forwarded-Groups"),
+            cors_origins=("https://viewer.example.org",),
         )
         self.services = replace(
             self.house.services,

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import orjson
 import pytest
 import requests
 
@@ -394,8 +395,22 @@ def test_logins_are_in_the_audit_log_and_nothing_secret_is(site, browser):
     assert '"type": "Login"' in log.replace('":"', '": "')
     assert '"type": "Logout"' in log.replace('":"', '": "')
     assert "User Authentication" in log
+    refused = [line for line in map(orjson.loads, log.splitlines()) if line["status"] == 401]
+    assert (refused[-1]["user"], refused[-1]["tried"]) == (None, "anna")
     for secret in (session_id, PASSWORD, "wrong one", browser.csrf):
         assert secret not in log
+
+
+def test_the_name_that_was_tried_is_audited_whatever_it_is(site, browser):
+    browser.log_in("x\r\n\x00" + "y" * 300, "wrong")
+    browser.client.get("/aetitle/studies", base_url=ROOT, auth=("mallory", "wrong"))
+    browser.client.get("/aetitle/studies", base_url=ROOT, headers={"Authorization": "Basic %%%"})
+    refused = [line for line in map(orjson.loads, site.audited().splitlines()) if line["status"] == 401]
+    assert [line.get("tried") for line in refused[-3:]] == [
+        "x\\u000d\\u000a\\u0000" + "y" * 251,
+        "mallory",
+        None,
+    ]
 
 
 def test_a_frame_asks_the_database_for_nothing(site, services, browser, monkeypatch):
@@ -471,6 +486,7 @@ def test_ohif_needs_no_login_of_its_own_for_whom_a_session_shows(site, page, tmp
     browser.log_in()
     assert b'"oidc"' not in browser.open("/viewer/app-config.js").get_data()
     plain = Browser(create_app(site.services(viewer=Viewer(files))))
+    assert b"/aetitle" not in plain.open("/viewer/app-config.js").get_data()
     led = plain.open("/viewer/viewer?StudyInstanceUIDs=1.2")
     assert led.headers["Location"] == "/login?next=%2Fviewer%2Fviewer%3FStudyInstanceUIDs%3D1.2"
     plain.log_in()

@@ -82,6 +82,7 @@ def test_nobody_who_is_not_known_is_shown_anything(locked):
 def test_navigation_shows_what_the_caller_may(locked, house):
     everything = links(house.app.test_client().get("/"))
     assert "/status" in everything
+    assert 'data-may="search retrieve rendered' in house.app.test_client().get("/").get_data(as_text=True)
     assert "/pages/account" not in everything
     known = links(page(locked, "/", "all"))
     assert {"/viewer", "/pages/account", "/aetitle/studies?limit=25", "/status"} <= known
@@ -106,6 +107,25 @@ def test_who_asks_is_told_to_scripts(locked, house):
     assert open_to_all.get_json()["user"] == ""
     assert "admin" in open_to_all.get_json()["may"]
     assert open_to_all.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("caller", "paths"),
+    [
+        ("all", ["/aetitle", "/dicomweb"]),
+        ("ct", ["/aetitle", "/dicomweb"]),
+        ("second path", ["/dicomweb"]),
+        ("without a rule", []),
+    ],
+)
+def test_base_paths_are_told_to_those_whom_a_rule_grants_something_there(locked, caller, paths):
+    assert page(locked, "/session", caller).get_json()["paths"] == paths
+    home = page(locked, "/", caller).get_data(as_text=True)
+    assert f'data-bases="{" ".join(paths)}"' in home
+    config = page(locked, "/viewer/app-config.js", caller).get_data(as_text=True)
+    for path in ("/aetitle", "/dicomweb"):
+        assert (f"{path}</code>" in home) is (path in paths)
+        assert (f'{path}"' in config) is (path in paths)
 
 
 def test_a_proxys_prefix_is_in_front_of_every_address(house):

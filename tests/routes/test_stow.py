@@ -4,14 +4,18 @@ import threading
 import time
 from dataclasses import replace
 from io import BytesIO
+from zlib import crc32
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.uid import DeflatedExplicitVRLittleEndian
 from werkzeug.test import EnvironBuilder
 
 from dicomweb_gateway.access.rules import AccessRules, Rule
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.bootstrap import make_services
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
+from dicomweb_gateway.imagesets.storing import DicomStore, Piece
 from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.settings import Settings
 from tests.emulator.files import ROOT, ct_slice
@@ -288,6 +292,174 @@ def test_of_two_patients_with_one_new_study_one_is_refused(gateway):
     for thread in threads:
         thread.join()
     assert sorted(statuses) == [200, 409, 409]
+
+
+def values(answer):
+    """Instance UID and PatientID of what is answered."""
+    assert answer.status_code == 200, answer.text
+    return {row["00080018"]["Value"][0]: row["00100020"]["Value"][0] for row in answer.json}
+
+
+@pytest.mark.parametrize(
+    ("study", "changes", "failure"),
+    [
+        (40, {}, None),
+        (41, {"ImageComments": "other"}, None),
+        (42, {"pixels": True}, None),
+        (43, {"SeriesInstanceUID": f"{ROOT}.43.9"}, 0xA901),
+        (44, {"StudyInstanceUID": f"{ROOT}.44.9"}, 0xA901),
+        (45, {"PatientID": "P-9"}, 0xA901),
+        (46, {"AccessionNumber": "other"}, 0xA901),
+        (47, {"StudyDate": "19990101"}, 0xA901),
+        (48, {"StudyID": "other"}, 0xA901),
+        (49, {"SeriesNumber": "77"}, 0xA901),
+    ],
+)
+def test_one_sop_instance_uid_sent_twice(gateway, study, changes, failure):
+    """The same again, other content as a new version; all that would not be shown is refused."""
+    base = f"/aetitle/studies/{ROOT}.{study}/series/{ROOT}.{study}.1"
+    first = ct_slice(1, study=study, StudyID="1", ImageComments="first")
+    assert gateway.store(part10(first)).status_code == 200
+    before = gateway.client.get(f"{base}/metadata").json[0]
+    # read anew: what makes up a slice is shared
+    second = dcmread(BytesIO(part10(first)))
+    if changes.pop("pixels", False):
+        second.PixelData = bytes(reversed(first.PixelData))
+    for keyword, value in changes.items():
+        setattr(second, keyword, value)
+    answer = gateway.store(part10(second))
+    found = Dataset.from_json(answer.json)
+    after = gateway.client.get(f"{base}/metadata").json[0]
+    if failure is not None:
+        assert answer.status_code == 409
+        assert found.FailedSOPSequence[0].FailureReason == failure
+        assert after == before
+        return
+    assert answer.status_code == 200
+    assert after["00204000"]["Value"] == [second.ImageComments]
+    assert gateway.services.archive.index.instance(
+        f"{ROOT}.{study}", f"{ROOT}.{study}.1", f"{ROOT}.{study}.1.1"
+    ).frames[0].checksum == crc32(second.PixelData)
+
+
+def seeing(gateway, **only):
+    """A client who may do all with what `only` shows, and import."""
+    operations = ["import", "search", "retrieve"]
+    rules = AccessRules(gateway.services.config.ae_paths, (Rule(operations=operations, only=only),))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+
+    def store(*datasets):
+        body = framed(*map(part10, datasets))
+        answer = client.post("/aetitle/studies", data=body, headers=HEADERS)
+        return answer.status_code, Dataset.from_json(answer.json)
+
+    return client, store
+
+
+def test_a_refusal_does_not_tell_of_hidden_things(gateway):
+    """What clashes only with what is hidden is stored apart, found by who stored it, and never mixed."""
+    study = f"{ROOT}.60"
+    north, south = ({"PatientID": f"P-{one}", "IssuerOfPatientID": one} for one in ("N", "S"))
+    assert gateway.store(*(part10(ct_slice(n, study=60, **north)) for n in (1, 2))).status_code == 200
+    client, store = seeing(gateway, IssuerOfPatientID=["S"])
+    assert client.get(f"/aetitle/studies?StudyInstanceUID={study}").json == []
+    status, found = store(*(ct_slice(n, study=60, **south) for n in (1, 3)))
+    assert (status, len(found.ReferencedSOPSequence)) == (200, 2)
+    series = f"/aetitle/studies/{study}/series/{study}.1"
+    ours = {f"{study}.1.1": "P-S", f"{study}.1.3": "P-S"}
+    assert values(client.get(f"{series}/metadata")) == ours
+    assert values(client.get(f"{series}/instances/{study}.1.1/metadata")) == {f"{study}.1.1": "P-S"}
+    [row] = client.get(f"/aetitle/studies?StudyInstanceUID={study}&includefield=all").json
+    assert (row["00100020"]["Value"], row["00201208"]["Value"]) == (["P-S"], [2])
+    # who sees all is led to what was there first, and to each patient's own
+    all_of_it = {f"{study}.1.1": "P-N", f"{study}.1.2": "P-N", f"{study}.1.3": "P-S"}
+    assert values(gateway.client.get(f"{series}/metadata")) == all_of_it
+    other, _ = seeing(gateway, IssuerOfPatientID=["N"])
+    assert values(other.get(f"{series}/metadata")) == {f"{study}.1.{n}": "P-N" for n in (1, 2)}
+    # again is the same, and who sees both is told of the clash
+    assert store(ct_slice(1, study=60, **south))[0] == 200
+    assert gateway.store(part10(ct_slice(4, study=60, PatientID="P-X"))).status_code == 409
+
+
+def test_hidden_things_are_not_overwritten(gateway):
+    """HealthImaging does not group by issuer: it would put the one in the place of the other."""
+    study = f"{ROOT}.61"
+    assert gateway.store(part10(ct_slice(1, study=61, IssuerOfPatientID="N"))).status_code == 200
+    before = gateway.client.get(f"/aetitle/studies/{study}/metadata").json
+    client, store = seeing(gateway, IssuerOfPatientID=["S"])
+    status, found = store(ct_slice(1, study=61, IssuerOfPatientID="S"))
+    assert (status, found.FailedSOPSequence[0].FailureReason) == (409, 0x0124)
+    assert gateway.client.get(f"/aetitle/studies/{study}/metadata").json == before
+    assert client.get(f"/aetitle/studies?StudyInstanceUID={study}").json == []
+
+
+def test_who_may_only_import_sends_again_what_they_do_not_see(gateway):
+    rules = AccessRules(gateway.services.config.ae_paths, (Rule(operations=["import"]),))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+    body = framed(part10(ct_slice(1, study=62)))
+    for _ in range(2):
+        assert client.post("/aetitle/studies", data=body, headers=HEADERS).status_code == 200
+    assert client.get(f"/aetitle/studies?StudyInstanceUID={ROOT}.62").json == []
+    url = f"/aetitle/studies/{ROOT}.62/metadata"
+    assert len(gateway.client.get(url).json) == 1
+    # nor are they told that a UID is there
+    for one in (ct_slice(1, study=62, PatientID="P-2"), ct_slice(2, study=62, AccessionNumber="2")):
+        answer = client.post("/aetitle/studies", data=framed(part10(one)), headers=HEADERS)
+        assert answer.status_code == 200
+    assert values(gateway.client.get(url)) == {f"{ROOT}.62.1.{n}": "P-1" for n in (1, 2)}
+    other, _ = seeing(gateway, PatientID=["P-2"])
+    assert values(other.get(url)) == {f"{ROOT}.62.1.1": "P-2"}
+
+
+def test_what_others_have_stored_clashes_though_it_is_not_indexed(gateway):
+    """As an import does whose image sets nobody has indexed yet."""
+    file = part10(ct_slice(1, study=63))
+    store = DicomStore(gateway.emulator.url, "us-east-1")
+    store.store(gateway.datastore_id, [Piece(BytesIO(file), 0, len(file))], time.monotonic() + 60)
+    assert gateway.client.get(f"/aetitle/studies?StudyInstanceUID={ROOT}.63").json == []
+    assert gateway.store(part10(ct_slice(2, study=63, PatientID="P-2"))).status_code == 409
+    assert gateway.store(part10(ct_slice(2, study=63))).status_code == 200
+    assert len(gateway.client.get(f"/aetitle/studies/{ROOT}.63/metadata").json) == 2
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"preamble\r\n--edge\r\ncontent-TYPE: Application/DICOM\r\n\r\n%s\r\n--edge--\r\nepilogue",
+        b"--edge  \r\nContent-Location: http://h/1\r\nContent-Type: application/dicom\r\n\r\n%s\r\n--edge--",
+        b"--edge\r\nMIME-Version: 1.0\r\nContent-Transfer-Encoding: BINARY\r\n"
+        b'Content-Type: application/dicom; transfer-syntax="1.2.840.10008.1.2.1"\r\n\r\n%s\r\n--edge--',
+        b"--edge\r\n\r\n%s\r\n--edge--",
+    ],
+    ids=["any case", "location", "parameters", "no headers"],
+)
+def test_how_clients_write_parts(gateway, body):
+    assert gateway.store(body=body % part10(ct_slice(1, study=64))).status_code == 200
+
+
+@pytest.mark.parametrize("length", [-1, 0, 1])
+def test_parts_that_tell_their_length(gateway, length):
+    part = part10(ct_slice(1, study=65))
+    head = f"--edge\r\nContent-Length: {len(part) + length}\r\n\r\n".encode()
+    answer = gateway.store(body=head + part + b"\r\n--edge--\r\n")
+    assert answer.status_code == (400 if length else 200)
+
+
+def test_lines_that_end_as_no_multipart_body_does_are_refused(gateway):
+    body = framed(part10(ct_slice(1, study=66))).replace(b"\r\n", b"\n")
+    assert gateway.store(body=body).status_code == 400
+
+
+def test_a_disk_that_is_full_stores_nothing(gateway, tmp_path):
+    space = SpoolSpace(tmp_path / "spool", min_free_bytes=1 << 60)
+    storing = replace(gateway.services.storing, space=space)
+    archive = replace(gateway.services.archive, spools=space)
+    client = create_app(replace(gateway.services, storing=storing, archive=archive)).test_client()
+    deflated = dcmread(BytesIO(part10(ct_slice(1, study=67))))
+    deflated.file_meta.TransferSyntaxUID = DeflatedExplicitVRLittleEndian
+    answer = client.post("/aetitle/studies", data=framed(part10(deflated)), headers=HEADERS)
+    assert answer.status_code == 503
+    assert gateway.client.get(f"/aetitle/studies?StudyInstanceUID={ROOT}.67").json == []
 
 
 def test_conformance_tells_of_storing(gateway):

@@ -9,10 +9,10 @@ import pytest
 from pydicom.encaps import generate_frames
 
 from dicomweb_gateway.app import create_app
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.transfer_syntax import TRANSFER_SYNTAXES
 from dicomweb_gateway.pixels.decoders import decode_frame
 from dicomweb_gateway.wado import frames, spool
-from dicomweb_gateway.wado.spool import SpoolSpace
 from tests.pixels.samples_of_files import describe
 from tests.routes.archive import (
     BOXED,

@@ -14,6 +14,7 @@ from dicomweb_gateway.imagesets.store import FrameKey
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.pixels import decoders
 from dicomweb_gateway.pixels.encoders import encode_htj2k
+from dicomweb_gateway.web.lenient import PREFERENCE
 from tests.routes.archive import (
     STORE,
     build,
@@ -118,6 +119,21 @@ def test_decoding_is_refused_with_the_reason(bad, name, suffix, accept):
         assert "transfer-syntax=*" in response.get_json()["message"]
         return
     assert CASES[name][4] in response.get_json()["message"]
+
+
+@pytest.mark.parametrize("suffix", ["/thumbnail", "/frames/1/rendered", "/frames/1/levels/last"])
+def test_pages_may_have_a_refusal_as_an_empty_answer(bad, suffix):
+    """RFC 7240: only who prefers it, and the answer is kept by nobody."""
+    path = path_of(f"{STUDY}.{NUMBERS['cut HTJ2K']}", 1) + suffix
+    client = bad.app.test_client()
+    told = client.get(path, headers={"Prefer": "return=minimal, Handling=Lenient"})
+    assert (told.status_code, told.get_data()) == (204, b"")
+    assert "cut short" in told.headers["Warning"]
+    assert told.headers["Preference-Applied"] == "handling=lenient"
+    assert told.headers["Cache-Control"] == "no-store"
+    assert "Prefer" in told.headers["Vary"]
+    assert client.get(path, headers={"Prefer": "handling=strict"}).status_code == 406
+    assert client.get(path.replace("1.2.30", "1.2.99"), headers={"Prefer": PREFERENCE}).status_code == 404
 
 
 def test_a_series_is_given_without_its_bad_instances(bad):

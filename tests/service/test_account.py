@@ -21,11 +21,11 @@ class Endings(Refusals):
     def __init__(self):
         super().__init__()
         self.told = []
-        self.noted = []
+        self.lines = []
         self.gate = threading.Event()
 
-    def note(self, peer, method, path, query, headers, ending):
-        self.noted.append((path, ending.status, ending.is_whole))
+    def noted(self, peer, method, path, query, headers, status):
+        return lambda ending: self.lines.append((path, status, ending.status, ending.is_whole))
 
     def app(self, environ, start_response):
         path = environ["PATH_INFO"]
@@ -68,9 +68,9 @@ def running(house):
 
 
 def end_of(house, count=1):
-    until(lambda: len(house.told) + len(house.noted) >= count)
+    until(lambda: len(house.told) + len(house.lines) >= count)
     time.sleep(0.05)
-    assert len(house.told) + len(house.noted) == count
+    assert len(house.told) + len(house.lines) == count
     return house.told[-1][1] if house.told else None
 
 
@@ -154,7 +154,7 @@ def test_requests_that_no_application_sees_are_noted(running, house):
     client.sendall(b"GET /a?b HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n")
     body_with_head(client)
     end_of(house)
-    assert house.noted == [("/a", 400, True)]
+    assert house.lines == [("/a", 400, 400, True)]
 
 
 def test_who_has_left_before_being_begun_is_noted(running, house):
@@ -167,8 +167,8 @@ def test_who_has_left_before_being_begun_is_noted(running, house):
     house.gate.set()
     for one in held:
         body_with_head(one)
-    until(lambda: len(house.told) + len(house.noted) == 5)
-    assert house.noted == [("/small", 499, False)]
+    until(lambda: len(house.told) + len(house.lines) == 5)
+    assert house.lines == [("/small", 499, 499, False)]
 
 
 def test_a_body_whose_client_leaves_before_its_end_is_noted_once(running, house):
@@ -177,4 +177,4 @@ def test_a_body_whose_client_leaves_before_its_end_is_noted_once(running, house)
     time.sleep(0.1)
     client.close()
     end_of(house)
-    assert house.noted == [("/half", 499, False)]
+    assert house.lines == [("/half", 499, 499, False)]

@@ -31,7 +31,7 @@ def parsed(parser, request):
         b"GET /%41%2f HTTP/1.1",
         b"GET //a/b HTTP/1.1",
         b"GET /a#b HTTP/1.1",
-        b"GET http://other/a HTTP/1.1",
+        b"GET http://A:80/a HTTP/1.1",
         b"GET /a HTTP/1.0",
         b"POST /a HTTP/1.1",
     ],

@@ -95,6 +95,7 @@ REFUSED = [
     ("a line without colon", 400, GET + b"nonsense\r\n\r\n"),
     ("two hosts", 400, GET + b"Host: y\r\n\r\n"),
     ("a host with an underscore", 400, b"GET / HTTP/1.1\r\nHost: x\r\nHo_st: y\r\nHOST: z\r\n\r\n"),
+    ("an address with another host", 400, b"GET http://y/a HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("a bad chunk size", 400, GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
     ("a chunk that does not end", 400, GET + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n"),
     ("a body that is too large", 413, GET + b"Content-Length: 1001\r\n\r\n"),
@@ -164,6 +165,14 @@ def test_a_page_can_read_why_it_was_refused(start):
         client = start().connect()
         client.sendall(sent.replace(b"ohif", b"evil"))
         assert b"Access-Control-Allow-Origin" not in all_of(client)
+
+
+def test_what_cannot_become_a_request_is_refused_at_once(start, asked):
+    """A client that speaks TLS to a plain port sends its greeting, and waits."""
+    client = start().connect()
+    client.sendall(b"\x16\x03\x01\x00\xa5\x01\x00\x00\xa1\x03\x03")
+    assert all_of(client).startswith(b"HTTP/1.1 400 ")
+    assert asked.paths == []
 
 
 @pytest.mark.parametrize("sent", [b"", b"GET /a HT", GET])

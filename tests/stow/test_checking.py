@@ -1,8 +1,9 @@
 """What is found wrong with a part before anything is stored."""
 
 import zlib
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from io import BytesIO
+from pathlib import Path
 from random import Random
 
 import pytest
@@ -15,7 +16,8 @@ from pydicom.uid import (
     JPEGBaseline8Bit,
 )
 
-from dicomweb_gateway.dicom import element_walk, file_form
+from dicomweb_gateway.dicom import element_walk
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.dicom.store_response import MISMATCH, NOT_UNDERSTOOD, UNKNOWN_SYNTAX
 from dicomweb_gateway.errors import StorageUnavailable
 from dicomweb_gateway.stow.checking import RefusedPart, check_part
@@ -26,7 +28,7 @@ STUDY = f"{ROOT}.1"
 
 
 def check(data: bytes, study: str | None = None):
-    return check_part(BytesIO(data), len(data), study)
+    return check_part(BytesIO(data), len(data), study, SpoolSpace())
 
 
 def refusal(data: bytes, study: str | None = None) -> RefusedPart:
@@ -218,7 +220,28 @@ def test_a_class_that_is_no_uid_is_not_repeated():
     assert (found.code, found.class_uid, found.instance_uid) == (NOT_UNDERSTOOD, "", f"{STUDY}.1.1")
 
 
+@pytest.mark.parametrize("min_free_bytes", [0, 1 << 60])
+def test_what_is_unpacked_lies_in_the_spool_and_is_gone_after(tmp_path, monkeypatch, min_free_bytes):
+    space, made = SpoolSpace(tmp_path / "spool", min_free_bytes), []
+    new_file = SpoolSpace.new_file
+    monkeypatch.setattr(SpoolSpace, "new_file", lambda self: made.append(new_file(self)) or made[-1])
+    data = written(ct_slice(), DeflatedExplicitVRLittleEndian)
+    bad = data[:-20]
+    for one, error in ((data, StorageUnavailable if min_free_bytes else None), (bad, Exception)):
+        with pytest.raises(error) if error else nullcontext():
+            check_part(BytesIO(one), len(one), None, space)
+    assert [file.closed for file in made] == [True, True]
+    assert (tmp_path / "spool").is_dir()
+    assert list((tmp_path / "spool").iterdir()) == []
+
+
 def test_a_disk_that_is_full_is_no_fault_of_the_part(monkeypatch):
-    monkeypatch.setattr(file_form, "TemporaryFile", lambda: open("/dev/full", "w+b"))  # noqa: SIM115
+    with Path("/dev/full").open("r+b", buffering=0) as full:
+        monkeypatch.setattr(SpoolSpace, "new_file", lambda _: full)
+        with pytest.raises(StorageUnavailable):
+            check(written(ct_slice(), DeflatedExplicitVRLittleEndian))
+    monkeypatch.undo()
+    nowhere = SpoolSpace(Path("/dev/null/x"))
+    data = written(ct_slice(), DeflatedExplicitVRLittleEndian)
     with pytest.raises(StorageUnavailable):
-        check(written(ct_slice(), DeflatedExplicitVRLittleEndian))
+        check_part(BytesIO(data), len(data), None, nowhere)

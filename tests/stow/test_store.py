@@ -7,7 +7,8 @@ from io import BytesIO
 from threading import Semaphore
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicomweb_gateway.dicom.store_response import (
     CLASH,
@@ -25,6 +26,8 @@ from dicomweb_gateway.errors import (
     UpstreamFailed,
 )
 from dicomweb_gateway.imagesets.storing import Piece, framing_bytes
+from dicomweb_gateway.index import owners as index
+from dicomweb_gateway.index.owners import Held
 from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
 from dicomweb_gateway.stow import store
 from dicomweb_gateway.stow.checking import Instance
@@ -55,7 +58,7 @@ class Upstream:
         bodies = []
         for one in instances:
             one.file.seek(one.start)
-            bodies.append(one.file.read(one.length))
+            bodies.append(one.head + one.file.read(one.length))
         self.requests.append(bodies)
         named = [str(dcmread(BytesIO(body)).SOPInstanceUID) for body in bodies]
         return [Outcome(CT, uid, 0xA700 if uid in self.refused else None) for uid in named if not self.silent]
@@ -63,20 +66,39 @@ class Upstream:
 
 @dataclass
 class Owners:
-    """What the data store holds already."""
+    """What the data store holds already; instances come from one image set, whose version each store raises.
+
+    `sights` are those that were asked with.
+    """
 
     held_patients: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     held_studies: dict[str, set[str]] = field(default_factory=dict)
-    held_series: dict[str, set[str]] = field(default_factory=dict)
+    held_instances: dict[str, set[Held]] = field(default_factory=dict)
+    hidden_series: set[tuple[str, str, str]] = field(default_factory=set)
+    sights: list[Sight] = field(default_factory=list)
+    version: int = 1
+    apart: int = 1
+    lost: set[str] = field(default_factory=set)
 
-    def patients(self, datastore_id: str, study_uids: list[str]) -> dict[str, set[tuple[str, str]]]:
+    def patients(self, datastore_id, study_uids, sight=EVERYTHING):
         return {uid: set(found) for uid, found in self.held_patients.items() if uid in study_uids}
 
-    def studies(self, datastore_id: str, series_uids: list[str]) -> dict[str, set[str]]:
+    def studies(self, datastore_id, series_uids, sight=EVERYTHING):
+        self.sights.append(sight)
         return {uid: set(found) for uid, found in self.held_studies.items() if uid in series_uids}
 
-    def series(self, datastore_id: str, instance_uids: list[str]) -> dict[str, set[str]]:
-        return {uid: set(found) for uid, found in self.held_series.items() if uid in instance_uids}
+    def held(self, datastore_id, instance_uids, sight=EVERYTHING):
+        self.sights.append(sight)
+        return {uid: set(found) for uid, found in self.held_instances.items() if uid in instance_uids}
+
+    def hidden(self, datastore_id, series_uids, sight):
+        return {one for one in self.hidden_series if one[1] in series_uids}
+
+    def given(self, datastore_id, paths, sight=EVERYTHING):
+        return {path: index.Place("set", self.version) for path in paths if path[2] not in self.lost}
+
+    def versions(self, datastore_id, study_uids):
+        return {(f"{ROOT}.1", f"{ROOT}.1.1"): {"set": self.version, "apart": self.apart}}
 
 
 class Place:
@@ -92,9 +114,22 @@ class Place:
             lambda: [STORE],
         )
 
-    def store(self, *contents: bytes, study: str | None = None, sight: Sight = EVERYTHING, body: bytes = b""):
-        request = StoreRequest(BytesIO(body or framed(*contents)), BOUNDARY, study, time.monotonic() + 60)
-        return self.storing.store(request, sight)
+    def store(
+        self,
+        *contents: bytes,
+        study: str | None = None,
+        sight: Sight = EVERYTHING,
+        seen: Sight = EVERYTHING,
+        body: bytes = b"",
+    ):
+        until = time.monotonic() + 60
+        request = StoreRequest(BytesIO(body or framed(*contents)), BOUNDARY, study, until, sight, seen)
+        return self.storing.store(request)
+
+
+def grouping(dataset: Dataset) -> index.Grouping:
+    names = (*index.STUDY_GROUPING, *index.SERIES_GROUPING)
+    return index.grouping_of({name: str(dataset.get(name) or "") for name in names})
 
 
 @pytest.fixture
@@ -108,6 +143,24 @@ def test_what_is_good_goes_upstream_as_it_came(place):
     assert [outcome.failure is None for outcome in outcomes] == [True, False, True]
     assert place.upstream.requests == [[one, two]]
     assert place.indexed == [(STORE, {f"{ROOT}.1": {f"{ROOT}.1.1.1", f"{ROOT}.1.1.2"}})]
+
+
+@pytest.mark.parametrize("syntax", [ImplicitVRLittleEndian, ExplicitVRLittleEndian, ExplicitVRBigEndian])
+def test_what_is_no_file_goes_upstream_as_one(place, syntax):
+    dataset = ct_slice(1)
+    dataset.file_meta.TransferSyntaxUID = syntax
+    whole = part10(dataset)
+    bare = whole[144 + int.from_bytes(whole[140:144], "little") :]
+    for sent in (bare, whole[132:]):
+        (outcome,) = place.store(sent)
+        assert outcome.failure is None
+        ((stored,),) = place.upstream.requests
+        read = dcmread(BytesIO(stored))
+        assert read.file_meta.TransferSyntaxUID == syntax
+        assert read.file_meta.MediaStorageSOPInstanceUID == dataset.SOPInstanceUID
+        assert read == dataset
+        assert stored.endswith(sent)
+        place.upstream.requests.clear()
 
 
 @pytest.mark.parametrize("cut", [3, 10, 4000])
@@ -164,9 +217,72 @@ def test_series_and_instances_stay_where_they_are(place):
     place.owners.held_studies = {f"{ROOT}.1.1": {"1.2.3"}}
     assert place.store(part10(ct_slice(1)))[0].failure == CLASH
     place.owners.held_studies = {}
-    place.owners.held_series = {f"{ROOT}.1.1.1": {"1.2.3"}}
+    place.owners.held_instances = {f"{ROOT}.1.1.1": {Held("1.2.3", grouping(ct_slice(1)))}}
     assert place.store(part10(ct_slice(1)))[0].failure == CLASH
     assert place.upstream.requests == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "clashes"),
+    [
+        ({}, False),
+        ({"PatientName": "Other^Name", "StudyDescription": "words"}, False),
+        ({"StudyDate": "20200101"}, True),
+        ({"AccessionNumber": "A-9"}, True),
+        ({"StudyID": "9"}, True),
+        ({"SeriesNumber": "9"}, True),
+    ],
+)
+def test_what_is_there_keeps_what_it_is_grouped_by(place, changes, clashes):
+    """HealthImaging would file it apart, and go on showing what was there before."""
+    held = Held(f"{ROOT}.1.1", grouping(ct_slice(1)))
+    place.owners.held_instances = {f"{ROOT}.1.1.1": {held}}
+    one, two = place.store(part10(ct_slice(1, **changes)), part10(ct_slice(2, **changes)))
+    assert (one.failure, two.failure) == (CLASH if clashes else None, None)
+    assert len(one.reason) <= 64
+
+
+def test_only_what_the_caller_may_retrieve_clashes(place):
+    seen = Sight((Grant(None, (("Modality", ("MR",)),)),))
+    assert place.store(part10(ct_slice(1)), seen=seen)[0].failure is None
+    assert place.owners.sights == [seen, seen]
+
+
+def test_what_would_be_put_among_hidden_things_is_refused_as_what_is_not_allowed(place):
+    place.owners.hidden_series = {(f"{ROOT}.1", f"{ROOT}.1.1", "P-1")}
+    outcomes = place.store(part10(ct_slice(1)), part10(ct_slice(1, 2)))
+    assert [one.failure for one in outcomes] == [NOT_AUTHORIZED, None]
+    place.owners.hidden_series = {(f"{ROOT}.1", f"{ROOT}.1.1", "P-2")}
+    assert place.store(part10(ct_slice(1)))[0].failure is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "failure"), [({"apart": 1}, PROCESSING_FAILURE), ({"version": 1}, None), ({}, None)]
+)
+def test_what_is_stored_but_not_shown_is_no_success(place, changed, failure):
+    def index(*_):
+        for name, number in changed.items():
+            setattr(place.owners, name, getattr(place.owners, name) + number)
+
+    refreshed = []
+    place.storing = replace(place.storing, index=index, refresh=lambda _, names: refreshed.append(names))
+    [outcome] = place.store(part10(ct_slice(1)))
+    assert outcome.failure == failure
+    # what seems to be as before may only be listed late
+    assert refreshed == ([] if "version" in changed else [{"set"}])
+    assert len(outcome.reason) <= 64
+    # who may not retrieve it is not told
+    assert place.store(part10(ct_slice(1)), seen=NOTHING)[0].failure is None
+    place.owners.lost = {f"{ROOT}.1.1.1"}
+    assert place.store(part10(ct_slice(1)))[0].failure == PROCESSING_FAILURE
+
+
+def test_studies_that_the_index_does_not_know_are_looked_for_first(place):
+    looked = []
+    place.storing = replace(place.storing, catch_up=lambda store, uids: looked.append((store, set(uids))))
+    place.owners.held_patients = {f"{ROOT}.1": {("P-1", "")}}
+    place.store(part10(ct_slice(1)), part10(ct_slice(1, study=2)))
+    assert looked == [(STORE, {f"{ROOT}.2"})]
 
 
 def test_two_patients_cannot_have_one_study_in_one_request(place):
@@ -260,9 +376,9 @@ def test_what_is_stored_before_upstream_fails_is_indexed_and_told(place):
 def test_little_is_held_of_a_part(place, monkeypatch):
     held: list[Instance] = []
 
-    def claims(owners: Owners, datastore_id: str, instances: Sequence[Instance]) -> Claims:
+    def claims(owners: Owners, datastore_id: str, instances: Sequence[Instance], *sights: Sight) -> Claims:
         held.extend(instances)
-        return Claims(owners, datastore_id, instances)
+        return Claims(owners, datastore_id, instances, *sights)
 
     monkeypatch.setattr(store, "Claims", claims)
     place.store(part10(ct_slice(1, InstitutionName="x" * 64)))

@@ -5,10 +5,11 @@ import os
 
 import pytest
 
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import StorageUnavailable
 from dicomweb_gateway.wado import spool as spool_module
 from dicomweb_gateway.wado.body import FrameSlice, read_segment
-from dicomweb_gateway.wado.spool import IN_MEMORY, Spool, SpoolSpace
+from dicomweb_gateway.wado.spool import IN_MEMORY, Spool
 from dicomweb_gateway.web.files import SegmentFile
 
 PIECES = [b"abc", os.urandom(IN_MEMORY), b"", os.urandom(70_001)]

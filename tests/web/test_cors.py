@@ -9,6 +9,7 @@ from werkzeug.test import EnvironBuilder
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.sight import EVERYTHING
 from dicomweb_gateway.web.cors import add_cors, is_allowed_origin
+from dicomweb_gateway.web.identity_keys import BY_ADDRESS
 from dicomweb_gateway.web.services import WebConfig
 from tests.routes.archive import build
 
@@ -36,6 +37,8 @@ def request(method="GET", **headers):
         ("null", {}, False),
         ("http://[broken", {}, False),
         ("https://evil.example.org", {"host_rule_on": False}, True),
+        ("https://evil.example.org", {"host_rule_on": False, "proxy_headers": ("X-User", "X-Groups")}, False),
+        ("http://localhost:3000", {"host_rule_on": False, "proxy_headers": ("X-User", "X-Groups")}, True),
         ("https://ohif.example.org", {"cors_origins": ("https://ohif.example.org",)}, True),
         ("http://localhost:3000", {"cors_origins": ("https://ohif.example.org",)}, False),
         ("https://anything.org", {"cors_origins": ("*",)}, True),
@@ -47,6 +50,14 @@ def test_origins(origin, settings, allowed):
     add_cors(request(Origin=origin), response, config(**settings))
     assert response.headers.get("Access-Control-Allow-Origin") == (origin if allowed else None)
     assert "Origin" in response.vary
+
+
+@pytest.mark.parametrize(("listed", "allowed"), [((), None), (("https://a.org",), "https://a.org")])
+def test_what_is_shown_to_an_address_is_not_for_any_page_there(listed, allowed):
+    asked, response = request(Origin="https://a.org"), Response()
+    asked.environ[BY_ADDRESS] = True
+    add_cors(asked, response, config(host_rule_on=False, cors_origins=listed))
+    assert response.headers.get("Access-Control-Allow-Origin") == allowed
 
 
 def test_exposed_headers_are_those_of_h2():

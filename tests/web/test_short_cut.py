@@ -3,8 +3,10 @@
 import logging
 
 import pytest
-from flask import Flask, Response
+from flask import Flask, Request, Response
+from werkzeug.test import EnvironBuilder
 
+from dicomweb_gateway.web.requests import plain_arguments
 from dicomweb_gateway.web.short_cut import Guards, with_short_cuts
 from tests.routes.archive import BOXED, CT, build, path_of
 
@@ -129,3 +131,15 @@ def test_nothing_is_short_below_a_prefix():
     guards = Guards(lambda _: None, lambda *_: Response(status=500), lambda *_: None)
     app.wsgi_app = with_short_cuts(app, [], guards)
     assert app.test_client().get("/healthcheck").status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["startLevel=0&endLevel=0", "&startLevel=&&=1&endLevel", "startLevel=%30", "endLevel=+0", "endLevel=é"],
+)
+def test_a_query_is_read_as_flask_reads_it(query):
+    environ = EnvironBuilder("/", query_string=query).get_environ()
+    environ["QUERY_STRING"] = query.encode().decode("latin1")
+    own, flask = Request(environ), Request(environ)
+    assert plain_arguments(own) == flask.args
+    assert own.args == flask.args

@@ -30,6 +30,22 @@ def test_pieces_and_hidden_files_are_not_served(tmp_path):
             files.address(name)
 
 
+def test_a_script_tells_all_that_it_imports(tmp_path):
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.js").write_text('import { x } from "./deep/b.js";\nimport "./c.js";\n// from "./no.js";\n')
+    (tmp_path / "deep" / "b.js").write_text(
+        'import {\n  y,\n} from "../c.js";\nimport { z } from "./d.js";\n'
+    )
+    (tmp_path / "c.js").write_text("export const y = 1;\n")
+    (tmp_path / "deep" / "d.js").write_text('import { x } from "./b.js";\n')
+    files = StaticFiles(tmp_path)
+    assert files.modules("a.js") == ["deep/b.js", "c.js", "deep/d.js"]
+    assert files.modules("c.js") == []
+    loaded = own_files().modules("stack.js")
+    assert {"gateway.js", "stack/loader.js", "stack/differences.js"} <= set(loaded)
+    assert all(own_files().find(one) for one in loaded)
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_every_page_has_its_piece_and_its_script(name):
     assert "<h1" in own_files().piece(f"pages/{name}.html")

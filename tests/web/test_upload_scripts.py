@@ -195,10 +195,11 @@ def test_files_are_listed_once_by_patient_and_study(run: Run) -> None:
     async function* named() {{ yield* all; yield all[0]; yield {{ path: "gone/", file: null }}; }}
     const list = new UploadList();
     await list.take(named(), () => {{}});
-    const studies = [...list.studies.values()].map((one) => [one.patientId, one.uid, figuresOf(one).files]);
-    return {{ studies, refused: list.refused, again: list.again, looked: list.looked }};
+    const studies = [...list.studies.values()].map((one) => [one.patientId, one.uid, one.figures.files]);
+    const {{ refused, again, looked, figures }} = list;
+    return {{ studies, refused, again, looked, figures }};
     """
-    found = run({"upload/list.js": "UploadList, figuresOf"}, body)
+    found = run({"upload/list.js": "UploadList"}, body)
     assert sorted(found["studies"]) == [
         ["P-1", f"{ROOT}.1", 1],
         ["P-1", f"{ROOT}.2", 1],
@@ -210,6 +211,8 @@ def test_files_are_listed_once_by_patient_and_study(run: Run) -> None:
         "gone/": "it cannot be read",
     }
     assert (found["again"], found["looked"]) == (1, 7)
+    size = sum(len(files[path]) for path in ("a/1.dcm", "a/2.dcm", "b/3.dcm"))
+    assert [found["figures"][name] for name in ("files", "bytes", "listedBytes")] == [3, size, size]
 
 
 def test_a_request_is_what_the_gateway_reads(run: Run, tmp_path: Any) -> None:
@@ -238,6 +241,39 @@ def test_batches_are_bounded(run: Run) -> None:
     return taken.map((batch) => batch.map((one) => one.file.size));
     """
     assert run({"upload/batches.js": "nextBatch"}, body) == [[5, 5], [30], [1, 1, 1], [1]]
+
+
+def test_bytes_are_counted_through_every_state(run: Run) -> None:
+    """One of 10 and one of 30 bytes: half of both sent, one cut off, one stored, and then given up."""
+    body = """
+    const [study, all] = [nothing(), nothing()];
+    const items = [10, 30].map((size) => ({ file: { size }, state: "listed" }));
+    for (const item of items) count(item, [study, all]);
+    const told = [];
+    const names = ["gone", "listedBytes", "failedBytes", "sending", "stored", "failed"];
+    const tell = () => told.push(names.map((name) => all[name]));
+    for (const item of items) move(item, "sending");
+    goneOf(items, 0.5).forEach((bytes, at) => goes(items[at], bytes));
+    tell();
+    move(items[0], "stored");
+    move(items[1], "waiting");
+    tell();
+    move(items[1], "failed", "no");
+    tell();
+    count(items[1], items[1].counted, -1);
+    tell();
+    const isSame = JSON.stringify(study) === JSON.stringify(all);
+    return { told, isSame, share: goneOf(items, 1), none: goneOf(items, 0) };
+    """
+    names = "count, goes, move, nothing"
+    found = run({"upload/counting.js": names, "upload/batches.js": "goneOf"}, body)
+    assert found["told"] == [
+        [20, 0, 0, 2, 0, 0],
+        [10, 0, 0, 0, 1, 0],
+        [40, 0, 30, 0, 1, 1],
+        [10, 0, 0, 0, 1, 0],
+    ]
+    assert (found["isSame"], found["share"], found["none"]) == (True, [10, 30], [0, 0])
 
 
 def test_outcomes_are_told_in_words(run: Run) -> None:

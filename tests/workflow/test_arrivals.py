@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 
-from dicomweb_gateway.errors import UpstreamBusy, UpstreamFailed
+from dicomweb_gateway.errors import UpstreamBusy, UpstreamFailed, UpstreamNotFound
 from dicomweb_gateway.imagesets.store import ImageSetSummary
 from dicomweb_gateway.workflow.arrivals import Arrivals
 
@@ -77,3 +77,27 @@ def test_an_image_set_that_fails_keeps_no_other_out():
         house.arrivals().index(STORE, {"1": {"1.1"}}, time.monotonic() + 60)
     assert house.held == {"c" * 32}
     assert house.changes == 1
+
+
+def test_what_is_there_already_of_a_new_study_is_indexed_first():
+    house = House()
+    house.arrivals().catch_up(STORE, {"1", "2"})
+    assert house.looks == ["1", "2"]
+    assert house.changes == 1
+    empty = House(late=99)
+    empty.arrivals().catch_up(STORE, {"1"})
+    assert empty.changes == 0
+
+
+def test_image_sets_are_read_by_their_id_whatever_is_listed():
+    house, read = House(late=99), []
+
+    def image_set(ref):
+        read.append(ref.image_set_id)
+        if ref.image_set_id == "b":
+            raise UpstreamNotFound("it is gone")
+
+    house.image_set = image_set
+    house.arrivals().refresh(STORE, {"c", "b", "a"})
+    assert read == ["a", "b", "c"]
+    assert (house.looks, house.changes) == ([], 1)

@@ -4,7 +4,8 @@ import pydicom
 import pytest
 
 from dicomweb_gateway.cli_common import SAMPLE_NAMES
-from dicomweb_gateway.dicom.file_content import check_file
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
+from dicomweb_gateway.workflow.importing.checking import check_file
 from dicomweb_gateway.workflow.made_series import write_cine, write_mr
 from dicomweb_gateway.workflow.samples import SAMPLE_SETS, sample_folders, write_synthetic_series
 
@@ -46,13 +47,13 @@ def test_a_set_is_what_it_says(tmp_path, name):
     [folder] = sample_folders(tmp_path, [name])
     files = sorted(folder.glob("*.dcm"))
     assert len(files) == SAMPLE_SETS[name].files
-    assert len({check_file(path).instance_uid for path in files}) == len(files)
-    assert len({check_file(path).study_uid for path in files}) == 1
+    assert len({check_file(path, SpoolSpace()).instance_uid for path in files}) == len(files)
+    assert len({check_file(path, SpoolSpace()).study_uid for path in files}) == 1
 
 
 def test_sets_are_studies_of_their_own(tmp_path):
     folders = sample_folders(tmp_path, ["ct-small", "ct", "mr", "colour-cine"])
-    assert len({check_file(next(folder.glob("*.dcm"))).study_uid for folder in folders}) == 4
+    assert len({check_file(next(folder.glob("*.dcm")), SpoolSpace()).study_uid for folder in folders}) == 4
 
 
 def test_the_mr_has_two_contrasts_of_twelve_bits(tmp_path):

@@ -66,8 +66,11 @@ export class Loader {
       this.running.delete(name);
       this.figures.cancelled += 1;
     }
+    // until the first picture is there in full it has the line to itself
+    const isOpening = this.shelf.countFull === 0 && !this.failed.has(`${this.current} full`);
     for (const job of wanted) {
       const isCurrent = job.index === this.current;
+      if (isOpening && !isCurrent) break;
       if (this.running.size >= AT_ONCE + (isCurrent ? 2 : 0)) break;
       if (!this.running.has(job.name)) this.#start(job);
     }

@@ -1,9 +1,10 @@
 // What a study opens to: its series with a small picture each, and the ways on from there.
 
 import { TAG, WITHOUT_PICTURE, first, text } from "../dicom.js";
-import { askJson, element } from "../gateway.js";
+import { askJson, element, may } from "../gateway.js";
 import { addressOf, pageOf, viewerOf } from "../places.js";
 import { wayToWeasis } from "../weasis.js";
+import { picture } from "./pictures.js";
 
 const FIELDS = "SeriesDescription,NumberOfSeriesRelatedInstances,BodyPartExamined";
 const MOST = 200;
@@ -36,11 +37,13 @@ function card(study, row) {
   const count = first(row, TAG.instancesOfSeries);
   const facts = [modality, number && `number ${number}`, count !== undefined && `${count} ${count === 1 ? "instance" : "instances"}`];
   const hasPicture = !WITHOUT_PICTURE.has(modality);
+  const address = `${addressOf(place, "thumbnail")}?viewport=192,192`;
+  const seen = hasPicture && may.has("rendered") ? picture(address, modality) : modality;
   const href = pageOf(hasPicture ? "stack" : "metadata", place);
   return element(
     "li",
     { "data-series": place.series },
-    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, hasPicture ? picture(place, modality) : modality),
+    element("a", { class: "picture", href, tabindex: -1, "aria-hidden": "true" }, seen),
     element(
       "div",
       {},
@@ -49,10 +52,4 @@ function card(study, row) {
       element("p", {}, element("a", { href: pageOf("metadata", place), "aria-label": `Metadata of ${title}` }, "Metadata")),
     ),
   );
-}
-
-function picture(place, modality) {
-  const image = element("img", { src: `${addressOf(place, "thumbnail")}?viewport=192,192`, alt: "", loading: "lazy" });
-  image.addEventListener("error", () => image.replaceWith(modality));
-  return image;
 }

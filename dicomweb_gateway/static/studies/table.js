@@ -9,7 +9,7 @@ const COLUMNS = [
   { title: "Patient ID", sort: "PatientID", kind: "wide", value: (row) => text(row, TAG.patientId) },
   { title: "Date", sort: "StudyDate", kind: "short", value: when },
   { title: "Modality", value: (row) => text(row, TAG.modalities) },
-  { title: "Description", sort: "StudyDescription", value: (row) => text(row, TAG.description) },
+  { title: "Description", sort: "StudyDescription", kind: "wide", value: (row) => text(row, TAG.description) },
   { title: "Accession", sort: "AccessionNumber", kind: "wide", value: (row) => text(row, TAG.accession) },
   { title: "Series", sort: "NumberOfStudyRelatedSeries", kind: "number wide", value: (row) => text(row, TAG.seriesCount) },
   { title: "Images", sort: "NumberOfStudyRelatedInstances", kind: "number wide", value: (row) => text(row, TAG.instances) },
@@ -44,9 +44,10 @@ export function rowsOf(row, base) {
     if (!below.hidden && !inside.firstChild) await fill(inside, { base, study }, title);
   });
   const cells = COLUMNS.slice(1).map((column) => element("td", { class: column.kind }, column.value(row)));
-  // where the window is too narrow for its column
-  const beside = element("span", { class: "beside soft" }, COLUMNS[1].value(row));
-  return [element("tr", { "data-study": study }, element("th", { scope: "row" }, open, beside), ...cells), below];
+  // where the window is too narrow for their columns
+  const others = [TAG.patientId, TAG.description].map((tag) => text(row, tag)).filter(Boolean);
+  const beside = others.map((one) => element("span", { class: "beside soft" }, one));
+  return [element("tr", { "data-study": study }, element("th", { scope: "row" }, open, ...beside), ...cells), below];
 }
 
 async function fill(inside, place, title) {

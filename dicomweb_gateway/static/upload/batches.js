@@ -22,3 +22,13 @@ export function bodyOf(files) {
   const body = new Blob([...files.flatMap((file) => [head, file, "\r\n"]), `--${boundary}--\r\n`]);
   return { type: `multipart/related; type="application/dicom"; boundary=${boundary}`, body };
 }
+
+/** How many bytes of each of `items`, which are sent one behind the other, are gone with a `share` of all, 0 to 1. */
+export function goneOf(items, share) {
+  let left = share * items.reduce((sum, { file }) => sum + file.size, 0);
+  return items.map(({ file: { size } }) => {
+    const gone = Math.min(size, Math.floor(left));
+    left -= gone;
+    return gone;
+  });
+}

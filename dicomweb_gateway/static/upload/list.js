@@ -1,6 +1,7 @@
 // What is to be sent: instances by patient and study, and what was left out, with the reason.
 
 import { checked } from "./checking.js";
+import { count, nothing } from "./counting.js";
 import { Refused } from "./elements.js";
 
 const AT_ONCE = 4;
@@ -8,7 +9,7 @@ const AT_ONCE = 4;
 /** The files that were named, sorted out. */
 export class UploadList {
   constructor() {
-    this.patients = new Map();
+    this.figures = nothing();
     this.studies = new Map();
     this.instances = new Map();
     this.refused = [];
@@ -33,27 +34,40 @@ export class UploadList {
     return [...this.studies.values()].filter(isWanted).flatMap((study) => study.items.filter((one) => one.state !== "stored"));
   }
 
+  /** The items that failed. */
+  get failed() {
+    return [...this.instances.values()].filter((item) => item.state === "failed");
+  }
+
   async #look({ file, path }) {
     try {
       if (!file) throw new Refused("it cannot be read");
-      this.#add({ file, path, facts: await checked(file), state: "listed", reason: "", tries: 0 });
+      const facts = await checked(file);
+      // of thousands of files no more is kept than is needed
+      const item = { file, path, facts: { instance: facts.instance }, state: "listed", reason: "", tries: 0 };
+      this.#add(item, facts);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
       this.refused.push({ path, reason: error.message });
     }
   }
 
-  #add(item) {
-    const known = this.instances.get(item.facts.instance);
+  #add(item, facts) {
+    const known = this.instances.get(facts.instance);
     if (known && isSame(known, item)) {
       this.again += 1;
       return;
     }
     if (known && known.state !== "failed") throw new Refused(`its SOPInstanceUID is that of ${known.path}`);
-    if (known) known.study.items.splice(known.study.items.indexOf(known), 1);
-    this.instances.set(item.facts.instance, item);
-    item.study = this.#studyOf(item.facts);
+    if (known) {
+      known.study.items.splice(known.study.items.indexOf(known), 1);
+      count(known, known.counted, -1);
+    }
+    this.instances.set(facts.instance, item);
+    item.study = this.#studyOf(facts);
     item.study.items.push(item);
+    if (facts.modality) item.study.modalities.add(facts.modality);
+    count(item, [item.study.figures, this.figures]);
   }
 
   #studyOf(facts) {
@@ -61,7 +75,8 @@ export class UploadList {
     const who = JSON.stringify(patientId ? [issuer, patientId] : [issuer, "", patientName]);
     const key = JSON.stringify([who, study]);
     if (!this.studies.has(key)) {
-      this.studies.set(key, { key, who, patientName, patientId, uid: study, date, description, items: [], isWanted: true });
+      const more = { items: [], isWanted: true, modalities: new Set(), figures: nothing() };
+      this.studies.set(key, { key, who, patientName, patientId, uid: study, date, description, ...more });
     }
     return this.studies.get(key);
   }
@@ -70,15 +85,4 @@ export class UploadList {
 function isSame(one, other) {
   const { file } = one;
   return one.path === other.path && file.size === other.file.size && file.lastModified === other.file.lastModified;
-}
-
-/** What a study has: files, bytes, modalities, and how many files are in each state. */
-export function figuresOf({ items }) {
-  const states = { listed: 0, waiting: 0, sending: 0, stored: 0, failed: 0 };
-  let bytes = 0;
-  for (const item of items) {
-    states[item.state] += 1;
-    bytes += item.file.size;
-  }
-  return { files: items.length, bytes, modalities: [...new Set(items.map((item) => item.facts.modality).filter(Boolean))], ...states };
 }

@@ -2,7 +2,8 @@
 //
 // A batch that was cut off is sent again: what is stored twice is stored once.
 
-import { MOST, nextBatch } from "./batches.js";
+import { MOST, goneOf, nextBatch } from "./batches.js";
+import { goes, move } from "./counting.js";
 import { isResponse, outcomesOf } from "./outcomes.js";
 
 const AT_ONCE = 2;
@@ -13,8 +14,8 @@ const LONGEST = 30_000;
 
 /** `state`: idle, sending, paused (by the user), login (one must log in), lost (no connection), busy.
  *
- * `post(files, signal)` gives the answer's document and throws what `ask` throws; `reach()` throws the same
- * where the gateway cannot be reached; `changed()` is called after every change.
+ * `post(files, signal, sent)` gives the answer's document, tells `sent` what share has gone, and throws what `ask`
+ * throws; `reach()` throws the same where the gateway cannot be reached; `changed()` is called after every change.
  */
 export class Sender {
   constructor({ post, reach, changed }) {
@@ -31,7 +32,8 @@ export class Sender {
   send(items) {
     for (const item of items) {
       if (["waiting", "sending", "stored"].includes(item.state)) continue;
-      Object.assign(item, { state: "waiting", reason: "", tries: 0 });
+      move(item, "waiting");
+      item.tries = 0;
       this.waiting.push(item);
     }
     if (this.state === "idle") this.resume();
@@ -69,9 +71,10 @@ export class Sender {
   async #run(batch) {
     const stop = new AbortController();
     this.running.set(batch, stop);
-    for (const item of batch) item.state = "sending";
+    for (const item of batch) move(item, "sending");
+    const files = batch.map((item) => item.file);
     try {
-      this.#settle(batch, await this.post(batch.map((item) => item.file), stop.signal));
+      this.#settle(batch, await this.post(files, stop.signal, (share) => this.#note(batch, stop.signal, share)));
       this.wait = 1000;
     } catch (error) {
       if (error.name === "AbortError") this.#back(batch);
@@ -81,9 +84,16 @@ export class Sender {
     this.#go();
   }
 
+  #note(batch, signal, share) {
+    if (signal.aborted) return;
+    const gone = goneOf(batch, share);
+    batch.forEach((item, at) => goes(item, gone[at]));
+    this.changed();
+  }
+
   #settle(batch, document) {
     const reasons = outcomesOf(document, batch.map((item) => item.facts.instance));
-    batch.forEach((item, at) => Object.assign(item, { state: reasons[at] ? "failed" : "stored", reason: reasons[at] }));
+    batch.forEach((item, at) => move(item, reasons[at] ? "failed" : "stored", reasons[at]));
   }
 
   async #failed(batch, error) {
@@ -152,12 +162,12 @@ export class Sender {
   }
 
   #back(batch) {
-    for (const item of batch) item.state = "waiting";
+    for (const item of batch) move(item, "waiting");
     this.waiting.unshift(...batch);
   }
 
   #give(batch, reason) {
-    for (const item of batch) Object.assign(item, { state: "failed", reason });
+    for (const item of batch) move(item, "failed", reason);
   }
 }
 

@@ -2,9 +2,9 @@
 
 import { date } from "../dicom.js";
 import { element, root } from "../gateway.js";
-import { figuresOf } from "./list.js";
 
 const MOST_ROWS = 500;
+const MOST_STUDIES = 500;
 
 /** Bytes as people write them. */
 export function size(bytes) {
@@ -26,11 +26,16 @@ export class StudyTable {
     Object.assign(this, { table, placeOf, changed, patients: new Map(), rows: new Map() });
   }
 
+  /** Show `studies`, the first of them; gives how many more there are, which browsers would be slow to show. */
   show(studies) {
     for (const study of studies.values()) {
-      if (!this.rows.has(study.key)) this.rows.set(study.key, this.#newRow(study));
+      if (!this.rows.has(study.key)) {
+        if (this.rows.size === MOST_STUDIES) break;
+        this.rows.set(study.key, this.#newRow(study));
+      }
       this.#update(study, this.rows.get(study.key));
     }
+    return studies.size - this.rows.size;
   }
 
   #bodyOf({ who, patientName, patientId }) {
@@ -58,22 +63,22 @@ export class StudyTable {
     cells[3].append(bar, " ", told);
     const row = element("tr", { "data-study": study.uid }, element("td", {}, box), element("th", { scope: "row", title: study.uid }, title), ...cells);
     this.#bodyOf(study).append(row);
-    return { box, cells, bar, told, text: "" };
+    return { box, cells, bar, told, text: "", turn: -1, wasWanted: null };
   }
 
   #update(study, row) {
-    const figures = figuresOf(study);
+    const { figures } = study;
+    if (row.turn === figures.turn && row.wasWanted === study.isWanted) return;
+    Object.assign(row, { turn: figures.turn, wasWanted: study.isWanted });
     const [modality, files, bytes] = row.cells;
-    modality.textContent = figures.modalities.join(", ");
+    modality.textContent = [...study.modalities].join(", ");
     files.textContent = figures.files.toLocaleString("en");
     bytes.textContent = size(figures.bytes);
     const isDone = figures.stored === figures.files;
     const underWay = figures.waiting + figures.sending;
     row.box.disabled = isDone || underWay > 0;
     row.box.checked = study.isWanted;
-    row.bar.hidden = !underWay;
-    row.bar.max = Math.max(1, figures.files);
-    row.bar.value = figures.stored + figures.failed;
+    showProgress(row.bar, figures, underWay);
     const text = stateOf(figures);
     if (text === row.text) return;
     row.text = text;
@@ -90,23 +95,35 @@ export class StudyTable {
   }
 }
 
-function stateOf({ files, listed, waiting, sending, stored, failed }) {
+function stateOf(figures) {
+  const { files, listed, waiting, sending, stored, failed } = figures;
   if (listed === files) return "not sent yet";
+  if (waiting && !sending && !stored && !failed) return "waiting";
   const parts = [`${stored} of ${files} stored`];
   if (failed) parts.push(`${failed} failed`);
-  if (waiting && !sending && !stored) return "waiting";
+  if (sending) parts.push(goneText(figures));
   return parts.join(", ");
+}
+
+/** "1.2 MB of 3.4 MB sent"; once all is sent there is only an answer to be waited for. */
+export function goneText({ gone, bytes }) {
+  return gone < bytes ? `${size(gone)} of ${size(bytes)} sent` : "being stored";
+}
+
+/** How far the bytes of `figures` are, in `bar`, a <progress>, as long as there are some `underWay`. */
+export function showProgress(bar, { bytes, gone }, underWay) {
+  bar.hidden = !underWay;
+  bar.max = Math.max(1, bytes);
+  bar.value = gone;
 }
 
 /** Fill `table` with rows of a path and a reason each, the first of them; `told` says of how many. */
 export function listReasons(table, told, rows) {
   const body = table.tBodies[0];
-  if (Number(body.dataset.count ?? 0) === rows.length && rows.length === 0) return;
   const shown = rows.slice(0, MOST_ROWS).map(({ path, reason }) => {
-    return element("tr", {}, element("th", { scope: "row" }, path), element("td", {}, reason));
+    return element("tr", {}, element("th", { scope: "row" }, element("bdi", {}, path)), element("td", {}, reason));
   });
   body.replaceChildren(...shown);
-  body.dataset.count = rows.length;
   told.textContent = rows.length > MOST_ROWS ? `The first ${MOST_ROWS} of ${counted(rows.length, "file")}.` : `${counted(rows.length, "file")}.`;
 }
 

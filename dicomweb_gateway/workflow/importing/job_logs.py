@@ -90,7 +90,7 @@ def _lines(log: bytes | None, nonsense: list[bytes]) -> Iterator[dict[str, Any]]
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
     """An object in JSON, in JSON with Python's words, or as a Python literal; None for none of them."""
-    written = text.decode("utf-8", "replace").strip()
+    written = text.decode("utf-8-sig", "replace").strip()
     for read, form in (
         (orjson.loads, written),
         (orjson.loads, _WORD.sub(lambda found: _WORDS[found[1]], written)),

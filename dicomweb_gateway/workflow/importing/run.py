@@ -9,14 +9,15 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, TypeVar
 
 from dicomweb_gateway.dicom.found_files import FoundFile
-from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamError, UpstreamNotFound
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
+from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamError
 from dicomweb_gateway.imagesets.import_jobs import ImportJob
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.workflow.importing.job_logs import JobLogs, read_logs
@@ -40,6 +41,7 @@ from dicomweb_gateway.workflow.importing.ledger import (
 from dicomweb_gateway.workflow.importing.report import ImportReport
 from dicomweb_gateway.workflow.importing.scan import Checked, checked_files, found_files, shared_out
 from dicomweb_gateway.workflow.importing.staging import JobOutput, Staging
+from dicomweb_gateway.workflow.importing.trying import may_pass
 from dicomweb_gateway.workflow.importing.uploading import stage, staged_name
 from dicomweb_gateway.workflow.steps import Listener, Progress, silent
 
@@ -76,7 +78,7 @@ class ImportConfig:
     """What an import is to do. Times in seconds; `wait_seconds` None: jobs are followed to their end.
 
     `again`: files that were imported as they are come once more. `delete_staged`: nothing stays in the
-    bucket.
+    bucket. What must be unpacked to be checked is unpacked in `space`.
     """
 
     datastore_id: str
@@ -91,6 +93,7 @@ class ImportConfig:
     pause: float = 5.0
     poll: float = 2.0
     wait_seconds: float | None = None
+    space: SpoolSpace = field(default_factory=SpoolSpace)
 
 
 class ImportRun:
@@ -162,7 +165,7 @@ class ImportRun:
             return not self._config.again and before(target, file.path, file.size, file.mtime_ns)
 
         def told() -> Iterator[Checked]:
-            for done, found in enumerate(checked_files(files, is_known), 1):
+            for done, found in enumerate(checked_files(files, is_known, self._config.space), 1):
                 self._tell(Progress("checking", done, len(files), "files"))
                 yield found
 
@@ -182,7 +185,7 @@ class ImportRun:
             told = Progress("staging", count["done"], len(rows), "files", count["size"], self._of(run, batch))
             self._tell(told)
 
-        stage(self._staging, _input(run, batch), rows, self._config.workers, note)
+        stage(self._staging, _input(run, batch), rows, self._config.workers, note, self._config.space)
         staged = any(row.state == STAGED for row in self._ledger.files(run, batch.number))
         return self._put(run, replace(batch, state=ATTEMPTED if staged else CLEARED))
 
@@ -278,14 +281,14 @@ class ImportRun:
     def _patiently(self, ask: Callable[[], Result]) -> Result:
         """What `ask` gives, tried again as often and as far apart as the config says.
 
-        A role that was made a moment ago is refused at first, so nearly every refusal may pass.
+        What cannot pass comes through at once (trying.py).
         """
         for tries in range(1, self._config.tries):
             try:
                 return ask()
-            except UpstreamNotFound:
-                raise
             except (UpstreamError, BucketError, ImportTrouble) as error:
+                if not may_pass(error):
+                    raise
                 self._tell(Progress("waiting", note=f"try {tries} of {self._config.tries}: {error}"))
                 time.sleep(self._config.pause)
         return ask()

@@ -7,15 +7,17 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from dicomweb_gateway.dicom.file_content import InstanceFile, check_file
 from dicomweb_gateway.dicom.found_files import FoundFile, find_files
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import ImportTrouble, NotDicom, UnreadableDicom
+from dicomweb_gateway.stow.checking import Instance
+from dicomweb_gateway.workflow.importing.checking import check_file
 from dicomweb_gateway.workflow.importing.ledger import LEFT_OUT, REFUSED, UNCHANGED, WAITING, FileRow
 
 _THREADS = 4
 _AHEAD = 64
 
-Checked = tuple[FoundFile, InstanceFile | UnreadableDicom | None]
+Checked = tuple[FoundFile, Instance | UnreadableDicom | None]
 """A file and what it is; None: it was imported as it is before, and not read again."""
 
 
@@ -29,14 +31,16 @@ def found_files(sources: Sequence[Path]) -> list[FoundFile]:
     return [found[path] for path in sorted(found, key=os.fsencode)]
 
 
-def checked_files(files: Iterable[FoundFile], is_known: Callable[[FoundFile], bool]) -> Iterator[Checked]:
+def checked_files(
+    files: Iterable[FoundFile], is_known: Callable[[FoundFile], bool], space: SpoolSpace
+) -> Iterator[Checked]:
     """Each file with its instance or the reason why it has none; those that are known are not read."""
     following = iter(files)
     with ThreadPoolExecutor(_THREADS, thread_name_prefix="check") as pool:
-        under_way: list[tuple[FoundFile, Future[InstanceFile | UnreadableDicom] | None]] = []
+        under_way: list[tuple[FoundFile, Future[Instance | UnreadableDicom] | None]] = []
         while True:
             under_way += [
-                (file, None if is_known(file) else pool.submit(_check, file.path))
+                (file, None if is_known(file) else pool.submit(_check, file.path, space))
                 for file in islice(following, _AHEAD - len(under_way))
             ]
             if not under_way:
@@ -61,7 +65,7 @@ def shared_out(checked: Iterable[Checked], most_files: int, most_bytes: int) -> 
                 rows.append(replace(row, state=LEFT_OUT, reason=str(found)))
             case UnreadableDicom():
                 rows.append(replace(row, state=REFUSED, reason=str(found)))
-            case InstanceFile():
+            case Instance():
                 ready.append((found.study_uid, found.series_uid, row))
     ready.sort(key=lambda one: (one[0], one[1], os.fsencode(one[2].path)))
     batch, number, size = 1, 0, 0
@@ -73,8 +77,8 @@ def shared_out(checked: Iterable[Checked], most_files: int, most_bytes: int) -> 
     return rows
 
 
-def _check(path: str) -> InstanceFile | UnreadableDicom:
+def _check(path: str, space: SpoolSpace) -> Instance | UnreadableDicom:
     try:
-        return check_file(path)
+        return check_file(path, space)
     except UnreadableDicom as error:
         return error

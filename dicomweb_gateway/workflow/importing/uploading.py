@@ -8,8 +8,9 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from dicomweb_gateway.dicom.file_content import check_file
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import UnreadableDicom
+from dicomweb_gateway.workflow.importing.checking import check_file
 from dicomweb_gateway.workflow.importing.ledger import FAILED, REFUSED, STAGED, WAITING, FileRow
 from dicomweb_gateway.workflow.importing.staging import Staging
 
@@ -25,11 +26,14 @@ def staged_name(row: FileRow) -> str:
     return f"{row.number:06d}.dcm"
 
 
-def stage(staging: Staging, folder: str, rows: Iterable[FileRow], workers: int, note: Note) -> None:
+def stage(
+    staging: Staging, folder: str, rows: Iterable[FileRow], workers: int, note: Note, space: SpoolSpace
+) -> None:
     """Put those of `rows` that wait; `note` is given, by and by, what has become of them.
 
-    A file that changed since it was checked is checked again. Raises what the staging place raises, after
-    what is under way has ended and was noted; a file that cannot be read is not such an error.
+    A file that changed since it was checked is checked again, in `space` where it must be unpacked. Raises
+    what the staging place raises, after what is under way has ended and was noted; a file that cannot be read
+    is not such an error.
     """
     held = staging.held(folder)
     waiting = (row for row in rows if row.state == WAITING)
@@ -37,7 +41,7 @@ def stage(staging: Staging, folder: str, rows: Iterable[FileRow], workers: int, 
     noted_at = time.monotonic()
     with ThreadPoolExecutor(workers, thread_name_prefix="upload") as pool:
         try:
-            for row in _each(pool, waiting, lambda row: _put(staging, folder, row, held), 2 * workers):
+            for row in _each(pool, waiting, lambda row: _put(staging, folder, row, held, space), 2 * workers):
                 done.append(row)
                 if time.monotonic() - noted_at > _NOTED_EVERY:
                     note(done)
@@ -62,7 +66,7 @@ def _each(
             yield future.result()
 
 
-def _put(staging: Staging, folder: str, row: FileRow, held: dict[str, int]) -> FileRow:
+def _put(staging: Staging, folder: str, row: FileRow, held: dict[str, int], space: SpoolSpace) -> FileRow:
     name = staged_name(row)
     try:
         for _ in range(_TRIES):
@@ -70,7 +74,7 @@ def _put(staging: Staging, folder: str, row: FileRow, held: dict[str, int]) -> F
             if now == row and held.get(name) == row.size:
                 return replace(row, state=STAGED)
             if now != row:
-                check_file(row.path)
+                check_file(row.path, space)
             staging.put(folder, name, Path(row.path))
             row = now
             if _as_it_is(row) == row:

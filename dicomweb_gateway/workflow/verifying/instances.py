@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import (
     GatewayError,
     StorageUnavailable,
@@ -19,7 +20,7 @@ from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.wado.body import chunks
 from dicomweb_gateway.wado.frames import servable_syntaxes
 from dicomweb_gateway.wado.instances import instance_segments
-from dicomweb_gateway.wado.spool import Spool, SpooledFrame, SpoolSpace
+from dicomweb_gateway.wado.spool import Spool, SpooledFrame
 from dicomweb_gateway.workflow.verifying.keeping import Failure, instance_path, write_whole
 from dicomweb_gateway.workflow.verifying.work import Piece
 

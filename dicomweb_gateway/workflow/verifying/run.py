@@ -1,6 +1,7 @@
 """Verifies image sets with several processes, and goes on where an earlier try was broken off."""
 
 import os
+import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -163,7 +164,9 @@ def _crew(config: CheckerConfig, processes: int) -> Iterator[Crew]:
 def _shared_out(pool: ProcessPoolExecutor, todo: Iterator[Work], window: int) -> Iterator[Checked]:
     running: set[Future[Checked]] = set()
     while True:
-        running |= {pool.submit(_check, work) for work in islice(todo, window - len(running))}
+        for work in islice(todo, window - len(running)):
+            with _uninterrupted():
+                running.add(pool.submit(_check, work))
         if not running:
             return
         done, running = wait(running, return_when=FIRST_COMPLETED)
@@ -172,6 +175,16 @@ def _shared_out(pool: ProcessPoolExecutor, todo: Iterator[Work], window: int) ->
                 yield future.result()
             except BrokenProcessPool:
                 raise ImportTrouble("a verifying process has died; the same command goes on") from None
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """A process that begins inside hears nothing of the terminal's Ctrl-C: ours is the one that ends it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Process:

@@ -1,61 +1,16 @@
 // Drives our own pages in Chromium and writes what it saw as JSON.
 //
-// stdin: {chromium, root, axe, shots, patience, studies: {stack, large, cine, hostile}}
-//   root is the gateway's, axe the file of axe-core, shots a folder for screenshots or null; studies are UIDs: of a
-//   CT of 12 slices, of one large slice, of a colour cine, and of one with scripts in its names.
-// stdout: {list, stack, large, cine, hostile, metadata, edit, unread, wide, errors, failures}
+// stdin: what driving.mjs reads, and {root, studies: {stack, large, cine, hostile}}
+//   root is the gateway's; studies are UIDs: of a CT of 12 slices, of one large slice, of a colour cine, and of one
+//   with scripts in its names.
+// stdout: what driving.mjs writes, and {list, stack, large, cine, hostile, metadata, edit, walked, samples, status}
 
-import { readFile } from 'node:fs/promises';
-import { text } from 'node:stream/consumers';
-import { chromium } from 'playwright-core';
+import { done, figures, looked, seen, tabTo, task, textOf, until, within } from './driving.mjs';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
 const FULL = /Level (\d+) of \1,/;
+Object.assign(seen, { list: {}, stack: {} });
 
-const task = JSON.parse(await text(process.stdin));
-const axe = await readFile(task.axe, 'utf8');
-const seen = { list: {}, stack: {}, unread: [], wide: [], errors: [], failures: [], dialogs: 0 };
-
-function watched(page) {
-  page.on('pageerror', (error) => seen.errors.push(String(error)));
-  page.on('console', (message) => message.type() === 'error' && seen.errors.push(message.text()));
-  page.on('response', (response) => response.status() >= 400 && seen.failures.push(`${response.status()} ${response.url()}`));
-  page.on('dialog', async (dialog) => {
-    seen.dialogs += 1;
-    await dialog.dismiss();
-  });
-  return page;
-}
-
-const textOf = (page, selector) => page.locator(selector).innerText();
-const until = (page, selector, pattern) =>
-  page.waitForFunction(
-    ([where, source]) => new RegExp(source).test(document.querySelector(where)?.textContent ?? ''),
-    [selector, pattern.source],
-  );
-const figures = (page) =>
-  page.$$eval('[data-figure]', (all) => Object.fromEntries(all.map((one) => [one.dataset.figure, one.textContent])));
 const names = (page) => page.locator('#studies .open').allInnerTexts();
-
-/** Serious findings of axe-core, and whether the page is wider than its window. */
-async function looked(page, name) {
-  await page.evaluate(axe);
-  const found = await page.evaluate(() => window.axe.run(document, { resultTypes: ['violations'] }));
-  for (const { id, impact, nodes } of found.violations) {
-    if (['serious', 'critical'].includes(impact)) seen.unread.push(`${name}: ${id}: ${nodes[0].html}`);
-  }
-  const over = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  if (over > 0) seen.wide.push(`${name}: ${over}`);
-  if (task.shots) await page.screenshot({ path: `${task.shots}/${name}.png`, fullPage: true });
-}
 
 async function listed(page) {
   await page.goto(`${task.root}/pages/studies`);
@@ -74,7 +29,7 @@ async function listed(page) {
   seen.list.series = await page.locator('.series > li').count();
   seen.list.weasis = await page.getByRole('link', { name: 'Open in Weasis' }).getAttribute('href');
   seen.list.stack = await page.locator('.series div a').first().getAttribute('href');
-  await looked(page, 'studies-opened');
+  await looked(page, 'studies');
   await page.goBack();
   await until(page, '#told', /^\d+ studies$/);
   await page.goto(`${task.root}/pages/studies?rows=5`);
@@ -145,7 +100,7 @@ async function stacked(page) {
   await page.getByRole('button', { name: 'Play' }).click();
   await page.waitForFunction((before) => document.getElementById('where').textContent !== before, await textOf(page, '#where'));
   await page.getByRole('button', { name: 'Stop' }).click();
-  await looked(page, 'stack-wide');
+  await looked(page, 'stack');
 }
 
 /** The ways to load one picture, and that they show the same. */
@@ -192,7 +147,11 @@ async function cined(page) {
   await page.keyboard.press('ArrowRight');
   await until(page, '#where', /Frame 2 of/);
   await until(page, '#how', FULL);
-  seen.cine = { where: await textOf(page, '#where') };
+  seen.cine = { where: await textOf(page, '#where'), rate: await page.locator('#rate').inputValue() };
+  await page.keyboard.press('Space');
+  await until(page, '#where', /Frame (?:[5-9]|1\d) of/);
+  await page.keyboard.press('Space');
+  seen.cine.play = await textOf(page, '#play');
   seen.cine.coloured = await page.evaluate(() => {
     const canvas = document.getElementById('canvas');
     const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
@@ -207,21 +166,27 @@ async function limited(page) {
   const asked = [];
   const note = (request) => /\/(levels|rendered)/.test(request.url()) && asked.push(request.url().replace(/.*\/frames\/\d+\//, ''));
   page.on('request', note);
-  await page.route('**/session', async (route) => {
+  await page.route('**/pages/stack?*', async (route) => {
     const answer = await route.fetch();
-    await route.fulfill({ json: { ...(await answer.json()), may: ['search', 'rendered'] } });
+    const body = (await answer.text()).replace(/data-may="[^"]*"/, 'data-may="search rendered"');
+    await route.fulfill({ response: answer, body });
   });
   await page.goto(`${task.root}/pages/stack?study=${task.studies.large}`);
   await until(page, '[data-figure="frames"]', /^1 of 1$/);
   seen.limited = { asked, methods: await page.locator('#method option:enabled').allInnerTexts() };
-  await page.unroute('**/session');
+  await page.unroute('**/pages/stack?*');
   page.off('request', note);
 }
 
 async function described(page) {
   const { hostile } = task.studies;
+  await page.goto(`${task.root}/pages/studies?${new URLSearchParams({ PatientName: '<script>' })}`);
+  await page.locator('#studies .open').click();
+  await page.waitForFunction(() => document.querySelector('.series img')?.naturalWidth > 0);
+  const listed = await textOf(page, '#studies');
+  await looked(page, 'studies-hostile');
   await opened(page, hostile);
-  seen.hostile = { who: await textOf(page, '#who'), what: await textOf(page, '#what') };
+  seen.hostile = { listed, who: await textOf(page, '#who'), what: await textOf(page, '#what') };
   await page.goto(`${task.root}/pages/metadata?study=${hostile}`);
   await until(page, '#tree', /Patient ID/);
   const rows = await page.locator('#tree tbody tr').count();
@@ -247,7 +212,7 @@ async function described(page) {
   await page.locator('#raw summary').click();
   await until(page, '#raw pre', /SchemaVersion/);
   seen.metadata.raw = JSON.parse(await textOf(page, '#raw pre')).Patient.DICOM.PatientName;
-  await looked(page, 'metadata-wide');
+  await looked(page, 'metadata');
   await edited(page);
 }
 
@@ -306,34 +271,59 @@ async function touched(page) {
   seen.touched = await textOf(page, '#where');
 }
 
-/** Every page on a phone in the dark. */
-async function carried(page) {
-  for (const [name, address] of [
-    ['studies', 'studies'],
-    ['stack', `stack?study=${task.studies.stack}`],
-    ['metadata', `metadata?study=${task.studies.stack}`],
-  ]) {
-    await page.goto(`${task.root}/pages/${address}`);
-    await page.waitForLoadState('networkidle');
-    await looked(page, `${name}-phone`);
+/** From a search to a window with nothing but keys. */
+async function walked(page) {
+  await page.goto(`${task.root}/pages/studies`);
+  await page.waitForSelector('#studies .open');
+  await tabTo(page, '[name="PatientName"]');
+  await page.keyboard.type('synth');
+  await page.keyboard.press('Enter');
+  await until(page, '#told', /^2 studies$/);
+  await tabTo(page, `tr[data-study="${task.studies.stack}"] .open`);
+  await page.keyboard.press('Space');
+  await page.waitForSelector('.series a');
+  await tabTo(page, '.series div a');
+  await page.keyboard.press('Enter');
+  await until(page, '#how', FULL);
+  await tabTo(page, '#canvas');
+  await page.keyboard.press('ArrowDown');
+  await until(page, '#where', /Image 2 of/);
+  await tabTo(page, '#play');
+  await page.keyboard.press('Shift+Tab');
+  seen.walked = [await textOf(page, '#where'), await textOf(page, '#how')];
+  await page.keyboard.press('2');
+  seen.walked.push(await textOf(page, '#how'));
+}
+
+/** All studies open, and every series that has a picture on the stage: nothing fails and nothing is complained of. */
+async function sampled(page) {
+  await page.goto(`${task.root}/pages/studies?rows=100`);
+  await page.waitForSelector('#studies .open');
+  for (const study of await page.locator('#studies .open').all()) await study.click();
+  await page.waitForFunction(() => document.querySelectorAll('.series').length === document.querySelectorAll('#studies .open').length);
+  for (const card of await page.locator('.series > li').all()) {
+    await card.scrollIntoViewIfNeeded();
+    await page.waitForFunction((one) => [...one.querySelectorAll('img')].every((image) => image.naturalWidth), await card.elementHandle());
+  }
+  const stacks = await page.$$eval('.series div a[href*="/stack?"]', (all) => all.map((one) => one.href));
+  seen.samples = { pictures: await page.locator('.series img').count(), stacks: stacks.length, shown: 0 };
+  for (const address of stacks) {
+    await page.goto(address);
+    await page.waitForFunction(() => /full|\d × \d/.test(document.getElementById('how').textContent) || !document.getElementById('message').hidden);
+    seen.samples.shown += (await page.locator('#message').isHidden()) ? 1 : 0;
   }
 }
 
-const browser = await chromium.launch({ executablePath: task.chromium, headless: true, args: FLAGS });
-async function within(options, ...steps) {
-  const context = await browser.newContext(options);
-  context.setDefaultTimeout(task.patience);
-  const page = watched(await context.newPage());
-  try {
-    for (const step of steps) await step(page);
-  } catch (error) {
-    seen.errors.push(error.stack);
-    if (task.shots) await page.screenshot({ path: `${task.shots}/failed.png` });
-  }
-  await context.close();
+async function administered(page) {
+  await page.goto(`${task.root}/`);
+  await page.getByRole('navigation').getByRole('link', { name: 'Status' }).click();
+  await page.getByRole('heading', { level: 1 }).waitFor();
+  seen.status = await page.getByRole('heading').allInnerTexts();
+  await looked(page, 'status');
+  await page.goto(`${task.root}/`);
+  await looked(page, 'home');
 }
-await within({ viewport: { width: 1280, height: 860 } }, listed, stacked, loaded, hurried, cined, limited, described);
-const phone = { viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: 'dark' };
-await within(phone, touched, carried);
-await browser.close();
-process.stdout.write(JSON.stringify(seen));
+
+await within({}, listed, walked, stacked, loaded, hurried, cined, limited, described, sampled, administered);
+await within({ viewport: { width: 390, height: 780 }, hasTouch: true, isMobile: true, colorScheme: 'dark' }, touched);
+await done();

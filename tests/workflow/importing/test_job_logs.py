@@ -25,6 +25,14 @@ def test_a_job_without_any_log_but_its_manifest():
     assert (logs.imported, logs.failures, logs.warnings, logs.unreadable) == (frozenset(), {}, {}, 0)
 
 
+def test_a_byte_order_mark_does_no_harm():
+    line = '{"inputFile": "in/1.dcm", "importResponse": {"imageSetId": "c"}}'
+    files = {MANIFEST: json.dumps({"jobSummary": SUMMARY}), "SUCCESS/success.ndjson": line}
+    logs = read_logs({name: text.encode("utf-8-sig") for name, text in files.items()}.get)
+    assert logs.image_sets == (("a", "3"), ("b", None), ("c", None))
+    assert logs.imported == {"1.dcm"}
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from dicomweb_gateway.aws.buckets import Buckets
-from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamFailed
+from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamFailed, UpstreamInvalid
+from dicomweb_gateway.imagesets.aws_errors import of_answer
 from dicomweb_gateway.imagesets.import_jobs import ImportJob, ImportJobs
 from dicomweb_gateway.workflow.importing.ledger import Ledger
 from dicomweb_gateway.workflow.importing.report import write_file_report
@@ -126,7 +127,7 @@ def spoil(bench: Bench) -> None:
     whole = save(ct_slice(9), bench.source / "cut.dcm").read_bytes()
     (bench.source / "cut.dcm").write_bytes(whole[:-100])
     # what no look at the file shows: HealthImaging refuses it
-    save(ct_slice(1, 8, Rows=65535, Columns=65535), bench.source / "huge.dcm")
+    save(ct_slice(1, 8, Rows=8, Columns=8, BitsAllocated=24), bench.source / "odd.dcm")
 
 
 def test_files_come_in_and_each_that_does_not_has_its_reason(bench):
@@ -137,10 +138,10 @@ def test_files_come_in_and_each_that_does_not_has_its_reason(bench):
     assert len(bench.instances()) == 12
     assert set(bench.indexed) == set(bench.image_sets()) == set(report.image_sets)
     files = bench.files()
-    assert set(files) == {"notes.txt", "cut.dcm", "huge.dcm"}
+    assert set(files) == {"notes.txt", "cut.dcm", "odd.dcm"}
     assert files["notes.txt"][0] == "left out"
-    assert "ends inside its pixel data" in files["cut.dcm"][1]
-    assert files["huge.dcm"][1].startswith("ValidationException: ")
+    assert "ends inside element (7FE0,0010)" in files["cut.dcm"][1]
+    assert files["odd.dcm"][1].startswith("ValidationException: ")
     assert "12 files imported into 3 image sets, 0 unchanged, 1 are no DICOM, 2 failed" in bench.lines[0]
     # every file of a job is one of its own, and none has a name of this machine
     keys = [one.key for one in bench.buckets.objects(bench.bucket, "staged/") if "/input/" in one.key]
@@ -239,6 +240,27 @@ def test_a_start_that_is_refused_for_good_leaves_all_for_another_run(bench):
         bench.emulator.side("PUT", "faults", json={"failure_rate": 0.0, "failure_operations": []})
     assert bench.told.count("waiting") == 2
     assert bench.run().imported == 12
+
+
+class Malformed(ImportJobs):
+    """HealthImaging finds what it is asked malformed, however often."""
+
+    starts = 0
+
+    def start(self, *arguments: Any, **more: Any) -> ImportJob:
+        self.starts += 1
+        raise of_answer("StartDICOMImportJob", 400, "ValidationException")
+
+
+def test_what_is_malformed_is_not_tried_again(bench):
+    jobs = Malformed(bench.emulator.url, "us-east-1")
+    try:
+        with pytest.raises(UpstreamInvalid, match="400 ValidationException"):
+            bench.run(jobs=jobs)
+    finally:
+        jobs.close()
+    assert jobs.starts == 1
+    assert "waiting" not in bench.told
 
 
 class NeverEnds(ImportJobs):

@@ -1,12 +1,17 @@
-"""Files told apart by their content: instances, damaged ones, and what is no DICOM."""
+"""Files told apart by their content, as parts of STOW-RS are: instances, damaged ones, and other files."""
 
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.uid import ImplicitVRLittleEndian
 
-from dicomweb_gateway.dicom.file_content import check_file
+from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import NotDicom, UnreadableDicom
+from dicomweb_gateway.workflow.importing import checking
 from tests.emulator.files import ROOT, ct_slice, save
+
+
+def check_file(path):
+    return checking.check_file(path, SpoolSpace())
 
 
 @pytest.mark.parametrize(
@@ -50,7 +55,7 @@ def test_a_cut_is_seen_in_implicit_vr_too(tmp_path):
     path = save(dataset, tmp_path / "implicit.dcm")
     check_file(path)
     path.write_bytes(path.read_bytes()[:-1])
-    with pytest.raises(UnreadableDicom, match="ends inside its pixel data"):
+    with pytest.raises(UnreadableDicom, match=r"ends inside element \(7FE0,0010\)"):
         check_file(path)
 
 
@@ -66,3 +71,20 @@ def test_a_folder_and_a_missing_file_are_unreadable(tmp_path):
     for path in (tmp_path, tmp_path / "missing"):
         with pytest.raises(UnreadableDicom, match="cannot be read"):
             check_file(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"Rows": 65}, "shorter than"),
+        ({"PixelData": None}, "no pixel data"),
+        ({"SOPClassUID": None}, "SOPClassUID is missing"),
+        ({"PatientID": "x" * 257}, "over 256 characters"),
+    ],
+)
+@pytest.mark.filterwarnings("ignore")
+def test_what_storing_refuses_an_import_does(tmp_path, changes, reason):
+    dataset = ct_slice(1, **changes)
+    dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+    with pytest.raises(UnreadableDicom, match=reason):
+        check_file(save(dataset, tmp_path / "a.dcm"))

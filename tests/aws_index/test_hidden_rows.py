@@ -1,0 +1,225 @@
+"""What is hidden and what never was there give equal answers, though the Lambda keeps one row for both.
+
+One index holds what a caller may see; the other beside it another patient under the same Study and Series
+Instance UIDs, a series of the same study that the rules hide, and a hidden study, all written later and
+primary, so that the Lambda's rows speak of them.
+"""
+
+from contextlib import ExitStack, contextmanager
+from typing import NamedTuple
+
+import orjson
+import pytest
+from sqlalchemy import create_engine
+
+from dicomweb_gateway.dicom.json_model import dumps
+from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.imagesets.metadata import parse_document
+from dicomweb_gateway.index.engine import make_engine
+from dicomweb_gateway.index.index_search import IndexSearch
+from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.migrate import upgrade
+from dicomweb_gateway.index.reader import IndexReader
+from dicomweb_gateway.qido.parse import parse_query
+from dicomweb_gateway.sight import Grant, Sight
+from tests.aws_index.conftest import ImageSets, proxy_of, raw, slices
+from tests.databases import drop_database, new_aws_database
+from tests.index.documents import STORE, hex_id
+
+NORTH = {"IssuerOfPatientID": "north", "PatientName": "Seen^One"}
+SECRET = {"PatientID": "P2", "PatientName": "SECRET^Two", "PatientComments": "SECRET"}
+CT_OF_NORTH = Sight((Grant(None, (("IssuerOfPatientID", ("north",)), ("Modality", ("CT",)))),))
+
+
+def seen(number):
+    """Image sets that are shown."""
+    return [
+        raw("1.2", "v1", slices("1.2.1", 1, 2), patient=NORTH, series={"SeriesNumber": "3"}),
+        raw("1.2", "v2", slices("1.2.4", 1), "1.2.4", patient=NORTH, series={"SeriesNumber": "4"}),
+        raw("1.3", "v3", slices("1.3.1", 1), patient=NORTH, study={"StudyDate": "20230101"}),
+    ][number]
+
+
+def hidden(kind):
+    """Image sets that are not; the index of our own gives an instance to one image set only (Q-52)."""
+    shared = (9,) if kind == "sqlite" else (1, 9)
+    words = {"StudyDescription": "SECRET", "StudyDate": "20250505", "AccessionNumber": "SECRET"}
+    series = {"SeriesDescription": "SECRET", "Modality": "OT", "SeriesNumber": "1"}
+    return [
+        raw("1.2", "h1", slices("1.2.2", 1), "1.2.2", patient=SECRET, study=words, series=series),
+        raw("1.2", "h2", slices("1.2.1", *shared), patient=SECRET, study=words, series=series),
+        raw("1.2", "h3", slices("1.2.3", 1), "1.2.3", patient=NORTH, study=words, series=series),
+        raw("1.9", "h4", slices("1.9.1", 1), patient=SECRET, study=words),
+    ]
+
+
+KINDS = {
+    # who has indexed: a study that is always there, what is shown, what is hidden
+    "sqlite": ("ours", "ours", "ours"),
+    "lambda alone": ("lambda", "lambda", "lambda"),
+    "shown by ours": ("ours", "ours", "lambda"),
+    "hidden by ours": ("ours", "lambda", "ours"),
+}
+
+
+class Place(NamedTuple):
+    search: IndexSearch
+    reader: IndexReader
+
+
+@contextmanager
+def made(request, kind, folder, has_hidden):
+    always, shown, other = KINDS[kind]
+    steps = [(always, raw("1.5", "o", slices("1.5.1", 1), patient=NORTH))]
+    steps += [(shown, seen(number)) for number in range(3)]
+    steps += [(other, one) for one in hidden(kind) if has_hidden]
+    with ExitStack() as stack:
+        if kind == "sqlite":
+            url = f"sqlite:///{folder}/{has_hidden}.db"
+        else:
+            server = request.getfixturevalue("mariadb_server")
+            name, url = new_aws_database(server)
+            stack.callback(drop_database, server, name)
+        if kind != "lambda alone":
+            upgrade(url)
+        writer = create_engine(url) if kind != "sqlite" else make_engine(url)
+        stack.callback(writer.dispose)
+        image_sets = ImageSets(writer)
+        for who, document in steps:
+            image_sets.put(document, indexed=who == "lambda")
+            is_hidden = document["ImageSetID"] in {hex_id(one) for one in ("h1", "h2", "h3", "h4")}
+            image_sets.primary |= {document["ImageSetID"]} if is_hidden else set()
+            if who == "ours":
+                parsed = parse_document(orjson.dumps(document))
+                index_image_set(writer, parsed, version=4, is_primary=is_hidden)
+        engine = writer if kind == "sqlite" else stack.enter_context(proxy_of(server, url))
+        source = None if kind == "sqlite" else image_sets
+        yield Place(
+            IndexSearch(engine, source=source).seen_by(CT_OF_NORTH),
+            IndexReader(engine, 60, source, 60).seen_by(CT_OF_NORTH),
+        )
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def places(request, kind, tmp_path_factory):
+    """(with what is hidden, without)."""
+    folder = tmp_path_factory.mktemp("hidden")
+    with made(request, kind, folder, True) as full, made(request, kind, folder, False) as bare:
+        yield full, bare
+
+
+SEARCHES = [
+    *((level, "", {}) for level in ("study", "series", "instance")),
+    *((level, "", {"study_uid": "1.2"}) for level in ("series", "instance")),
+    ("instance", "", {"study_uid": "1.2", "series_uid": "1.2.1"}),
+    ("instance", "", {"study_uid": "1.2", "series_uid": "1.2.2"}),
+    *((level, "", {"study_uid": "1.9"}) for level in ("series", "instance")),
+    *(
+        (level, "StudyInstanceUID=1.2,1.3,1.9&includefield=all", {})
+        for level in ("study", "series", "instance")
+    ),
+    *(
+        ("study", f"StudyInstanceUID=1.2&{text}", {})
+        for text in (
+            "PatientID=P2",
+            "PatientName=SECRET*",
+            "PatientName=secr&fuzzymatching=true",
+            "StudyDescription=SECRET",
+            "AccessionNumber=SECRET",
+            "StudyDate=20250505",
+            "StudyDate=20240101",
+            "ModalitiesInStudy=OT",
+            "ModalitiesInStudy=CT",
+            "NumberOfStudyRelatedSeries=2",
+            "NumberOfStudyRelatedInstances=3",
+            "PatientComments=SECRET&includefield=PatientComments",
+        )
+    ),
+    ("series", "StudyInstanceUID=1.2&SeriesDescription=SECRET", {}),
+    ("series", "Modality=OT", {"study_uid": "1.2"}),
+    ("series", "NumberOfSeriesRelatedInstances=2", {"study_uid": "1.2"}),
+    ("series", "orderby=-SeriesNumber&limit=1", {"study_uid": "1.2"}),
+    ("series", "limit=1&offset=1&includefield=all", {"study_uid": "1.2"}),
+    ("instance", "limit=2&offset=1&includefield=all", {"study_uid": "1.2"}),
+    ("study", "orderby=StudyDate&limit=1", {}),
+    ("study", "limit=1&offset=1", {}),
+]
+FOUND = {
+    # at studies, series and instances of a search that names nothing
+    "sqlite": (3, 4, 5),
+    "lambda alone": (3, 4, 5),
+    "shown by ours": (3, 4, 5),
+    "hidden by ours": (1, 1, 1),
+}
+
+
+def asked(place, level, text, scope):
+    pairs = [tuple(one.split("=", 1)) for one in text.split("&") if one]
+    return place.search(parse_query(level, [*pairs, ("totalcount", "true")], **scope))
+
+
+@pytest.mark.parametrize(("level", "text", "scope"), SEARCHES)
+def test_searches_tell_nothing_of_what_is_hidden(places, level, text, scope):
+    full, bare = (asked(place, level, text, scope) for place in places)
+    assert full == bare
+    assert b"SECRET" not in dumps(full.rows)
+
+
+def test_what_is_shown_is_found(kind, places):
+    full, _ = places
+    assert tuple(asked(full, one, "", {}).total for one in ("study", "series", "instance")) == FOUND[kind]
+    (row,) = asked(full, "study", "StudyInstanceUID=1.2", {}).rows
+    told = [row[tag]["Value"] for tag in ("00100010", "00080020", "00080061", "00201206", "00201208")]
+    assert told == [[{"Alphabetic": "Seen^One"}], ["20240101"], ["CT"], [2], [3]]
+    rows = asked(full, "series", "", {"study_uid": "1.2"}).rows
+    assert [one["0020000E"]["Value"] for one in rows] == [["1.2.1"], ["1.2.4"]]
+    assert full.reader.study_series("1.2") == ["1.2.1", "1.2.4"]
+
+
+def looked_up(ask, *path):
+    try:
+        found = ask(*path)
+    except GatewayError as error:
+        return type(error), str(error)
+    return list(found) if hasattr(found, "__next__") else found
+
+
+def looked_at(reader):
+    """All that look-ups give, by what was asked."""
+    asks = [reader.image_sets, reader.outlines, reader.last_change]
+    found = {"counts": reader.counts(), "store": reader.has_store(STORE)}
+    for study in ("1.2", "1.3", "1.9"):
+        for ask in (*asks, reader.study_series, reader.study_instances, reader.first_series_with_images):
+            found[ask.__name__, study] = looked_up(ask, study)
+        for series in (f"{study}.{number}" for number in range(1, 5)):
+            for ask in (*asks, reader.series_instances):
+                found[ask.__name__, series] = looked_up(ask, study, series)
+            for uid in (f"{series}.1", f"{series}.9"):
+                found[uid] = looked_up(reader.instance, study, series, uid)
+    for name in ("v1", "h1", "h2", "h3", "h4"):
+        found[name] = looked_up(reader.image_set_shown, STORE, hex_id(name))
+    return found
+
+
+def test_look_ups_tell_nothing_of_what_is_hidden(places):
+    full, bare = (looked_at(place.reader) for place in places)
+    assert full == bare
+    assert full["study_series", "1.2"] == ["1.2.1", "1.2.4"]
+
+
+def test_a_search_that_names_no_study_is_refused_where_it_would_read_too_much(places, kind, monkeypatch):
+    """Where our tables are there they answer alone."""
+    monkeypatch.setattr("dicomweb_gateway.index.document_search.MOST_LISTED", 1)
+    full, _ = places
+    for text in ("", "StudyInstanceUID=" + ",".join(f"1.{n}" for n in range(102))):
+        found = looked_up(asked, full, "study", text, {})
+        if kind == "lambda alone":
+            assert "StudyInstanceUID" in found[1]
+        else:
+            assert found.total == FOUND[kind][0]
+    assert asked(full, "study", "StudyInstanceUID=1.2", {}).total == 1
