@@ -1,5 +1,6 @@
 """What the command groups share: the settings as the command line gives them, and output for scripts."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,6 @@ from dicomweb_gateway.settings import Settings, load_settings
 SAMPLE_NAMES = ("ct-small", "ct", "ct-large", "mr", "colour-cine", "pydicom")
 """Of `workflow.samples`, whose libraries no other command should wait for."""
 
-
 _OF_ANOTHER: dict[str, Any] = {
     "database_url": None,
     "db_secret_arn": None,
@@ -28,6 +28,32 @@ _OF_ANOTHER: dict[str, Any] = {
     "import_kms_key_arn": None,
 }
 """Settings that belong to the HealthImaging that is configured and its index, with what they are without."""
+
+
+class _Id(click.types.StringParamType):
+    """The id of a data store or image set (healthimaging.md 1.1): what is none is not asked for ten times."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """`value`, or what is wrong with it."""
+        if re.fullmatch("[0-9a-z]{32}", value) is None:
+            self.fail(f"{value!r} is no id of HealthImaging: 32 digits and lower-case letters", param, ctx)
+        return str(value)
+
+
+class _NamedPath(click.Path):
+    """A path that is not empty: an unset variable of a script is not to mean all that lies around it."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The Path, or what is wrong with it."""
+        if not str(value):
+            self.fail("it is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+HEALTHIMAGING_ID = _Id()
+NAMED_PATH = _NamedPath(path_type=Path)
 
 
 class Given:

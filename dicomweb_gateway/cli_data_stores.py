@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from dicomweb_gateway.cli_common import Given, report
-from dicomweb_gateway.errors import SettingsError
+from dicomweb_gateway.cli_common import HEALTHIMAGING_ID, Given, report
+from dicomweb_gateway.errors import ImportTrouble, SettingsError, UpstreamNotFound
 
 _json = click.option("--json", "as_json", is_flag=True)
 
@@ -38,7 +38,7 @@ def data_stores_list(given: Given, as_json: bool = False) -> None:
 
 
 @data_stores.command("show")
-@click.argument("datastore_id")
+@click.argument("datastore_id", type=HEALTHIMAGING_ID)
 @_json
 @click.pass_obj
 def data_stores_show(given: Given, datastore_id: str, as_json: bool) -> None:
@@ -63,7 +63,7 @@ def data_stores_create(given: Given, name: str, as_json: bool) -> None:
 
 
 @data_stores.command("delete")
-@click.argument("datastore_id")
+@click.argument("datastore_id", type=HEALTHIMAGING_ID)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_obj
 def data_stores_delete(given: Given, datastore_id: str, yes: bool) -> None:
@@ -76,7 +76,7 @@ def data_stores_delete(given: Given, datastore_id: str, yes: bool) -> None:
 
 
 @data_stores.command("tag")
-@click.argument("datastore_id")
+@click.argument("datastore_id", type=HEALTHIMAGING_ID)
 @click.argument("pairs", nargs=-1, metavar="[KEY=VALUE | KEY-]...")
 @_json
 @click.pass_obj
@@ -113,6 +113,8 @@ def _stores(given: Given) -> Iterator[Any]:
     stores = DataStores(settings.ahi_endpoint, settings.ahi_region)
     try:
         yield stores
+    except UpstreamNotFound as error:
+        raise ImportTrouble("there is no such data store") from error
     finally:
         stores.close()
 

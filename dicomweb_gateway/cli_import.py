@@ -5,12 +5,12 @@ from pathlib import Path
 
 import click
 
-from dicomweb_gateway.cli_common import Given, report, resumable
+from dicomweb_gateway.cli_common import HEALTHIMAGING_ID, NAMED_PATH, Given, report, resumable
 
 
 @click.command("import")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
-@click.option("--datastore", help="Data store id; default: the only one.")
+@click.argument("paths", nargs=-1, required=True, type=NAMED_PATH, metavar="PATH...")
+@click.option("--datastore", type=HEALTHIMAGING_ID, help="Data store id; default: the only one.")
 @click.option("--bucket", help="IMPORT_BUCKET for this run.")
 @click.option(
     "--workers", type=click.IntRange(1, 128), default=16, show_default=True, help="Uploads at once."
@@ -21,7 +21,10 @@ from dicomweb_gateway.cli_common import Given, report, resumable
 )
 @click.option("--no-index", is_flag=True, help="Leave the index to `index sync` or `index watch`.")
 @click.option(
-    "--wait", type=float, metavar="SECONDS", help="How long a job is followed; default: to its end."
+    "--wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long a job is followed; default: to its end.",
 )
 @click.option("--report", "report_path", type=click.Path(path_type=Path), help="File for the list of files.")
 @click.option("--json", "as_json", is_flag=True)

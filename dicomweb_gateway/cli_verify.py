@@ -7,7 +7,7 @@ from typing import Any
 import click
 import orjson
 
-from dicomweb_gateway.cli_common import Given, report, resumable
+from dicomweb_gateway.cli_common import HEALTHIMAGING_ID, Given, report, resumable
 from dicomweb_gateway.errors import SettingsError
 
 _ONE_OF = "name one of --study, --series, --image-set, --job, --all"
@@ -16,10 +16,12 @@ _ONE_OF = "name one of --study, --series, --image-set, --job, --all"
 @click.command("verify")
 @click.option("--study", metavar="UID")
 @click.option("--series", metavar="UID")
-@click.option("--image-set", "image_sets", multiple=True, metavar="ID", help="Repeatable.")
+@click.option(
+    "--image-set", "image_sets", type=HEALTHIMAGING_ID, multiple=True, metavar="ID", help="Repeatable."
+)
 @click.option("--job", metavar="ID", help="The image sets of an import job.")
 @click.option("--all", "everything", is_flag=True, help="All of the data store.")
-@click.option("--datastore", help="Data store id; default: the only one.")
+@click.option("--datastore", type=HEALTHIMAGING_ID, help="Data store id; default: the only one.")
 @click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to keep what is fetched."
 )

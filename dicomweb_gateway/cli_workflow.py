@@ -1,33 +1,37 @@
 """`dicomweb-gateway workflow`: the guided walk, with answers by hand or by option."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import click
 
-from dicomweb_gateway.cli_common import SAMPLE_NAMES, Given, resumable
+from dicomweb_gateway.cli_common import HEALTHIMAGING_ID, SAMPLE_NAMES, Given, resumable
 
 
 class _Terminal:
-    """Asks on the terminal, or takes every default."""
+    """Asks on the terminal, or takes every default; `finish` ends a line of progress that may stand there."""
 
-    def __init__(self, takes_defaults: bool) -> None:
+    def __init__(self, takes_defaults: bool, finish: Callable[[], None]) -> None:
         self._takes_defaults = takes_defaults
+        self._finish = finish
 
     def say(self, text: str = "") -> None:
+        self._finish()
         click.echo(text)
 
     def text(self, question: str, default: str) -> str:
         if self._takes_defaults:
             return default
+        self._finish()
         return str(click.prompt(question, default=default or None, prompt_suffix=" "))
 
     def choose(self, question: str, options: Mapping[str, str], default: str) -> str:
         if self._takes_defaults:
             return default
+        self._finish()
         keys = list(options)
         for number, key in enumerate(keys, 1):
             click.echo(f"{number} - {options[key]}")
@@ -35,7 +39,10 @@ class _Terminal:
         return keys[number - 1]
 
     def agree(self, question: str, default: bool) -> bool:
-        return default if self._takes_defaults else click.confirm(question, default=default)
+        if self._takes_defaults:
+            return default
+        self._finish()
+        return click.confirm(question, default=default)
 
 
 @click.command("workflow")
@@ -49,7 +56,7 @@ class _Terminal:
     metavar="NAME",
     help="Make them as this CloudFormation stack; with --existing use that one, which is never deleted.",
 )
-@click.option("--datastore", metavar="ID", help="Use this data store.")
+@click.option("--datastore", type=HEALTHIMAGING_ID, metavar="ID", help="Use this data store.")
 @click.option("--datastore-name", metavar="NAME", help="Name of the one that is made.")
 @click.option("--samples", type=click.Choice(SAMPLE_NAMES))
 @click.option("--dicom", type=click.Path(exists=True, path_type=Path), multiple=True, metavar="PATH")
@@ -89,6 +96,6 @@ def workflow(given: Given, /, yes: bool, emulator: bool, **options: Any) -> None
         def make_settings(**more: Any) -> Any:
             return (given.alone if emulator else given.settings)(**decided, **more)
 
-        is_fine = Walk(make_settings, _Terminal(yes), answers, meter).go()
+        is_fine = Walk(make_settings, _Terminal(yes, meter.finish), answers, meter).go()
         meter.finish()
     sys.exit(0 if is_fine else 1)

@@ -78,7 +78,7 @@ def test_what_does_not_come_in_is_exit_status_one(desk):
     cut.write_bytes(cut.read_bytes()[:-5])
     said = desk.run("import", str(desk.folder / "in"), "--no-index", code=1)
     assert "3 files imported into 1 image sets" in said
-    assert "refused: the file ends inside its pixel data" in said
+    assert "refused: the file ends inside element (7FE0,0010)" in said
     assert "file by file: " in said
 
 
@@ -97,6 +97,11 @@ def test_what_cannot_be_meant_is_said_in_a_sentence(desk):
     assert "is no UID" in desk.run("verify", "--study", "../x", code=2)
     assert "no image set of 1.2.3" in desk.run("verify", "--study", "1.2.3", "--processes", "0", code=1)
     assert "does not exist" in desk.run("import", str(desk.folder / "missing"), code=1)
+    assert "it is empty" in desk.run("import", "", code=2)
+    (desk.folder / "nothing").mkdir()
+    assert "there are no files" in desk.run("import", str(desk.folder / "nothing"))
+    assert "'mine' is no id of HealthImaging" in desk.run("import", source, "--datastore", "mine", code=2)
+    assert "'x' is no id" in desk.run("verify", "--image-set", "x", code=2)
     # AWS itself takes files by S3 only
     assert "IMPORT_BUCKET" in desk.run("import", source, ahi_endpoint="http://10.0.0.1:9", code=2)
     assert "--datastore ID" in desk.run("import", source, ahi_datastore_ids="a,b", code=2)

@@ -75,7 +75,14 @@ def test_a_walk_by_hand(desk):
     assert "all frames are right" in said
     assert len(list(out.glob("import_job_*/**/*.jph"))) == 2
     assert "Deleted image set " in said
-    assert state_of(desk.emulator, store_in(said)) != "ACTIVE"
+    store = store_in(said)
+    assert state_of(desk.emulator, store) != "ACTIVE"
+    # broken off after it was deleted, it is deleted once more
+    state = desk.folder / "data" / "walk" / "state.json"
+    state.write_text(state.read_text().replace('"stage": "done"', '"stage": "delete"'))
+    again = desk.run("workflow", "--yes")
+    assert "An earlier walk goes on, next: delete." in again
+    assert f"Deleted data store {store}" in again
 
 
 def test_a_walk_that_asks_nothing_and_keeps_all(desk):
@@ -276,6 +283,8 @@ def test_data_stores_are_listed_shown_made_and_deleted(desk):
     assert "being deleted" in desk.run("datastores", "delete", store, given="y\n")
     assert "Aborted" in desk.run("datastores", "delete", store, given="n\n", code=1)
     assert "KEY=VALUE" in desk.run("datastores", "tag", store, "nonsense", code=2)
+    assert "there is no such data store" in desk.run("datastores", "show", "0" * 32, code=1)
+    assert "'mine' is no id of HealthImaging" in desk.run("datastores", "show", "mine", code=2)
 
 
 def test_the_template_gives_no_more_rights_than_an_import_needs():

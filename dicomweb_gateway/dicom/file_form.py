@@ -90,6 +90,9 @@ def open_form(file: BinaryIO, length: int, space: SpoolSpace) -> FileForm:
 def _meta(file: BinaryIO, start: int, length: int) -> tuple[str, int]:
     """(transfer syntax, "" without one; where the data set begins)."""
     syntax = ""
+    if _group_at(file, start) != 2:
+        # a bare data set may be written in another way than meta information always is
+        return syntax, start
     walk = ElementWalk(file, start, length, Encoding(is_implicit=False))
     for element in walk:
         if element.tag >> 16 != 2:

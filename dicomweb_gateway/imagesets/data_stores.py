@@ -11,6 +11,7 @@ from dicomweb_gateway.imagesets.aws_client import ClientSettings, make_client
 from dicomweb_gateway.imagesets.aws_errors import translated
 
 ACTIVE = "ACTIVE"
+_GOING = ("DELETING", "DELETED")
 _POLL = 0.5
 
 
@@ -68,6 +69,15 @@ class DataStores:
         """Delete an empty data store."""
         with translated("DeleteDatastore"):
             self._client.delete_datastore(datastoreId=datastore_id)
+
+    def remove(self, datastore_id: str) -> None:
+        """Delete an empty data store; one that is gone already, or on its way, is no error."""
+        try:
+            status = self.get(datastore_id).status
+        except UpstreamNotFound:
+            return
+        if status not in _GOING:
+            self.delete(datastore_id)
 
     def tags(self, datastore_id: str) -> dict[str, str]:
         """The tags of a data store."""

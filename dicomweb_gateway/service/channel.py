@@ -165,8 +165,10 @@ class Channel(HTTPChannel):
         """All of the answer to `request` is at hand, or there will be none; before the next one is begun."""
         account = request.account
         if account is None:
-            # it waited behind one after which the connection was closed
-            self._note_left(request)
+            # it waited behind one after which the connection was closed; without a method it is the body of
+            # that one, which nobody reads
+            if request.error is None or hasattr(request, "command"):
+                self._note_left(request)
             return
         if request.error is None and (request.task is None or request.task.environ is None):
             # its client had left before it was begun

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from dicomweb_gateway.workflow.loader import wait_for_emulator
+from dicomweb_gateway.workflow.uninterrupted import uninterrupted
 
 _END_SECONDS = 20
 
@@ -16,7 +17,8 @@ _END_SECONDS = 20
 def own_emulator(folder: Path) -> Iterator[str]:
     """Its URL, as long as the block lasts; its data stay in `folder`. GatewayError when it does not start."""
     port = free_port()
-    process = subprocess.Popen(emulator_command(folder, port))  # noqa: S603  # our own module
+    with uninterrupted():
+        process = subprocess.Popen(emulator_command(folder, port))  # noqa: S603  # our own module
     url = f"http://127.0.0.1:{port}"
     try:
         wait_for_emulator(url)

@@ -59,6 +59,7 @@ class Walk:
         if state is not None:
             self._check_place(state)
             self._guide.say(f"An earlier walk goes on, next: {state.stage}.")
+            self._guide.say(f"(To begin anew remove {self._file.path}; what it has made stays then.)")
         state = state or WalkState(place=self._place())
         steps = {
             RESOURCES: self._resources,
@@ -246,7 +247,7 @@ class Walk:
                 stores.delete_image_set(datastore_id, image_set_id)
                 self._guide.say(f"Deleted image set {image_set_id} from data store {datastore_id}")
             if state.made_store:
-                stores.delete(datastore_id)
+                stores.remove(datastore_id)
                 self._guide.say(f"Deleted data store {datastore_id}")
         finally:
             stores.close()

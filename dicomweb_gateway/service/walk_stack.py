@@ -5,11 +5,12 @@ else has that name may hold what nobody can replace.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from dicomweb_gateway.aws.buckets import Buckets
 from dicomweb_gateway.aws.stacks import ROLLED_BACK, Stack, Stacks
-from dicomweb_gateway.errors import ImportTrouble
+from dicomweb_gateway.errors import ImportTrouble, MissingObject
 from dicomweb_gateway.service.walk_guide import Guide
 from dicomweb_gateway.service.walk_state import WalkState
 from dicomweb_gateway.settings import Settings
@@ -71,7 +72,9 @@ class WalkStack:
         buckets = Buckets(self._settings.s3_endpoint, self._settings.ahi_region)
         try:
             for output in (_INPUT, _OUTPUT):
-                if bucket := found.outputs.get(output):
+                # an earlier try may have come so far as to delete them
+                with suppress(MissingObject):
+                    bucket = found.outputs.get(output, "")
                     self._guide.say(f"Emptied {bucket} of {buckets.empty(bucket)} objects")
         finally:
             buckets.close()

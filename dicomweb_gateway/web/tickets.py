@@ -7,7 +7,7 @@ from dicomweb_gateway.access.tickets import Ticket
 from dicomweb_gateway.web.resource import study_in
 from dicomweb_gateway.web.rights import PLACE, Place
 
-TICKET = "dicomweb_gateway.ticket"
+TICKET = "dicomweb_gateway.viewer_ticket"
 """In the WSGI environment: the Ticket by which the caller is known, where it is one."""
 
 

@@ -91,6 +91,35 @@ def test_a_service_with_logins(demo, provider):
         assert secret not in log
 
 
+def log_in(root, session):
+    """Log carla in by the form; the proof that her pages know."""
+    form = re.search(r'name="csrf" value="(\w+)"', session.get(f"{root}/login", timeout=30).text)
+    fields = {"csrf": form[1], "name": "carla", "password": "battery staple"}
+    done = session.post(f"{root}/login", data=fields, headers={"Origin": root}, timeout=30)
+    return re.search(r'data-csrf="(\w+)"', done.text)[1]
+
+
+def test_a_viewer_reads_by_the_ticket_of_a_browser_on_all_processes(demo):
+    running, _ = demo
+    root = running.root.replace("127.0.0.1", "localhost")
+    with requests.Session() as browser:
+        proof = {"X-CSRF-Token": log_in(root, browser), "Origin": root}
+        study = browser.get(f"{root}/aetitle/studies", timeout=30).json()[0]["0020000D"]["Value"][0]
+        asked = {"base": "/aetitle", "study": study}
+        given = browser.post(f"{root}/tickets", json=asked, headers=proof, timeout=30)
+        ticket = {"Authorization": f"Bearer {given.json()['ticket']}"}
+        # each connection comes to one of the processes
+        for _ in range(6):
+            assert status(running, f"/aetitle/studies/{study}/metadata", headers=ticket) == 200
+            assert status(running, "/session", headers=ticket) == 401
+        assert browser.post(f"{root}/logout", headers=proof, timeout=30).status_code == 200
+        until = time.monotonic() + 20
+        while status(running, f"/aetitle/studies/{study}/metadata", headers=ticket) == 200:
+            assert time.monotonic() < until
+            time.sleep(0.2)
+    assert given.json()["ticket"] not in running.text()
+
+
 def test_keys_rotate_under_load_and_the_provider_goes_away(demo, provider):
     running, _ = demo
     old, new = provider.token(), [provider.token("two", sub=f"user {n}") for n in range(8)]

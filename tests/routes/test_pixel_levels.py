@@ -115,3 +115,14 @@ def test_packed_where_the_client_takes_it_and_not_sent_twice(get):
 )
 def test_what_is_not_there(get, path, status):
     assert get(path).status_code == status
+
+
+@pytest.mark.parametrize("path", [f"{levels(CT)}/0", levels(CT), f"{path_of(CT, 1)}/rendered"])
+def test_frame_and_metadata_come_at_the_same_time(fresh, path):
+    client = fresh.app.test_client()
+    assert client.get(path).status_code == 200
+    # asked for before the metadata were waited for
+    assert fresh.frames.prefetched == [fresh.key(CT)]
+    # and when they are at hand nothing is gained by it
+    assert client.get(path.replace(path_of(CT, 1), path_of(CT, 2))).status_code == 200
+    assert fresh.frames.prefetched == [fresh.key(CT)]

@@ -171,6 +171,21 @@ def test_who_has_left_before_being_begun_is_noted(running, house):
     assert house.lines == [("/small", 499, 499, False)]
 
 
+def test_the_body_of_what_is_refused_is_no_request(running, house):
+    held = [ask(running, b"/wait") for _ in range(4)]
+    until(lambda: sum(len(one.requests) for one in running.server.active_channels.values()) == 4)
+    client = running.connect()
+    client.sendall(b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n")
+    until(lambda: sum(len(one.requests) for one in running.server.active_channels.values()) == 5)
+    client.sendall(b"--edge\r\nContent-Type: application/dicom\r\n\r\n")
+    until(lambda: sum(len(one.requests) for one in running.server.active_channels.values()) == 6)
+    house.gate.set()
+    for one in (*held, client):
+        body_with_head(one)
+    until(lambda: house.lines and all(one.is_idle for one in running.server.active_channels.values()))
+    assert house.lines == [("/a", 400, 400, True)]
+
+
 def test_a_body_whose_client_leaves_before_its_end_is_noted_once(running, house):
     client = running.connect()
     client.sendall(b"POST /half HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nabc")

@@ -86,6 +86,8 @@ class ImportReport:
             f"{self.imported} files imported into {len(self.image_sets)} image sets, "
             f"{self.unchanged} unchanged, {self.left_out} are no DICOM, {self.refused + self.failed} failed"
         )
+        if not any(ledger.counts(self.run).values()):
+            yield "  there are no files"
         reasons = Counter((row.state, row.reason) for row in told_files(ledger, self.run))
         for (state, reason), count in reasons.most_common(_REASONS_SHOWN):
             yield f"  {count:6d}  {state}: {reason}"

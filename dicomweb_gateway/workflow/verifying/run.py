@@ -1,7 +1,6 @@
 """Verifies image sets with several processes, and goes on where an earlier try was broken off."""
 
 import os
-import signal
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -17,6 +16,7 @@ from typing import Any
 from dicomweb_gateway.errors import ImportTrouble
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.workflow.steps import Listener, Progress, silent
+from dicomweb_gateway.workflow.uninterrupted import uninterrupted
 from dicomweb_gateway.workflow.verifying.checker import Checked, Checker, CheckerConfig
 from dicomweb_gateway.workflow.verifying.keeping import Failure, is_kept
 from dicomweb_gateway.workflow.verifying.work import Form, Piece, Unread, Wanted, Work, works
@@ -84,7 +84,8 @@ class VerifyReport:
             yield f"{self.unstated} frames have no checksum in their metadata; they are whole"
         for failure in self.failures:
             frame = f" frame {failure.frame_number}" if failure.frame_number else ""
-            yield f"WRONG  image set {failure.image_set_id} {failure.instance_uid}{frame}: {failure.reason}"
+            instance = f" {failure.instance_uid}" if failure.instance_uid else ""
+            yield f"WRONG  image set {failure.image_set_id}{instance}{frame}: {failure.reason}"
         if self.failed > len(self.failures):
             yield f"and {self.failed - len(self.failures)} more"
         yield "all frames are right" if self.is_fine else f"{self.failed} failures"
@@ -165,7 +166,7 @@ def _shared_out(pool: ProcessPoolExecutor, todo: Iterator[Work], window: int) ->
     running: set[Future[Checked]] = set()
     while True:
         for work in islice(todo, window - len(running)):
-            with _uninterrupted():
+            with uninterrupted():
                 running.add(pool.submit(_check, work))
         if not running:
             return
@@ -175,16 +176,6 @@ def _shared_out(pool: ProcessPoolExecutor, todo: Iterator[Work], window: int) ->
                 yield future.result()
             except BrokenProcessPool:
                 raise ImportTrouble("a verifying process has died; the same command goes on") from None
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """A process that begins inside hears nothing of the terminal's Ctrl-C: ours is the one that ends it."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Process:

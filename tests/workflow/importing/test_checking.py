@@ -15,7 +15,15 @@ def check_file(path):
 
 
 @pytest.mark.parametrize(
-    "name", ["CT_small.dcm", "MR_small_bigendian.dcm", "JPEG2000.dcm", "image_dfl.dcm", "rtplan.dcm"]
+    "name",
+    [
+        "CT_small.dcm",
+        "MR_small_bigendian.dcm",
+        "JPEG2000.dcm",
+        "image_dfl.dcm",
+        "rtplan.dcm",
+        "ExplVR_BigEndNoMeta.dcm",
+    ],
 )
 def test_instances_of_all_kinds_are_named(name):
     found = check_file(get_testdata_file(name, download=False))
