@@ -100,7 +100,7 @@ class Transfer:
         self.moved_at = time.monotonic()
 
     def silent_since(self) -> float:
-        """The moment at which something last came; called often enough to be exact to the looks of the loop."""
+        """The moment at which something last came; exact to how often the loop looks."""
         seen = self.body.tell() + len(self.lines)
         if seen != self.seen:
             self.seen = seen
