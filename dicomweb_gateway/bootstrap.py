@@ -1,11 +1,9 @@
 """Settings to running parts, for one process; the order of things and its reasons stand in `master.py`."""
 
-import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from threading import Lock, Semaphore, Thread
-from time import monotonic
+from threading import Semaphore
 
 from dicomweb_gateway.access.audit_log import AuditLog
 from dicomweb_gateway.access.audit_slots import AuditSlots
@@ -16,7 +14,6 @@ from dicomweb_gateway.access.page_login import PageLogin
 from dicomweb_gateway.access.page_tokens import PageTokens
 from dicomweb_gateway.access.rules_file import RulesFile
 from dicomweb_gateway.dicom.spool_space import SpoolSpace
-from dicomweb_gateway.errors import GatewayError, UpstreamDenied, UpstreamError
 from dicomweb_gateway.frames.first_levels import FirstLevels
 from dicomweb_gateway.frames.pool import FramePool
 from dicomweb_gateway.frames.store import FrameStore
@@ -39,6 +36,7 @@ from dicomweb_gateway.index.tickets import SqlTickets
 from dicomweb_gateway.pixels.guarded import configure_decoders
 from dicomweb_gateway.pixels.turns import DecodeTurns
 from dicomweb_gateway.service.beside import Beside
+from dicomweb_gateway.service.health import HealthProbe
 from dicomweb_gateway.service.index_writing import make_index_writer
 from dicomweb_gateway.service.live import make_about
 from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticator
@@ -46,6 +44,7 @@ from dicomweb_gateway.service.page_logins import make_admin, with_page_login
 from dicomweb_gateway.service.progress_facts import indexer_facts, job_facts
 from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
 from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
+from dicomweb_gateway.service.web_config import make_web_config
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.sight import EVERYTHING
@@ -57,17 +56,14 @@ from dicomweb_gateway.wado.kept_pictures import KeptPictures
 from dicomweb_gateway.wado.kept_searches import KeptSearches
 from dicomweb_gateway.wado.prefetch import Prefetcher
 from dicomweb_gateway.wado.ready_metadata import ReadyMetadata
-from dicomweb_gateway.web.services import HealthReport, Part, Services, WebConfig
+from dicomweb_gateway.web.services import Services
 from dicomweb_gateway.web.streams import Streams
 from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
 from dicomweb_gateway.web.viewer_files import ViewerFiles
 from dicomweb_gateway.workflow.arrivals import Arrivals
 from dicomweb_gateway.workflow.editing import Editing
-from dicomweb_gateway.workflow.progress import read_progress
 from dicomweb_gateway.workflow.sync import Synchroniser
 
-_LOG = logging.getLogger(__name__)
-_UPSTREAM_PROBE_SECONDS = 15
 _JOBS_SECONDS = 10
 _INDEXER_SECONDS = 5
 _AHEAD_BYTES = 128 << 20
@@ -112,40 +108,7 @@ def make_services(
     )
     store = FrameStore(frame_folder(settings))
     pool = FramePool(fetcher_addresses, store, settings.frame_timeout)
-    key = settings.boundary_key.get_secret_value() if settings.boundary_key else None
-    config = WebConfig(
-        ae_paths=settings.ae_path,
-        public_url=settings.public_url,
-        port=port,
-        boundary_key=(key or shared_secret(engine, "multipart-boundary")).encode(),
-        trusted_proxies=settings.trusted_proxies,
-        cors_origins=settings.cors_origins,
-        allowed_hosts=settings.answered_hosts,
-        host_rule_on=not settings.has_login,
-        query_token=settings.query_token,
-        proxy_headers=_proxy_headers(settings),
-        metrics_from=settings.metrics_from,
-        server_timing=settings.server_timing,
-        slow_seconds=settings.slow_request_seconds,
-        max_results=settings.max_results,
-        hard_max_results=settings.hard_max_results,
-        empty_status=settings.empty_status,
-        strict_query=settings.strict_query,
-        zone=settings.zone,
-        fuzzy_phonetic=settings.fuzzy_phonetic,
-        max_frames=settings.max_frames_per_request,
-        max_retrieve_bytes=settings.max_retrieve_bytes,
-        max_rendered_instances=settings.max_rendered_instances,
-        request_seconds=settings.frame_timeout,
-        cdn_caching=settings.who_may_cache,
-        cors_credentials=settings.cors_credentials,
-        resource_policy=settings.cross_origin_resource_policy,
-        hsts_seconds=settings.hsts_seconds,
-        max_query_parameters=settings.max_query_parameters,
-        max_body_bytes=settings.max_body_bytes,
-        store_max_bytes=settings.store_max_bytes,
-        store_seconds=settings.store_timeout,
-    )
+    config = make_web_config(settings, port, partial(shared_secret, engine, "multipart-boundary"))
     authenticator, page_login = _logins(
         settings,
         logins,
@@ -293,13 +256,6 @@ def _shared_cache(settings: Settings, secret: Callable[[], str]) -> SharedCache 
     return SharedCache(settings.shared_cache, secret().encode())
 
 
-def _proxy_headers(settings: Settings) -> tuple[str, ...]:
-    """The headers that name whom a proxy has logged in, where that is a login."""
-    if "proxy" not in settings.login_modes:
-        return ()
-    return (settings.proxy_user_header, settings.proxy_groups_header)
-
-
 def _viewer(settings: Settings) -> Viewer | None:
     """OHIF, where a folder of it is configured."""
     if settings.ohif_dist is None:
@@ -327,112 +283,3 @@ class CachedImageSets:
     def __init__(self, image_sets: HealthImaging, documents: DocumentCache) -> None:
         self.properties = image_sets.image_set
         self.document = documents.get
-
-
-class HealthProbe:
-    """Asks the parts whether they answer; HealthImaging is looked at in the background (DESIGN 4)."""
-
-    def __init__(
-        self,
-        index: IndexReader,
-        pool: FramePool,
-        frames: Path,
-        image_sets: HealthImaging,
-        data_dir: Path,
-        audit: AuditLog | None = None,
-        trouble: Callable[[], str | None] = lambda: None,
-        shared: SharedCache | None = None,
-        files: Callable[[], tuple[str, ...]] = tuple,
-    ) -> None:
-        """`trouble` is the master's; `files` says what is wrong with files of logins and rules."""
-        self._trouble = trouble
-        self._shared = shared
-        self._files = files
-        self._index = index
-        self._pool = pool
-        self._frames = frames
-        self._image_sets = image_sets
-        self._data_dir = data_dir
-        self._audit = audit
-        self._lock = Lock()
-        self._asked_at = float("-inf")
-        self._upstream_note: str | None = None
-
-    def report(self) -> HealthReport:
-        """What fails first: index, frame store, fetchers, a process, or an import that `demo` still does."""
-        for name, fine, detail in self._asked():
-            if not fine:
-                _LOG.warning("health: %s: %s", name, detail)
-                return HealthReport(failing=f"{name}: {detail}" if detail else name)
-        trouble = self._trouble()
-        if trouble is not None:
-            return HealthReport(failing=trouble)
-        progress = read_progress(self._data_dir)
-        if progress is not None:
-            return HealthReport(failing=f"importing {progress.done} of {progress.total}")
-        self._look_upstream()
-        unwritten = self._audit.trouble if self._audit is not None else None
-        if unwritten is not None and self._audit is not None and self._audit.is_required:
-            return HealthReport(failing=unwritten)
-        # everybody reads this: which server it is stands in `parts`
-        down = "the shared cache is down, all is served without it" if self._down else None
-        notes = (self._upstream_note, unwritten, down, *self._files())
-        return HealthReport(notes=tuple(note for note in notes if note))
-
-    @property
-    def _down(self) -> tuple[str, ...]:
-        """Servers of the shared cache that do not answer: all is served without them."""
-        return self._shared.down if self._shared is not None else ()
-
-    def parts(self) -> tuple[Part, ...]:
-        """Each part by itself; HealthImaging as it was when it was last looked at."""
-        self._look_upstream()
-        trouble = self._audit.trouble if self._audit is not None else None
-        restless = self._trouble()
-        return (
-            *self._asked(),
-            ("processes", restless is None, restless or ""),
-            ("HealthImaging", self._upstream_note is None, self._upstream_note or ""),
-            *([("audit log", trouble is None, trouble or "")] if self._audit is not None else []),
-            *([("shared cache", not self._down, ", ".join(self._down))] if self._shared is not None else []),
-            *(("files", False, one) for one in self._files()),
-        )
-
-    def _asked(self) -> Iterator[Part]:
-        """The parts without which nothing can be served."""
-        for name, check in (
-            ("index", self._index.ping),
-            ("frame store", self._check_frame_store),
-            ("fetchers", self._pool.ping),
-        ):
-            try:
-                check()
-                yield name, True, ""
-            except GatewayError as error:
-                yield name, False, str(error)
-            except OSError:
-                yield name, False, ""
-
-    def _check_frame_store(self) -> None:
-        """OSError when the store's folder cannot be listed."""
-        next(self._frames.iterdir(), None)
-
-    def _look_upstream(self) -> None:
-        """Ask HealthImaging at most every 15 s, without making the caller wait."""
-        with self._lock:
-            if monotonic() - self._asked_at < _UPSTREAM_PROBE_SECONDS:
-                return
-            self._asked_at = monotonic()
-        Thread(target=self._ask_upstream, daemon=True).start()
-
-    def _ask_upstream(self) -> None:
-        if self._shared is not None:
-            self._shared.look()
-        try:
-            self._image_sets.ping()
-            self._upstream_note = None
-        except UpstreamDenied:
-            # the gateway needs no ListDatastores right; a refusal shows that HealthImaging is there
-            self._upstream_note = None
-        except UpstreamError as error:
-            self._upstream_note = f"HealthImaging does not answer: {type(error).__name__}"

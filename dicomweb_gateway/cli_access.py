@@ -8,7 +8,7 @@ import click
 
 from dicomweb_gateway.cli_common import Given, report
 from dicomweb_gateway.errors import SettingsError
-from dicomweb_gateway.login_settings import split_list
+from dicomweb_gateway.setting_groups.lists import split_list
 
 
 @click.group()

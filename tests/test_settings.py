@@ -6,10 +6,12 @@ from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from dicomweb_gateway.errors import SettingsError
 from dicomweb_gateway.service.generation import server_limits
-from dicomweb_gateway.settings import GIB, Settings, load_settings, source_of
+from dicomweb_gateway.setting_groups.caches import GIB
+from dicomweb_gateway.settings import Settings, load_settings, source_of
 
 
 @pytest.fixture(autouse=True)
@@ -266,7 +268,7 @@ def test_a_time_zone_that_is_none_is_refused(monkeypatch, name):
 
 def test_two_decoders_at_least(monkeypatch):
     """One of them may hang until it is killed."""
-    monkeypatch.setattr("dicomweb_gateway.settings._cores", lambda: 16)
+    monkeypatch.setattr("dicomweb_gateway.setting_groups.processes._cores", lambda: 16)
     assert load_settings({"web_processes": 4}).decoder_count == 4
     assert load_settings({"web_processes": 16}).decoder_count == 2
 
@@ -466,3 +468,14 @@ def test_bodies_of_requests_that_store_have_limits_of_their_own():
         "TOKEN",
         "X_CSRF_TOKEN",
     )
+
+
+def test_no_check_of_one_group_replaces_that_of_another():
+    """Checks are inherited by their names: of two with one name only one would be made."""
+    groups = [one for one in Settings.__mro__ if issubclass(one, BaseSettings) and one is not BaseSettings]
+    names = []
+    for group in groups:
+        checks = group.__pydantic_decorators__
+        names += [*(checks.field_validators.keys() | checks.model_validators.keys()) & vars(group).keys()]
+    assert len(names) > 30
+    assert len(names) == len(set(names)), sorted(names)

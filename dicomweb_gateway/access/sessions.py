@@ -6,7 +6,6 @@ for twice that at most. Only the SHA-256 of an id is kept anywhere.
 """
 
 import hmac
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -18,23 +17,19 @@ import orjson
 
 from dicomweb_gateway.access.caller import ADMIN_MODE, Caller
 from dicomweb_gateway.access.kept import Lookups
+from dicomweb_gateway.access.living_rows import LivingRows
 from dicomweb_gateway.access.session_content import (
     derived,
     digest_of,
     is_id,
     new_id,
-    opened,
-    read_caller,
     seal,
     written_caller,
 )
-from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.index.sessions import SessionRow
 
-_LOG = logging.getLogger(__name__)
 MODES = ("basic", "oidc", ADMIN_MODE)
 """Logins of which a browser can have a session."""
-_MOST_STEP = 60
 
 
 class SessionStore(Protocol):
@@ -113,15 +108,13 @@ class Sessions:
         ended: Callable[[], None] = lambda: None,
     ) -> None:
         self._store = store
-        self._still = still
         self._secret = secret
         self._limits = limits or SessionLimits()
         self._tier = tier
         self._clock = clock
-        self._aside = aside
         self._ended = ended
         self._lookups: Lookups[Session] = Lookups(self._limits.kept, clock)
-        self._step = min(_MOST_STEP, self._limits.idle // 4)
+        self._living = LivingRows("session", store, still, self._limits.idle, clock, aside)
 
     def begin(
         self, caller: Caller, proof: str = "", id_token: str = "", old_id: str = ""
@@ -180,25 +173,13 @@ class Sessions:
         self._ended()
 
     def _looked_up(self, session_id: str, digest: str) -> Session | None:
-        row, now = self._row(digest), int(self._clock())
-        if row is None or row.ends_at <= now or row.seen_at + self._limits.idle <= now:
+        row = self._row(digest)
+        found = None if row is None else self._living.opened(session_id, row)
+        if row is None or found is None:
             return None
-        content = opened(session_id, row.content)
-        if content is None:
-            return None
-        caller = self._still(read_caller(content["caller"]), content["proof"])
-        if caller is None:
-            return None
-        if now - row.seen_at >= self._step:
-            self._aside(lambda: self._touch(digest, now))
-            row = replace(row, seen_at=now)
-        return Session(caller, content["proof"], content["id_token"], derived(session_id, "csrf"), row)
-
-    def _touch(self, digest: str, now: int) -> None:
-        try:
-            self._store.touch(digest, now)
-        except GatewayError as error:
-            _LOG.warning("a session's use could not be noted: %s", error)
+        content = found.content
+        row = replace(row, seen_at=found.seen_at)
+        return Session(found.caller, content["proof"], content["id_token"], derived(session_id, "csrf"), row)
 
     def _row(self, digest: str) -> SessionRow | None:
         """As the database has it, or had it when another process looked a moment ago."""

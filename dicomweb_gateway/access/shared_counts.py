@@ -10,11 +10,10 @@ others.
 import struct
 import time
 from functools import lru_cache
-from hashlib import blake2b
 from threading import Lock
 from typing import NamedTuple
 
-from dicomweb_gateway.access.shared_rows import SharedRows, found_in
+from dicomweb_gateway.access.shared_rows import Place, SharedRows, found_in, place_of
 
 CELLS = 8192
 """Cells of a row, without the last one; a power of two."""
@@ -112,7 +111,7 @@ class ClientCounts:
             if running > 0:
                 _RUNNING.pack_into(memory, at, running - 1)
 
-    def _cell_for(self, place: "_Place", now: float) -> int:
+    def _cell_for(self, place: Place, now: float) -> int:
         """The client's cell of this row: its own, else one that nobody uses now, else that of the laziest."""
         first, end = self._start + place.first, self._start + place.end
         at = found_in(self._shared.memory, place.digest, first, end, _SIZE)
@@ -133,19 +132,9 @@ class ClientCounts:
 _NOBODY = 1 << 40
 
 
-class _Place(NamedTuple):
-    digest: bytes
-    first: int
-    """Where its cells begin, from the start of a row, and where they end."""
-    end: int
-
-
 @lru_cache(maxsize=2048)
-def _place(name: str) -> _Place:
-    digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
-    each = min(_NEIGHBOURS, CELLS)
-    first = int.from_bytes(digest[:4], "little") % (CELLS // each) * each
-    return _Place(digest, first * _CELL.size, (first + each) * _CELL.size)
+def _place(name: str) -> Place:
+    return place_of(name, CELLS, min(_NEIGHBOURS, CELLS), _SIZE)
 
 
 def _recent(stretch: int, count: int, before: int, now: float) -> float:

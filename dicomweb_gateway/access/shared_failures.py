@@ -6,11 +6,10 @@ each has one of a few neighbouring cells, of which the one that failed the longe
 
 import struct
 from functools import lru_cache
-from hashlib import blake2b
 from threading import Lock
 from typing import NamedTuple
 
-from dicomweb_gateway.access.shared_rows import SharedRows, found_in
+from dicomweb_gateway.access.shared_rows import Place, SharedRows, found_in, place_of
 
 CELLS = 8192
 """Cells of a row; a power of two."""
@@ -68,7 +67,7 @@ class FailureBook:
             if self.failures(name, now, float("inf")).number:
                 self._write(name, 0, 0.0, now)
 
-    def _cell(self, start: int, place: "_Place") -> tuple[int, float, float] | None:
+    def _cell(self, start: int, place: Place) -> tuple[int, float, float] | None:
         memory = self._shared.memory
         at = found_in(memory, place.digest, start + place.first, start + place.end, _CELL.size)
         return None if at < 0 else _CELL.unpack_from(memory, at)[1:]
@@ -87,15 +86,6 @@ class FailureBook:
         _CELL.pack_into(memory, at, place.digest, min(count, 0xFFFFFFFF), last, forgiven)
 
 
-class _Place(NamedTuple):
-    digest: bytes
-    first: int
-    """Where its cells begin, from the start of a row, and where they end."""
-    end: int
-
-
 @lru_cache(maxsize=2048)
-def _place(name: str) -> _Place:
-    digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
-    first = int.from_bytes(digest[:4], "little") % (CELLS // _NEIGHBOURS) * _NEIGHBOURS
-    return _Place(digest, first * _CELL.size, (first + _NEIGHBOURS) * _CELL.size)
+def _place(name: str) -> Place:
+    return place_of(name, CELLS, _NEIGHBOURS, _CELL.size)

@@ -7,6 +7,8 @@ process holds. A row is cleared when the process in whose place it was is replac
 import mmap
 import os
 import struct
+from hashlib import blake2b
+from typing import NamedTuple
 
 ROWS_EACH = 3
 """Rows of one web process and of those whose place it has taken and that still end their answers."""
@@ -83,3 +85,18 @@ def _lives(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+class Place(NamedTuple):
+    """Where in a row the cells are of which a name may have one: `first` up to `end`, in bytes."""
+
+    digest: bytes
+    first: int
+    end: int
+
+
+def place_of(name: str, cells: int, neighbours: int, size: int) -> Place:
+    """The place of `name` in rows of `cells` cells of `size` bytes, of which `neighbours` are its own."""
+    digest = blake2b(name.encode("utf-8", "replace"), digest_size=16).digest()
+    first = int.from_bytes(digest[:4], "little") % (cells // neighbours) * neighbours
+    return Place(digest, first * size, (first + neighbours) * size)

@@ -5,7 +5,6 @@ is known like a session, by the SHA-256 of it in the database, and a web process
 one for a few seconds. It is good for reading below one base path, and never for more than its user may do.
 """
 
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -14,21 +13,17 @@ from typing import Protocol
 
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.kept import Lookups
+from dicomweb_gateway.access.living_rows import LivingRows
 from dicomweb_gateway.access.session_content import (
     digest_of,
     is_id,
     new_id,
-    opened,
-    read_caller,
     seal,
     written_caller,
 )
 from dicomweb_gateway.access.sessions import Session
-from dicomweb_gateway.errors import GatewayError
 from dicomweb_gateway.index.tickets import TicketRow
 
-_LOG = logging.getLogger(__name__)
-_MOST_STEP = 60
 _MARK_DIGITS = 16
 
 
@@ -86,13 +81,11 @@ class Tickets:
         aside: Callable[[Callable[[], None]], None] = lambda work: Thread(target=work, daemon=True).start(),
     ) -> None:
         self._store = store
-        self._still = still
         self._secret = secret
         self._limits = limits or TicketLimits()
         self._clock = clock
-        self._aside = aside
         self._lookups: Lookups[Ticket] = Lookups(self._limits.kept, clock)
-        self._step = min(_MOST_STEP, self._limits.idle // 4)
+        self._living = LivingRows("ticket", store, still, self._limits.idle, clock, aside)
 
     def give(self, session: Session, path: str, study: str) -> tuple[str, Ticket]:
         """(a new ticket as the viewer presents it, what is known of it); it ends when the session must.
@@ -131,24 +124,11 @@ class Tickets:
         self._lookups.forget_all()
 
     def _looked_up(self, text: str, digest: str) -> Ticket | None:
-        row, now = self._store.find(digest), int(self._clock())
-        if row is None or row.ends_at <= now or row.seen_at + self._limits.idle <= now:
+        row = self._store.find(digest)
+        found = None if row is None else self._living.opened(text, row)
+        if row is None or found is None:
             return None
-        content = opened(text, row.content)
-        if content is None:
-            return None
-        then = read_caller(content["caller"])
-        caller = self._still(then, content["proof"])
-        if caller is None:
-            return None
-        if now - row.seen_at >= self._step:
-            self._aside(lambda: self._touch(digest, now))
+        then, caller, content = found.then, found.caller, found.content
         # never more than its user could do when it was given
         groups, scopes = caller.groups & then.groups, caller.scopes & then.scopes
         return Ticket(replace(caller, groups=groups, scopes=scopes), content["path"], content["study"], row)
-
-    def _touch(self, digest: str, now: int) -> None:
-        try:
-            self._store.touch(digest, now)
-        except GatewayError as error:
-            _LOG.warning("a ticket's use could not be noted: %s", error)

@@ -3,56 +3,40 @@
 Import this module only in the process that fetches: it brings numpy, the codecs and the AWS SDK along.
 """
 
-import faulthandler
 import logging
 import os
 import selectors
-import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
-from typing import Any, Protocol
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
 from dicomweb_gateway.dicom.codestream import BARE_START
 from dicomweb_gateway.errors import (
-    CorruptFrame,
     GatewayError,
-    UndecodablePixels,
     UpstreamFailed,
     UpstreamThrottled,
     UpstreamTimeout,
     UpstreamUnavailable,
 )
+from dicomweb_gateway.frames.bringing import Bringer, Brought, FrameSource
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.connection import Connection
-from dicomweb_gateway.frames.frame_file import HEADER_SIZE
-from dicomweb_gateway.frames.gate import UrgentFirst
-from dicomweb_gateway.frames.integrity import check
 from dicomweb_gateway.frames.janitor import Janitor, Share
 from dicomweb_gateway.frames.protocol import HELLO, Answer, Request
-from dicomweb_gateway.frames.recent import RecentFrames
 from dicomweb_gateway.frames.store import FrameOnDisk, FrameStore
-from dicomweb_gateway.frames.stored_frame import LostFrame, StoreUnwritable
+from dicomweb_gateway.frames.stored_frame import StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
-from dicomweb_gateway.imagesets.healthimaging import HealthImaging
-from dicomweb_gateway.imagesets.pacing import RateLimits, Urgency
-from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
-from dicomweb_gateway.pixels.guarded import configure_decoders
+from dicomweb_gateway.imagesets.store import WantedFrame
 from dicomweb_gateway.telemetry.catalogue import FETCH_ERRORS, FETCHED_BYTES, FETCHER_EVENTS
 from dicomweb_gateway.telemetry.meters import count
 from dicomweb_gateway.telemetry.tally import Tally
 from dicomweb_gateway.telemetry.timeline import Timeline, following
 
 _PREFETCH_LIMIT = 1024
-_PREFETCH_SECONDS = 30.0
 _LOOK_UP_SECONDS = 1.0
-_LARGE = 8 << 20
-_LARGE_CHECKS = 2
 _PAST_HOPE = 30.0
 """Seconds after which a call that should have ended at its deadline will not end any more."""
 _STUCK = 70
@@ -61,55 +45,6 @@ _OVERLOADED = (UpstreamThrottled, UpstreamTimeout, UpstreamUnavailable)
 """Errors after which nothing more should be prefetched for now."""
 
 log = logging.getLogger(__name__)
-
-
-class FrameSource(Protocol):
-    """The part of `HealthImaging` that a fetcher uses."""
-
-    def frame(self, key: FrameKey, deadline: float | None = None, urgent: Urgency = True) -> bytes:
-        """See `ImageSetStore.frame`."""
-        ...
-
-    def counters(self) -> dict[str, int | float]:
-        """What was asked so far."""
-        ...
-
-
-def run_fetcher(
-    listening: socket.socket, config: FetcherConfig, alive: Callable[[], None] = lambda: None
-) -> None:
-    """Serve the connections of `listening` until SIGTERM, or until the parent process is gone.
-
-    Call it in the main thread of a freshly forked process. `alive` is called once a second at least.
-    """
-    image_sets = HealthImaging(
-        config.endpoint_url,
-        config.region,
-        max_connections=config.fetches_in_flight,
-        connect_timeout=config.connect_timeout,
-        read_timeout=config.read_timeout,
-        limits=RateLimits(
-            frames=config.frame_rate_limit, folder=Path(config.rate_folder) if config.rate_folder else None
-        ),
-    )
-    configure_decoders(config.decode_timeout, config.decoders)
-    with _stop_signal() as stop:
-        outlive = partial(_outlive, config.stuck_seconds)
-
-        def turned() -> None:
-            outlive()
-            alive()
-
-        Fetcher(config, image_sets).serve(listening, stop, turned)
-
-
-@dataclass(frozen=True, slots=True)
-class _Brought:
-    """What became of a job: `stored` when the store has it, `payload` when the bytes are in memory."""
-
-    stored: FrameOnDisk | None = None
-    payload: bytes | None = None
-    error: GatewayError | None = None
 
 
 class Fetcher:
@@ -128,10 +63,8 @@ class Fetcher:
         # a quarter of the threads never prefetch, so a demand finds one free
         slots = config.fetches_in_flight - max(1, config.fetches_in_flight // 4)
         self._queue = WorkQueue(prefetch_slots=slots, prefetch_limit=_PREFETCH_LIMIT)
-        self._unstored = RecentFrames()
-        self._checks = UrgentFirst(config.checks)
-        self._large_checks = UrgentFirst(_LARGE_CHECKS, patience=config.decode_timeout)
         self._counters = Tally(FETCHER_EVENTS, {"bytes": (FETCHED_BYTES, ())})
+        self._bringer = Bringer(config, image_sets, self._store, self._janitor, self._queue, self._counters)
         self._errors = Tally()
         self._operations = {
             "get": self._on_get,
@@ -181,7 +114,7 @@ class Fetcher:
 
     def _look_after(self) -> None:
         """End this process when every thread hangs in a call that should have ended long ago."""
-        self._unstored.expire()
+        self._bringer.expire()
         running = self._queue.running()
         if len(running) < self._config.fetches_in_flight:
             return
@@ -251,127 +184,24 @@ class Fetcher:
         for waiter in self._queue.finish(job):
             self._answer(job.wanted, waiter, brought)
 
-    def _attempt(self, job: Job) -> _Brought:
+    def _attempt(self, job: Job) -> Brought:
         try:
-            return self._bring(job)
+            return self._bringer.bring(job)
         except GatewayError as error:
             self._fail(type(error).__name__)
             if not job.demanded and isinstance(error, _OVERLOADED):
                 self._queue.drop_prefetches()
-            return _Brought(error=error)
+            return Brought(error=error)
         except Exception:
             log.exception("a frame fetch failed unexpectedly")
             self._fail("unexpected")
-            return _Brought(error=UpstreamFailed("the frame fetcher failed"))
+            return Brought(error=UpstreamFailed("the frame fetcher failed"))
 
     def _fail(self, kind: str) -> None:
         self._errors.add(f"error {kind}")
         count(FETCH_ERRORS, (kind,))
 
-    def _bring(self, job: Job) -> _Brought:
-        if (kept := self._at_hand(job)) is not None:
-            self._counters.add("hits")
-            return kept
-        if not job.demanded and not self._janitor.has_room():
-            # what cannot be stored is not worth prefetching
-            self._queue.drop_prefetches()
-            return _Brought()
-        payload = self._fetch(job)
-        self._counters.add("fetched")
-        self._counters.add("bytes", len(payload))
-        if not job.demanded:
-            self._counters.add("prefetched")
-        try:
-            return _Brought(stored=self._publish(job, payload), payload=payload)
-        except StoreUnwritable:
-            self._counters.add("unstored")
-            self._unstored.keep(job.wanted.key, payload)
-            return _Brought(payload=payload)
-
-    def _at_hand(self, job: Job) -> _Brought | None:
-        """The frame if it is here: read where somebody wants its bytes, so that a corrupt file is a miss."""
-        key = job.wanted.key
-        if (payload := self._unstored.get(key)) is not None:
-            return _Brought(payload=payload)
-        if not job.demanded:
-            # looking for it would pass for a use
-            return _Brought() if self._store.has(key) else None
-        stored = self._store.find(key)
-        if stored is None or not any(waiter.inline for waiter in job.waiters):
-            return None if stored is None else _Brought(stored=stored)
-        try:
-            return _Brought(stored=stored, payload=stored.read())
-        except LostFrame:
-            self._counters.add("corrupt_stored")
-            return None
-
-    def _publish(self, job: Job, payload: bytes) -> FrameOnDisk:
-        size = HEADER_SIZE + len(payload)
-        self._janitor.make_room(size)
-        try:
-            stored = self._store.publish(job.wanted.key, payload, prefetched=not job.demanded)
-        except BaseException:
-            self._janitor.not_written(size)
-            raise
-        self._janitor.written(size)
-        return stored
-
-    def _fetch(self, job: Job) -> bytes:
-        """The frame once it has passed its checks; fetched a second time when it fails them the first."""
-        payload = self._call(job)
-        try:
-            self._check(payload, job)
-            return payload
-        except (CorruptFrame, UndecodablePixels):
-            if job.abandoned:
-                raise
-            self._counters.add("refetched")
-        again = self._call(job)
-        try:
-            self._check(again, job)
-        except UndecodablePixels as error:
-            # the same bytes twice are what HealthImaging holds; viewers may have the decoder that we lack
-            if again != payload:
-                raise CorruptFrame("HealthImaging sent two different frames, neither decodes") from error
-            self._counters.add("unverified")
-        return again
-
-    def _call(self, job: Job) -> bytes:
-        """One frame from HealthImaging, for as long as somebody waits, that is: how long may change."""
-        while True:
-            urgent, deadline = job.demanded, self._ends_at(job)
-            if deadline <= time.monotonic():
-                raise UpstreamTimeout("the frame did not come in time")
-            job.due_at = deadline
-            try:
-                return self._image_sets.frame(job.wanted.key, deadline, urgent or (lambda: job.demanded))
-            except (UpstreamThrottled, UpstreamTimeout):
-                # meanwhile somebody may have come who waits for what was a prefetch, or waits longer
-                if (job.demanded and not urgent) or self._ends_at(job) > max(deadline, time.monotonic()):
-                    continue
-                raise
-
-    def _ends_at(self, job: Job) -> float:
-        """The moment until which it makes sense to try (time.monotonic)."""
-        if job.demanded:
-            deadline = job.deadline
-            return 0.0 if deadline is None else deadline
-        return job.started_at + _PREFETCH_SECONDS
-
-    def _check(self, payload: bytes, job: Job) -> None:
-        """See `integrity.check`: as many at once as there are cores, and few large ones, as each is decoded.
-
-        Those first that somebody waits for.
-        """
-        job.due_at = time.monotonic() + self._config.decode_timeout
-        is_large = self._config.verify and len(payload) >= _LARGE
-        with (
-            self._large_checks.passing(lambda: job.demanded) if is_large else nullcontext(),
-            self._checks.passing(lambda: job.demanded) if self._config.verify else nullcontext(),
-        ):
-            check(payload, job.wanted, self._config.verify)
-
-    def _answer(self, wanted: WantedFrame, waiter: Waiter, brought: _Brought) -> None:
+    def _answer(self, wanted: WantedFrame, waiter: Waiter, brought: Brought) -> None:
         if not isinstance(waiter.owner, Connection):
             return
         if brought.error is not None:
@@ -395,31 +225,3 @@ def _lies_there(waiter: Waiter, stored: FrameOnDisk, payload: bytes | None) -> A
 def _moment(seconds: float | None) -> float:
     """`seconds` from now, in time.monotonic; infinite for None."""
     return float("inf") if seconds is None else time.monotonic() + seconds
-
-
-def _outlive(seconds: float) -> None:
-    """Let this process end with a traceback, unless this is called again within `seconds`.
-
-    The timer is a thread of the C library's: it also ends a process in which no Python code gets to run.
-    """
-    with suppress(RuntimeError, ValueError, OSError):  # no standard error to write to
-        faulthandler.dump_traceback_later(seconds, exit=True)
-
-
-@contextmanager
-def _stop_signal() -> Iterator[socket.socket]:
-    """A socket that becomes readable at SIGTERM; Ctrl-C and reloads are the business of the master."""
-    waking, wake = socket.socketpair()
-    wake.setblocking(False)
-    with waking, wake:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, partial(_wake, wake))
-        yield waking
-        faulthandler.cancel_dump_traceback_later()
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-
-
-def _wake(wake: socket.socket, *_: object) -> None:
-    with suppress(OSError):
-        wake.send(b"!")

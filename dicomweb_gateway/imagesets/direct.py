@@ -19,18 +19,11 @@ import orjson
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamNotFound, UpstreamTimeout
 from dicomweb_gateway.imagesets.aws_client import ClientSettings, credentials_of, resolve
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, NoConnection, of_answer, seconds, translated
+from dicomweb_gateway.imagesets.curl_handles import TransportSettings
+from dicomweb_gateway.imagesets.exchange import Hedge, Reply, Request
 from dicomweb_gateway.imagesets.signing import AccessKey, Signer
-from dicomweb_gateway.imagesets.transport import (
-    Hedge,
-    Interrupted,
-    Reply,
-    Request,
-    TooLarge,
-    TooSlow,
-    Transport,
-    TransportError,
-    TransportSettings,
-)
+from dicomweb_gateway.imagesets.transport import Transport
+from dicomweb_gateway.imagesets.transport_errors import Interrupted, TooLarge, TooSlow, TransportError
 from dicomweb_gateway.telemetry.tally import Tally
 from dicomweb_gateway.telemetry.timeline import request_id
 

@@ -4,7 +4,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from dicomweb_gateway.imagesets.transport import Hedge
+from dicomweb_gateway.imagesets.exchange import Hedge
 
 _FLOOR_SECONDS = 0.15
 _TIMES_P95 = 3.0

@@ -5,13 +5,8 @@ lock, books the time at which it comes if there is none, and waits. The lock die
 is lost, torn or not writable costs accuracy only: the bucket starts full, or each process keeps its own.
 """
 
-import errno
-import fcntl
 import hashlib
-import logging
-import math
 import os
-import struct
 import threading
 import time
 from collections.abc import Callable
@@ -20,100 +15,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dicomweb_gateway.errors import UpstreamThrottled
+from dicomweb_gateway.imagesets.rate_bucket import URGENT_ONLY, Bucket
+from dicomweb_gateway.imagesets.rate_file import RateFile
 from dicomweb_gateway.telemetry.tally import Tally
-
-URGENT_ONLY = 0.3
-"""Share of a rate that calls nobody waits for must leave alone."""
 
 Urgency = bool | Callable[[], bool]
 """Whether somebody waits for a call; a function where that may change while the call waits for its turn."""
 
-_RECORD = struct.Struct("<8s16s7d")
-_MAGIC = b"DGRATE1\0"
-_BURST_SECONDS = 0.05
-_CUT = 0.7
-_CUT_EVERY_SECONDS = 1.0
-_REGROWTH_PER_SECOND = 0.05
-_LOWEST = 0.05
-_LOOK_AGAIN_SECONDS = 5.0
-_LOCK_TRIES = 20
 _POLL_SECONDS = 0.05
 _LARGEST_LEASE = 8
 _LEASE_SHARE = 4
 _LEASE_SECONDS = 0.01
-_LONGEST_QUEUE_SECONDS = 3600
-
-log = logging.getLogger(__name__)
-
-
-class _Bucket:
-    """The state of one rate; moments are of time.monotonic, which all processes of a host share.
-
-    `tokens` may be negative: so many calls have booked a token that is still to come. `seen` counts calls
-    since `seen_from`, to know the true rate when HealthImaging refuses one. `leisure` are the tokens of calls
-    that nobody waits for, which need one of each kind.
-    """
-
-    __slots__ = ("at", "cut_at", "leisure", "rate", "seen", "seen_from", "tokens")
-
-    def __init__(self, limit: float, now: float) -> None:
-        self.tokens = self.leisure = _burst(limit)
-        self.at = now
-        self.rate = limit
-        self.cut_at = 0.0
-        self.seen = 0.0
-        self.seen_from = now
-
-    @classmethod
-    def unpack(cls, raw: bytes, digest: bytes, limit: float, now: float) -> "_Bucket":
-        """What `raw` holds; a new bucket when that is another's, damaged, or from before a restart."""
-        bucket = cls(limit, now)
-        if len(raw) != _RECORD.size:
-            return bucket
-        magic, owner, *numbers = _RECORD.unpack(raw)
-        if magic != _MAGIC or owner != digest or not all(map(math.isfinite, numbers)):
-            return bucket
-        tokens, leisure, at, rate, cut_at, seen, seen_from = numbers
-        if at > now or rate <= 0 or tokens < -limit * _LONGEST_QUEUE_SECONDS:
-            return bucket
-        bucket.tokens, bucket.leisure, bucket.at, bucket.rate = tokens, leisure, at, min(rate, limit)
-        bucket.cut_at, bucket.seen, bucket.seen_from = cut_at, seen, seen_from
-        return bucket
-
-    def pack(self, digest: bytes) -> bytes:
-        """The record of the bucket in the file."""
-        return _RECORD.pack(
-            _MAGIC,
-            digest,
-            self.tokens,
-            self.leisure,
-            self.at,
-            self.rate,
-            self.cut_at,
-            self.seen,
-            self.seen_from,
-        )
-
-    def advance(self, limit: float, now: float) -> None:
-        """Let the time that has passed bring tokens, and back what a cut took of the rate."""
-        passed = now - self.at
-        self.at = now
-        self.tokens = min(_burst(limit), self.tokens + passed * self.rate)
-        self.leisure = min(_burst(limit), self.leisure + passed * self.rate * (1 - URGENT_ONLY))
-        if self.rate < limit:
-            self.rate = min(limit, self.rate + passed * _REGROWTH_PER_SECOND * limit)
-        if now - self.seen_from > 2:
-            self.seen /= 2
-            self.seen_from = now - 1
-
-    def cut(self, limit: float, now: float) -> bool:
-        """Go on more slowly than what was just refused; False when that has only just been done."""
-        if 0 <= now - self.cut_at < _CUT_EVERY_SECONDS:
-            return False
-        true_rate = self.seen / max(0.5, now - self.seen_from)
-        self.rate = max(_LOWEST * limit, _CUT * min(self.rate, true_rate))
-        self.cut_at = now
-        return True
 
 
 class _Lease(NamedTuple):
@@ -138,7 +50,7 @@ class SharedRate:
     ) -> None:
         self._limit = limit
         self._digest = hashlib.sha256(name.encode()).digest()[:16]
-        self._file = _RateFile(folder / f"rate-{self._digest.hex()}" if folder is not None else None)
+        self._file = RateFile(folder / f"rate-{self._digest.hex()}" if folder is not None else None)
         self._lock = threading.Lock()
         self._tally = tally or Tally()
         self._lease = _NO_LEASE
@@ -196,7 +108,7 @@ class SharedRate:
         self._lease = lease._replace(left=lease.left - 1)
         return True
 
-    def _take_lease(self, bucket: _Bucket) -> None:
+    def _take_lease(self, bucket: Bucket) -> None:
         """While there are plenty take a few more tokens along: each look into the file costs system calls.
 
         They are used at once or not at all, so no more calls are made than the rate allows.
@@ -243,11 +155,11 @@ class _Access:
     def __init__(self, rate: SharedRate) -> None:
         self._rate = rate
 
-    def __enter__(self) -> _Bucket:
+    def __enter__(self) -> Bucket:
         rate = self._rate
         rate._file.lock()
         now = time.monotonic()
-        self._bucket = _Bucket.unpack(rate._file.read(), rate._digest, rate._limit, now)
+        self._bucket = Bucket.unpack(rate._file.read(), rate._digest, rate._limit, now)
         self._bucket.advance(rate._limit, now)
         return self._bucket
 
@@ -257,103 +169,9 @@ class _Access:
         rate._file.unlock()
 
 
-class _RateFile:
-    """The file of a bucket as this process sees it; kept in memory without `path` or when the disk fails."""
-
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._descriptor = -1
-        self._owner = 0
-        self._look_at = 0.0
-        self._locked = False
-        self._memory = b""
-
-    def lock(self) -> None:
-        """Lock the file; go on without after some milliseconds, as when its holder was stopped."""
-        self._open()
-        self._locked = False
-        for _ in range(_LOCK_TRIES if self._descriptor >= 0 else 0):
-            try:
-                fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                self._locked = True
-                return
-            except OSError as error:
-                if error.errno not in (errno.EWOULDBLOCK, errno.EINTR):
-                    return
-                time.sleep(0.0005)
-
-    def unlock(self) -> None:
-        """Let the next one in."""
-        if self._locked:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def read(self) -> bytes:
-        """The record, or less where the file ends before."""
-        if self._descriptor < 0:
-            return self._memory
-        try:
-            return os.pread(self._descriptor, _RECORD.size, 0)
-        except OSError:
-            return b""
-
-    def write(self, raw: bytes) -> None:
-        """Keep the record."""
-        if self._descriptor >= 0:
-            try:
-                os.pwrite(self._descriptor, raw, 0)
-                return
-            except OSError:
-                self._forget("cannot be written")
-        self._memory = raw
-
-    def _open(self) -> None:
-        """Have the file open: again in a forked process, and when another file now has its name."""
-        now = time.monotonic()
-        if self._path is None or (self._owner == os.getpid() and now < self._look_at):
-            return
-        self._look_at = now + _LOOK_AGAIN_SECONDS
-        if self._owner == os.getpid() and self._is_current(self._path):
-            return
-        if self._descriptor >= 0:
-            # that of a parent process shares its locks
-            os.close(self._descriptor)
-        self._descriptor = -1
-        self._owner = os.getpid()
-        try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            log.warning("rates are not shared between processes: %s cannot be opened (%s)", self._path, error)
-
-    def _is_current(self, path: Path) -> bool:
-        if self._descriptor < 0:
-            return False
-        try:
-            there, ours = os.stat(path), os.fstat(self._descriptor)
-        except OSError:
-            return False
-        return (there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)
-
-    def _forget(self, reason: str) -> None:
-        log.warning("rates are not shared between processes: %s %s", self._path, reason)
-        if self._locked:
-            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-            self._locked = False
-        os.close(self._descriptor)
-        self._descriptor = -1
-
-    def __del__(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-
-
 def is_urgent(urgent: Urgency) -> bool:
     """Whether somebody waits at this moment."""
     return urgent() if callable(urgent) else urgent
-
-
-def _burst(limit: float) -> float:
-    return max(1.0, limit * _BURST_SECONDS)
 
 
 def _too_far(wait: float) -> UpstreamThrottled:

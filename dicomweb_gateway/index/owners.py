@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Engine, and_, exists, select
+from sqlalchemy import ColumnElement, Engine, Select, and_, exists, select
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
@@ -126,10 +126,8 @@ class IndexOwners:
         query = select(_SET.c.study_uid, _LINK.c.series_uid, _SET.c.imagesetid, _SET.c.version)
         query = query.join(_LINK, _LINK.c.imageset_key == _SET.c.imageset_key)
         query = query.where(_SET.c.datastoreid == datastore_id, _SET.c.state == side.ACTIVE)
-        with reading(self._engine) as connection:
-            for some in portions(study_uids):
-                for row in connection.execute(query.where(_SET.c.study_uid.in_(some))):
-                    found[row.study_uid, row.series_uid][row.imagesetid] = row.version
+        for row in self._rows(query, _SET.c.study_uid, study_uids):
+            found[row.study_uid, row.series_uid][row.imagesetid] = row.version
         return dict(found)
 
     def missing(self, datastore_id: str, instance_uids: Collection[str]) -> set[str]:
@@ -152,11 +150,9 @@ class IndexOwners:
         own = and_(_SET.c.study_uid == _SERIES.c.study_uid, _SET.c.study_key == _SERIES.c.study_key)
         there = exists().where(own, _SET.c.datastoreid == datastore_id, _SET.c.state == side.ACTIVE)
         query = select(*chosen, *TRAIT_COLUMNS).select_from(_SERIES).join(_STUDY).where(there)
-        with reading(self._engine) as connection:
-            for some in portions(uids):
-                for row in connection.execute(query.where(uid.in_(some))):
-                    if sight.shows(datastore_id, traits_of_columns(row[len(chosen) :])) is shown:
-                        yield row
+        for row in self._rows(query, uid, uids):
+            if sight.shows(datastore_id, traits_of_columns(row[len(chosen) :])) is shown:
+                yield row
 
     def _instances(
         self,
@@ -178,8 +174,12 @@ class IndexOwners:
             .where(_SET.c.datastoreid == datastore_id, _SET.c.state == side.ACTIVE)
         )
         start = len(chosen) + len(names)
+        for row in self._rows(query, _INSTANCE.c.instance_uid, instance_uids):
+            if not traits or sight.shows(datastore_id, traits_of_columns(row[start:])):
+                yield row
+
+    def _rows(self, query: Select[Any], uid: ColumnElement[str], uids: Iterable[str]) -> Iterator[Any]:
+        """The rows of `query` with one of `uids`, by no more of them at a time than a statement takes."""
         with reading(self._engine) as connection:
-            for some in portions(instance_uids):
-                for row in connection.execute(query.where(_INSTANCE.c.instance_uid.in_(some))):
-                    if not traits or sight.shows(datastore_id, traits_of_columns(row[start:])):
-                        yield row
+            for some in portions(uids):
+                yield from connection.execute(query.where(uid.in_(some)))

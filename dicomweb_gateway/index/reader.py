@@ -1,25 +1,22 @@
 """Lookups for retrieval: UIDs to image sets, frames and pixel layout, the whole path checked (C-6)."""
 
 import copy
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Engine, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, update
 from sqlalchemy.exc import DBAPIError
 
-from dicomweb_gateway.errors import IndexUnavailable, RequestError, ResourceNotFound
-from dicomweb_gateway.imagesets.metadata import ImageSetDocument
+from dicomweb_gateway.errors import RequestError, ResourceNotFound
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
-from dicomweb_gateway.index import known_stores, mains, side_reader
+from dicomweb_gateway.index import side_reader
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.aws_numbers import aws_totals
 from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.changes import IndexChanges
-from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, reading, writing
+from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, writing
 from dicomweb_gateway.index.gone import GoneSets
-from dicomweb_gateway.index.holdings import indexed_versions, whole_sets
+from dicomweb_gateway.index.holdings_reader import HoldingsReader
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.hot_frames import LARGEST, FramesOfSet, HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
@@ -29,15 +26,12 @@ from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.picture_modalities import is_picture
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame
 from dicomweb_gateway.index.side_reader import below
-from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.tombstones import missing
-from dicomweb_gateway.index.traits import shows_document
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _INSTANCE, _SET = side.gateway_instance, side.gateway_imageset
 _DatedSet = tuple[ImageSetRef, datetime | None]
 """An image set and when HealthImaging last changed it."""
-Answer = TypeVar("Answer")
 
 HOT_BUDGET = 50_000
 """Instances and frames kept for hot lookups, about 300 bytes each."""
@@ -52,7 +46,7 @@ class _Bindings:
     """Of `IndexChanges`, up to which changes of others are known."""
 
 
-class IndexReader:
+class IndexReader(HoldingsReader):
     """Reads the index; every method raises IndexUnavailable when the database does not answer.
 
     What was deleted not long ago raises ResourceGone where ResourceNotFound is said below.
@@ -84,19 +78,13 @@ class IndexReader:
         changes: IndexChanges | None = None,
     ) -> None:
         self._changes = changes
-        self._engine = engine
-        self._sight = sight
         self._hot = HotInstances(cache_seconds, HOT_BUDGET)
         self._sets: HotMap[list[_DatedSet]] = HotMap(cache_seconds, HOT_BUDGET, len)
         self._frames = HotFrames(cache_seconds)
         self._gone = GoneSets()
-        self._aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, sight)
+        aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, sight)
+        super().__init__(engine, aws, sight)
         self._bindings = _Bindings(sight.has_wanted)
-
-    @property
-    def sight(self) -> Sight:
-        """What this reader sees."""
-        return self._sight
 
     def seen_by(self, sight: Sight) -> "IndexReader":
         """This reader, which sees no more than `sight` shows; cheap, all that is kept is shared."""
@@ -200,44 +188,6 @@ class IndexReader:
             lambda: self._load_frames_of_set(datastore_id, image_set_id),
         )
 
-    def image_set_shown(self, datastore_id: str, image_set_id: str) -> None:
-        """ResourceNotFound unless an image set is known and may go out as a whole: all its series are seen.
-
-        What it held when it was indexed decides; of a document at hand ask `sees_document` too.
-        """
-        if not self.image_sets_shown(datastore_id, [image_set_id]):
-            raise ResourceNotFound(f"the index does not know image set {image_set_id}")
-
-    def image_sets_shown(self, datastore_id: str, image_set_ids: Collection[str]) -> set[str]:
-        """Those of some image sets of a data store of which the same is true."""
-        known = self._side(lambda one: whole_sets(one, datastore_id, image_set_ids, self._sight)) or {}
-        shown = {uid for uid, is_shown in known.items() if is_shown}
-        others = [uid for uid in image_set_ids if uid not in known]
-        return shown if self._aws is None else shown | self._aws.whole_sets(datastore_id, others)
-
-    def judged_versions(self, datastore_id: str, image_set_ids: Collection[str]) -> dict[str, str | None]:
-        """By their ids the versions of image sets of a data store by which `image_sets_shown` judges them."""
-        known = self._side(lambda one: indexed_versions(one, datastore_id, image_set_ids)) or {}
-        others = [uid for uid in image_set_ids if uid not in known]
-        more = {} if self._aws is None else self._aws.latest_versions(datastore_id, others)
-        return {**known, **more}
-
-    def sees_document(self, document: ImageSetDocument) -> bool:
-        """Whether a metadata document may go out as a whole, by what it says itself."""
-        return shows_document(self._sight, document)
-
-    def has_store(self, datastore_id: str) -> bool:
-        """Whether anything of the data store may be seen and the index holds something of it."""
-        if self._sight.stores is not None and datastore_id not in self._sight.stores:
-            return False
-        sight = self._sight.within(frozenset((datastore_id,)))
-        if self._side(lambda connection: known_stores.side_has_store(connection, datastore_id, sight)):
-            return True
-        if self._aws is None:
-            return False
-        with reading(self._engine) as connection:
-            return known_stores.lambda_has_store(connection, datastore_id, sight)
-
     def mark_stale(self, image_set: ImageSetRef) -> None:
         """Note that HealthImaging no longer has an image set: its instances are 404 from now on.
 
@@ -265,23 +215,6 @@ class IndexReader:
         self._hot.clear()
         self._sets.clear()
         self._frames.clear()
-
-    def ping(self) -> None:
-        """IndexUnavailable unless the database answers and has our tables or, with a source, AWS's."""
-        if self._aws is not None:
-            with reading(self._engine) as connection:
-                connection.execute(select(imageset.c.imageset_pkey).limit(1)).all()
-            return
-        with reading(self._engine) as connection:
-            connection.execute(select(_SET.c.imageset_key).limit(1)).all()
-
-    def counts(self) -> dict[str, int]:
-        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist."""
-        found = self._side(lambda connection: mains.totals(connection, self._sight))
-        if found is None:
-            with reading(self._engine) as connection:
-                return aws_totals(connection, self._sight)
-        return found
 
     def _load_instance(self, study_uid: str, series_uid: str, instance_uid: str) -> Loaded:
         records = self._records(below(study_uid, series_uid), _INSTANCE.c.instance_uid == instance_uid)
@@ -369,16 +302,6 @@ class IndexReader:
 
     def _there(self, records: Iterator[InstanceRecord]) -> list[InstanceRecord]:
         return [record for record in records if record.image_set not in self._gone]
-
-    def _side(self, read: Callable[[Connection], Answer]) -> Answer | None:
-        """What `read` finds in our side tables; None where there are none and AWS's will do."""
-        try:
-            with reading(self._engine) as connection:
-                return read(connection)
-        except IndexUnavailable as error:
-            if self._aws is None or not lacks_table(error.__cause__):
-                raise
-            return None
 
 
 def _order(record: InstanceRecord) -> tuple[int, str]:

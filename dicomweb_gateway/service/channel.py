@@ -5,60 +5,26 @@ worker sends its answer itself instead of leaving that to the loop. And an answe
 out stands still, without a thread, while its reader has not taken what there is.
 """
 
-import logging
-import time
 from socket import SO_LINGER, SOL_SOCKET
 from struct import pack
 from typing import Any
 
-from waitress.buffers import ReadOnlyFileBasedBuffer
-from waitress.channel import ClientDisconnected, HTTPChannel
-
 from dicomweb_gateway.access.shared_counts import Ticket
 from dicomweb_gateway.service.account import Account, Mark
 from dicomweb_gateway.service.heads import RequestParser
-from dicomweb_gateway.service.outgoing import Outgoing, OutgoingBytes, OutgoingFile
 from dicomweb_gateway.service.pace import Pace
-from dicomweb_gateway.service.task import AHEAD, Paused, RefusalTask, Task
+from dicomweb_gateway.service.sending import SendingChannel
+from dicomweb_gateway.service.task import Paused, RefusalTask, Task
 from dicomweb_gateway.web.endings import AtEnd, Ending
-from dicomweb_gateway.web.files import SegmentFile
 from dicomweb_gateway.web.refusals import Refusals
 
-_LOG = logging.getLogger(__name__)
 
-_AT_ONCE = 4096
-"""Bytes that are not worth sending before what follows them."""
-
-
-class Pathless:
-    """waitress's logger for connections: its messages would name addresses, in which patients' UIDs stand."""
-
-    def info(self, *_: object) -> None:
-        """Nothing: that a client has left is no news."""
-
-    def warning(self, *_: object, **__: object) -> None:
-        """Say that something was odd."""
-        _LOG.warning("an answer was not what its head had said")
-
-    def log(self, level: int, *_: object) -> None:
-        """Log what failed in the loop."""
-        _LOG.log(level, "a connection failed", exc_info=True)
-
-    def exception(self, *_: object) -> None:
-        """Log what failed in a worker."""
-        _LOG.exception("an answer failed outside the application")
-
-
-class Channel(HTTPChannel):
+class Channel(SendingChannel):
     """See above. `service` runs in worker threads, one at a time; `handle_*` and `settle` in the loop's."""
 
-    server: Any
-    socket: Any
     _fileno: int | None
     request: Any
     error_task_class: Any = RefusalTask
-    logger: Any = Pathless()
-    outbufs: list[Outgoing]  # type: ignore[assignment]
 
     def __init__(self, server: Any, sock: Any, addr: Any, adj: Any, map: Any = None) -> None:
         self.refused = ""
@@ -69,25 +35,14 @@ class Channel(HTTPChannel):
         """Whether all of the last answer is at hand."""
         self._waits = False
         self._serving = False
-        self._blocked = False
-        self._filling = False
         self._deaf = False
         self.account = Account(0)
         """Of the answer that is under way."""
-        self.sent_bytes = 0
-        """What the network has taken since the connection came."""
         self.ticket: Ticket | None = None
         """Where the connection is counted for its client."""
-        self._given_bytes = 0
         self._pace = Pace(server.limits)
         self._parser: RequestParser | None = None
         super().__init__(server, sock, addr, adj, map=map)
-        self.outbufs = []
-
-    @property
-    def is_full(self) -> bool:
-        """Whether enough waits for the reader."""
-        return bool(self.total_outbufs_len >= AHEAD)
 
     def parser_class(self, adj: Any) -> RequestParser:  # type: ignore[override, unused-ignore]
         """The parser of the next request; in the loop's thread, but for waitress's own error answers."""
@@ -292,48 +247,6 @@ class Channel(HTTPChannel):
         waits = not self.requests or self.total_outbufs_len
         return bool(waits and self.last_activity < now - seconds)
 
-    def write_soon(self, data: Any) -> int:
-        """Have `data` sent, as far as the socket takes it by this worker; never waits for the reader."""
-        if not self.connected or self.will_close:
-            raise ClientDisconnected
-        if not data:
-            return 0
-        outgoing = _outgoing(data)
-        length = len(outgoing)
-        with self.outbuf_lock:
-            if not self.connected:
-                raise ClientDisconnected
-            self.outbufs.append(outgoing)
-            self.total_outbufs_len += length
-            self._given_bytes += length
-        if self.total_outbufs_len >= _AT_ONCE:
-            self.send_now()
-        return length
-
-    def send_now(self) -> None:
-        """Send what the socket takes, opening what must be opened; in a worker thread."""
-        while True:
-            with self.outbuf_lock:
-                if not self.connected or self.will_close or self._filling:
-                    return
-                was_blocked = self._blocked
-                self._send_open(may_fill=True)
-                if not self._filling:
-                    break
-            self.fill()
-        if self._blocked and not was_blocked:
-            self.server.wake(self)
-
-    def fill(self) -> None:
-        """Open what is to be sent next; in a worker thread, one at a time."""
-        try:
-            for outgoing in self.outbufs[:1]:
-                outgoing.fill()
-        except Exception as error:
-            self._cut(error)
-        finally:
-            self._filling = False
-
     def send_continue(self) -> None:
         """Tell the client to send the body that it has announced, unless there is none or it is refused."""
         self.request.expect_continue = False
@@ -341,61 +254,3 @@ class Channel(HTTPChannel):
             return
         self.sent_continue = True
         self.write_soon(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    def _send_open(self, may_fill: bool = False) -> None:
-        """Send while the socket takes and files are open; the lock is held, and connected."""
-        sent = 0
-        self._blocked = False
-        try:
-            while self.outbufs:
-                outgoing = self.outbufs[0]
-                if not len(outgoing):
-                    self.outbufs.pop(0).close()
-                elif outgoing.is_starved:
-                    self._filling = True
-                    if not may_fill:
-                        self.server.task_dispatcher.add_step(_Fill(self))
-                    break
-                else:
-                    # what follows may be no more than a mark
-                    count = outgoing.send(self.socket, self.total_outbufs_len > len(outgoing))
-                    self.total_outbufs_len -= count
-                    self.sent_bytes += count
-                    sent += count
-        except BlockingIOError:
-            self._blocked = True
-        except Exception as error:
-            # whatever it is: it must not reach waitress, which would end what is counted here
-            self._cut(error)
-        if sent:
-            self.last_activity = time.time()
-
-    def _cut(self, error: Exception) -> None:
-        """Break the answer off: the client sees that it is not whole."""
-        if not isinstance(error, OSError):
-            _LOG.warning("an answer was cut off: %s: %s", type(error).__name__, error)
-        self.will_close = True
-
-    def _flush_outbufs_below_high_watermark(self) -> None:
-        """Nobody waits here; `service` does not begin a request while much waits for the reader."""
-
-
-class _Fill:
-    """A worker's errand for a connection."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-
-    def service(self) -> None:
-        """Open files, then send them."""
-        self._channel.fill()
-        self._channel.send_now()
-        self._channel.server.wake(self._channel)
-
-
-def _outgoing(data: Any) -> Outgoing:
-    if not isinstance(data, ReadOnlyFileBasedBuffer):
-        return OutgoingBytes(data)
-    if isinstance(data.file, SegmentFile) and len(data.file) == len(data):
-        return data.file
-    return OutgoingFile(data.file, len(data))

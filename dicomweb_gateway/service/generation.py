@@ -87,7 +87,7 @@ class Generations:
         start(self._meters.claim("fetcher", number))
         door = self._doors[number]
         self._let_go([door])
-        from dicomweb_gateway.frames.fetcher import run_fetcher
+        from dicomweb_gateway.frames.fetcher_process import run_fetcher
         from dicomweb_gateway.service.upstream import fetcher_config, make_image_set_store
 
         if number == 0:

@@ -30,7 +30,7 @@ ROLE = "arn:aws:iam::123456789012:role/test"
 FETCHER = """
 import sys
 from dicomweb_gateway.frames.config import FetcherConfig
-from dicomweb_gateway.frames.fetcher import run_fetcher
+from dicomweb_gateway.frames.fetcher_process import run_fetcher
 from dicomweb_gateway.frames.sockets import listen
 run_fetcher(listen(sys.argv[1]), FetcherConfig(sys.argv[2], 1 << 30, 1 << 20, endpoint_url=sys.argv[3]))
 """

@@ -23,7 +23,7 @@ from tests.frames.upstream import Upstream
 FETCHER = """
 import socket, sys, orjson
 from dicomweb_gateway.frames.config import FetcherConfig
-from dicomweb_gateway.frames.fetcher import run_fetcher
+from dicomweb_gateway.frames.fetcher_process import run_fetcher
 config = FetcherConfig(**orjson.loads(sys.argv[2]))
 with socket.socket(fileno=int(sys.argv[1])) as listening:
     run_fetcher(listening, config)

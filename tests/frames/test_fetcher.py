@@ -23,7 +23,7 @@ from dicomweb_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from dicomweb_gateway.frames import fetcher, store
+from dicomweb_gateway.frames import bringing, store
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.fetcher import Fetcher
 from dicomweb_gateway.frames.pool import FramePool
@@ -157,7 +157,7 @@ def test_a_thread_that_waits_for_work_holds_no_frame(tmp_path):
 
 
 def test_few_large_frames_are_checked_at_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(fetcher, "_LARGE", 1)
+    monkeypatch.setattr(bringing, "_LARGE", 1)
     running, most, lock = 0, 0, threading.Lock()
 
     def check(payload, wanted, verify):
@@ -169,7 +169,7 @@ def test_few_large_frames_are_checked_at_once(tmp_path, monkeypatch):
         with lock:
             running -= 1
 
-    monkeypatch.setattr(fetcher, "check", check)
+    monkeypatch.setattr(bringing, "check", check)
     answers = Answers(*(raw_frame(number) for number in range(8)))
     with fetching(tmp_path, answers, in_flight=8) as pool:
         found = list(pool.get_many([raw_wanted(number) for number in range(8)], 8))
@@ -278,7 +278,7 @@ def test_a_stored_frame_that_the_disk_does_not_give_back_is_fetched(tmp_path, mo
 
 STUCK = """
 import os, socket, threading, time
-from dicomweb_gateway.frames import fetcher
+from dicomweb_gateway.frames import fetcher, fetcher_process
 from dicomweb_gateway.frames.config import FetcherConfig
 
 class Hanging:
@@ -288,9 +288,9 @@ class Hanging:
         return {{}}
 
 fetcher._PAST_HOPE = 0.5
-fetcher.HealthImaging = lambda *_, **__: Hanging()
+fetcher_process.HealthImaging = lambda *_, **__: Hanging()
 config = FetcherConfig({root!r}, 1 << 30, 0, fetches_in_flight=2, stuck_seconds={stuck})
-fetcher.run_fetcher(socket.socket(fileno={door}), config)
+fetcher_process.run_fetcher(socket.socket(fileno={door}), config)
 """
 
 

@@ -7,7 +7,10 @@ from threading import Event, Thread
 
 import pytest
 
-from dicomweb_gateway.imagesets.transport import Hedge, Request, Transport, TransportSettings, Unreachable
+from dicomweb_gateway.imagesets.curl_handles import TransportSettings
+from dicomweb_gateway.imagesets.exchange import Hedge, Request
+from dicomweb_gateway.imagesets.transport import Transport
+from dicomweb_gateway.imagesets.transport_errors import Unreachable
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 

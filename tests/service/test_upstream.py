@@ -6,7 +6,7 @@ import sys
 CODE = """
 import sys
 import dicomweb_gateway.service.upstream
-import dicomweb_gateway.frames.fetcher
+import dicomweb_gateway.frames.fetcher_process
 print(*sorted({name.partition(".")[0] for name in sys.modules}))
 """
 

@@ -4,7 +4,7 @@ import re
 
 from pydantic import field_validator
 
-from dicomweb_gateway.store_settings import StoreSettings
+from dicomweb_gateway.setting_groups.store import StoreSettings
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _ROLE = re.compile(r"arn:[\w-]+:iam::\d{12}:role/[\w+=,.@/-]{1,1000}")

@@ -5,8 +5,8 @@ from typing import Any, Self
 
 from pydantic import field_validator, model_validator
 
-from dicomweb_gateway.login_settings import CommaList, split_list
-from dicomweb_gateway.page_settings import PageSettings
+from dicomweb_gateway.setting_groups.lists import CommaList, split_list
+from dicomweb_gateway.setting_groups.pages import PageSettings
 
 
 class ViewerSettings(PageSettings):

@@ -5,8 +5,8 @@ from types import SimpleNamespace
 import pytest
 
 from dicomweb_gateway.access.tokens import StaticTokens, add_token
-from dicomweb_gateway.bootstrap import HealthProbe
 from dicomweb_gateway.errors import IndexUnavailable
+from dicomweb_gateway.service.health import HealthProbe
 from dicomweb_gateway.shared.addresses import SharedCacheConfig
 from dicomweb_gateway.shared.cache import SharedCache
 from dicomweb_gateway.shared.rest import FAILURES

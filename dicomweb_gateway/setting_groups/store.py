@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from dicomweb_gateway.viewer_settings import ViewerSettings
+from dicomweb_gateway.setting_groups.viewer import ViewerSettings
 
 _ID = re.compile(r"[0-9a-z]{32}")
 

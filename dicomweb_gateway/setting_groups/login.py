@@ -3,17 +3,15 @@
 import re
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
 
 from dicomweb_gateway.access.algorithms import ALGORITHMS
 from dicomweb_gateway.access.claims import ANY, GROUP_CLAIMS, ClaimRules
 from dicomweb_gateway.access.urls import is_safe_url
-
-CommaList = Annotated[tuple[str, ...], NoDecode]
-"""A list; in the environment and on the command line the members are separated by commas."""
+from dicomweb_gateway.setting_groups.lists import CommaList, split_list
 
 _MODES = ("oidc", "token", "basic", "proxy", "none")
 _OTHER_NAMES = {"cognito_jwt": "oidc", "null": "none"}
@@ -21,13 +19,6 @@ _OTHER_NAMES = {"cognito_jwt": "oidc", "null": "none"}
 _POOL = re.compile(r"((?:[a-z]+-)+\d+)_[0-9A-Za-z]+")
 _HEADER = re.compile(r"[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*")
 _COGNITO_NAMES = ("username", "cognito:username", "sub")
-
-
-def split_list(value: Any) -> Any:
-    """The members of a list that is written with commas; anything else as it is."""
-    if isinstance(value, str):
-        return tuple(member.strip() for member in value.split(",") if member.strip())
-    return value
 
 
 def _is_everybody(network: str) -> bool:

@@ -8,7 +8,8 @@ from pydantic import Field, SecretStr, field_validator, model_validator
 
 from dicomweb_gateway.access.admin import is_password
 from dicomweb_gateway.access.claims import ANY
-from dicomweb_gateway.login_settings import CommaList, LoginSettings, split_list
+from dicomweb_gateway.setting_groups.lists import CommaList, split_list
+from dicomweb_gateway.setting_groups.login import LoginSettings
 
 SECRET_ARN = re.compile(r"arn:[\w-]+:secretsmanager:[\w-]+:\d+:secret:[\w/+=.@!-]+")
 
