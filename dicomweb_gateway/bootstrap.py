@@ -43,6 +43,7 @@ from dicomweb_gateway.service.logins import ALONE, LoginsOfAll, make_authenticat
 from dicomweb_gateway.service.page_logins import make_admin, with_page_login
 from dicomweb_gateway.service.progress_facts import indexer_facts, job_facts
 from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
+from dicomweb_gateway.service.session_stores import SessionStores, redis_stores
 from dicomweb_gateway.service.upstream import frame_folder, make_image_set_store
 from dicomweb_gateway.service.web_config import make_web_config
 from dicomweb_gateway.settings import Settings
@@ -112,10 +113,9 @@ def make_services(
     authenticator, page_login = _logins(
         settings,
         logins,
-        SqlSessions(engine),
         partial(shared_secret, engine, "logins"),
         shared,
-        SqlTickets(engine),
+        SessionStores(SqlSessions(engine), SqlTickets(engine)),
     )
     rules = RulesFile(settings.access_rules, settings.ae_path)
     audit = _audit_log(settings)
@@ -228,19 +228,21 @@ def _storing(
 def _logins(
     settings: Settings,
     logins: LoginsOfAll,
-    sessions: SqlSessions,
     secret: Callable[[], str],
     shared: SharedCache | None,
-    tickets: SqlTickets,
+    stores: SessionStores,
 ) -> tuple[Authenticator, PageLogin | None]:
-    """Who knows who asks, and how browsers log in."""
+    """Who knows who asks, and how browsers log in; `stores` are those of the database."""
     if not settings.has_login:
         return make_authenticator(settings, logins), None
     key = secret().encode()
     admin = make_admin(settings, key)
     form = BasicLogin(None, admin, logins.failures) if settings.has_admin else None
     authenticator = make_authenticator(settings, logins, admin)
-    return with_page_login(authenticator, form, settings, sessions, shared, key, tickets)
+    if settings.session_redis is not None:
+        # copies beside it would save nothing, and let logouts hold later
+        shared, stores = None, redis_stores(settings.session_redis, key)
+    return with_page_login(authenticator, form, settings, stores.sessions, shared, key, stores.tickets)
 
 
 def _audit_log(settings: Settings) -> AuditLog | None:

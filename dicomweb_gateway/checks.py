@@ -15,6 +15,7 @@ from dicomweb_gateway.index.missing_ddl import missing_ddl
 from dicomweb_gateway.index.rights import may_write
 from dicomweb_gateway.service.logins import describe_logins
 from dicomweb_gateway.service.machine_checks import CheckResult, machine_checks
+from dicomweb_gateway.service.session_stores import describe_session_store
 from dicomweb_gateway.service.unread import unread_by_rules
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
@@ -38,6 +39,7 @@ def run_checks(settings: Settings) -> list[CheckResult]:
         *_clock(settings),
         *_queue(settings),
         *_shared_cache(settings),
+        *_sessions(settings),
         *machine_checks(settings),
     ]
 
@@ -165,6 +167,15 @@ def _shared_cache(settings: Settings) -> list[CheckResult]:
     except OSError as error:
         return [CheckResult("shared cache", False, str(error))]
     return [CheckResult("shared cache", True, "answers")]
+
+
+def _sessions(settings: Settings) -> list[CheckResult]:
+    """Whether the Redis server answers without which nobody logs in at the pages."""
+    try:
+        told = describe_session_store(settings)
+    except GatewayError as error:
+        return [CheckResult("sessions", False, str(error))]
+    return [] if told is None else [CheckResult("sessions", True, f"{told} answers")]
 
 
 def _queue(settings: Settings) -> list[CheckResult]:

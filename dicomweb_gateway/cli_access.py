@@ -98,10 +98,9 @@ def users_remove(given: Given, name: str) -> None:
 def users_log_out(given: Given, name: str) -> None:
     """End all sessions of a user's browsers, whichever login they came by; holds within ten seconds."""
     from dicomweb_gateway.access.sessions import MODES, owner_of
-    from dicomweb_gateway.index.engine import make_engine
-    from dicomweb_gateway.index.sessions import SqlSessions
+    from dicomweb_gateway.service.session_stores import stores_of_command
 
-    sessions = SqlSessions(make_engine(given.settings().index_url, pool_size=1))
+    sessions = stores_of_command(given.settings()).sessions
     for mode in MODES:
         sessions.remove_of(owner_of(mode, name))
 

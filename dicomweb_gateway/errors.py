@@ -29,7 +29,7 @@ GatewayError
  ├ FetchersUnavailable        no frame fetcher answers
  ├ DecodersUnavailable        every decoder process is busy, or none starts
  ├ AuditUnavailable           what must be logged to be answered cannot be logged
- ├ LoginUnavailable           the identity provider does not answer and nothing is known of its keys
+ ├ LoginUnavailable           the identity provider, or Redis with the sessions, does not answer
  ├ GatewayBusy                so much is asked for, or goes out, at once that this is not begun
  ├ ClientLeft                 nobody waits for the answer any more
  ├ BucketError                S3 did not do what an import asked

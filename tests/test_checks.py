@@ -138,3 +138,18 @@ def test_a_shared_cache_that_answers(checks):
     finally:
         server.kill()
     assert (row.ok, row.detail) == (True, "answers")
+
+
+def test_a_redis_server_that_keeps_sessions_is_told_of(checks):
+    server = CacheServer("redis")
+    given = {**server.settings, "session_store": "redis", "enable_amazon_elasticache": False}
+    try:
+        row = checks(**given)["sessions"]
+    finally:
+        server.kill()
+    assert (row.ok, row.detail) == (True, f"Redis at 127.0.0.1:{server.port} answers")
+    row = checks(**{**given, "redis_url": f"redis://:hunter2@127.0.0.1:{server.port}"})["sessions"]
+    assert not row.ok
+    assert row.detail.startswith(f"127.0.0.1:{server.port}: ")
+    assert "hunter2" not in row.detail
+    assert "sessions" not in checks()

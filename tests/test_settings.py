@@ -299,6 +299,9 @@ def test_false_means_false(monkeypatch, off):
         ({"redis_url": "redis://"}, "REDIS_URL"),
         ({"redis_url": "redis://cache:99999"}, "REDIS_URL"),
         ({"memcached_address": "a:1", "redis_url": "redis://b"}, "exclude each other"),
+        ({"session_store": "redis"}, "SESSION_STORE redis needs REDIS_URL"),
+        ({"session_store": "redis", "memcached_address": "a:1"}, "SESSION_STORE redis needs REDIS_URL"),
+        ({"session_store": "memcached"}, "SESSION_STORE"),
         ({"enable_local_nodecache": "perhaps"}, "ENABLE_LOCAL_NODECACHE"),
         ({"cdn_caching": "all"}, "CDN_CACHING"),
     ],
@@ -312,6 +315,11 @@ def test_caches_as_they_are_written():
     assert load_settings({"memcached_address": "null"}).shared_cache is None
     assert load_settings({"memcached_address": "a:1, b:2"}).shared_cache.memcached == ("a:1", "b:2")
     assert load_settings({"redis_url": "rediss://:pw@a/1"}).shared_cache.redis_url == "rediss://:pw@a/1"
+    where = {"redis_url": "redis://:pw@a/1"}
+    assert load_settings(where).session_redis is None
+    # the AWS sample's switch is about the cache
+    kept = load_settings({**where, "session_store": "redis", "enable_amazon_elasticache": False})
+    assert (kept.session_redis, kept.shared_cache) == ("redis://:pw@a/1", None)
     assert load_settings().who_may_cache == "per-caller"
     assert load_settings({"cdn_caching": "shared"}).who_may_cache == "shared"
 

@@ -1,8 +1,8 @@
 """Sessions: browsers that have logged in, known by a random id in a cookie.
 
-The database is the truth. A web process believes what it has read of a session for `kept` seconds, and what
-the shared cache says was read by another process within as many: so whoever is logged out elsewhere is known
-for twice that at most. Only the SHA-256 of an id is kept anywhere.
+The database, or Redis, is the truth. A web process believes what it has read of a session for `kept` seconds,
+and what the shared cache says was read by another process within as many: so whoever is logged out elsewhere
+is known for twice that at most. Only the SHA-256 of an id is kept anywhere.
 """
 
 import hmac
@@ -33,7 +33,7 @@ MODES = ("basic", "oidc", ADMIN_MODE)
 
 
 class SessionStore(Protocol):
-    """Where sessions are kept; see SqlSessions."""
+    """Where sessions are kept; see SqlSessions and RedisSessions."""
 
     def add(self, row: SessionRow, unseen_since: int) -> None:
         """Keep a new session, and forget those that ended or were not seen since `unseen_since`.
@@ -121,7 +121,7 @@ class Sessions:
     ) -> tuple[str, Session]:
         """(a new id, the session of `caller`); that of `old_id`, which the browser had before, ends.
 
-        Raises IndexUnavailable.
+        Raises IndexUnavailable, LoginUnavailable.
         """
         self.end(old_id)
         session_id, now = new_id(self._secret), int(self._clock())
@@ -138,7 +138,10 @@ class Sessions:
         return session_id, Session(caller, proof, id_token, derived(session_id, "csrf"), row)
 
     def find(self, session_id: str) -> Session | None:
-        """The session of that id; None where there is none, or none any more. Raises IndexUnavailable."""
+        """The session of that id; None where there is none, or none any more.
+
+        Raises IndexUnavailable, LoginUnavailable.
+        """
         digest = digest_of(session_id)
         known = self._lookups.kept(digest)
         if known is not None:
@@ -150,7 +153,7 @@ class Sessions:
         return session if session is not None and session.row.ends_at > self._clock() else None
 
     def end(self, session_id: str) -> None:
-        """Log out; what is no id, or of no session, is none. Raises IndexUnavailable."""
+        """Log out; what is no id, or of no session, is none. Raises IndexUnavailable, LoginUnavailable."""
         if not is_id(session_id, self._secret):
             return
         digest = digest_of(session_id)
@@ -158,7 +161,7 @@ class Sessions:
         self._forget(digest)
 
     def end_all(self, session: Session) -> None:
-        """Log the session's user out everywhere. Raises IndexUnavailable."""
+        """Log the session's user out everywhere. Raises IndexUnavailable, LoginUnavailable."""
         self._store.remove_of(session.row.owner)
         self._forget(session.row.digest)
 
@@ -182,7 +185,7 @@ class Sessions:
         return Session(found.caller, content["proof"], content["id_token"], derived(session_id, "csrf"), row)
 
     def _row(self, digest: str) -> SessionRow | None:
-        """As the database has it, or had it when another process looked a moment ago."""
+        """As the store has it, or had it when another process looked a moment ago."""
         if self._tier is None:
             return self._store.find(digest)
         # named by the moment too: what is put there cannot be taken back, only go out of use

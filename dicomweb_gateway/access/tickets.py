@@ -1,8 +1,9 @@
 """Tickets: what a browser that has logged in gives to a viewer, so that this may read one study.
 
 A ticket rests on the session that it came of: logging out ends it, and so does what ends its user's login. It
-is known like a session, by the SHA-256 of it in the database, and a web process believes what it has read of
-one for a few seconds. It is good for reading below one base path, and never for more than its user may do.
+is known like a session, by the SHA-256 of it in the database or Redis, and a web process believes what it has
+read of one for a few seconds. It is good for reading below one base path, and never for more than its user
+may do.
 """
 
 import time
@@ -28,7 +29,7 @@ _MARK_DIGITS = 16
 
 
 class TicketStore(Protocol):
-    """Where tickets are kept; see SqlTickets. Who ends sessions there ends their tickets."""
+    """Where tickets are kept; see SqlTickets and RedisTickets. Who ends sessions there ends their tickets."""
 
     def add(self, row: TicketRow, unseen_since: int) -> None:
         """Keep a new ticket, and forget those that ended or were not seen since `unseen_since`."""
@@ -90,7 +91,7 @@ class Tickets:
     def give(self, session: Session, path: str, study: str) -> tuple[str, Ticket]:
         """(a new ticket as the viewer presents it, what is known of it); it ends when the session must.
 
-        Raises IndexUnavailable.
+        Raises IndexUnavailable, LoginUnavailable.
         """
         text, now = new_id(self._secret), int(self._clock())
         content = {
@@ -112,7 +113,10 @@ class Tickets:
         return text, Ticket(session.caller, path, study, row)
 
     def find(self, text: str) -> Ticket | None:
-        """What `text` is a ticket for; None for what is none, or none any more. Raises IndexUnavailable."""
+        """What `text` is a ticket for; None for what is none, or none any more.
+
+        Raises IndexUnavailable, LoginUnavailable.
+        """
         if not is_id(text, self._secret):
             return None
         digest = digest_of(text)

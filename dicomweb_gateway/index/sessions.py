@@ -23,7 +23,7 @@ class SessionRow:
     ends_at: int
 
 
-_MOST = 1000
+MOST_SESSIONS = 1000
 """Sessions of an owner: who logs in again and again must not fill the database. Many may share a user."""
 
 
@@ -38,7 +38,7 @@ class SqlSessions(SealedRows[SessionRow]):
 
         Of its owner's 1,000 stay, those that were seen last.
         """
-        self._add(row, unseen_since, _MOST)
+        self._add(row, unseen_since, MOST_SESSIONS)
 
     def remove(self, digest: str) -> None:
         """End it, and the tickets that it gave."""

@@ -24,7 +24,7 @@ class TicketRow:
     ends_at: int
 
 
-_MOST = 100
+MOST_TICKETS = 100
 """Tickets of a session."""
 
 
@@ -42,4 +42,4 @@ class SqlTickets(SealedRows[TicketRow]):
 
         Of its session's 100 stay, those that were seen last.
         """
-        self._add(row, unseen_since, _MOST)
+        self._add(row, unseen_since, MOST_TICKETS)

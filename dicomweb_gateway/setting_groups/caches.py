@@ -39,7 +39,9 @@ class CacheSettings(PlaceSettings):
     redis_url: SecretStr | None = None
     """Redis server (redis:// or rediss://) that they share instead."""
     enable_amazon_elasticache: bool = True
-    """The AWS sample's name: `false` uses neither."""
+    """The AWS sample's name: `false` uses neither as a cache."""
+    session_store: Literal["database", "redis"] = "database"
+    """Where browsers' sessions and viewers' tickets lie: the index database, or the server of REDIS_URL."""
     shared_cache_timeout: float = Field(default=0.05, gt=0, le=5)
     """Seconds that a request waits for the shared cache at most."""
     shared_cache_seconds: int = Field(default=604_800, ge=1, le=2_592_000)
@@ -71,6 +73,12 @@ class CacheSettings(PlaceSettings):
     def _one_shared_cache(self) -> Self:
         if self.memcached_address and self.redis_url is not None:
             raise ValueError("MEMCACHED_ADDRESS and REDIS_URL exclude each other")
+        return self
+
+    @model_validator(mode="after")
+    def _place_of_sessions(self) -> Self:
+        if self.session_store == "redis" and self.redis_url is None:
+            raise ValueError("SESSION_STORE redis needs REDIS_URL, the server that keeps the sessions")
         return self
 
     @property
@@ -115,6 +123,13 @@ class CacheSettings(PlaceSettings):
             seconds=self.shared_cache_seconds,
             item_bytes=self.shared_cache_item_bytes,
         )
+
+    @property
+    def session_redis(self) -> str | None:
+        """The URL of the Redis server that keeps sessions; None where the database does."""
+        if self.session_store == "database" or self.redis_url is None:
+            return None
+        return self.redis_url.get_secret_value()
 
     @property
     def who_may_cache(self) -> Literal["private", "per-caller", "shared"]:

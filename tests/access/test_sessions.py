@@ -4,16 +4,13 @@ from dataclasses import replace
 from threading import Event, Thread
 
 import pytest
-from sqlalchemy import event, text
 
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.session_content import digest_of, opened, seal
 from dicomweb_gateway.access.sessions import SessionLimits, Sessions
-from dicomweb_gateway.index.engine import make_engine
-from dicomweb_gateway.index.migrate import upgrade
-from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.shared.addresses import SharedCacheConfig
 from dicomweb_gateway.shared.cache import SharedCache
+from tests.access.kept_rows import InDatabase
 from tests.shared.servers import KINDS, CacheServer, wait_for
 
 ANNA = Caller("anna", "basic", "", frozenset({"readers"}))
@@ -21,25 +18,22 @@ LIMITS = SessionLimits(idle=600, absolute=3600, kept=5)
 
 
 class House:
-    """One database; `instance` makes a gateway's sessions on it, all with the same clock."""
+    """One place; `instance` makes a gateway's sessions on it, all with the same clock."""
 
-    def __init__(self, folder):
-        url = f"sqlite:///{folder}/index.db"
-        upgrade(url)
-        self.engine = make_engine(url)
+    def __init__(self, place):
+        self.place = place
         self.now = 1_000_000.0
-        self.queries = []
-        event.listen(self.engine, "before_cursor_execute", lambda *given: self.queries.append(given[2]))
+        self.queries = place.asked
 
     def instance(self, still=lambda caller, _: caller, tier=None, secret=b"of the service"):
         return Sessions(
-            SqlSessions(self.engine), still, secret, LIMITS, tier, lambda: self.now, lambda work: work()
+            self.place.sessions(), still, secret, LIMITS, tier, lambda: self.now, lambda work: work()
         )
 
 
 @pytest.fixture
-def house(tmp_path):
-    return House(tmp_path)
+def house(place):
+    return House(place)
 
 
 def names(sessions, *ids):
@@ -58,8 +52,7 @@ def test_a_session_is_known_on_every_instance_and_after_a_restart(house):
 
 def test_nothing_that_opens_a_session_is_kept(house):
     session_id, made = house.instance().begin(ANNA, id_token="secret-id-token")
-    with house.engine.connect() as connection:
-        kept = repr(connection.execute(text("SELECT * FROM gateway_session")).all())
+    kept = house.place.kept()
     assert digest_of(session_id) in kept
     for secret in (session_id, "anna", "readers", "secret-id-token", made.csrf):
         assert secret not in kept
@@ -254,8 +247,8 @@ def test_a_lost_cache_logs_nobody_out_and_a_stale_one_lets_nobody_in(house):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_cache_server_that_dies_logs_nobody_out(house, kind):
-    server = CacheServer(kind)
+def test_a_cache_server_that_dies_logs_nobody_out(tmp_path, kind):
+    server, house = CacheServer(kind), House(InDatabase(tmp_path))
     try:
         found = server.settings
         memcached = (found["memcached_address"],) if "memcached_address" in found else ()

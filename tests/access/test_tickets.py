@@ -3,17 +3,14 @@
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import event, text
+from sqlalchemy import text
 
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.session_content import digest_of
 from dicomweb_gateway.access.sessions import SessionLimits, Sessions
 from dicomweb_gateway.access.tickets import TicketLimits, Tickets
 from dicomweb_gateway.errors import IndexUnavailable
-from dicomweb_gateway.index.engine import make_engine
-from dicomweb_gateway.index.migrate import upgrade
-from dicomweb_gateway.index.sessions import SqlSessions
-from dicomweb_gateway.index.tickets import SqlTickets
+from tests.access.kept_rows import InDatabase
 
 ANNA = Caller("anna", "basic", "", frozenset({"readers", "research"}))
 STUDY = "1.2.3"
@@ -30,9 +27,9 @@ class Host:
             work()
 
         limits = TicketLimits(600, 1800, 5)
-        self.tickets = Tickets(SqlTickets(house.engine), still, b"tickets", limits, clock, aside)
+        self.tickets = Tickets(house.place.tickets(), still, b"tickets", limits, clock, aside)
         self.sessions = Sessions(
-            SqlSessions(house.engine),
+            house.place.sessions(),
             still,
             b"sessions",
             SessionLimits(300, 3600, 5),
@@ -52,23 +49,20 @@ class Host:
 
 
 class House:
-    """One database, and one clock for all its hosts."""
+    """One place, and one clock for all its hosts."""
 
-    def __init__(self, folder):
-        url = f"sqlite:///{folder}/index.db"
-        upgrade(url)
-        self.engine = make_engine(url)
+    def __init__(self, place):
+        self.place = place
         self.now = 1_000_000.0
-        self.queries = []
-        event.listen(self.engine, "before_cursor_execute", lambda *given: self.queries.append(given[2]))
+        self.queries = place.asked
 
     def host(self, still=lambda caller, _: caller):
         return Host(self, still)
 
 
 @pytest.fixture
-def house(tmp_path):
-    return House(tmp_path)
+def house(place):
+    return House(place)
 
 
 def test_a_ticket_is_known_on_every_host_for_what_it_was_given(house):
@@ -80,8 +74,7 @@ def test_a_ticket_is_known_on_every_host_for_what_it_was_given(house):
 
 def test_nothing_that_opens_a_ticket_is_kept(house):
     _, ticket = house.host().given()
-    with house.engine.connect() as connection:
-        kept = repr(connection.execute(text("SELECT * FROM gateway_ticket")).all())
+    kept = house.place.kept()
     assert digest_of(ticket) in kept
     for secret in (ticket, "anna", "readers", STUDY):
         assert secret not in kept
@@ -203,7 +196,8 @@ def test_use_costs_no_query_for_seconds(house):
 
 
 def test_a_session_has_so_many_and_ended_ones_go(house, monkeypatch):
-    monkeypatch.setattr("dicomweb_gateway.index.tickets._MOST", 2)
+    for module in ("index.tickets", "access.redis_sessions"):
+        monkeypatch.setattr(f"dicomweb_gateway.{module}.MOST_TICKETS", 2)
     host = house.host()
     _, session = host.sessions.begin(ANNA)
     tickets = []
@@ -212,16 +206,17 @@ def test_a_session_has_so_many_and_ended_ones_go(house, monkeypatch):
         house.now += 1
     assert sorted(map(str, host.knows(*tickets))) == ["None", "anna", "anna"]
     house.now += 700
-    host.tickets.give(session, "/aetitle", STUDY)
-    with house.engine.connect() as connection:
-        assert connection.execute(text("SELECT COUNT(*) FROM gateway_ticket")).scalar() == 1
+    _, last = host.tickets.give(session, "/aetitle", STUDY)
+    assert last.row.digest in house.place.kept()
+    assert not any(digest_of(one) in house.place.kept() for one in tickets)
 
 
-def test_a_database_that_was_not_upgraded_gives_none_and_logs_out_all_the_same(house):
+def test_a_database_that_was_not_upgraded_gives_none_and_logs_out_all_the_same(tmp_path):
+    house = House(InDatabase(tmp_path))
     host = house.host()
     session_id, session = host.sessions.begin(ANNA)
     _, ticket = host.given()
-    with house.engine.begin() as connection:
+    with house.place.engine.begin() as connection:
         connection.execute(text("DROP TABLE gateway_ticket"))
     assert host.knows(ticket) == [None]
     with pytest.raises(IndexUnavailable, match="db upgrade"):

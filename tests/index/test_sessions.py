@@ -51,7 +51,7 @@ def test_a_new_session_takes_the_ended_ones_away(engine):
 
 
 def test_who_logs_in_again_and_again_does_not_fill_the_database(engine, monkeypatch):
-    monkeypatch.setattr("dicomweb_gateway.index.sessions._MOST", 3)
+    monkeypatch.setattr("dicomweb_gateway.index.sessions.MOST_SESSIONS", 3)
     store = SqlSessions(engine)
     other = replace(ROW, digest="f" * 64, owner="p" * 64, seen_at=1)
     store.add(other, 0)

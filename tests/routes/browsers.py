@@ -26,6 +26,7 @@ from dicomweb_gateway.app import create_app
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.sessions import SqlSessions
 from dicomweb_gateway.index.tickets import SqlTickets
+from dicomweb_gateway.service.session_stores import SessionStores
 from dicomweb_gateway.web.services import Services
 from tests.e2e.login_page import CLIENT
 from tests.routes.archive import House, build
@@ -42,14 +43,24 @@ class Site:
     house: House
     now: float = 1_000_000.0
 
-    def services(self, issuer: str | None = None, with_form: bool = True, **more: Any) -> Services:
-        """Those of one more gateway: with a form for the users' file, and the provider `issuer`."""
+    def services(
+        self,
+        issuer: str | None = None,
+        with_form: bool = True,
+        stores: SessionStores | None = None,
+        **more: Any,
+    ) -> Services:
+        """Those of one more gateway: with a form for the users' file, and the provider `issuer`.
+
+        `stores`: of sessions and tickets; None: those of the database.
+        """
         form = BasicLogin(self.folder / "users") if with_form else None
         code, oidc = _code(issuer) if issuer is not None else (None, None)
         doors = PageDoors(form, code)
         engine = make_engine(f"sqlite:///{self.folder / 'index.sqlite'}")
+        stores = stores or SessionStores(SqlSessions(engine), SqlTickets(engine))
         tickets = Tickets(
-            SqlTickets(engine),
+            stores.tickets,
             doors.still,
             b"tickets",
             TicketLimits(1200, 2400),
@@ -57,7 +68,7 @@ class Site:
             lambda work: work(),
         )
         sessions = Sessions(
-            SqlSessions(engine),
+            stores.sessions,
             doors.still,
             b"secret",
             SessionLimits(600, 3600),
@@ -77,9 +88,9 @@ class Site:
             **more,
         )
 
-    def browser(self, services: Services | None = None, **more: Any) -> "Browser":
-        """A browser that has been nowhere, at a gateway with `services`, by default a new one."""
-        return Browser(create_app(services or self.services(**more)))
+    def browser(self, services: Services | None = None, app: Any = None, **more: Any) -> "Browser":
+        """A browser that has been nowhere, at `app` or a gateway with `services`, by default a new one."""
+        return Browser(app or create_app(services or self.services(**more)))
 
     def audited(self) -> str:
         """The audit log."""
