@@ -16,7 +16,7 @@ import orjson
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamNotFound
 from dicomweb_gateway.imagesets.aws_client import ClientSettings, caller_arn, credentials_source, make_client
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
-from dicomweb_gateway.imagesets.call_numbers import calls_tally
+from dicomweb_gateway.imagesets.call_numbers import calls_tally, count_calls_of
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
 from dicomweb_gateway.imagesets.hedging import Hedging
 from dicomweb_gateway.imagesets.pacing import RateLimits, Rates, Urgency, is_urgent
@@ -215,6 +215,7 @@ class HealthImaging:
             if self._client is None or self._owner != os.getpid():
                 self._made_at = time.monotonic()
                 self._client = make_client(self._settings)
+                count_calls_of(self._client)
                 self._owner = os.getpid()
             return self._client
 
