@@ -40,7 +40,7 @@ from dicomweb_gateway.sight import NOTHING
 from dicomweb_gateway.web.access import check_host
 from dicomweb_gateway.web.admin import is_scraper
 from dicomweb_gateway.web.audited import audit
-from dicomweb_gateway.web.cors import add_cors, preflight
+from dicomweb_gateway.web.cors import add_cors, check_origin, preflight
 from dicomweb_gateway.web.cross_site import check_changes
 from dicomweb_gateway.web.errors import status_of
 from dicomweb_gateway.web.hardening import harden
@@ -139,6 +139,7 @@ def _guards(services: Services) -> Guards:
         if place.body_bytes is not None:
             request.max_content_length = min(place.body_bytes, services.config.max_body_bytes)
         check_host(request, services.config)
+        check_origin(request, services.config, services.rules.origins_of)
         if REFUSED in request.environ:
             raise GatewayBusy(request.environ[REFUSED])
         try:

@@ -5,6 +5,7 @@ it is over. They are put together as texts, since to write them again would cost
 """
 
 import json
+import re
 import time
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from dicomweb_gateway.access.audit_events import AuditEvent
 _SHORT = 200
 """Bytes of a value that is kept of a line which is too long for its slot."""
 _END = b"}\n"
+_LEFT = re.compile(rb'"id":"[^"]*",[ -~]*\}\n')
 _encode_any = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), default=str).encode
 
 
@@ -70,6 +72,11 @@ def left_line(name: str, event: AuditEvent, status: int, asked: bytes) -> bytes:
 def with_time(left: bytes, moment: float) -> bytes:
     """What `left_line` made, with its time (Unix time) before all else."""
     return b'{"time":"%b",%b' % (stamp(moment).encode(), left)
+
+
+def is_left_line(text: bytes) -> bool:
+    """Whether `text` may be what `left_line` has made: one line, which holds nothing but signs."""
+    return _LEFT.fullmatch(text) is not None
 
 
 def name_in(left: bytes) -> bytes:

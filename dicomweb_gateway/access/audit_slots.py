@@ -17,6 +17,8 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from dicomweb_gateway.access.audit_lines import is_left_line
+
 _LOG = logging.getLogger(__name__)
 _SLOTS = 2048
 _SLOT_BYTES = 2048
@@ -25,6 +27,8 @@ _HEAD = struct.Struct("<Id")
 LONGEST = _SLOT_BYTES - _HEAD.size
 """Bytes of a line that a slot holds."""
 _END = ".under-way"
+_MOMENTS = (0.0, 2.0**33)
+"""Unix times that are dates."""
 
 
 class AuditSlots:
@@ -95,8 +99,11 @@ def left_behind(log: Path) -> Iterator[tuple[Path, list[tuple[float, bytes]]]]:
 
 
 def _lines_in(content: bytes) -> Iterator[tuple[float, bytes]]:
+    """What is whole in a file; after a loss of power anything may stand there."""
     for start in range(0, len(content) - _SLOT_BYTES + 1, _SLOT_BYTES):
         length, moment = _HEAD.unpack_from(content, start)
         if 0 < length <= LONGEST:
             first = start + _HEAD.size
-            yield moment, content[first : first + length]
+            line = content[first : first + length]
+            if _MOMENTS[0] < moment < _MOMENTS[1] and is_left_line(line):
+                yield moment, line

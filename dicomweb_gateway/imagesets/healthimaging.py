@@ -16,24 +16,13 @@ import orjson
 from dicomweb_gateway.errors import UpstreamDenied, UpstreamFailed, UpstreamNotFound
 from dicomweb_gateway.imagesets.aws_client import ClientSettings, caller_arn, credentials_source, make_client
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, translated
+from dicomweb_gateway.imagesets.call_numbers import calls_tally
 from dicomweb_gateway.imagesets.direct import Call, DirectClient
 from dicomweb_gateway.imagesets.hedging import Hedging
 from dicomweb_gateway.imagesets.pacing import RateLimits, Rates, Urgency, is_urgent
 from dicomweb_gateway.imagesets.passed_on import PassedOn
 from dicomweb_gateway.imagesets.retries import Persistence
 from dicomweb_gateway.imagesets.store import FrameKey, ImageSetProperties, ImageSetRef, ImageSetSummary
-from dicomweb_gateway.telemetry.catalogue import (
-    UPSTREAM_CALLS,
-    UPSTREAM_EVENTS,
-    UPSTREAM_FAILURES,
-    UPSTREAM_HEDGES,
-    UPSTREAM_RATE_WAIT,
-    UPSTREAM_RETRIES,
-    UPSTREAM_THROTTLED,
-    Labels,
-    Metric,
-)
-from dicomweb_gateway.telemetry.tally import Tally
 
 MAX_METADATA_BYTES = 512 << 20
 """Gunzipped; HealthImaging's own quota for the metadata of an image set is 50 MB (1.6)."""
@@ -43,15 +32,6 @@ _FRAME_PATIENCE = 20.0
 _METADATA_PATIENCE = 60.0
 _CLIENT_SECONDS = 30.0
 """How long a client of the SDK is kept at least."""
-
-_APART: dict[str, tuple[Metric, Labels]] = {
-    "calls": (UPSTREAM_CALLS, ()),
-    "retries": (UPSTREAM_RETRIES, ()),
-    "throttled": (UPSTREAM_THROTTLED, ()),
-    "failures": (UPSTREAM_FAILURES, ()),
-    "hedges": (UPSTREAM_HEDGES, ()),
-    "rate_wait_seconds": (UPSTREAM_RATE_WAIT, ()),
-}
 
 
 class HealthImaging:
@@ -73,7 +53,7 @@ class HealthImaging:
         limits: RateLimits | None = None,
     ) -> None:
         self._settings = ClientSettings(endpoint_url, region, max_connections, connect_timeout, read_timeout)
-        self._tally = Tally(UPSTREAM_EVENTS, _APART, ("",))
+        self._tally = calls_tally()
         self._rates = Rates(limits or RateLimits(), endpoint_url or region or "", self._tally)
         self._direct = DirectClient(self._settings, self._tally)
         self._frames = Persistence(

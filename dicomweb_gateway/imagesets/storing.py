@@ -28,8 +28,8 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.imagesets.aws_client import ClientSettings, Endpoint, resolve
 from dicomweb_gateway.imagesets.aws_errors import BodyCut, NoConnection, of_answer, seconds, translated
+from dicomweb_gateway.imagesets.call_numbers import calls_tally
 from dicomweb_gateway.imagesets.retries import Persistence
-from dicomweb_gateway.telemetry.tally import Tally
 from dicomweb_gateway.telemetry.timeline import request_id
 
 MOST_BYTES = 1_000_000_000
@@ -106,7 +106,7 @@ class DicomStore:
         self._url = (dicomweb_url or endpoint_url or "").rstrip("/")
         self._lock = threading.Lock()
         self._endpoint: Endpoint | None = None
-        self._persistence = Persistence(OPERATION, _any_rate, Tally(), _BUSY_SECONDS, _BUSY_SECONDS)
+        self._persistence = Persistence(OPERATION, _any_rate, calls_tally(), _BUSY_SECONDS, _BUSY_SECONDS)
 
     def store(
         self,

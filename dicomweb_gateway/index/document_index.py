@@ -17,14 +17,19 @@ from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.tables import metadata
 from dicomweb_gateway.index.traits import traits_of_document
+from dicomweb_gateway.index.variants import has_variants
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.sight import Sight
+
+_EMPTY_BYTES = 1 << 20
+"""What the engine and the empty tables take."""
 
 
 class DocumentIndex:
     """Answers as an index does that `index sync` filled with what `sight` shows of the documents put in.
 
     `zone`: of moments in data that names none (Q-20). Any number of threads may search, one at a time.
+    `size` is about how many bytes of memory it takes.
     """
 
     def __init__(self, sight: Sight, zone: tzinfo) -> None:
@@ -34,6 +39,7 @@ class DocumentIndex:
         self._engine = memory_engine()
         weakref.finalize(self, self._engine.dispose)
         self.instances = 0
+        self.size = _EMPTY_BYTES
         with index_errors():
             metadata.create_all(self._engine)
 
@@ -58,8 +64,19 @@ class DocumentIndex:
             updated_at=updated_at,
             zone=self._zone,
         )
+        self.size = _EMPTY_BYTES + self._bytes_of_tables()
 
     def search(self, query: QidoQuery) -> SearchResult:
         """All that matches, one page of it."""
         with self._lock, reading(self._engine) as connection:
-            return search(connection, searched(connection, query, SideSearch()), query)
+            # two patients under one UID may both be shown, and give the same instance
+            tables = SideSearch(doubled=has_variants(connection, "instance"))
+            return search(connection, searched(connection, query, tables), query)
+
+    def _bytes_of_tables(self) -> int:
+        with reading(self._engine) as connection:
+            pages, size = (
+                connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+                for name in ("page_count", "page_size")
+            )
+        return int(pages) * int(size)

@@ -9,11 +9,13 @@ it. What a search names decides whether that is done, so hidden things cannot, b
 import copy
 from collections.abc import Iterable
 from datetime import datetime
+from threading import Semaphore
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
 
-from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge, UpstreamNotFound
+from dicomweb_gateway import patience
+from dicomweb_gateway.errors import GatewayBusy, InvalidRequest, PayloadTooLarge, UpstreamNotFound
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
@@ -43,8 +45,12 @@ MOST_INSTANCES = 30_000
 """Instances that may be seen of the studies of one search; each takes half a millisecond, the first time."""
 
 _KEPT_SECONDS = 600.0
-_KEPT_INSTANCES = 50_000
+_KEPT_BYTES = 128 << 20
 """A version of an image set never changes, so what was made of some is kept for the next searches."""
+
+_MADE_AT_ONCE = 2
+_PATIENCE = 30.0
+"""Seconds that a search waits for its turn: what is being made is not counted among what is kept."""
 
 
 class _Named(NamedTuple):
@@ -60,12 +66,11 @@ class DocumentSearch:
     `documents` is bound to the sight that is searched for, and `seen_by` makes one for another.
     """
 
-    def __init__(self, engine: Engine, documents: AwsReader) -> None:
+    def __init__(self, engine: Engine, documents: AwsReader, most_bytes: int = _KEPT_BYTES) -> None:
         self._engine = engine
         self._documents = documents
-        self._kept: HotMap[DocumentIndex] = HotMap(
-            _KEPT_SECONDS, _KEPT_INSTANCES, lambda made: 100 + made.instances
-        )
+        self._kept: HotMap[DocumentIndex] = HotMap(_KEPT_SECONDS, most_bytes, lambda made: made.size)
+        self._turns = Semaphore(_MADE_AT_ONCE)
 
     def seen_by(self, sight: Sight) -> "DocumentSearch":
         """The same for what `sight` leaves of it; what is kept is shared."""
@@ -78,7 +83,8 @@ class DocumentSearch:
 
         They give it where the Lambda wrote nothing that they do not know of the studies that the search
         names, and where it names none: what `index sync` has not read is not there yet then. InvalidRequest
-        for such a search where the Lambda alone has filled a large index.
+        for such a search where the Lambda alone has filled a large index, GatewayBusy where too many others
+        are being answered.
         """
         studies = _studies_of(query)
         with reading(self._engine) as connection:
@@ -94,6 +100,14 @@ class DocumentSearch:
         return self._kept.get(key, lambda: self._made(found, studies, query)).search(query)
 
     def _made(self, found: Iterable[Found], studies: set[str] | None, query: QidoQuery) -> DocumentIndex:
+        if not patience.acquire(self._turns, patience.until(_PATIENCE)):
+            raise GatewayBusy("too many searches read documents at once")
+        try:
+            return self._filled(found, studies, query)
+        finally:
+            self._turns.release()
+
+    def _filled(self, found: Iterable[Found], studies: set[str] | None, query: QidoQuery) -> DocumentIndex:
         made = DocumentIndex(self._documents.sight, query.zone)
         for one in found:
             try:

@@ -28,6 +28,7 @@ _FRAMES = (
         _FRAME.c.frameid == bindparam("frame_id"),
         _SET.c.datastoreid == bindparam("datastore_id"),
         _SET.c.imagesetid == bindparam("image_set_id"),
+        _SET.c.state == side.ACTIVE,
     )
 )
 """A frame by the members of its FrameKey: asked for every frame now and then, so it is made once."""
@@ -106,7 +107,10 @@ def modalities_with_pixels(connection: Connection, study_uid: str, sight: Sight)
 
 
 def frames(connection: Connection, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
-    """A frame of an image set, whoever may see it, once for each instance that has it; none if unknown."""
+    """A frame of an image set, whoever may see it, once for each instance that has it.
+
+    None of what is unknown, and of an image set that HealthImaging no longer has.
+    """
     key = FrameKey(datastore_id, image_set_id, frame_id)
     return [
         SeenFrame(WantedFrame(key, syntax, checksum, size), traits_of_columns(values))
@@ -119,6 +123,7 @@ def frames_of_set(
 ) -> dict[str, list[SeenFrame]]:
     """`frames` of an image set by their ids, `most` rows of them at most."""
     query = _FRAMES_OF_SET.where(_SET.c.datastoreid == datastore_id, _SET.c.imagesetid == image_set_id)
+    query = query.where(_SET.c.state == side.ACTIVE)
     rows = connection.execute(query.limit(most)).all()
     traits = traits_of(connection, {row.series_key for row in rows})
     found: dict[str, list[SeenFrame]] = {}

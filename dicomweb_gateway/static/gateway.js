@@ -1,6 +1,8 @@
 // What the scripts of all pages use to speak to this gateway.
 
 const frame = document.documentElement.dataset;
+const PAGE = 1000;
+const CUT = /\d additional results/;
 const SILENT = "the gateway does not answer";
 
 /** Path of the gateway's root as the browser sees it, "" for that of the site. */
@@ -105,6 +107,23 @@ export async function askJson(path, options = {}) {
   if (!headers.has("Accept")) headers.set("Accept", "application/dicom+json, application/json");
   const answer = await ask(path, { ...options, headers });
   return answer.status === 204 ? null : answer.json();
+}
+
+/** All that the search at `path` finds, in as many answers as it takes. */
+export async function askRows(path, query = {}) {
+  const all = [];
+  for (;;) {
+    const page = new URLSearchParams({ ...query, limit: PAGE, offset: all.length });
+    const { rows, isCut } = await askPage(`${path}?${page}`);
+    all.push(...rows);
+    if (rows.length === 0 || (rows.length < PAGE && !isCut)) return all;
+  }
+}
+
+/** One answer to a search: `isCut` where the gateway gives fewer rows at once than were asked for, and has more. */
+export async function askPage(path, options = {}) {
+  const answer = await ask(path, { ...options, headers: { Accept: "application/dicom+json" } });
+  return { rows: answer.status === 204 ? [] : await answer.json(), isCut: CUT.test(answer.headers.get("Warning") ?? "") };
 }
 
 async function refusal(answer) {

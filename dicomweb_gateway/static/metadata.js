@@ -1,7 +1,7 @@
 // Metadata: an instance or an image set as a tree, its versions, what changed between them, the raw JSON.
 
 import { TAG, first, text } from "./dicom.js";
-import { askJson, element } from "./gateway.js";
+import { askJson, askRows, element } from "./gateway.js";
 import { changesBetween } from "./metadata/changes.js";
 import { loadDictionary } from "./metadata/dictionary.js";
 import { Editor } from "./metadata/editor.js";
@@ -149,18 +149,19 @@ async function openSeries(place) {
   shown.place = place;
   shown.sources = await sourcesOf(place);
   part("source").replaceChildren(...shown.sources.map(({ key, title }) => element("option", { value: key }, title)));
-  if (shown.sources.some(({ key }) => key === place.instance)) part("source").value = place.instance;
-  await choose();
+  if (place.instance) part("source").value = place.instance;
+  if (part("source").selectedIndex < 0) return tell("There is no such instance.", true);
+  return choose();
 }
 
 async function open() {
   const place = named();
   if (!place.study) return tell("This page shows a study: choose one on the page Studies.");
-  const query = new URLSearchParams({ includefield: "SeriesDescription", orderby: "SeriesNumber,SeriesInstanceUID", limit: 500 });
+  const query = { includefield: "SeriesDescription", orderby: "SeriesNumber,SeriesInstanceUID" };
   const study = { base: place.base, study: place.study };
   const [dictionary, series, [about]] = await Promise.all([
     loadDictionary(),
-    askJson(`${addressOf(study, "series")}?${query}`).then((rows) => rows ?? []),
+    askRows(addressOf(study, "series"), query),
     askJson(`${place.base}/studies?StudyInstanceUID=${encodeURIComponent(place.study)}`).then((rows) => rows ?? []),
   ]);
   shown.dictionary = dictionary;
@@ -168,9 +169,10 @@ async function open() {
   part("title").textContent = [text(about, TAG.patientName), text(about, TAG.patientId)].filter(Boolean).join(", ");
   const titles = series.map((row) => [first(row, TAG.series), [TAG.seriesNumber, TAG.modality, TAG.seriesDescription].map((tag) => text(row, tag)).filter(Boolean).join(" ")]);
   part("series").replaceChildren(...titles.map(([uid, title]) => element("option", { value: uid }, title || uid)));
-  if (titles.some(([uid]) => uid === place.series)) part("series").value = place.series;
+  if (place.series) part("series").value = place.series;
   part("series").addEventListener("change", () => attempt(() => openSeries({ ...study, series: part("series").value })));
-  await openSeries({ ...place, series: part("series").value });
+  if (part("series").selectedIndex < 0) return tell("There is no such series.", true);
+  return openSeries({ ...place, series: part("series").value });
 }
 
 part("choose").addEventListener("submit", (event) => event.preventDefault());

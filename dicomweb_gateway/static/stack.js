@@ -193,7 +193,7 @@ async function open() {
   // where the series is named its images need not wait for what stands around them
   const seriesOf = ({ base, study, series }) => ({ base, study, series });
   const [heading, early] = await Promise.all([headingOf(asked), asked.series ? imagesOf(seriesOf(asked)) : null]);
-  if (!heading) return complain("There is no such study.");
+  if (!heading) return complain(asked.series ? "There is no such series." : "There is no such study.");
   const { place } = heading;
   offerSeries(part("series"), part("ways"), heading);
   part("title").textContent = heading.who.replace("\n", ", ");
@@ -213,6 +213,7 @@ async function open() {
   wire(stack);
   wireLoading(stack);
   stack.go(Math.max(0, first));
+  if (asked.instance && first < 0) complain("The image that the address names is not there: this is the first one.");
 }
 
 /** The levels of an image, and how to show its pixels; null for one that cannot be shown. */

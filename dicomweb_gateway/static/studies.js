@@ -1,12 +1,13 @@
 // Studies: search, sort, page, open.
 
-import { askJson, bases, element, root } from "./gateway.js";
+import { askPage, bases, element, root } from "./gateway.js";
 import { asked, remember, searchOf } from "./studies/query.js";
 import { headOf, rowsOf } from "./studies/table.js";
 
 const part = (id) => document.getElementById(id);
 const form = part("search");
 const table = part("studies");
+let next = 0;
 let running = new AbortController();
 
 function fillForm(wanted) {
@@ -28,8 +29,7 @@ async function show() {
   fillForm(wanted);
   part("told").textContent = "Searching…";
   try {
-    const rows = (await askJson(searchOf(wanted), { signal })) ?? [];
-    list(wanted, rows);
+    list(wanted, await askPage(searchOf(wanted), { signal }));
   } catch (error) {
     if (error.name === "AbortError") return;
     if (error.status === undefined) throw error;
@@ -38,8 +38,8 @@ async function show() {
   }
 }
 
-function list(wanted, rows) {
-  const isLast = rows.length <= wanted.rows;
+function list(wanted, { rows, isCut }) {
+  const isLast = rows.length <= wanted.rows && !isCut;
   const shown = rows.slice(0, wanted.rows);
   table.tHead.replaceChildren(headOf(wanted.sort, (sort) => go({ sort, offset: 0 })));
   table.tBodies[0].replaceChildren(...shown.flatMap((row) => rowsOf(row, wanted.base)));
@@ -48,6 +48,7 @@ function list(wanted, rows) {
   part("earlier").disabled = wanted.offset === 0;
   part("later").disabled = isLast;
   const end = wanted.offset + shown.length;
+  next = end;
   const range = shown.length ? `${wanted.offset + 1} to ${end}` : "none";
   part("place").textContent = range;
   const all = wanted.offset === 0 && isLast;
@@ -66,7 +67,7 @@ part("clear").addEventListener("click", () => {
   form.elements.PatientName.focus();
 });
 part("earlier").addEventListener("click", () => go({ offset: Math.max(0, asked().offset - asked().rows) }));
-part("later").addEventListener("click", () => go({ offset: asked().offset + asked().rows }));
+part("later").addEventListener("click", () => go({ offset: next }));
 part("rows").addEventListener("change", (event) => go({ rows: Number(event.target.value), offset: 0 }));
 addEventListener("popstate", show);
 

@@ -129,11 +129,19 @@ def check_part(file: BinaryIO, length: int, study_uid: str | None, space: SpoolS
 
 
 def _read(walk: ElementWalk, values: dict[int, bytes]) -> Element | None:
-    """Walk all elements, put the wanted values into `values`; the element of the pixels."""
+    """Walk all elements, put the wanted values into `values`; the element of the pixels.
+
+    UnreadableDicom where one of them stands there twice (PS3.5 7.1): HealthImaging might go by the other one
+    than what is judged here, and file under one patient what was let in as another's.
+    """
     pixels = None
     for element in walk:
         if element.tag == _DIRECTORY:
             values[element.tag] = b""
+        elif element.tag in values:
+            raise UnreadableDicom(
+                f"element ({element.tag >> 16:04X},{element.tag & 0xFFFF:04X}) stands twice"
+            )
         elif element.tag in _wanted_tags():
             values[element.tag] = walk.value(element, _MOST_VALUE)
         elif element.tag in _PIXELS:

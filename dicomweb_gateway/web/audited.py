@@ -193,14 +193,19 @@ def _line_of(
     status: int,
     event: AuditEvent | None = None,
 ) -> AtEnd:
-    """What writes the line when an answer with `status` is over; others do if this process is killed."""
+    """What writes the line when an answer with `status` is over; others do if this process is killed.
+
+    An outcome in `entry` is one that the status does not tell.
+    """
     first = event or event_of(operation, status)
+    # a line says it once: of members of one name readers take whichever they like
+    told = entry.pop("outcome", 0)
     line = log.begin(_new_id(), first, status, entry)
 
     def write(ending: Ending) -> None:
         went = Went(
             first if event is not None or ending.status == status else event_of(operation, ending.status),
-            outcome_of(ending.status, ending.is_whole),
+            max(told, outcome_of(ending.status, ending.is_whole)),
             ending.status,
             ending.is_whole,
             ending.sent,

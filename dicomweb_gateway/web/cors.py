@@ -6,6 +6,7 @@ from dataclasses import replace
 from flask import Request, Response
 
 from dicomweb_gateway.access.origins import ANY, is_listed, is_loopback_origin
+from dicomweb_gateway.web.cross_site import check_own_origin
 from dicomweb_gateway.web.headers import add_vary
 from dicomweb_gateway.web.identity_keys import BY_ADDRESS, SESSION
 from dicomweb_gateway.web.parts import LEVEL_ENDS
@@ -31,6 +32,9 @@ _LONGEST_ORIGIN = 300
 """Characters; a host name has 253 at most, and origins are remembered."""
 _ASKED = "Access-Control-Request-Method"
 
+OriginsOf = Callable[[str | None], tuple[str, ...] | None]
+"""By base path the origins that are listed for it, None where it has no list of its own."""
+
 
 def preflight(request: Request) -> Response | None:
     """The answer to a browser that asks whether it may ask; None for any other request.
@@ -51,7 +55,7 @@ def add_cors(
     request: Request,
     response: Response,
     config: WebConfig,
-    origins_of: Callable[[str | None], tuple[str, ...] | None] = lambda _: None,
+    origins_of: OriginsOf = lambda _: None,
 ) -> None:
     """CORS headers for an allowed Origin, on errors too (H-1 to H-4).
 
@@ -67,12 +71,7 @@ def add_cors(
     # any page may be open at an address that needs no login
     if origin is None or (BY_ADDRESS in request.environ and not config.cors_origins):
         return
-    own = origins_of(request.environ.get(PLACE, NOWHERE).ae_path)
-    if own is not None:
-        # a page that anybody may have written must not come with what the browser knows of the login
-        config = replace(
-            config, cors_origins=own, cors_credentials=config.cors_credentials and ANY not in own
-        )
+    config = _as_listed_there(request, config, origins_of)
     for name, value in cors_headers(origin, config):
         # not set: to look whether they are there costs more than all else here, and nobody else writes them
         response.headers.add(name, value)
@@ -82,6 +81,27 @@ def add_cors(
         response.headers["Access-Control-Max-Age"] = str(_MAX_AGE_SECONDS)
         if request.headers.get("Access-Control-Request-Private-Network") == "true":
             response.headers["Access-Control-Allow-Private-Network"] = "true"
+
+
+def check_origin(request: Request, config: WebConfig, origins_of: OriginsOf) -> None:
+    """CrossSite for a page of an origin that is not ours nor allowed while no login is asked (H-1).
+
+    It could not read the answer, but would have it made. Preflights only tell that it may not.
+    """
+    origin = request.environ.get("HTTP_ORIGIN")
+    if origin is None or not config.host_rule_on or request.method == "OPTIONS":
+        return
+    if not is_allowed_origin(origin, _as_listed_there(request, config, origins_of)):
+        check_own_origin(request, config)
+
+
+def _as_listed_there(request: Request, config: WebConfig, origins_of: OriginsOf) -> WebConfig:
+    """`config` with the origins of the base path that `request` goes to."""
+    own = origins_of(request.environ.get(PLACE, NOWHERE).ae_path)
+    if own is None:
+        return config
+    # a page that anybody may have written must not come with what the browser knows of the login
+    return replace(config, cors_origins=own, cors_credentials=config.cors_credentials and ANY not in own)
 
 
 def cors_headers(origin: str, config: WebConfig) -> Iterator[tuple[str, str]]:

@@ -65,7 +65,7 @@ def check_own_origin(request: Request, config: WebConfig, loopback: bool = False
     if origin.partition("://")[2].lower() in own or (loopback and is_loopback_origin(origin)):
         return
     if not is_listed_one or "*" in config.cors_origins:
-        raise CrossSite("another site's page sends this")
+        raise CrossSite("a page of another origin sends this, and it is not listed (setting CORS_ORIGINS)")
 
 
 def _kind(request: Request) -> str:

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import stat
+import struct
 import threading
 
 import pytest
@@ -314,6 +315,22 @@ def test_what_cannot_be_taken_over_yet_is_kept(path, clock, monkeypatch):
     clock[0] += 2
     log.take_over()
     assert sorted(line["id"] for line in lines(path)) == ["a", "b"]
+    assert slot_files(path) == []
+
+
+def test_what_is_torn_keeps_no_whole_line_out(path):
+    """After a loss of power anything may stand in a slot."""
+    killed(path, lambda log: [log.begin(name, EVENT, 200, {"n": "\udc80"}) for name in "abcde"])
+    (file,) = slot_files(path)
+    content = bytearray(file.read_bytes())
+    starts = [content.index(b'"id":"' + name) for name in (b"a", b"b", b"c", b"d")]
+    content[starts[0] : starts[0] + 9] = bytes(9)
+    content[starts[1] + 40] = 0
+    content[starts[2] + 40 : starts[2] + 41] = b"\n"
+    struct.pack_into("<d", content, starts[3] - 8, float("nan"))
+    file.write_bytes(content)
+    AuditLog(path).take_over()
+    assert [line["id"] for line in lines(path)] == ["e"]
     assert slot_files(path) == []
 
 

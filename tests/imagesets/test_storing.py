@@ -22,6 +22,13 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.imagesets import storing
 from dicomweb_gateway.imagesets.storing import DicomStore, Piece, framing_bytes
+from dicomweb_gateway.telemetry.catalogue import (
+    UPSTREAM_CALLS,
+    UPSTREAM_FAILURES,
+    UPSTREAM_RETRIES,
+    UPSTREAM_THROTTLED,
+)
+from dicomweb_gateway.telemetry.meters import totals
 from tests.emulator.files import ROOT, ct_slice
 from tests.emulator.running import running
 from tests.stow.parts import CONTENT_TYPE, framed, part10
@@ -70,6 +77,11 @@ def faults(emulator):
     rules(emulator)
 
 
+def counted() -> list[float]:
+    series = (UPSTREAM_CALLS, UPSTREAM_RETRIES, UPSTREAM_THROTTLED, UPSTREAM_FAILURES)
+    return [totals().get((metric.name, (storing.OPERATION,)), [0.0])[0] for metric in series]
+
+
 def test_what_is_signed_is_stored(emulator, datastore_id, login):
     found = store(emulator, datastore_id, part10(ct_slice(1)), b"no DICOM", part10(ct_slice(2)))
     assert [(one.instance_uid, one.failure) for one in found] == [
@@ -102,7 +114,10 @@ def test_a_data_store_that_does_not_exist(emulator, login):
 
 def test_what_fails_for_a_moment_is_tried_again(emulator, datastore_id, login, faults):
     faults({"kind": "error", "status": 503, "calls": 1}, {"kind": "throttle", "calls": 1})
+    before = counted()
     assert store(emulator, datastore_id, part10(ct_slice(1)))[0].failure is None
+    # operators see it as they see calls for frames
+    assert [now - then for now, then in zip(counted(), before, strict=True)] == [2, 1, 0, 1]
 
 
 @pytest.mark.parametrize(

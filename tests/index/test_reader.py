@@ -155,6 +155,8 @@ def test_a_frame_of_an_image_set(reader):
 def test_a_stale_image_set_is_not_found_until_it_is_indexed_again(engine, reader):
     path = ("1.2", "1.2.1", "1.2.1.1")
     stale = reader.instance(*path).image_set
+    frame = reader.instance(*path).frames[0].key
+    assert reader.image_set_of_frame(*frame) is not None
     reader.mark_stale(stale)
     for ask in (
         lambda: reader.instance(*path),
@@ -163,6 +165,8 @@ def test_a_stale_image_set_is_not_found_until_it_is_indexed_again(engine, reader
     ):
         with pytest.raises(ResourceNotFound):
             ask()
+    # nor by HealthImaging's own address, where the frame itself may still lie in the store
+    assert reader.image_set_of_frame(*frame) is None
     assert known_image_sets(engine, STORE) == {hex_id("b"): 1}
     index_image_set(engine, simple("1.2", "a", 2), version=7)
     assert reader.instance(*path).image_set == stale

@@ -49,4 +49,12 @@ class AuditedHouse:
     def lines(self):
         if not self.path.exists():
             return []
-        return [json.loads(line) for line in self.path.read_text().splitlines()]
+        lines = self.path.read_text().splitlines()
+        return [json.loads(line, object_pairs_hook=_each_once) for line in lines]
+
+
+def _each_once(pairs):
+    """An object whose members have names of their own: of two equal ones readers take either."""
+    found = dict(pairs)
+    assert len(found) == len(pairs)
+    return found

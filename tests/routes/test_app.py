@@ -169,10 +169,17 @@ def test_a_foreign_host_reads_nothing(get):
     assert "ALLOWED_HOSTS" in error_of(response)
 
 
-def test_a_foreign_origin_may_not_read(get):
-    response = get("/aetitle/studies", Origin="https://evil.example.org")
-    assert response.status_code == 200
+@pytest.mark.parametrize("path", ["/aetitle/studies", f"{INSTANCE}/frames/1"])
+@pytest.mark.parametrize("origin", ["https://evil.example.org", "null", "http://localhost.evil.org"])
+def test_a_foreign_origin_is_not_answered_where_no_login_is_asked(get, path, origin):
+    response = get(path, Origin=origin)
+    assert response.status_code == 403
+    assert "CORS_ORIGINS" in error_of(response)
     assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_our_own_origin_is_none_that_must_be_listed(get):
+    assert get("/aetitle/studies", Origin="http://192.168.1.5", Host="192.168.1.5").status_code == 200
 
 
 def test_doubled_slashes_mean_one(get):

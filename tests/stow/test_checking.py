@@ -5,6 +5,7 @@ from contextlib import nullcontext, suppress
 from io import BytesIO
 from pathlib import Path
 from random import Random
+from struct import pack
 
 import pytest
 from pydicom import Dataset
@@ -212,6 +213,21 @@ def test_patients_are_told_apart_to_the_last_character(keyword):
     found = refusal(part10(ct_slice(**{keyword: "x" * 257})))
     assert (found.code, found.instance_uid) == (NOT_UNDERSTOOD, f"{STUDY}.1.1")
     assert len(found.reason) <= 64
+
+
+@pytest.mark.parametrize("where", ["before", "at the end"])
+@pytest.mark.parametrize(
+    ("tag", "value"), [((0x10, 0x20), b"P-2 "), ((0x10, 0x21), b"N "), ((8, 0x60), b"MR")]
+)
+def test_what_is_judged_stands_there_once(tag, value, where):
+    """Another reader might go by the other one, and file it under another patient."""
+    dataset = ct_slice(IssuerOfPatientID="S")
+    whole = part10(dataset)
+    vr = b"CS" if value == b"MR" else b"LO"
+    element = pack("<HH2sH", *tag, vr, len(value)) + value
+    start = whole.index(pack("<HH2s", *tag, vr)) if where == "before" else len(whole)
+    found = refusal(whole[:start] + element + whole[start:])
+    assert (found.code, "stands twice" in found.reason) == (NOT_UNDERSTOOD, True)
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -469,3 +469,51 @@ def test_the_furthest_pictures_go_first(run: Run) -> None:
     return [[...shelf.kept.keys()], shelf.bytes, shelf.countFull, shelf.isOver(3, 5), shelf.isOver(3, 1)];
     """
     assert run({"stack/shelf.js": "Shelf"}, body) == [[1, 2, 3], 30, 3, True, False]
+
+
+CAPPED = """
+const asked = [];
+const all = Array.from({ length: 2500 }, (_, at) => ({
+  "00080018": { Value: [String(at)] }, "0020000E": { Value: [`9.${at}`] }, "00280010": { Value: [8] },
+}));
+globalThis.fetch = async (path) => {
+  const { pathname, searchParams } = new URL(path, "http://gateway.test");
+  asked.push(pathname);
+  if (pathname.endsWith("/image-sets")) return new Response('[{"datastoreId":"d","imageSetId":"i"}]');
+  const start = Number(searchParams.get("offset"));
+  const rows = all.slice(start, start + Math.min(cap, Number(searchParams.get("limit") ?? cap)));
+  const left = all.length - start - rows.length;
+  const more = `299 http://x: "There are ${left} additional results that can be requested"`;
+  const isCut = rows.length === cap && left;
+  return new Response(JSON.stringify(rows), { headers: isCut ? { Warning: more } : {} });
+};
+const place = { base: "/x/aetitle", study: "1", series: "9.2400" };
+"""
+
+
+def test_all_of_a_long_series_is_shown_whatever_an_answer_may_hold(run: Run) -> None:
+    body = """
+    const { images } = await imagesOf(place);
+    const requests = asked.length;
+    const sources = await sourcesOf(place);
+    const heading = await headingOf(place);
+    const lists = [images, sources.slice(0, -1), heading.all];
+    const last = lists.map((found) => [found.length, new Set(found).size]);
+    return [requests, last, sources.at(-2).key, heading.place.series];
+    """
+    names = {
+        "stack/images.js": "imagesOf",
+        "metadata/sources.js": "sourcesOf",
+        "stack/heading.js": "headingOf",
+    }
+    for cap, requests in ((5000, 3), (700, 4), (1000, 3)):
+        found = run(names, f"const cap = {cap}; {CAPPED} {body}")
+        assert found == [requests, [[2500, 2500]] * 3, "2499", "9.2400"], cap
+
+
+def test_no_other_series_is_shown_in_the_place_of_one_that_is_not_there(run: Run) -> None:
+    body = f"""const cap = 5000; {CAPPED}
+    const shown = await Promise.all(["9.9999", undefined].map((series) => headingOf({{ ...place, series }})));
+    return shown.map((one) => one && one.place.series);
+    """
+    assert run({"stack/heading.js": "headingOf"}, body) == [None, "9.0"]

@@ -1,19 +1,16 @@
 // Where metadata come from: an instance by WADO-RS, an image set by HealthImaging's own address.
 
 import { TAG, first } from "../dicom.js";
-import { askJson, root } from "../gateway.js";
+import { askJson, askRows, root } from "../gateway.js";
 import { addressOf } from "../places.js";
 import { ofDataSet, ofImageSet } from "./nodes.js";
-
-const MOST = 1000;
 
 /** [{title, key, ...}] of a series: its image sets, then its instances. */
 export async function sourcesOf(place) {
   const series = { base: place.base, study: place.study, series: place.series };
-  const query = new URLSearchParams({ limit: MOST });
   const [sets, rows] = await Promise.all([
     askJson(addressOf(series, "image-sets")),
-    askJson(`${addressOf(series, "instances")}?${query}`).then((found) => found ?? []),
+    askRows(addressOf(series, "instances")),
   ]);
   const one = sets.length === 1;
   return [

@@ -1,23 +1,25 @@
 // Which study and series are looked at, the others of the study, and the ways on.
 
 import { TAG, WITHOUT_PICTURE, date, first, text } from "../dicom.js";
-import { askJson, element } from "../gateway.js";
+import { askJson, askRows, element } from "../gateway.js";
 import { addressOf, pageOf, viewerOf } from "../places.js";
 import { wayToWeasis } from "../weasis.js";
 
 const FIELDS = "StudyDescription,PatientID,PatientName,StudyDate";
-const MOST = 500;
 
-/** {place, modality, who, what}: `place` with a series, the first one that has images where none is named. */
+/** {place, modality, who, what}: `place` with a series, the first one that has images where none is named.
+ *
+ * null where there is no such study, or no such series of it.
+ */
 export async function headingOf(place) {
   const study = new URLSearchParams({ StudyInstanceUID: place.study, includefield: FIELDS });
-  const series = new URLSearchParams({ includefield: "SeriesDescription", orderby: "SeriesNumber,SeriesInstanceUID", limit: MOST });
+  const series = { includefield: "SeriesDescription", orderby: "SeriesNumber,SeriesInstanceUID" };
   const { base } = place;
   const [[about], all] = await Promise.all([
     askJson(`${base}/studies?${study}`).then((rows) => rows ?? []),
-    askJson(`${addressOf({ base, study: place.study }, "series")}?${series}`).then((rows) => rows ?? []),
+    askRows(addressOf({ base, study: place.study }, "series"), series),
   ]);
-  const shown = all.find((row) => first(row, TAG.series) === place.series) ?? firstPicture(all);
+  const shown = place.series ? all.find((row) => first(row, TAG.series) === place.series) : firstPicture(all);
   if (!about || !shown) return null;
   return {
     all,

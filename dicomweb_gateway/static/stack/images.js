@@ -1,10 +1,9 @@
 // The images of a series in their order: an instance of several frames is several images.
 
 import { TAG, first } from "../dicom.js";
-import { askJson } from "../gateway.js";
+import { askRows } from "../gateway.js";
 import { addressOf } from "../places.js";
 
-const PAGE = 1000;
 const FIELDS = "NumberOfFrames,Rows,Columns,FrameTime,RecommendedDisplayFrameRate,AvailableTransferSyntaxUID";
 const VIDEO = /^1\.2\.840\.10008\.1\.2\.4\.10[0-8](\.1)?$/;
 const DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104.";
@@ -16,12 +15,8 @@ const DOCUMENTS = "1.2.840.10008.5.1.4.1.1.104.";
  */
 export async function imagesOf(place) {
   const found = { images: [], others: [], rate: undefined };
-  for (let offset = 0; ; offset += PAGE) {
-    const query = new URLSearchParams({ includefield: FIELDS, limit: PAGE, offset });
-    const rows = (await askJson(`${addressOf(place, "instances")}?${query}`)) ?? [];
-    for (const row of rows) add(found, row);
-    if (rows.length < PAGE) return found;
-  }
+  for (const row of await askRows(addressOf(place, "instances"), { includefield: FIELDS })) add(found, row);
+  return found;
 }
 
 function add(found, row) {

@@ -1,7 +1,7 @@
 // What a study opens to: its series with a small picture each, and the ways on from there.
 
 import { TAG, WITHOUT_PICTURE, first, text } from "../dicom.js";
-import { askJson, element, may } from "../gateway.js";
+import { askRows, element, may } from "../gateway.js";
 import { addressOf, pageOf, viewerOf } from "../places.js";
 import { wayToWeasis } from "../weasis.js";
 import { picture } from "./pictures.js";
@@ -11,10 +11,10 @@ const MOST = 200;
 
 /** The contents of an opened study; throws GatewayError. */
 export async function openedStudy(place, title) {
-  const query = new URLSearchParams({ includefield: FIELDS, orderby: "SeriesNumber,SeriesInstanceUID", limit: MOST });
-  const rows = (await askJson(`${addressOf(place, "series")}?${query}`)) ?? [];
-  const list = element("ul", { class: "series" }, ...rows.map((row) => card(place, row)));
-  const more = rows.length < MOST ? null : element("p", { class: "soft" }, `These are the first ${MOST} series.`);
+  const query = { includefield: FIELDS, orderby: "SeriesNumber,SeriesInstanceUID" };
+  const rows = await askRows(addressOf(place, "series"), query);
+  const list = element("ul", { class: "series" }, ...rows.slice(0, MOST).map((row) => card(place, row)));
+  const more = rows.length <= MOST ? null : element("p", { class: "soft" }, `These are the first ${MOST} of ${rows.length} series.`);
   return [ways(place, title), list, more].filter(Boolean);
 }
 

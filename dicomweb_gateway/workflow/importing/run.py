@@ -38,11 +38,12 @@ from dicomweb_gateway.workflow.importing.ledger import (
     FileRow,
     Ledger,
 )
+from dicomweb_gateway.workflow.importing.naming import staged_name, with_own_names
 from dicomweb_gateway.workflow.importing.report import ImportReport
 from dicomweb_gateway.workflow.importing.scan import Checked, checked_files, found_files, shared_out
 from dicomweb_gateway.workflow.importing.staging import JobOutput, Staging
 from dicomweb_gateway.workflow.importing.trying import may_pass
-from dicomweb_gateway.workflow.importing.uploading import stage, staged_name
+from dicomweb_gateway.workflow.importing.uploading import stage
 from dicomweb_gateway.workflow.steps import Listener, Progress, silent
 
 COMPLETED = "COMPLETED"
@@ -206,9 +207,8 @@ class ImportRun:
         has_completed = batch.status == COMPLETED
         read = partial(self._output.read, batch.output or "")
         logs = self._patiently(lambda: read_logs(read, required=has_completed))
-        rows = [
-            _told(row, logs, batch) for row in self._ledger.files(run, batch.number) if row.state == STAGED
-        ]
+        files = list(self._ledger.files(run, batch.number))
+        rows = with_own_names([_told(row, logs, batch) for row in files if row.state == STAGED], files)
         lost = [row for row in rows if row.state == FAILED and row.reason is None]
         if lost:
             state, reason = (UNCHANGED, None) if len(lost) <= logs.unchanged else (FAILED, _UNTOLD)

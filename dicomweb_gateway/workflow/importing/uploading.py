@@ -12,6 +12,7 @@ from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import UnreadableDicom
 from dicomweb_gateway.workflow.importing.checking import check_file
 from dicomweb_gateway.workflow.importing.ledger import FAILED, REFUSED, STAGED, WAITING, FileRow
+from dicomweb_gateway.workflow.importing.naming import staged_name
 from dicomweb_gateway.workflow.importing.staging import Staging
 
 _NOTED_EVERY = 0.5
@@ -19,11 +20,6 @@ _TRIES = 3
 """Times that a file is put which changes while it is."""
 
 Note = Callable[[list[FileRow]], None]
-
-
-def staged_name(row: FileRow) -> str:
-    """The file's name in its batch's folder."""
-    return f"{row.number:06d}.dcm"
 
 
 def stage(

@@ -150,8 +150,14 @@ def test_files_come_in_and_each_that_does_not_has_its_reason(bench):
 
 
 def test_links_serve_where_there_is_no_bucket(bench):
+    twin = bench.source / "twin of mine"
+    twin.write_bytes((bench.source / "s1" / "1").read_bytes())
     report = bench.run(links=True, delete_staged=True)
-    assert (report.imported, report.is_fine) == (12, True)
+    assert (report.imported, report.noted, report.is_fine) == (13, 1, True)
+    # one that comes twice is told of by the path that people know, not by where it was staged
+    ((name, (_, reason)),) = bench.files().items()
+    other = {"1": twin, twin.name: bench.source / "s1" / "1"}[name]
+    assert f"same SOP Instance UID as {other}," in reason
     assert not list((bench.folder / "links").rglob("*.dcm"))
 
 
