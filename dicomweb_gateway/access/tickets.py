@@ -31,8 +31,12 @@ _MARK_DIGITS = 16
 class TicketStore(Protocol):
     """Where tickets are kept; see SqlTickets and RedisTickets. Who ends sessions there ends their tickets."""
 
-    def add(self, row: TicketRow, unseen_since: int) -> None:
-        """Keep a new ticket, and forget those that ended or were not seen since `unseen_since`."""
+    def add(self, row: TicketRow, unseen_since: int) -> bool:
+        """Keep a new ticket, and forget those that ended or were not seen since `unseen_since`.
+
+        False, and nothing is kept, where its session has ended.
+        """
+        ...
 
     def find(self, digest: str) -> TicketRow | None:
         """The ticket of that digest; None without one."""
@@ -88,10 +92,10 @@ class Tickets:
         self._lookups: Lookups[Ticket] = Lookups(self._limits.kept, clock)
         self._living = LivingRows("ticket", store, still, self._limits.idle, clock, aside)
 
-    def give(self, session: Session, path: str, study: str) -> tuple[str, Ticket]:
+    def give(self, session: Session, path: str, study: str) -> tuple[str, Ticket] | None:
         """(a new ticket as the viewer presents it, what is known of it); it ends when the session must.
 
-        Raises IndexUnavailable, LoginUnavailable.
+        None where the session has ended meanwhile. Raises IndexUnavailable, LoginUnavailable.
         """
         text, now = new_id(self._secret), int(self._clock())
         content = {
@@ -109,7 +113,8 @@ class Tickets:
             now,
             min(now + self._limits.absolute, session.row.ends_at),
         )
-        self._store.add(row, now - self._limits.idle)
+        if not self._store.add(row, now - self._limits.idle):
+            return None
         return text, Ticket(session.caller, path, study, row)
 
     def find(self, text: str) -> Ticket | None:

@@ -1,8 +1,8 @@
 """Finishes deletions a moment after they were accepted, as the service does (healthimaging.md 4.5)."""
 
 import logging
-import threading
 
+from dicomweb_gateway.emulator.background import Background
 from dicomweb_gateway.emulator.events import Events
 from dicomweb_gateway.emulator.image_sets import finish_deletions
 from dicomweb_gateway.emulator.storage import Storage
@@ -13,31 +13,13 @@ DELAY = 0.3
 log = logging.getLogger(__name__)
 
 
-class Reaper:
+class Reaper(Background):
     """One thread; deletions that a crash interrupted are finished when it starts."""
 
     def __init__(self, storage: Storage, events: Events) -> None:
+        super().__init__("reaper")
         self._storage = storage
         self._events = events
-        self._stop = threading.Event()
-        self._wake = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="reaper", daemon=True)
-
-    def start(self) -> None:
-        """Begin."""
-        self._wake.set()
-        self._thread.start()
-
-    def wake(self) -> None:
-        """There is something to delete."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End the thread."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def _run(self) -> None:
         while True:

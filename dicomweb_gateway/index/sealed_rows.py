@@ -40,21 +40,31 @@ class SealedRows(Generic[Row]):
         self._crowd = crowd
         self._what = what
 
-    def _add(self, row: Row, unseen_since: int, most: int) -> None:
+    def _add(
+        self,
+        row: Row,
+        unseen_since: int,
+        most: int,
+        may_be: Callable[[Connection], bool] = lambda _: True,
+    ) -> bool:
         """Keep a new row, and forget those that have ended or were last seen before `unseen_since`.
 
-        Of its crowd `most` stay, those that were seen last.
+        Of its crowd `most` stay, those that were seen last. `may_be`, asked in the same transaction, says
+        whether it is kept, and so does the answer.
         """
         table, values = self._table, asdict(row)
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> bool:
+            if not may_be(connection):
+                return False
             old = (table.c.ends_at <= row.begun_at) | (table.c.seen_at <= unseen_since)
             connection.execute(delete(table).where(old))
             self._make_room(connection, values[self._crowd.name], most)
             connection.execute(insert(table).values(values))
+            return True
 
         try:
-            retried(self._engine, write)
+            return retried(self._engine, write)
         except IndexUnavailable as error:
             if is_refusal(error.__cause__) or lacks_table(error.__cause__):
                 raise IndexUnavailable(

@@ -50,9 +50,14 @@ class SqlSessions(SealedRows[SessionRow]):
 
     def _end(self, tickets: ColumnElement[bool], sessions: ColumnElement[bool]) -> None:
         # first the tickets: after a failure between the two the browser can log out again
+        self._end_tickets(tickets)
+        self._write(lambda connection: connection.execute(delete(_TABLE).where(sessions)))
+        # and those that came in between: from now on there can be no more
+        self._end_tickets(tickets)
+
+    def _end_tickets(self, tickets: ColumnElement[bool]) -> None:
         try:
             self._write(lambda connection: connection.execute(delete(_TICKETS).where(tickets)))
         except IndexUnavailable as error:
             if not lacks_table(error.__cause__):
                 raise
-        self._write(lambda connection: connection.execute(delete(_TABLE).where(sessions)))

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, select
 
 from dicomweb_gateway.index.sealed_rows import SealedRows
+from dicomweb_gateway.index.side_tables import gateway_session as _SESSIONS
 from dicomweb_gateway.index.side_tables import gateway_ticket as _TABLE
 
 
@@ -37,9 +38,16 @@ class SqlTickets(SealedRows[TicketRow]):
     def __init__(self, engine: Engine) -> None:
         super().__init__(engine, _TABLE, TicketRow, _TABLE.c.of_session, "viewers get no tickets")
 
-    def add(self, row: TicketRow, unseen_since: int) -> None:
+    def add(self, row: TicketRow, unseen_since: int) -> bool:
         """Keep a new ticket, and forget those that have ended or were last seen before `unseen_since`.
 
-        Of its session's 100 stay, those that were seen last.
+        Of its session's 100 stay, those that were seen last. False, and nothing is kept, where the session
+        has ended: a process may believe in it a little longer, and no logout would end that ticket.
         """
-        self._add(row, unseen_since, MOST_TICKETS)
+
+        def has_session(connection: Connection) -> bool:
+            # locked: whoever ends it now does so after this ticket, and ends that too
+            query = select(_SESSIONS.c.digest).where(_SESSIONS.c.digest == row.of_session).with_for_update()
+            return connection.execute(query).first() is not None
+
+        return self._add(row, unseen_since, MOST_TICKETS, has_session)

@@ -7,146 +7,27 @@ nothing.
 
 import atexit
 import os
-import subprocess
-import sys
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from hashlib import sha256
-from pathlib import Path
-from socket import AF_UNIX, SOCK_SEQPACKET, socket, socketpair
 from threading import BoundedSemaphore, Condition, Lock, Thread
 from time import monotonic, sleep
 from typing import Any
 
-import orjson
-
 from dicomweb_gateway.errors import DecodersUnavailable, UndecodablePixels
+from dicomweb_gateway.pixels.decoder_process import GRACE_SECONDS, DecoderProcess, Died
 from dicomweb_gateway.pixels.optionals import Samples
-from dicomweb_gateway.pixels.shared_buffer import make_buffer, put, shrink, take
-from dicomweb_gateway.pixels.worker import MESSAGE
+from dicomweb_gateway.pixels.poison import Key, Poison
 
 DECODE_TIMEOUT = 30.0
 """Seconds that one codec call may take, where no setting says otherwise."""
 
 WORKER = "dicomweb_gateway.pixels.worker"
-_START_SECONDS = 60.0
 _IDLE_SECONDS = 60.0
-_GRACE_SECONDS = 5.0
-"""How much later than its parent would a worker ends itself."""
 _SLOW_SECONDS = 1.0
 _MEMORY_BASE = 768 << 20
 _MEMORY_FACTOR = 32
 """Address space of a worker: the interpreter and codecs, and for each decoded byte what float planes take."""
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TMPDIR")
-
-Key = tuple[str, bytes]
-
-
-class Poison:
-    """Frames that a worker should not try again for `seconds`, with the reason; at most `capacity`."""
-
-    def __init__(self, seconds: float = 600, capacity: int = 256) -> None:
-        self._seconds = seconds
-        self._capacity = capacity
-        self._found: OrderedDict[Key, tuple[float, str]] = OrderedDict()
-        self._lock = Lock()
-
-    def add(self, key: Key, reason: str) -> None:
-        """Remember that this frame made trouble just now."""
-        with self._lock:
-            self._found[key] = monotonic() + self._seconds, reason
-            self._found.move_to_end(key)
-            while len(self._found) > self._capacity:
-                self._found.popitem(last=False)
-
-    def check(self, key: Key) -> None:
-        """Raise UndecodablePixels with the remembered reason."""
-        with self._lock:
-            until, reason = self._found.get(key, (0.0, ""))
-        if until > monotonic():
-            raise UndecodablePixels(reason)
-
-
-class _Died(Exception):
-    """The worker is gone; the message says how."""
-
-
-class _Worker:
-    """One decoder process; `idle_since` in monotonic seconds."""
-
-    def __init__(self, module: str) -> None:
-        self.idle_since = monotonic()
-        ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
-        self._control: socket = ours
-        self._buffer = make_buffer()
-        try:
-            with theirs:
-                inherited = (theirs.fileno(), self._buffer)
-                self._process = subprocess.Popen(  # noqa: S603  # our own module, no outside text
-                    [sys.executable, "-P", "-m", module, *map(str, inherited)],
-                    pass_fds=inherited,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                    cwd="/",
-                    env=_environment(),
-                )
-        except OSError:
-            self._close()
-            raise
-        self._is_ready = False
-
-    def decode(self, request: dict[str, Any], data: bytes, seconds: float) -> Samples:
-        """The samples of one frame. Raises UndecodablePixels, _Died, TimeoutError, DecodersUnavailable."""
-        self._await_start()
-        try:
-            put(self._buffer, data)
-            self._control.send(orjson.dumps(request))
-            self._control.settimeout(seconds)
-            answer = self._control.recv(MESSAGE)
-        except TimeoutError:
-            raise
-        except OSError as error:
-            raise _Died(self._obituary()) from error
-        if not answer:
-            raise _Died(self._obituary())
-        told = orjson.loads(answer)
-        if "error" in told:
-            raise UndecodablePixels(told["error"])
-        samples = take(self._buffer, tuple(told["shape"]), told["dtype"])
-        shrink(self._buffer)
-        return samples
-
-    def is_alive(self) -> bool:
-        """Whether the process runs."""
-        return self._process.poll() is None
-
-    def end(self) -> None:
-        """Kill the process, whatever it does, and forget it."""
-        self._process.kill()
-        self._process.wait()
-        self._close()
-
-    def _close(self) -> None:
-        self._control.close()
-        os.close(self._buffer)
-
-    def _await_start(self) -> None:
-        """The time that an interpreter takes to start is not the frame's."""
-        if self._is_ready:
-            return
-        self._control.settimeout(_START_SECONDS)
-        with suppress(OSError):
-            self._is_ready = bool(self._control.recv(MESSAGE))
-        if not self._is_ready:
-            raise DecodersUnavailable("a decoder process does not start")
-
-    def _obituary(self) -> str:
-        with suppress(subprocess.TimeoutExpired):
-            code = self._process.wait(_GRACE_SECONDS)
-            return f"signal {-code}" if code < 0 else f"exit code {code}"
-        return "it closed its socket"
 
 
 class DecoderPool:
@@ -168,7 +49,7 @@ class DecoderPool:
         self._module = module
         self._slots = BoundedSemaphore(size)
         self._changed = Condition()
-        self._idle: list[_Worker] = []
+        self._idle: list[DecoderProcess] = []
         self._under_way: set[Key] = set()
         self._has_keeper = False
         self._is_closed = False
@@ -187,7 +68,7 @@ class DecoderPool:
             "options": options,
             "length": len(data),
             "memory": _MEMORY_BASE + _MEMORY_FACTOR * decoded_bytes + 2 * len(data),
-            "seconds": self.timeout + _GRACE_SECONDS,
+            "seconds": self.timeout + GRACE_SECONDS,
         }
         with self._alone(key):
             self._poison.check(key)
@@ -215,7 +96,7 @@ class DecoderPool:
             if monotonic() - started > _SLOW_SECONDS:
                 self._poison.add(key, str(error))
             raise
-        except (TimeoutError, _Died) as error:
+        except (TimeoutError, Died) as error:
             worker.end()
             reason = (
                 f"the decoder took longer than {self.timeout:g} seconds"
@@ -253,7 +134,7 @@ class DecoderPool:
         finally:
             self._slots.release()
 
-    def _take(self) -> _Worker:
+    def _take(self) -> DecoderProcess:
         """An idle worker that lives, or a new one."""
         while True:
             with self._changed:
@@ -264,11 +145,11 @@ class DecoderPool:
                 return worker
             worker.end()
         try:
-            return _Worker(self._module)
+            return DecoderProcess(self._module)
         except OSError as error:
             raise DecodersUnavailable("no decoder process can be started") from error
 
-    def _give_back(self, worker: _Worker) -> None:
+    def _give_back(self, worker: DecoderProcess) -> None:
         worker.idle_since = monotonic()
         with self._changed:
             if not self._is_closed:
@@ -293,16 +174,6 @@ class DecoderPool:
                 worker.end()
             if not goes_on:
                 return
-
-
-def _environment() -> dict[str, str]:
-    """What a worker needs to run this very code, and nothing that could be a secret."""
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    given = [os.path.abspath(entry) for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    root = Path(__file__).parents[2]
-    # what is installed is found without; before the standard library it could hide parts of that
-    own = [] if root.name in ("site-packages", "dist-packages") else [str(root)]
-    return {**kept, "PYTHONPATH": os.pathsep.join(given + own), "OPENBLAS_NUM_THREADS": "1"}
 
 
 class _Current:

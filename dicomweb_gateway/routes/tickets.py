@@ -3,11 +3,12 @@
 from flask import Blueprint, Response, request
 
 from dicomweb_gateway.access.audit_events import AuditEvent
+from dicomweb_gateway.access.authentication import SESSION_CHALLENGE
 from dicomweb_gateway.access.operations import Operation
 from dicomweb_gateway.access.sessions import Session
 from dicomweb_gateway.dicom.json_model import dumps
 from dicomweb_gateway.dicom.uids import require_uid
-from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound
+from dicomweb_gateway.errors import InvalidRequest, ResourceNotFound, Unauthenticated
 from dicomweb_gateway.web.audited import note, note_event
 from dicomweb_gateway.web.identity_keys import SESSION
 from dicomweb_gateway.web.json_body import json_object
@@ -37,7 +38,10 @@ def give_ticket() -> Response:
     sight = gateway.rules.sight_of(session.caller, path, Operation.SEARCH)
     if not services_with(sight).archive.index.image_sets(study):
         raise ResourceNotFound("there is no such study")
-    text, ticket = login.tickets.give(session, path, study)
+    given = login.tickets.give(session, path, study)
+    if given is None:
+        raise Unauthenticated("this login has ended", [SESSION_CHALLENGE])
+    text, ticket = given
     note_event(request, AuditEvent.USER_AUTHENTICATION, "Ticket")
     note(request, study=study, ticket=ticket.mark)
     response = Response(dumps({"ticket": text, "ends": ticket.row.ends_at}), content_type="application/json")

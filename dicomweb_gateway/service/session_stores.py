@@ -23,12 +23,11 @@ class SessionStores(NamedTuple):
 def redis_stores(url: str, secret: bytes) -> SessionStores:
     """Those in the Redis server at `url`; `secret` is that of the service, whose rows alone they see."""
     # the client comes in here: few have it, and it takes a tenth of a web process's start
-    from dicomweb_gateway.access.redis_sessions import RedisSessions, RedisTickets
+    from dicomweb_gateway.access.redis_sessions import RedisSessions
     from dicomweb_gateway.shared.redis_keeper import RedisKeeper
 
-    server, own = RedisKeeper(url), hmac.digest(secret, b"session-store", "sha256")
-    tickets = RedisTickets(server, own)
-    return SessionStores(RedisSessions(server, own, tickets), tickets)
+    sessions = RedisSessions(RedisKeeper(url), hmac.digest(secret, b"session-store", "sha256"))
+    return SessionStores(sessions, sessions.tickets)
 
 
 def stores_of_command(settings: Settings) -> SessionStores:

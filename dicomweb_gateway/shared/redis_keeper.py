@@ -1,7 +1,8 @@
 """A Redis server that holds what stands nowhere else: it does what is asked, or the asker is told."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -9,7 +10,7 @@ from redis import BlockingConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as NoConnection
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, WatchError
 from redis.exceptions import TimeoutError as TooLate
 from redis.retry import Retry
 
@@ -19,6 +20,7 @@ from dicomweb_gateway.shared.rest import Rest
 _LOG = logging.getLogger(__name__)
 _SECONDS = 2.0
 _CONNECTIONS = 16
+_TRIES = 20
 _LOOK = "dicomweb-gateway:1:look"
 
 
@@ -45,15 +47,46 @@ class RedisKeeper:
         self._client = Redis(connection_pool=pool)
         self._rest = Rest()
 
-    def run(self, fill: Callable[[Pipeline], Any], as_one: bool = False) -> list[Any]:
-        """What the commands answer that `fill` gives; with `as_one` all of them are done, or none."""
+    def run(self, fill: Callable[[Pipeline], Any]) -> list[Any]:
+        """What the commands answer that `fill` gives, each for itself."""
+        # no transaction: a full server takes none, not even one that makes room
+        with self._asking(), self._client.pipeline(transaction=False) as pipeline:
+            fill(pipeline)
+            answers: list[Any] = pipeline.execute()
+        return answers
+
+    def run_as_one(
+        self,
+        fill: Callable[[Pipeline], Any],
+        watched: Sequence[str] = (),
+        holds: Callable[[Pipeline], bool] = lambda _: True,
+    ) -> bool:
+        """Have all commands done that `fill` gives, or none; False where `holds` denies it.
+
+        Nothing comes between `holds` and the commands that changes anything `watched`.
+        """
+        with self._asking(), self._client.pipeline() as pipeline:
+            for _ in range(_TRIES):
+                try:
+                    if watched:
+                        pipeline.watch(*watched)  # type: ignore[no-untyped-call, unused-ignore]
+                        if not holds(pipeline):
+                            return False
+                        pipeline.multi()
+                    fill(pipeline)
+                    pipeline.execute()
+                    return True
+                except WatchError:
+                    pipeline.reset()
+        raise _unavailable("others change the same again and again")
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """LoginUnavailable where the server, asked inside, fails."""
         if not self._rest.may_ask():
             raise _unavailable("it is left alone for a moment")
         try:
-            # a full server takes no transaction, not even one that makes room
-            with self._client.pipeline(transaction=as_one) as pipeline:
-                fill(pipeline)
-                answers: list[Any] = pipeline.execute()
+            yield
         except (NoConnection, TooLate, OSError) as error:
             if self._rest.failed():
                 _LOG.warning("the sessions' Redis at %s is left alone for a while", self.name)
@@ -63,7 +96,6 @@ class RedisKeeper:
             raise _unavailable(type(error).__name__) from None
         if self._rest.passed():
             _LOG.info("the sessions' Redis at %s is back", self.name)
-        return answers
 
     def delete(self, *names: str) -> None:
         """Forget what lies under `names`, all at once."""

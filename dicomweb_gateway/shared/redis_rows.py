@@ -5,7 +5,7 @@ crowds, where its score is when it was seen last. So a crowd is ended at once by
 the server loses or drops ends logins and never brings one back.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, fields, replace
 from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -65,13 +65,20 @@ class RedisRows(Generic[Row]):
         self._crowds = crowds
         self._told = [field.name for field in fields(kind) if field.name not in _APART]
 
-    def add(self, row: Row, unseen_since: int) -> None:
+    def _add(
+        self,
+        row: Row,
+        unseen_since: int,
+        watched: Sequence[str] = (),
+        holds: Callable[[Any], bool] = lambda _: True,
+    ) -> bool:
         """Keep a new row, and forget those of its crowds that were last seen before `unseen_since`.
 
-        Where a crowd is full those stay that were seen last.
+        Where a crowd is full those stay that were seen last. `holds`, of what is `watched`, says whether it
+        is kept, and so does the answer.
         """
         values = asdict(row)
-        name, seconds = self._name(row.digest), max(1, row.ends_at - row.begun_at)
+        name, seconds = self.row_name(row.digest), max(1, row.ends_at - row.begun_at)
         sealed = self._sealer.seal(name, orjson.dumps([values[one] for one in self._told]), seconds)
 
         def fill(pipeline: Any) -> None:
@@ -83,7 +90,7 @@ class RedisRows(Generic[Row]):
                 pipeline.zadd(crowd, {row.digest: row.seen_at})
                 pipeline.expire(crowd, _CROWD_SECONDS)
 
-        self._server.run(fill, as_one=True)
+        return self._server.run_as_one(fill, watched, holds)
 
     def find(self, digest: str) -> Row | None:
         """The row of that digest; None without one."""
@@ -102,6 +109,10 @@ class RedisRows(Generic[Row]):
         crowds, score = self._crowds_of(row), {digest: seen_at}
         self._server.run(lambda pipeline: [pipeline.zadd(crowd, score, xx=True, gt=True) for crowd in crowds])
 
+    def row_name(self, digest: str) -> str:
+        """What the string of that row is called; without it there is no row."""
+        return self._sealer.name((self._called, digest))
+
     def crowd(self, field: str, value: str) -> str:
         """What the set of the rows is called whose `field` is `value`; without it they are none."""
         return self._sealer.name((f"{self._called}s-by-{field}", value))
@@ -112,7 +123,7 @@ class RedisRows(Generic[Row]):
         crowds = () if row is None else self._crowds_of(row)
 
         def fill(pipeline: Any) -> None:
-            pipeline.delete(self._name(digest), *also)
+            pipeline.delete(self.row_name(digest), *also)
             for crowd in crowds:
                 pipeline.zrem(crowd, digest)
 
@@ -120,7 +131,7 @@ class RedisRows(Generic[Row]):
 
     def _row(self, digest: str) -> Row | None:
         """As it was when it was made, whether or not it still counts."""
-        name = self._name(digest)
+        name = self.row_name(digest)
         sealed = self._server.run(lambda pipeline: pipeline.get(name))[0]
         told = None if sealed is None else self._sealer.opened(name, sealed)
         if told is None:
@@ -131,6 +142,3 @@ class RedisRows(Generic[Row]):
 
     def _crowds_of(self, row: Row) -> tuple[str, ...]:
         return tuple(self.crowd(field, getattr(row, field)) for field in self._crowds)
-
-    def _name(self, digest: str) -> str:
-        return self._sealer.name((self._called, digest))

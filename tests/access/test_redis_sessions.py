@@ -97,6 +97,30 @@ def test_everything_ends_by_itself_rows_at_their_limit(place, raw):
     assert all(limit - 60 < end <= limit for end, limit in zip(ends, limits, strict=True))
 
 
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_logout_in_the_middle_of_giving_a_ticket_comes_before_it(place, monkeypatch, everywhere):
+    stores, elsewhere = place.stores(), place.stores().sessions
+    stores.sessions.add(ROW, 0)
+    end = (lambda: elsewhere.remove_of(ROW.owner)) if everywhere else (lambda: elsewhere.remove(ROW.digest))
+    asked = []
+
+    server = stores.tickets._server
+    run = server.run_as_one
+
+    def late(fill, watched, holds):
+        def held(pipeline):
+            asked.append(holds(pipeline))
+            end()
+            return asked[-1]
+
+        return run(fill, watched, held)
+
+    monkeypatch.setattr(server, "run_as_one", late)
+    assert stores.tickets.add(TICKET, 0) is False
+    assert asked == [True, False]
+    assert stores.tickets.find(TICKET.digest) is None
+
+
 def test_services_on_one_server_know_nothing_of_each_other(place):
     one, other = place.stores(b"one").sessions, place.stores(b"other").sessions
     one.add(ROW, 0)

@@ -223,3 +223,20 @@ def test_a_database_that_was_not_upgraded_gives_none_and_logs_out_all_the_same(t
         host.tickets.give(session, "/aetitle", STUDY)
     host.sessions.end(session_id)
     assert host.sessions.find(session_id) is None
+
+
+@pytest.mark.parametrize("everywhere", [False, True])
+def test_a_session_that_has_ended_elsewhere_gives_no_more(house, everywhere):
+    """Another process believes in it for some seconds: its ticket would outlive the logout."""
+    host, other = house.host(), house.host()
+    session_id, ticket = host.given()
+    session = other.sessions.find(session_id)
+    if everywhere:
+        host.sessions.end_all(host.sessions.find(session_id))
+    else:
+        host.sessions.end(session_id)
+    assert other.sessions.find(session_id) == session
+    kept = house.place.kept()
+    assert other.tickets.give(session, "/aetitle", STUDY) is None
+    assert house.place.kept() == kept
+    assert host.knows(ticket) == [None]

@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 
 from dicomweb_gateway.errors import DecodersUnavailable, UndecodablePixels
-from dicomweb_gateway.pixels import decoders
+from dicomweb_gateway.pixels import decoder_process, decoders
 from dicomweb_gateway.pixels import guarded as module
-from dicomweb_gateway.pixels.guarded import DecoderPool, Poison, guarded
+from dicomweb_gateway.pixels.guarded import DecoderPool, guarded
 from dicomweb_gateway.pixels.optionals import decode_jpegls, decode_openjph
+from dicomweb_gateway.pixels.poison import Poison
 from dicomweb_gateway.pixels.worker import CODECS
 
 GREY = np.random.default_rng(5).integers(0, 4096, (120, 90)).astype("<u2")
@@ -135,10 +136,10 @@ def test_idle_workers_end():
 
 def test_a_worker_that_nobody_waits_for_ends_itself():
     """As after the death of its parent: the alarm is the kernel's, so it rings through any hang."""
-    worker = module._Worker(MISBEHAVING)
+    worker = decoder_process.DecoderProcess(MISBEHAVING)
     request = {"codec": "hang", "options": [], "length": 1, "memory": 1 << 30, "seconds": 0.2}
     try:
-        with pytest.raises(module._Died, match=f"signal {signal.SIGALRM.value}"):
+        with pytest.raises(decoder_process.Died, match=f"signal {signal.SIGALRM.value}"):
             worker.decode(request, b"x", 20)
     finally:
         worker.end()

@@ -57,8 +57,8 @@ def upstream():
 
 
 @pytest.fixture
-def house(tmp_path):
-    return build(tmp_path)
+def house(fresh):
+    return fresh
 
 
 @pytest.fixture

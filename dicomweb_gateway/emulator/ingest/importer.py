@@ -2,13 +2,13 @@
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dicomweb_gateway.dicom.found_files import FoundFile
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL, J2K_LOSSLESS
+from dicomweb_gateway.emulator.background import Background
 from dicomweb_gateway.emulator.catalogue import Row
 from dicomweb_gateway.emulator.config import J2K_STORAGE, EmulatorConfig
 from dicomweb_gateway.emulator.events import Events
@@ -60,35 +60,18 @@ class _Collected:
     imported: dict[str, ImportedInstance] = field(default_factory=dict)
 
 
-class Importer:
+class Importer(Background):
     """The thread that takes jobs from the catalogue; `wake` tells it that there is one."""
 
     def __init__(self, storage: Storage, config: EmulatorConfig, events: Events, places: Places) -> None:
+        super().__init__("importer")
         self._storage = storage
         self._events = events
         self._places = places
         self._skip_unchanged = config.skip_unchanged
         self._pool = WorkerPool(config.workers)
         self._busy_at = 0.0
-        self._stop = threading.Event()
-        self._wake = threading.Event()
         self._progress: dict[str, JobProgress] = {}
-        self._thread = threading.Thread(target=self._run, name="importer", daemon=True)
-
-    def start(self) -> None:
-        """Begin, with jobs that an earlier life left unfinished."""
-        self._thread.start()
-
-    def wake(self) -> None:
-        """Look for a new job now."""
-        self._wake.set()
-
-    def stop(self) -> None:
-        """End the thread and its processes; an unfinished job goes on at the next start."""
-        self._stop.set()
-        self._wake.set()
-        if self._thread.is_alive():
-            self._thread.join()
 
     def progress(self, job_id: str) -> JobProgress | None:
         """How far a job of this life is, None for all others."""

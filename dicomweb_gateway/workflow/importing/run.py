@@ -13,12 +13,12 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from dicomweb_gateway.dicom.found_files import FoundFile
 from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamError
-from dicomweb_gateway.imagesets.import_jobs import ImportJob
+from dicomweb_gateway.imagesets.import_jobs import ImportJob, ImportJobs
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.workflow.importing.job_logs import JobLogs, read_logs
 from dicomweb_gateway.workflow.importing.ledger import (
@@ -48,30 +48,6 @@ from dicomweb_gateway.workflow.steps import Listener, Progress, silent
 
 COMPLETED = "COMPLETED"
 Result = TypeVar("Result")
-
-
-class Jobs(Protocol):
-    """The part of `imagesets.import_jobs.ImportJobs` that an import uses."""
-
-    def start(
-        self,
-        datastore_id: str,
-        input_uri: str,
-        output_uri: str,
-        role_arn: str,
-        client_token: str,
-        name: str | None = None,
-    ) -> ImportJob:
-        """Start a job; the same `client_token` again gives the same job."""
-        ...
-
-    def named(self, datastore_id: str, name: str) -> ImportJob | None:
-        """The newest job called `name`."""
-        ...
-
-    def look(self, job: ImportJob) -> ImportJob:
-        """The job as it now stands."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +85,7 @@ class ImportRun:
         ledger: Ledger,
         staging: Staging,
         output: JobOutput,
-        jobs: Jobs,
+        jobs: ImportJobs,
         config: ImportConfig,
         folder: Path,
         index: Callable[[ImageSetRef], str | None] | None = None,
