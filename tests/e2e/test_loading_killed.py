@@ -171,8 +171,11 @@ def test_a_walk_that_is_broken_off_goes_on(emulator, buckets, aws_server, tmp_pa
         assert "3 files imported into 1 image sets, 0 unchanged, 0 are no DICOM, 0 failed" in told
         assert "all frames are right" in told
         assert f"Stack walk-{number}: gone" in told
-        assert len(set(re.findall(r"Import job (\w+): COMPLETED", told))) == 1, told
-        assert len(set(re.findall(r"The data store is (\w+)", told))) == 1, told
+        # one killed when it had told all may have been at its end: the next is a walk of its own then
+        walks = (1, 2) if told.count(f"Stack walk-{number}: gone") > 1 else (1,)
+        jobs = set(re.findall(r"Import job (\w+): COMPLETED", told))
+        assert len(jobs) in walks, told
+        assert len(set(re.findall(r"The data store is (\w+)", told))) == len(jobs), told
         # nothing that it has made is left
         assert len(active_stores(emulator)) == before
         for name in set(re.findall(r"(?:Input|output) bucket ([^, ]+)", told)):
