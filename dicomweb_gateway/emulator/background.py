@@ -1,9 +1,10 @@
 """A thread beside the server, which sleeps until it is woken."""
 
 import threading
+from abc import ABC, abstractmethod
 
 
-class Background:
+class Background(ABC):
     """One thread called `name`, for one life; what it does stands in `_run`, which ends at `_stop`."""
 
     def __init__(self, name: str) -> None:
@@ -27,5 +28,6 @@ class Background:
         if self._thread.is_alive():
             self._thread.join()
 
+    @abstractmethod
     def _run(self) -> None:
-        raise NotImplementedError
+        """The thread's work, until `_stop` is set."""
