@@ -16,7 +16,7 @@ from dicomweb_gateway.index.rights import may_write
 from dicomweb_gateway.service.logins import describe_logins
 from dicomweb_gateway.service.machine_checks import CheckResult, machine_checks
 from dicomweb_gateway.service.session_stores import describe_session_store
-from dicomweb_gateway.service.unread import unread_by_rules
+from dicomweb_gateway.service.unread import unread_by_narrow
 from dicomweb_gateway.service.upstream import make_image_set_store
 from dicomweb_gateway.settings import Settings
 from dicomweb_gateway.shared.cache import SharedCache
@@ -107,14 +107,14 @@ def _rules(settings: Settings) -> CheckResult:
         rules = read_rules(settings.access_rules, settings.ae_path)
     except GatewayError as error:
         return CheckResult("rules", False, str(error))
-    if settings.access_rules is None:
-        return CheckResult("rules", True, "none: who is let in may read everything")
     try:
-        unread = unread_by_rules(rules, settings.index_url)
+        unread = unread_by_narrow(rules, settings.allowed_datastores, settings.index_url)
     except GatewayError:
         # the line of the index says so
         unread = None
-    return CheckResult("rules", True, "; ".join(filter(None, (str(settings.access_rules), unread))))
+    none = "none: who is let in may read everything"
+    told = none if settings.access_rules is None else str(settings.access_rules)
+    return CheckResult("rules", True, "; ".join(filter(None, (told, unread))))
 
 
 def _credentials(settings: Settings) -> CheckResult:

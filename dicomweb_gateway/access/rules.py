@@ -135,9 +135,9 @@ class AccessRules:
     origins: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
-    def want_attributes(self) -> bool:
-        """Whether one of them narrows what it grants to series with some attributes."""
-        return any(rule.only for rule in self.rules or ())
+    def hide_something(self) -> bool:
+        """Whether there may be a caller who does not see all that is served."""
+        return bool(self.stores_of) or any(one.only or one.data_stores for one in self.rules or ())
 
     def origins_of(self, path: str | None) -> tuple[str, ...] | None:
         """The origins listed for the base path `path`, None where it has no list of its own."""

@@ -17,7 +17,6 @@ from dicomweb_gateway.imagesets.values import integer, text
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_image_sets import SetRow, identity, image_set_rows, of_series, unknown_sets
-from dicomweb_gateway.index.aws_shown import may_have_instances
 from dicomweb_gateway.index.aws_values import whole_number
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.engine import reading
@@ -28,6 +27,7 @@ from dicomweb_gateway.index.records import InstanceRecord, SeenFrame
 from dicomweb_gateway.index.shown import in_stores
 from dicomweb_gateway.index.side_reader import OrderedSeries
 from dicomweb_gateway.index.traits import shows_document, traits_of_document
+from dicomweb_gateway.index.whole import Served
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 KEPT_FRAMES = 100_000
@@ -41,7 +41,8 @@ class AwsReader:
 
     `seconds`: how long a version or a deletion that HealthImaging told of is believed. Image sets of data
     stores outside `sight` are not seen, and never asked for; by attributes it judges what documents hold,
-    series by series.
+    series by series. What rows say of a study is believed only for who sees all that the index holds
+    (`whole.py`); else documents of all image sets that rows name of it say it.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class AwsReader:
     ) -> None:
         self._engine = engine
         self._sight = sight
+        self._served = Served(sight)
         self.sets = LatestSets(source, seconds, gone)
         self._frames: HotMap[dict[str, SeenFrame]] = HotMap(seconds, KEPT_FRAMES, len)
 
@@ -76,7 +78,8 @@ class AwsReader:
         with reading(self._engine) as connection:
             rows = image_set_rows(connection, study_uid, self._sight.stores)
             refs = unknown_sets(connection, of_series(rows, series_uid))
-        if not self._sight.has_wanted:
+            rows_tell = self._served.rows_tell(connection, self._sight)
+        if rows_tell:
             return [one.ref for one in self.sets.ranked(refs)]
         uids = None if series_uid is None else [series_uid]
         return list(dict.fromkeys(ref for ref, _ in self.documents(study_uid, uids)))
@@ -100,12 +103,13 @@ class AwsReader:
         """What such image sets hold of series of a study, None for all, the best image set first.
 
         The same instance may come several times: the first one counts. Documents are read one at a time.
-        For a sight that wants attributes all of the study's are: which series a row names may be what one
-        that is hidden made of it.
+        For a sight that hides something all of the study's are: which series a row names may be what one that
+        is hidden made of it.
         """
         with reading(self._engine) as connection:
             rows = image_set_rows(connection, study_uid, self._sight.stores)
-            holders = None if self._sight.has_wanted else _holders(rows, series_uids)
+            rows_tell = self._served.rows_tell(connection, self._sight)
+            holders = _holders(rows, series_uids) if rows_tell else None
             refs = of_series(rows)
             if holders is not None:
                 wanted = set().union(*holders.values())
@@ -131,17 +135,19 @@ class AwsReader:
 
     def study_series(self, study_uid: str) -> dict[OrderedSeries, str | None]:
         """The series of a study that have such image sets, and their modalities."""
-        if self._sight.has_wanted:
-            return self._series_of_documents(study_uid)
         query = (
             select(_SERIES.c.seriesinstanceuid, _SERIES.c.seriesnumber, _SERIES.c.modality)
             .join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
-            .where(_STUDY.c.studyinstanceuid == study_uid, may_have_instances(self._sight.stores))
+            .where(_STUDY.c.studyinstanceuid == study_uid)
         )
         with reading(self._engine) as connection:
-            named = image_set_rows(connection, study_uid, self._sight.stores)
-            refs = unknown_sets(connection, of_series(named))
-            rows = connection.execute(query).all() if refs else []
+            rows_tell = self._served.rows_tell(connection, self._sight)
+            if rows_tell:
+                named = image_set_rows(connection, study_uid, self._sight.stores)
+                refs = unknown_sets(connection, of_series(named))
+                rows = connection.execute(query).all() if refs else []
+        if not rows_tell:
+            return self._series_of_documents(study_uid)
         series = {}
         for row in rows:
             number = whole_number(row.seriesnumber)

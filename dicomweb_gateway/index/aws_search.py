@@ -34,7 +34,6 @@ from dicomweb_gateway.index.aws_columns import (
     words_like,
 )
 from dicomweb_gateway.index.aws_numbers import COUNTS, NONE, counted, modalities_of
-from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.unknown_rows import UnknownRows
@@ -52,7 +51,6 @@ from dicomweb_gateway.qido.expression import (
     RequestItem,
     TextPattern,
 )
-from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _ISSUER, _PATIENT, _STUDY = aws.issuer, aws.patient, aws.study
 _SERIES, _INSTANCE = aws.series, aws.instance
@@ -91,9 +89,9 @@ def _column_of(attribute: QueryAttribute) -> ColumnElement[Any]:
 class AwsSearch(SearchTables):
     """`unknown`: what our side tables do not know, the only rows that are searched then; None for all rows.
 
-    `sight`: what may be shown. `names_are_indexed` tells whether
-    PatientName can be looked for by its column's index: then no name has a second component group, and the
-    column's collation knows no case.
+    Only for who may see all that the index holds (`whole.py`). `names_are_indexed` tells whether PatientName
+    can be looked for by its column's index: then no name has a second component group, and the column's
+    collation knows no case.
     """
 
     name = "aws"
@@ -102,11 +100,9 @@ class AwsSearch(SearchTables):
         self,
         names_are_indexed: Callable[[], bool],
         unknown: UnknownRows | None = None,
-        sight: Sight = EVERYTHING,
     ) -> None:
         self._names_are_indexed = names_are_indexed
         self._unknown = unknown
-        self._seen = AwsSight(sight)
 
     def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level and above, with the patient's where a key or the order is about them."""
@@ -133,7 +129,7 @@ class AwsSearch(SearchTables):
         return _OF[level].c[f"{level}_pkey"]
 
     def own_rows(self, query: QidoQuery) -> list[Expression]:
-        """The rows in the query's scope, of what is shown, that our side tables do not know."""
+        """The rows in the query's scope that our side tables do not know."""
         conditions: list[Expression] = []
         if query.study_uid is not None:
             conditions.append(_STUDY.c.studyinstanceuid == query.study_uid)
@@ -141,7 +137,7 @@ class AwsSearch(SearchTables):
             conditions.append(_SERIES.c.seriesinstanceuid == query.series_uid)
         if self._unknown is not None:
             conditions.append(self._unknown.unknown)
-        return [*conditions, *self._shown(query.level)]
+        return conditions
 
     def holds(self, condition: Condition) -> bool:
         """Whether the Lambda has a column for it."""
@@ -172,7 +168,7 @@ class AwsSearch(SearchTables):
         The number of instances is unknown, which no number equals, where a series has no instance rows.
         """
         if attribute.keyword in COUNTS:
-            number: Expression = COUNTS[attribute.keyword](self._seen)
+            number: Expression = COUNTS[attribute.keyword]()
             return number
         column = _column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
@@ -205,7 +201,7 @@ class AwsSearch(SearchTables):
             return _STUDY.c.study_pkey.in_(found.keys)
         other = _SERIES.alias("any_series")
         same = other.c.study_pkey == _STUDY.c.study_pkey
-        meets = and_(text_like_any(other.c.modality, condition.patterns), *self._seen.series(other))
+        meets = text_like_any(other.c.modality, condition.patterns)
         if found is None:
             return exists().where(same, meets)
         return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
@@ -220,7 +216,7 @@ class AwsSearch(SearchTables):
             other = _SERIES.alias("any_series")
             same = other.c.study_pkey == _STUDY.c.study_pkey
             present = text_of(other.c.modality).is_not(None)
-            return ~exists().where(same, present, *self._seen.series(other))
+            return ~exists().where(same, present)
         if attribute.matching is Matching.NAME:
             return ~has_name(_column_of(attribute))
         column = self.column(attribute)
@@ -255,8 +251,7 @@ class AwsSearch(SearchTables):
             case ModalitiesIn(patterns):
                 meets = text_like_any(_SERIES.c.modality, patterns)
                 begins = all(prefix_of(one.text) for one in patterns)
-                shown = self._seen.series(_SERIES)
-                return Driver(select(_SERIES.c.study_pkey).where(meets, *shown), begins)
+                return Driver(select(_SERIES.c.study_pkey).where(meets), begins)
         return None
 
     def columns(self, query: QidoQuery) -> list[Any]:
@@ -272,9 +267,9 @@ class AwsSearch(SearchTables):
         """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49) or unknown (flaw 7)."""
         studies = {row.study_uid for row in rows} if query.shows_study else set()
         series = {row.series_uid for row in rows} if query.shows_series else set()
-        modalities = modalities_of(connection, studies, self._seen)
-        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies, self._seen)
-        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series, self._seen)
+        modalities = modalities_of(connection, studies)
+        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies)
+        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series)
         answers = []
         for row in rows:
             found = found_row(query, row)
@@ -311,11 +306,6 @@ class AwsSearch(SearchTables):
         same = _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey
         counted = here.where(same).with_only_columns(func.count()).correlate(_STUDY)
         return counted.scalar_subquery() > 0
-
-    def _shown(self, level: Level) -> list[Expression]:
-        if level == "study":
-            return self._seen.studies()
-        return self._seen.series(_SERIES) if level == "series" else self._seen.instances(_INSTANCE)
 
 
 def _with_patient(joined: FromClause) -> FromClause:

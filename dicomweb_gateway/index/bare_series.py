@@ -10,7 +10,6 @@ from sqlalchemy import Connection, Select, exists, func, select
 
 from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.unknown_rows import UNKNOWN, unknown_series
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
@@ -49,8 +48,6 @@ class BareSeries(NamedTuple):
 class BareSeriesFinder:
     """Finds those that an instance search must read documents for; any number of threads may ask.
 
-    One is for one sight: it remembers what it has looked at.
-
     In a database without our side tables a search that names no study is about all series. Those that have
     rows keep them, so only new ones and those without any are looked at again: the first look at 3,000,000
     takes three seconds, the next ones milliseconds.
@@ -61,14 +58,14 @@ class BareSeriesFinder:
         self._bare: list[int] = []
         self._upto = 0
 
-    def find(self, connection: Connection, query: QidoQuery, ours: bool, seen: AwsSight) -> list[BareSeries]:
+    def find(self, connection: Connection, query: QidoQuery, ours: bool) -> list[BareSeries]:
         """Those in the scope of an instance search that our side tables, where `ours` are there, do not know.
 
         InvalidRequest where no study is named and there are more than MOST_UNNAMED of them, PayloadTooLarge
         above MOST_NAMED: a list without their instances would look like a complete one.
         """
         named = scope_conditions(query)
-        statement = _uids_of_bare(seen)
+        statement = _uids_of_bare()
         if ours:
             statement = statement.where(UNKNOWN["series"])
         if named:
@@ -76,7 +73,7 @@ class BareSeriesFinder:
             if len(found) > MOST_NAMED:
                 raise PayloadTooLarge("too many series without instance rows in the index: name one study")
             return found
-        keys = unknown_series() if ours else self._among_all(connection, seen)
+        keys = unknown_series() if ours else self._among_all(connection)
         found = _limited(connection, statement.where(_KEY.in_(keys)), MOST_UNNAMED)
         if len(found) > MOST_UNNAMED:
             raise InvalidRequest(
@@ -84,14 +81,14 @@ class BareSeriesFinder:
             )
         return found
 
-    def _among_all(self, connection: Connection, seen: AwsSight) -> list[int]:
+    def _among_all(self, connection: Connection) -> list[int]:
         """Keys of series without rows, one more than MOST_UNNAMED at most.
 
         What was looked at is remembered portion by portion, so that a look that took too long goes on later.
         """
         with self._lock:
             newest = connection.execute(select(func.max(_KEY))).scalar() or 0
-            bare = select(_KEY).where(IS_BARE, *seen.bare_series()).order_by(_KEY)
+            bare = select(_KEY).where(IS_BARE).order_by(_KEY)
             found = list(connection.execute(bare.where(_KEY.in_(self._bare))).scalars())
             start = self._upto
             while start < newest and len(found) <= MOST_UNNAMED:
@@ -121,11 +118,11 @@ def scope_keys(query: QidoQuery) -> list[UidIn]:
     return [one for one in uids if one.attribute.keyword in _UIDS]
 
 
-def _uids_of_bare(seen: AwsSight) -> Select[Any]:
+def _uids_of_bare() -> Select[Any]:
     return (
         select(_STUDY.c.studyinstanceuid, _SERIES.c.seriesinstanceuid)
         .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        .where(IS_BARE, *seen.bare_series())
+        .where(IS_BARE)
     )
 
 

@@ -8,12 +8,15 @@ from dataclasses import replace
 from datetime import datetime, tzinfo
 from threading import Lock
 
+from sqlalchemy import Connection
+
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.engine import index_errors, memory_engine, reading
 from dicomweb_gateway.index.indexer import index_image_set
+from dicomweb_gateway.index.made_matches import MadeMatches
 from dicomweb_gateway.index.other_variants import searched
-from dicomweb_gateway.index.search import SearchResult, search
+from dicomweb_gateway.index.search import SearchResult, matches_made, search
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.tables import metadata
 from dicomweb_gateway.index.traits import traits_of_document
@@ -29,7 +32,7 @@ class DocumentIndex:
     """Answers as an index does that `index sync` filled with what `sight` shows of the documents put in.
 
     `zone`: of moments in data that names none (Q-20). Any number of threads may search, one at a time.
-    `size` is about how many bytes of memory it takes.
+    `size` is about how many bytes of memory it takes, `instances` how many were put in, of `studies`.
     """
 
     def __init__(self, sight: Sight, zone: tzinfo) -> None:
@@ -39,6 +42,7 @@ class DocumentIndex:
         self._engine = memory_engine()
         weakref.finalize(self, self._engine.dispose)
         self.instances = 0
+        self.studies: set[str] = set()
         self.size = _EMPTY_BYTES
         with index_errors():
             metadata.create_all(self._engine)
@@ -55,6 +59,7 @@ class DocumentIndex:
         if not shown or not document.study_uid:
             return
         seen = replace(document, raw_series=shown)
+        self.studies.add(document.study_uid)
         self.instances += sum(len(series.raw_instances) for series in seen.series())
         index_image_set(
             self._engine,
@@ -69,9 +74,17 @@ class DocumentIndex:
     def search(self, query: QidoQuery) -> SearchResult:
         """All that matches, one page of it."""
         with self._lock, reading(self._engine) as connection:
-            # two patients under one UID may both be shown, and give the same instance
-            tables = SideSearch(doubled=has_variants(connection, "instance"))
-            return search(connection, searched(connection, query, tables), query)
+            return search(connection, self._sources(connection, query), query)
+
+    def matches(self, query: QidoQuery) -> MadeMatches:
+        """The same for a search that finds other studies elsewhere."""
+        with self._lock, reading(self._engine) as connection:
+            return matches_made(connection, self._sources(connection, query), query)
+
+    def _sources(self, connection: Connection, query: QidoQuery) -> list[SideSearch]:
+        # two patients under one UID may both be shown, and give the same instance
+        tables = SideSearch(doubled=has_variants(connection, "instance"))
+        return searched(connection, query, tables)
 
     def _bytes_of_tables(self) -> int:
         with reading(self._engine) as connection:

@@ -1,67 +1,77 @@
-"""Searches of what the AWS Lambda alone wrote, for sights that want attributes: documents judge and tell.
+"""What the AWS Lambda alone wrote, for whoever does not see everything: documents judge and tell.
 
-Two patients under one Study Instance UID share the Lambda's row, and so do image sets of which one is hidden.
-So no such row is asked what it says for these sights: it leads from a study's UID to image sets, and what
-their documents show makes a small index for the search (`document_index.py`). What is hidden never gets into
-it. What a search names decides whether that is done, so hidden things cannot, but for `MOST_LISTED`.
+The Lambda's rows lead to image sets and are asked nothing else (`whole.py`). What their documents show makes
+a small index for the search (`document_index.py`); what is hidden never gets into it, and nothing is counted
+but what is shown. Only how long that takes can depend on what is hidden.
 """
 
 import copy
-from collections.abc import Iterable
-from datetime import datetime
+import time
+from collections.abc import Collection, Iterable
+from datetime import datetime, tzinfo
 from threading import Semaphore
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, select
+from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway import patience
-from dicomweb_gateway.errors import GatewayBusy, InvalidRequest, PayloadTooLarge, UpstreamNotFound
+from dicomweb_gateway.errors import (
+    GatewayBusy,
+    InvalidRequest,
+    PayloadTooLarge,
+    RequestError,
+    UpstreamNotFound,
+)
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_image_sets import identity, sets_of_studies, unknown_sets
 from dicomweb_gateway.index.aws_reader import AwsReader
-from dicomweb_gateway.index.bare_series import scope_keys
 from dicomweb_gateway.index.document_index import DocumentIndex
-from dicomweb_gateway.index.engine import reading
+from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import sets_of_study
 from dicomweb_gateway.index.latest_sets import Found
-from dicomweb_gateway.index.search import SearchResult
 from dicomweb_gateway.index.shown import Stores, in_stores
-from dicomweb_gateway.qido.expression import QidoQuery
+from dicomweb_gateway.index.traits import traits_of_document
+from dicomweb_gateway.index.unknown_rows import unread_sets
 from dicomweb_gateway.sight import Sight
 
-MOST_STUDIES = 100
-"""Studies that a search may name to be answered by documents of the image sets of each."""
+MOST_LISTED = 200
+"""Shown image sets that `index sync` has not read up to which a search that names no study reads them.
 
-MOST_LISTED = 100
-"""Image sets in the data stores of a sight up to which a search that names no study reads all documents.
-
-Only where the Lambda alone has filled the index; above it such a search is refused.
+Above it is refused: without them its list would look like a whole one.
 """
 
+MOST_LISTED_INSTANCES = 10_000
+"""Instances in these; each takes half a millisecond whenever another image set comes."""
+
 MOST_INSTANCES = 30_000
-"""Instances that may be seen of the studies of one search; each takes half a millisecond, the first time."""
+"""Instances that may be seen of the studies that one search names."""
+
+_MOST_LOOKED_AT = 10_000
+"""Image sets whose documents such a search may read to find those that are shown."""
+
+_LOOKING = 20.0
+"""Seconds that it may take. What was read is at hand for a while, so that the next search gets further."""
 
 _KEPT_SECONDS = 600.0
 _KEPT_BYTES = 128 << 20
 """A version of an image set never changes, so what was made of some is kept for the next searches."""
 
+_KEPT_STUDIES = 100_000
+"""Image sets of which the study is kept that a sight sees in them, some 200 bytes each."""
+
 _MADE_AT_ONCE = 2
 _PATIENCE = 30.0
 """Seconds that a search waits for its turn: what is being made is not counted among what is kept."""
 
-
-class _Named(NamedTuple):
-    """Image sets for a search: `known` at the versions that our tables have, `unknown` at their latest."""
-
-    known: list[Found]
-    unknown: list[ImageSetRef]
+_UNREAD = "`index sync` has not read all image sets that the AWS Lambda has indexed"
 
 
 class DocumentSearch:
-    """Answers by documents; UpstreamError comes through, except of image sets that are gone.
+    """Makes small indexes of documents; UpstreamError comes through, except of image sets that are gone.
 
     `documents` is bound to the sight that is searched for, and `seen_by` makes one for another.
     """
@@ -70,6 +80,7 @@ class DocumentSearch:
         self._engine = engine
         self._documents = documents
         self._kept: HotMap[DocumentIndex] = HotMap(_KEPT_SECONDS, most_bytes, lambda made: made.size)
+        self._studies: HotMap[str] = HotMap(_KEPT_SECONDS, _KEPT_STUDIES, lambda _: 1)
         self._turns = Semaphore(_MADE_AT_ONCE)
 
     def seen_by(self, sight: Sight) -> "DocumentSearch":
@@ -78,90 +89,141 @@ class DocumentSearch:
         bound._documents = self._documents.seen_by(sight)
         return bound
 
-    def __call__(self, query: QidoQuery, ours: bool) -> SearchResult | None:
-        """The answer; None where our tables, if `ours` are there, are to give it.
+    def of_studies(self, studies: Collection[str], zone: tzinfo, ours: bool) -> DocumentIndex | None:
+        """All that is shown of `studies`; None where our tables, if `ours` are there, know it all.
 
-        They give it where the Lambda wrote nothing that they do not know of the studies that the search
-        names, and where it names none: what `index sync` has not read is not there yet then. InvalidRequest
-        for such a search where the Lambda alone has filled a large index, GatewayBusy where too many others
-        are being answered.
+        PayloadTooLarge above MOST_INSTANCES; GatewayBusy where too many searches read documents at once.
         """
-        studies = _studies_of(query)
+        stores = self._documents.sight.stores
         with reading(self._engine) as connection:
-            named = _named(connection, studies, self._documents.sight.stores, ours)
-        if named is None:
+            unknown = unknown_sets(connection, sets_of_studies(connection, studies, stores))
+            known = _known(connection, studies, stores, unknown) if ours and unknown else []
+        if ours and not unknown:
             return None
-        latest = self._documents.sets.ranked(named.unknown)
-        found = sorted([*named.known, *latest], key=lambda one: one.rank, reverse=True)
-        if not all(one.ref.version_id for one in found):
-            # GetImageSet is denied: the latest version may be of somebody else in a moment
-            return self._made(found, studies, query).search(query)
-        key = (self._documents.sight.digest, tuple(found), studies and frozenset(studies), query.zone)
-        return self._kept.get(key, lambda: self._made(found, studies, query)).search(query)
+        found = [*known, *self._documents.sets.ranked(unknown)]
+        named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {_UNREAD}"))
+        return self._of_sets(found, studies, zone, named)
 
-    def _made(self, found: Iterable[Found], studies: set[str] | None, query: QidoQuery) -> DocumentIndex:
+    def of_unread(self, zone: tzinfo, ours: bool) -> DocumentIndex | None:
+        """The studies, each as a whole, in which an image set is shown that our tables do not know.
+
+        None where there is none, and our tables, if `ours` are there, know everything. InvalidRequest where
+        these are too many for one search, GatewayBusy where it takes too long to find them, and as above.
+        """
+        stores = self._documents.sight.stores
+        with reading(self._engine) as connection:
+            refs = _all_unread(connection, stores)
+        new = self._shown_among(refs)
+        if ours and not new:
+            return None
+        studies = {study for _, study in new}
+        with reading(self._engine) as connection:
+            known = _known(connection, studies, stores, [one.ref for one, _ in new]) if ours else []
+        listed = _Most(MOST_LISTED_INSTANCES, _too_many())
+        return self._of_sets([*known, *(one for one, _ in new)], studies, zone, listed)
+
+    def _shown_among(self, refs: list[ImageSetRef]) -> list[tuple[Found, str]]:
+        """Those that show something, with the studies that they name."""
+        deadline = patience.until(_LOOKING)
+        shown: list[tuple[Found, str]] = []
+        for ref in refs[:_MOST_LOOKED_AT]:
+            if time.monotonic() > deadline:
+                raise GatewayBusy(f"{_UNREAD}: name a study, or ask again")
+            found = self._documents.sets.find(ref)
+            study = self._study_seen(found) if found is not None else ""
+            if found is not None and study:
+                shown.append((found, study))
+            if len(shown) > MOST_LISTED:
+                raise _too_many()
+        if len(refs) > _MOST_LOOKED_AT:
+            raise GatewayBusy(f"{_UNREAD}: name a study")
+        return shown
+
+    def _study_seen(self, found: Found) -> str:
+        """The study of an image set of which the sight shows something, else nothing."""
+        if not found.ref.version_id:
+            # GetImageSet is denied: the latest version may be of somebody else in a moment
+            return self._look_into(found.ref)
+        key = (self._documents.sight.digest, found.ref)
+        return self._studies.get(key, lambda: self._look_into(found.ref))
+
+    def _look_into(self, ref: ImageSetRef) -> str:
+        sight = self._documents.sight
+        try:
+            document = self._documents.sets.document(ref)
+        except UpstreamNotFound:
+            return ""
+        shows = any(sight.shows(document.datastore_id, traits_of_document(one)) for one in document.series())
+        return document.study_uid if shows else ""
+
+    def _of_sets(
+        self, found: list[Found], studies: Collection[str], zone: tzinfo, most: "_Most"
+    ) -> DocumentIndex:
+        found = sorted(found, key=lambda one: one.rank, reverse=True)
+        if not all(one.ref.version_id for one in found):
+            return self._made(found, studies, zone, most)
+        key = (self._documents.sight.digest, tuple(found), frozenset(studies), zone)
+        return self._kept.get(key, lambda: self._made(found, studies, zone, most))
+
+    def _made(
+        self, found: Iterable[Found], studies: Collection[str], zone: tzinfo, most: "_Most"
+    ) -> DocumentIndex:
         if not patience.acquire(self._turns, patience.until(_PATIENCE)):
             raise GatewayBusy("too many searches read documents at once")
         try:
-            return self._filled(found, studies, query)
+            return self._filled(found, studies, zone, most)
         finally:
             self._turns.release()
 
-    def _filled(self, found: Iterable[Found], studies: set[str] | None, query: QidoQuery) -> DocumentIndex:
-        made = DocumentIndex(self._documents.sight, query.zone)
+    def _filled(
+        self, found: Iterable[Found], studies: Collection[str], zone: tzinfo, most: "_Most"
+    ) -> DocumentIndex:
+        made = DocumentIndex(self._documents.sight, zone)
         for one in found:
             try:
                 document = self._documents.sets.document(one.ref)
             except UpstreamNotFound:
                 continue
-            if studies is None or document.study_uid in studies:
+            if document.study_uid in studies:
                 made.put(one.ref, document, *one.rank)
-            if made.instances > MOST_INSTANCES:
-                raise PayloadTooLarge("too many instances that `index sync` has not read")
+            if made.instances > most.instances:
+                raise most.error
         return made
 
 
-def _studies_of(query: QidoQuery) -> set[str] | None:
-    """The studies that a search names, None where it names none or too many."""
-    if query.study_uid is not None:
-        return {query.study_uid}
-    keys = [set(one.values) for one in scope_keys(query) if one.attribute.keyword == "StudyInstanceUID"]
-    studies = set.intersection(*keys) if keys else None
-    return None if studies is None or len(studies) > MOST_STUDIES else studies
+def _too_many() -> InvalidRequest:
+    return InvalidRequest(f"name a study (StudyInstanceUID): {_UNREAD}")
 
 
-def _named(connection: Connection, studies: set[str] | None, stores: Stores, ours: bool) -> _Named | None:
-    if studies is None:
-        return None if ours else _Named([], _all_sets(connection, stores))
-    unknown = unknown_sets(connection, sets_of_studies(connection, studies, stores))
-    if not ours:
-        return _Named([], unknown)
-    if not unknown:
-        return None
-    newer = set(map(identity, unknown))
-    known = [
-        one for uid in studies for one in _known(connection, uid, stores) if identity(one.ref) not in newer
-    ]
-    return _Named(known, unknown)
+class _Most(NamedTuple):
+    """Instances that one search may read, and what is said above it."""
+
+    instances: int
+    error: RequestError
 
 
-def _known(connection: Connection, study_uid: str, stores: Stores) -> list[Found]:
-    """The image sets of a study that our tables hold."""
+def _known(
+    connection: Connection, studies: Collection[str], stores: Stores, newer: Iterable[ImageSetRef]
+) -> list[Found]:
+    """The image sets of studies that our tables hold, at the versions that they have; without the `newer`."""
+    others = set(map(identity, newer))
     return [
         Found(one.ref, (bool(one.is_primary), one.updated_at or datetime.min))
-        for one in sets_of_study(connection, study_uid).values()
-        if one.state == side.ACTIVE and (stores is None or one.datastoreid in stores)
+        for uid in studies
+        for one in sets_of_study(connection, uid).values()
+        if one.state == side.ACTIVE
+        and (stores is None or one.datastoreid in stores)
+        and identity(one.ref) not in others
     ]
 
 
-def _all_sets(connection: Connection, stores: Stores) -> list[ImageSetRef]:
-    """All image sets that the Lambda noted in some data stores; InvalidRequest above MOST_LISTED."""
+def _all_unread(connection: Connection, stores: Stores) -> list[ImageSetRef]:
+    """Image sets of data stores that our tables do not know, one more than may be looked at at most."""
+    try:
+        return unread_sets(connection, stores, _MOST_LOOKED_AT + 1)
+    except DBAPIError as error:
+        if not lacks_table(error):
+            raise
     table = aws.imageset
     query = select(table.c.datastoreid, table.c.imagesetid).where(in_stores(table.c.datastoreid, stores))
-    found = [ImageSetRef(*row) for row in connection.execute(query.limit(MOST_LISTED + 1))]
-    if len(found) > MOST_LISTED:
-        raise InvalidRequest(
-            "whose rules ask for attributes must name a study (StudyInstanceUID) before `index sync` has "
-            "read the index"
-        )
-    return found
+    return [ImageSetRef(*row) for row in connection.execute(query.limit(_MOST_LOOKED_AT + 1))]

@@ -85,12 +85,15 @@ class HoldingsReader:
             connection.execute(select(_SET.c.imageset_key).limit(1)).all()
 
     def counts(self) -> dict[str, int]:
-        """Numbers of `studies`, `series` and `instances`, by the AWS tables where ours do not exist."""
+        """Numbers of `studies`, `series` and `instances`; where our tables do not exist by those of AWS.
+
+        These count only for who sees everything.
+        """
         found = self._side(lambda connection: mains.totals(connection, self._sight))
-        if found is None:
+        if found is None and self._sight.is_everything:
             with reading(self._engine) as connection:
-                return aws_totals(connection, self._sight)
-        return found
+                return aws_totals(connection)
+        return found or {"studies": 0, "series": 0, "instances": 0}
 
     def _side(self, read: Callable[[Connection], Answer]) -> Answer | None:
         """What `read` finds in our side tables; None where there are none and AWS's will do."""

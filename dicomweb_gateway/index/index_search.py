@@ -4,20 +4,18 @@ import copy
 import logging
 import threading
 import time
-from typing import Any
 
-from sqlalchemy import Connection, Engine, Select, func, select, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.exc import DBAPIError
 
 from dicomweb_gateway.dicom.json_model import element
 from dicomweb_gateway.errors import IndexUnavailable
-from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_columns import has_groups
 from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.aws_search import AwsSearch
-from dicomweb_gateway.index.aws_shown import AwsSight
-from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder
+from dicomweb_gateway.index.bare_series import BareSeries, BareSeriesFinder, scope_keys
+from dicomweb_gateway.index.document_index import DocumentIndex
 from dicomweb_gateway.index.document_search import DocumentSearch
 from dicomweb_gateway.index.engine import lacks_table, reading
 from dicomweb_gateway.index.gone import GoneSets
@@ -25,15 +23,19 @@ from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.other_variants import searched
 from dicomweb_gateway.index.rare_sights import is_rare
-from dicomweb_gateway.index.search import SearchResult, search
+from dicomweb_gateway.index.search import NOTHING_FOUND, SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
 from dicomweb_gateway.index.variants import has_variants
+from dicomweb_gateway.index.whole import Served, sight_here
 from dicomweb_gateway.qido.expression import QidoQuery
-from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
+from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _LOG = logging.getLogger(__name__)
+
+MOST_STUDIES = 100
+"""Studies that a search may name to be answered by documents of the image sets of each."""
 
 _TRIES = 3
 """Looks at what lacks rows, when it changes all the time."""
@@ -53,7 +55,8 @@ class IndexSearch:
     of an image set is believed. Without a source such instances are not found. What is unknown of numbers
     has no value in answers and matches no number.
 
-    To a sight that wants attributes documents tell what the Lambda alone wrote, and without a source nothing.
+    To a sight that hides something documents tell what the Lambda alone wrote (`document_search.py`, whose
+    refusals come through), and without a source nothing.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class IndexSearch:
     ) -> None:
         self._engine = engine
         self._sight = sight
+        self._served = Served(sight)
         self._names = NameCollation(engine, trust_seconds)
         self._ours = False
         self._can_be_aws = engine.dialect.name != "sqlite"
@@ -80,33 +84,54 @@ class IndexSearch:
         """This search, which finds no more than `sight` shows; cheap, all that is kept is shared."""
         bound = copy.copy(self)
         bound._sight = self._sight.narrowed(sight)
-        bound._bare = BareSeriesFinder()
         bound._documents = None if self._documents is None else self._documents.seen_by(sight)
         bound._told = None if self._told is None else self._told.seen_by(sight)
         return bound
 
     def __call__(self, query: QidoQuery) -> SearchResult:
         """All that matches `query`, one page of it; see `search.search`. Raises IndexUnavailable too."""
-        told = self._by_documents(query)
-        if told is not None:
-            return told
-        if self._documents is None:
-            return self._search(query)
-        if query.level == "instance":
-            return self._search_instances(query, self._documents)
-        return self._counted(query, self._search(query), self._documents)
+        if not self._can_be_aws:
+            return self._of_ours(query)
+        if self._served.is_all_for(self._sight):
+            try:
+                return self._by_rows(query)
+            except _OthersHeld:
+                pass
+        return self._by_documents(query)
 
-    def _by_documents(self, query: QidoQuery) -> SearchResult | None:
-        """The answer to a sight that wants attributes, where rows of the Lambda's would have to give it."""
-        if self._told is None or not self._sight.has_wanted:
-            return None
+    def _by_documents(self, query: QidoQuery) -> SearchResult:
+        """The answer of our tables, and of documents for what they do not know."""
         with reading(self._engine) as connection:
             ours = self._has_ours(connection)
-        return self._told(query, ours)
+        if self._told is None:
+            return self._of_ours(query) if ours else NOTHING_FOUND
+        studies = studies_named(query)
+        if studies is not None:
+            told = self._told.of_studies(studies, query.zone, ours)
+            return self._of_ours(query) if told is None else told.search(query)
+        told = self._told.of_unread(query.zone, ours)
+        if told is None:
+            return self._of_ours(query)
+        return self._of_ours(query, told) if ours else told.search(query)
 
-    def _search(self, query: QidoQuery) -> SearchResult:
+    def _of_ours(self, query: QidoQuery, told: DocumentIndex | None = None) -> SearchResult:
+        """By our tables, and what is `told` of studies that they do not know whole."""
+        made = NOTHING_MADE if told is None else told.matches(query)
+        without = frozenset[str]() if told is None else frozenset(told.studies)
         with reading(self._engine) as connection:
-            return search(connection, self._sources(connection, query), query)
+            sight = sight_here(connection, self._sight, self._can_be_aws)
+            tables = self._side(connection, query, sight, without=without)
+            return search(connection, searched(connection, query, tables), query, made)
+
+    def _by_rows(self, query: QidoQuery) -> SearchResult:
+        if self._documents is None:
+            with reading(self._engine) as connection:
+                return search(connection, self._sources(connection, query), query)
+        if query.level == "instance":
+            return self._search_instances(query, self._documents)
+        with reading(self._engine) as connection:
+            result = search(connection, self._sources(connection, query), query)
+        return self._counted(query, result, self._documents)
 
     def _search_instances(self, query: QidoQuery, documents: AwsReader) -> SearchResult:
         """No connection is held while HealthImaging is asked, and the Lambda may write the rows meanwhile:
@@ -114,12 +139,11 @@ class IndexSearch:
         bare, made, tries = set[BareSeries](), NOTHING_MADE, _TRIES
         while True:
             with reading(self._engine) as connection:
-                ours = self._has_ours(connection)
-                seen = AwsSight(self._sight_here(connection))
-                found = set(self._bare.find(connection, query, ours, seen))
+                sources = self._sources(connection, query, bool(bare))
+                found = set(self._bare.find(connection, query, self._has_ours(connection)))
                 if found == bare or not tries:
-                    return search(connection, self._sources(connection, query, bool(bare)), query, made)
-                facts = study_facts(connection, {one.study_uid for one in found}, seen)
+                    return search(connection, sources, query, made)
+                facts = study_facts(connection, {one.study_uid for one in found})
             bare, made = found, made_matches(documents, found, facts, query)
             tries -= 1
 
@@ -138,23 +162,32 @@ class IndexSearch:
     def _sources(
         self, connection: Connection, query: QidoQuery, is_partial: bool = False
     ) -> list[SearchTables]:
-        """`is_partial`: some of what the search is about is in no table."""
-        sight = self._sight_here(connection)
-        if not self._can_be_aws:
-            return [*searched(connection, query, self._side(connection, query, sight, False))]
+        """Ours and the rows of the Lambda's that ours do not know, for who sees all that the index holds.
+
+        `is_partial`: some of what the search is about is in no table. Raises _OthersHeld.
+        """
+        if not self._served.rows_tell(connection, self._sight):
+            raise _OthersHeld
         if not self._has_ours(connection):
-            return [self._aws(connection, None, sight)]
+            return [self._aws(connection, None)]
         number = number_unknown(connection, query)
-        side_search = self._side(connection, query, sight, is_partial or number > 0)
+        side_search = self._side(connection, query, EVERYTHING, is_partial or number > 0)
         ours = searched(connection, query, side_search)
         if not number:
             return [*ours]
-        return [*ours, self._aws(connection, unknown_rows(query, number, sight), sight)]
+        return [*ours, self._aws(connection, unknown_rows(query, number))]
 
-    def _side(self, connection: Connection, query: QidoQuery, sight: Sight, beside: bool) -> SideSearch:
+    def _side(
+        self,
+        connection: Connection,
+        query: QidoQuery,
+        sight: Sight,
+        beside: bool = False,
+        without: frozenset[str] = frozenset(),
+    ) -> SideSearch:
         counts = query.level == "instance" or not sight.is_everything
         doubled = counts and has_variants(connection, "instance")
-        return SideSearch(sight, beside, is_rare(connection, query, sight), doubled)
+        return SideSearch(sight, beside, is_rare(connection, query, sight), doubled, without)
 
     def _has_ours(self, connection: Connection) -> bool:
         """Whether our side tables are there and hold anything; once they do, they are not asked again."""
@@ -166,31 +199,21 @@ class IndexSearch:
                     raise
         return self._ours
 
-    def _aws(self, connection: Connection, unknown: UnknownRows | None, sight: Sight) -> AwsSearch:
-        return AwsSearch(lambda: self._names.are_indexed(connection), unknown, sight)
-
-    def _sight_here(self, connection: Connection) -> Sight:
-        """The sight without its data stores where the index holds no others: they cost nothing then."""
-        stores = self._sight.stores
-        if stores is None or any(grant.stores != stores for grant in self._sight.grants):
-            return self._sight
-        for others in _others(stores, self._can_be_aws):
-            try:
-                if connection.execute(others).scalar_one():
-                    return self._sight
-            except DBAPIError as error:
-                if not lacks_table(error):
-                    raise
-        return Sight(tuple(Grant(None, grant.wanted) for grant in self._sight.grants))
+    def _aws(self, connection: Connection, unknown: UnknownRows | None) -> AwsSearch:
+        return AwsSearch(lambda: self._names.are_indexed(connection), unknown)
 
 
-def _others(stores: frozenset[str], can_be_aws: bool) -> list[Select[Any]]:
-    """How many image sets of other data stores there are, not counted beyond one, of each family."""
-    columns = [side.gateway_imageset.c.datastoreid, aws.imageset.c.datastoreid]
-    return [
-        select(func.count()).select_from(select(one).where(one.not_in(sorted(stores))).limit(1).subquery())
-        for one in (columns if can_be_aws else columns[:1])
-    ]
+class _OthersHeld(Exception):
+    """The index holds more than the sight shows, of data stores that the gateway does not serve."""
+
+
+def studies_named(query: QidoQuery) -> set[str] | None:
+    """The studies that a search names, None where it names none or too many."""
+    if query.study_uid is not None:
+        return {query.study_uid}
+    keys = [set(one.values) for one in scope_keys(query) if one.attribute.keyword == "StudyInstanceUID"]
+    studies = set.intersection(*keys) if keys else None
+    return None if studies is None or len(studies) > MOST_STUDIES else studies
 
 
 class NameCollation:

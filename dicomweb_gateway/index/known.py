@@ -12,6 +12,8 @@ from dicomweb_gateway.index.engine import lacks_table, make_engine, reading
 from dicomweb_gateway.index.seen_tables import IMAGE_SET
 from dicomweb_gateway.index.tables import imageset
 from dicomweb_gateway.index.unknown_rows import UNKNOWN_OF, number_of_unknown_sets
+from dicomweb_gateway.index.whole import sight_here
+from dicomweb_gateway.sight import EVERYTHING
 
 _TABLE = side.gateway_imageset
 _PORTION = 1000
@@ -63,6 +65,16 @@ def only_by_lambda(url: str) -> int:
             raise
         with reading(engine) as connection:
             return int(connection.execute(select(func.count()).select_from(imageset)).scalar_one())
+    finally:
+        engine.dispose()
+
+
+def holds_others(url: str, stores: frozenset[str]) -> bool:
+    """Whether the index at `url` holds image sets of other data stores; raises IndexUnavailable."""
+    engine = make_engine(url, pool_size=1)
+    try:
+        with reading(engine) as connection:
+            return not sight_here(connection, EVERYTHING.within(stores)).is_everything
     finally:
         engine.dispose()
 

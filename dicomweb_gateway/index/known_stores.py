@@ -4,7 +4,6 @@ from sqlalchemy import Connection, select
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.shown import series_shown
 from dicomweb_gateway.sight import Sight
 
@@ -20,8 +19,8 @@ def side_has_store(connection: Connection, datastore_id: str, sight: Sight) -> b
 
 
 def lambda_has_store(connection: Connection, datastore_id: str, sight: Sight) -> bool:
-    """Whether the AWS Lambda noted an image set of the data store, and one that `sight` may show."""
-    query = select(aws.imageset.c.imageset_pkey).where(aws.imageset.c.datastoreid == datastore_id)
+    """Whether the AWS Lambda noted an image set of the data store, all of which `sight` shows."""
     if not sight.shows_all_of(datastore_id):
-        query = select(aws.series.c.series_pkey).where(*AwsSight(sight).bare_series())
+        return False
+    query = select(aws.imageset.c.imageset_pkey).where(aws.imageset.c.datastoreid == datastore_id)
     return connection.execute(query.limit(1)).first() is not None

@@ -13,7 +13,6 @@ from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_numbers import counted, modalities_of
 from dicomweb_gateway.index.aws_reader import AwsReader
-from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.bare_series import BareSeries
 from dicomweb_gateway.index.merging import Place
 from dicomweb_gateway.index.rows import instance_attributes, series_attributes, study_attributes
@@ -29,10 +28,10 @@ class StudyFacts(NamedTuple):
     series: int
 
 
-def study_facts(connection: Connection, study_uids: Collection[str], seen: AwsSight) -> dict[str, StudyFacts]:
-    """By the rows of the studies' series, which are all there; those that are shown."""
-    modalities = modalities_of(connection, study_uids, seen)
-    numbers = counted(connection, aws.study.c.studyinstanceuid, study_uids, seen)
+def study_facts(connection: Connection, study_uids: Collection[str]) -> dict[str, StudyFacts]:
+    """By the rows of the studies' series, which are all there."""
+    modalities = modalities_of(connection, study_uids)
+    numbers = counted(connection, aws.study.c.studyinstanceuid, study_uids)
     return {uid: StudyFacts(modalities.get(uid, ()), numbers[uid].series) for uid in numbers}
 
 
@@ -41,7 +40,6 @@ class Made:
     """A match: the values that it is sorted by, its UID last, and its answer."""
 
     order: tuple[Any, ...]
-    series_uid: str
     answer: JsonObject
 
 
@@ -110,7 +108,8 @@ class _Collected:
         self._cut()
         if self.query.shows_series:
             for made in self.kept:
-                made.answer["00201209"] = element("IS", [len(self.uids[made.series_uid])])
+                (series_uid,) = made.answer["0020000E"]["Value"]
+                made.answer["00201209"] = element("IS", [len(self.uids[series_uid])])
         return self.kept
 
     def _take(self, above: "_Above", instance: InstanceDocument) -> None:
@@ -133,7 +132,7 @@ class _Collected:
             has_frames=instance.pixels is not None,
         )
         order = _order(self.query, held, instance)
-        self.kept.append(Made(order, found.series_uid, answer(self.query, found)))
+        self.kept.append(Made(order, answer(self.query, found)))
 
     def _cut(self) -> None:
         self.kept.sort(key=lambda made: Place(made.order, self.query))

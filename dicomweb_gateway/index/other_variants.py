@@ -59,4 +59,5 @@ def searched(connection: Connection, query: QidoQuery, tables: SideSearch) -> li
     """`tables`, and the other variants where a sight may hide main ones."""
     if query.level == "instance" or tables.sight.is_everything or not has_variants(connection, query.level):
         return [tables]
-    return [tables, OtherVariants(tables.sight, tables.beside, tables.joins, tables.doubled)]
+    others = OtherVariants(tables.sight, tables.beside, tables.joins, tables.doubled, tables.without)
+    return [tables, others]

@@ -11,7 +11,7 @@ from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.errors import InvalidRequest, PayloadTooLarge
 from dicomweb_gateway.index.bare_series import scope_keys
 from dicomweb_gateway.index.compiler import number_of_matches, some_matches
-from dicomweb_gateway.index.made_matches import NOTHING_MADE, MadeMatches
+from dicomweb_gateway.index.made_matches import NOTHING_MADE, Made, MadeMatches
 from dicomweb_gateway.index.merging import Match, is_capped
 from dicomweb_gateway.index.search_pages import ahead, merged, page_of_matches
 from dicomweb_gateway.index.search_tables import SearchTables
@@ -42,6 +42,9 @@ class SearchResult:
     warnings: tuple[str, ...]
 
 
+NOTHING_FOUND = SearchResult([], 0, 0, ())
+
+
 def search(
     connection: Connection,
     sources: Sequence[SearchTables],
@@ -65,6 +68,22 @@ def search(
     more, rows = len(rows) > query.page, rows[: query.page]
     total = _total(connection, able, query, made, len(rows), more)
     return _result(query, _answers(connection, query, rows), total)
+
+
+def matches_made(connection: Connection, sources: Sequence[SearchTables], query: QidoQuery) -> MadeMatches:
+    """What `search` would find, to be merged with the rows of other tables that know none of it."""
+    rows = query.offset + query.page + 1
+    ahead_of_page = replace(query, offset=0, limit=rows, max_results=rows, total_count=False)
+    judged = _judged(sources, ahead_of_page)
+    found = examine(connection, judged, ahead_of_page)
+    total = found.total
+    if total is None and any(own.stored for _, own in judged):
+        total = examine(connection, judged, replace(ahead_of_page, total_count=True)).total
+    elif total is None:
+        total = sum(connection.execute(number_of_matches(one, query)).scalar_one() for one in sources)
+    answers = _answers(connection, query, found.matches)
+    made = [Made(tuple(one.order), told) for one, told in zip(found.matches, answers, strict=True)]
+    return MadeMatches(True, total or 0, made)
 
 
 def _judged(sources: Sequence[SearchTables], query: QidoQuery) -> list[Judged]:

@@ -58,7 +58,9 @@ def order_columns(tables: SearchTables, query: QidoQuery, made: MadeMatches) -> 
 
 def _sorts(query: QidoQuery) -> int:
     """Values that a match is sorted by, its UID among them."""
-    return len(query.order or (None,)) + 1
+    if query.order:
+        return len(query.order) + 1
+    return 3 if query.level == "study" else 2
 
 
 def matches(tables: SearchTables, rows: Iterable[Any], query: QidoQuery, made: MadeMatches) -> list[Match]:

@@ -43,9 +43,10 @@ _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INST
 
 @dataclass(frozen=True)
 class SideSearch(SearchTables):
-    """`sight`: what may be shown (shown.py). `beside`: the AWS Lambda alone wrote something that our tables
-    do not know, which may lie below studies and series that they know. `joins`: the database may begin with
-    what the sight shows, instead of looking at studies in their order and asking of each.
+    """`sight`: what may be shown (shown.py). `beside`, only for who sees everything: the AWS Lambda alone
+    wrote something that our tables do not know, which may lie below studies and series that they know.
+    `joins`: the database may begin with what the sight shows, instead of looking at studies in their order
+    and asking of each. `without`: studies that are left out, since others tell of them.
 
     Image sets that describe a study otherwise, and those of another data store, do so for themselves (a
     variant). Main variants alone are searched: where a sight hides one, OtherVariants looks for another of
@@ -56,13 +57,14 @@ class SideSearch(SearchTables):
     beside: bool = False
     joins: bool = False
     doubled: bool = False
+    without: frozenset[str] = frozenset()
 
     name = "side"
 
     @property
     def has_shapes(self) -> bool:
         """Not where the Lambda's columns are compared too, in several spellings of a value."""
-        return not self.beside
+        return not self.beside and not self.without
 
     def for_counting(self) -> "SideSearch":
         """With joins: asking study by study takes three times as long where all are asked."""
@@ -96,6 +98,8 @@ class SideSearch(SearchTables):
             conditions.append(below_study.c.study_uid == query.study_uid)
         if query.series_uid is not None:
             conditions.append(_SERIES.c.series_uid == query.series_uid)
+        if self.without:
+            conditions.append(below_study.c.study_uid.not_in(sorted(self.without)))
         return [*conditions, *self._shown(query.level)]
 
     def variants(self, level: Level) -> list[Expression]:
@@ -150,7 +154,7 @@ class SideSearch(SearchTables):
         known = self._known_modalities(condition, found)
         if not self.beside:
             return known
-        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns, self.sight))
+        return or_(known, has_unknown_modality(_STUDY.c.study_uid, condition.patterns))
 
     def _known_modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         if found is not None and found.keys is not None:
@@ -184,7 +188,7 @@ class SideSearch(SearchTables):
             other = _SERIES.alias("any_series")
             same = other.c.study_uid == _STUDY.c.study_uid
             none = ~exists().where(same, other.c.modality.is_not(None), *series_shown(other, self.sight))
-            unknown = has_unknown_modality(_STUDY.c.study_uid, None, self.sight)
+            unknown = has_unknown_modality(_STUDY.c.study_uid, None)
             return and_(none, ~unknown) if self.beside else none
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
@@ -243,7 +247,7 @@ class SideSearch(SearchTables):
         if not self.sight.is_everything:
             count_visible(connection, self._joined("series"), self.sight, found)
         if self.beside and (query.shows_study or query.shows_series):
-            add_unknown(unknown_below(connection, uids, self.sight), found)
+            add_unknown(unknown_below(connection, uids), found)
         return [answer(query, one) for one in found]
 
     def _shown(self, level: Level) -> list[Expression]:

@@ -7,13 +7,11 @@ from sqlalchemy import Connection, func, select, union
 
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_columns import text_like_any, text_of
-from dicomweb_gateway.index.aws_shown import AwsSight
 from dicomweb_gateway.index.aws_values import stored_text
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.patterns import Expression
-from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown, unknown_series
+from dicomweb_gateway.index.unknown_rows import UNKNOWN, grown_series, unknown_series
 from dicomweb_gateway.qido.expression import TextPattern
-from dicomweb_gateway.sight import Sight
 
 _STUDY, _SERIES, _INSTANCE = aws.study, aws.series, aws.instance
 
@@ -31,19 +29,14 @@ class Below:
     modalities: set[str] = field(default_factory=set)
 
 
-def unknown_below(connection: Connection, study_uids: Collection[str], sight: Sight) -> dict[str, Below]:
-    """By the UIDs of the studies, and of their known series, that have something unknown below them.
-
-    Only what `sight` shows counts.
-    """
-    seen = AwsSight(sight)
+def unknown_below(connection: Connection, study_uids: Collection[str]) -> dict[str, Below]:
+    """By the UIDs of the studies, and of their known series, that have something unknown below them."""
     instances = (
         select(func.count())
         .where(_INSTANCE.c.series_pkey == _SERIES.c.series_pkey, UNKNOWN["instance"])
-        .where(*seen.instances(_INSTANCE))
         .scalar_subquery()
     )
-    series = union(unknown_series(sight.stores), grown_series())
+    series = union(unknown_series(), grown_series())
     found: dict[str, Below] = {}
     for uids in portions(study_uids):
         query = (
@@ -51,12 +44,11 @@ def unknown_below(connection: Connection, study_uids: Collection[str], sight: Si
                 _STUDY.c.studyinstanceuid,
                 _SERIES.c.seriesinstanceuid,
                 _SERIES.c.modality,
-                unknown("series", sight).label("is_new"),
+                UNKNOWN["series"].label("is_new"),
                 instances.label("instances"),
             )
             .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
             .where(_STUDY.c.studyinstanceuid.in_(uids), _SERIES.c.series_pkey.in_(series))
-            .where(*seen.series(_SERIES))
         )
         for study_uid, series_uid, modality, is_new, number in connection.execute(query):
             for uid in (study_uid, series_uid):
@@ -69,15 +61,13 @@ def unknown_below(connection: Connection, study_uids: Collection[str], sight: Si
     return found
 
 
-def has_unknown_modality(
-    study_uid: Expression, patterns: tuple[TextPattern, ...] | None, sight: Sight
-) -> Expression:
+def has_unknown_modality(study_uid: Expression, patterns: tuple[TextPattern, ...] | None) -> Expression:
     """The study has an unknown series with one of the modalities; None: with any modality at all."""
     modality = _SERIES.c.modality
     meets = text_of(modality).is_not(None) if patterns is None else text_like_any(modality, patterns)
     found = (
         select(_STUDY.c.studyinstanceuid)
         .join(_SERIES, _SERIES.c.study_pkey == _STUDY.c.study_pkey)
-        .where(_SERIES.c.series_pkey.in_(unknown_series(sight.stores)), unknown("series", sight), meets)
+        .where(_SERIES.c.series_pkey.in_(unknown_series()), UNKNOWN["series"], meets)
     )
-    return study_uid.in_(found.where(*AwsSight(sight).series(_SERIES)))
+    return study_uid.in_(found)

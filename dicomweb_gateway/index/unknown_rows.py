@@ -20,14 +20,14 @@ from sqlalchemy import (
     union_all,
 )
 
+from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.patterns import Expression
 from dicomweb_gateway.index.seen_tables import IMAGE_SET, INSTANCE, gateway_seen, gateway_unknown_row
-from dicomweb_gateway.index.shown import Stores, in_stores, series_shown, studies_shown
+from dicomweb_gateway.index.shown import Stores, in_stores
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery, UidIn
-from dicomweb_gateway.sight import EVERYTHING, Sight
 
 FEW = 5000
 """Unknown rows up to which a search begins with them; above, it looks at rows in their order."""
@@ -70,21 +70,26 @@ def number_of_unknown_sets(connection: Connection) -> int:
     return sum(connection.execute(select(*counted)).one())
 
 
-def unknown_rows(query: QidoQuery, number: int, sight: Sight = EVERYTHING) -> UnknownRows:
-    """The unknown rows at the level of the search, `number` of them as far as they were counted.
+def unread_sets(connection: Connection, stores: Stores, most: int) -> list[ImageSetRef]:
+    """Image sets of some data stores that only the AWS Lambda has indexed, `most` at most, in no order."""
+    columns = (_SET.c.datastoreid, _SET.c.imagesetid)
+    here = in_stores(_SET.c.datastoreid, stores)
+    parts = _behind_or_noted(IMAGE_SET, columns, _SET.c.imageset_pkey)
+    found = union_all(*(part.where(here).limit(most).subquery().select() for part in parts)).limit(most)
+    return [ImageSetRef(*row) for row in connection.execute(found)]
 
-    Our tables know what they hold and `sight` shows.
-    """
+
+def unknown_rows(query: QidoQuery, number: int) -> UnknownRows:
+    """The unknown rows at the level of the search, `number` of them as far as they were counted."""
     level = query.level
     if number > FEW or _is_bounded(query):
-        return UnknownRows(unknown(level, sight), None)
-    return UnknownRows(unknown(level, sight), _keys(level).subquery("few"))
+        return UnknownRows(UNKNOWN[level], None)
+    return UnknownRows(UNKNOWN[level], _keys(level).subquery("few"))
 
 
-def unknown_series(stores: Stores = None) -> Select[Any]:
-    """Keys of series with an unknown image set of the data stores `stores`."""
-    allowed = [] if stores is None else [in_stores(_SET.c.datastoreid, stores)]
-    found = union_all(*(part.where(*allowed) for part in _image_sets())).subquery("unknown_sets")
+def unknown_series() -> Select[Any]:
+    """Keys of series with an unknown image set."""
+    found = union_all(*_image_sets()).subquery("unknown_sets")
     return select(_SERIES.c.series_pkey).join(found, found.c.series_pkey == _SERIES.c.series_pkey)
 
 
@@ -198,19 +203,6 @@ UNKNOWN: dict[Level, Expression] = {
     "instance": _not_in(side.gateway_instance, "instance_uid", _INSTANCE.c.sopinstanceuid),
 }
 """What makes a row of a level unknown."""
-
-
-def unknown(level: Level, sight: Sight) -> Expression:
-    """The same where our tables may show only what lies in `sight`, and other rows of a UID go for it."""
-    if sight.is_everything or level == "instance":
-        return UNKNOWN[level]
-    if level == "study":
-        study = side.gateway_study.alias("known_study")
-        same = study.c.study_uid == _STUDY.c.studyinstanceuid
-        return ~exists().where(same, *studies_shown(study, sight))
-    series = side.gateway_series.alias("known_series")
-    same = series.c.series_uid == _SERIES.c.seriesinstanceuid
-    return ~exists().where(same, *series_shown(series, sight))
 
 
 _KNOWN_SET = and_(

@@ -97,12 +97,13 @@ def helper_child(name: str, run: Callable[[], None]) -> Child:
 
 
 def open_index(settings: Settings) -> None:
-    """`upgrade_index`, with a warning of what the rules in force cannot judge yet. Imports SQLAlchemy."""
-    from dicomweb_gateway.service.unread import unread_by_rules
+    """`upgrade_index`, with a warning of what only documents tell yet. Imports SQLAlchemy."""
+    from dicomweb_gateway.service.unread import unread_by_narrow
 
     upgrade_index(settings)
     try:
-        unread = unread_by_rules(read_rules(settings.access_rules, settings.ae_path), settings.index_url)
+        rules = read_rules(settings.access_rules, settings.ae_path)
+        unread = unread_by_narrow(rules, settings.allowed_datastores, settings.index_url)
     except IndexUnavailable:
         # the service says so itself
         return

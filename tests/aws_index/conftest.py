@@ -48,6 +48,7 @@ class ImageSets:
         self._raw: dict[str, dict[str, Any]] = {}
         self.primary: set[str] = set()
         self.asked = 0
+        self.asked_of: set[str] = set()
 
     def put(self, document: dict[str, Any], indexed: bool = True, **flags: bool) -> None:
         """A new image set or version of it, with the rows that the Lambda makes of it."""
@@ -67,6 +68,7 @@ class ImageSets:
 
     def properties(self, ref: ImageSetRef) -> ImageSetProperties:
         self.asked += 1
+        self.asked_of.add(ref.datastore_id)
         if ref.image_set_id not in self._raw:
             raise UpstreamNotFound("no such image set")
         latest = ImageSetRef(ref.datastore_id, ref.image_set_id, "4")

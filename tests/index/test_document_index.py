@@ -66,18 +66,19 @@ def search():
     engine.dispose()
 
 
-def about(study_uid):
-    return parse_query("study", [("StudyInstanceUID", study_uid)])
+def asked(search, *studies):
+    made = search.of_studies(studies, UTC, ours=False)
+    return made.search(parse_query("study", [])).rows
 
 
 def test_searches_for_ever_new_studies_take_bounded_memory(search):
     for number in range(5):
-        assert search(about(f"1.{number}"), ours=False).rows == []
+        assert asked(search, f"1.{number}") == []
     assert 1 <= len(search._kept._entries) <= 3
 
 
 def test_more_searches_at_once_wait_for_their_turn(search, monkeypatch):
     monkeypatch.setattr(document_search, "_PATIENCE", 0)
     with search._turns, search._turns, pytest.raises(GatewayBusy):
-        search(about("1.1"), ours=False)
-    assert search(about("1.1"), ours=False).rows == []
+        asked(search, "1.1")
+    assert asked(search, "1.1") == []
