@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Engine, Select, and_, exists, select
 
 from dicomweb_gateway.index import side_tables as side
+from dicomweb_gateway.index.aws_image_sets import sets_of_studies, unknown_sets
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.image_set_rows import StoredSet
@@ -135,6 +136,19 @@ class IndexOwners:
         return set(instance_uids) - {
             row.instance_uid for row in self._instances(datastore_id, instance_uids, EVERYTHING, ())
         }
+
+    def unread(self, datastore_id: str, study_uids: Collection[str]) -> set[str]:
+        """Those of some studies of which the AWS Lambda noted image sets that our tables do not know."""
+        found: set[str] = set()
+        stores = frozenset((datastore_id,))
+        with reading(self._engine) as connection:
+            for some in portions(study_uids):
+                if not unknown_sets(connection, sets_of_studies(connection, some, stores)):
+                    continue
+                for uid in some:
+                    if unknown_sets(connection, sets_of_studies(connection, [uid], stores)):
+                        found.add(uid)
+        return found
 
     def _series(
         self,

@@ -52,6 +52,10 @@ class Owners(Protocol):
         """By the path of an instance where it comes from."""
         ...
 
+    def unread(self, datastore_id: str, study_uids: Collection[str]) -> set[str]:
+        """Studies of which the index has noted image sets that it has not read."""
+        ...
+
     def versions(
         self, datastore_id: str, study_uids: Collection[str]
     ) -> dict[tuple[str, str], dict[str, int]]:

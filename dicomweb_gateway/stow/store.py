@@ -164,6 +164,7 @@ class Storing:
         with first:
             # by what the caller sees: the time that it takes tells no more than that
             unknown = studies - self.owners.patients(datastore_id, sorted(studies), request.seen).keys()
+            unknown |= self.owners.unread(datastore_id, sorted(studies))
             if unknown:
                 # what others have stored there is not for the taking only because it is not indexed yet
                 self.catch_up(datastore_id, unknown)

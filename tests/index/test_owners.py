@@ -3,12 +3,19 @@
 import multiprocessing
 from datetime import date
 
+import orjson
+
+from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.index.changes import IndexChanges
+from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.indexer import index_image_set, remove_image_set
+from dicomweb_gateway.index.migrate import upgrade
 from dicomweb_gateway.index.owners import Held, IndexOwners, grouping_of
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
+from tests.aws_index.conftest import raw, slices
+from tests.aws_index.indexer import put_image_set
 from tests.index.documents import STORE, hex_id, simple
 
 
@@ -43,6 +50,25 @@ def test_uids_are_known_by_data_store(engine):
     assert owners.missing(STORE, [*instances, "1.9"]) == {"1.9"}
     for lookup in (owners.patients, owners.studies, owners.held):
         assert lookup("f" * 32, ["1.2.1", "1.2.1.1", *instances]) == {}
+
+
+def test_studies_that_the_lambda_knows_more_of_are_named(aws_url):
+    upgrade(aws_url)
+    engine = make_engine(aws_url)
+    owners = IndexOwners(engine)
+    for name, indexers in (("1.2", "both"), ("1.3", "lambda"), ("1.4", "ours"), ("1.5", "both")):
+        document = raw(name, f"first of {name}", slices(f"{name}.1", 1))
+        if indexers != "lambda":
+            put(engine, parse_document(orjson.dumps(document)))
+        if indexers != "ours":
+            with engine.begin() as connection:
+                put_image_set(connection, document)
+    with engine.begin() as connection:
+        put_image_set(connection, raw("1.5", "second", slices("1.5.2", 1), "1.5.2"))
+    studies = ["1.2", "1.3", "1.4", "1.5", "1.6"]
+    assert owners.unread(STORE, studies) == {"1.3", "1.5"}
+    assert owners.unread(STORE, ["1.2", "1.4"]) == owners.unread("f" * 32, studies) == set()
+    engine.dispose()
 
 
 def test_who_may_not_see_a_thing_is_not_told_of_it(engine):

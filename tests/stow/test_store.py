@@ -75,6 +75,7 @@ class Owners:
     held_studies: dict[str, set[str]] = field(default_factory=dict)
     held_instances: dict[str, set[Held]] = field(default_factory=dict)
     hidden_series: set[tuple[str, str, str]] = field(default_factory=set)
+    unread_studies: set[str] = field(default_factory=set)
     sights: list[Sight] = field(default_factory=list)
     version: int = 1
     apart: int = 1
@@ -93,6 +94,9 @@ class Owners:
 
     def hidden(self, datastore_id, series_uids, sight):
         return {one for one in self.hidden_series if one[1] in series_uids}
+
+    def unread(self, datastore_id, study_uids):
+        return self.unread_studies & set(study_uids)
 
     def given(self, datastore_id, paths, sight=EVERYTHING):
         return {path: index.Place("set", self.version) for path in paths if path[2] not in self.lost}
@@ -283,6 +287,20 @@ def test_studies_that_the_index_does_not_know_are_looked_for_first(place):
     place.owners.held_patients = {f"{ROOT}.1": {("P-1", "")}}
     place.store(part10(ct_slice(1)), part10(ct_slice(1, study=2)))
     assert looked == [(STORE, {f"{ROOT}.2"})]
+
+
+def test_studies_of_which_the_index_has_not_read_all_are_looked_for_too(place):
+    """The rest may be hidden, and in the way."""
+    place.owners.held_patients = {f"{ROOT}.1": {("P-1", "")}}
+    place.owners.unread_studies = {f"{ROOT}.1", f"{ROOT}.3"}
+
+    def catch_up(store, uids):
+        assert (store, set(uids)) == (STORE, {f"{ROOT}.1"})
+        place.owners.hidden_series = {(f"{ROOT}.1", f"{ROOT}.1.1", "P-1")}
+
+    place.storing = replace(place.storing, catch_up=catch_up)
+    assert place.store(part10(ct_slice(1)))[0].failure == NOT_AUTHORIZED
+    assert place.upstream.requests == []
 
 
 def test_two_patients_cannot_have_one_study_in_one_request(place):
