@@ -15,6 +15,9 @@ _TABLE = side.gateway_imageset
 _LINKS = side.gateway_imageset_series
 _NEVER = datetime.min
 
+Links = set[tuple[int, str]]
+"""(image set key, series UID): which series image sets hold."""
+
 
 class StoredSet(NamedTuple):
     """One row of `gateway_imageset`; `updated_at` is naive UTC."""
@@ -66,8 +69,8 @@ def sets_of_study(connection: Connection, study_uid: str) -> dict[int, StoredSet
     return {row.imageset_key: StoredSet(*row) for row in rows}
 
 
-def links_of_study(connection: Connection, study_uid: str) -> set[tuple[int, str]]:
-    """(image set key, series UID) of every series that an image set of the study holds."""
+def links_of_study(connection: Connection, study_uid: str) -> Links:
+    """Those of all image sets of the study."""
     query = (
         select(_LINKS.c.imageset_key, _LINKS.c.series_uid).join(_TABLE).where(_TABLE.c.study_uid == study_uid)
     )

@@ -130,10 +130,10 @@ def _write(
     """The image set as it now stands, and the instances that it gives."""
     sets = sets_of_study(connection, document.study_uid)
     writer = side_writer.Writer(connection, sets[key], sets, zone)
-    study_key = writer.put_study(document)
+    links = links_of_study(connection, document.study_uid)
+    study_key = writer.put_study(document, links)
     sets[key] = own = sets[key]._replace(study_key=study_key)
     put_set(connection, own, {"study_key": study_key})
-    links = links_of_study(connection, own.study_uid)
     series_keys = {series.series_uid: writer.put_series(study_key, series) for series in document.series()}
     mains.drop_orphans(connection, own.study_uid, sets, links)
     mains.mark_mains(connection, own.study_uid, sets, links)

@@ -6,15 +6,12 @@ from sqlalchemy import Connection, Table, and_, delete, func, select, update
 
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
-from dicomweb_gateway.index.image_set_rows import StoredSet
+from dicomweb_gateway.index.image_set_rows import Links, StoredSet
 from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
 from dicomweb_gateway.index.variants import has_variants, is_best_instance
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
-
-Links = set[tuple[int, str]]
-"""(image set key, series UID)."""
 
 
 def drop_orphans(connection: Connection, study_uid: str, sets: Mapping[int, StoredSet], links: Links) -> None:

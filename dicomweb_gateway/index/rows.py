@@ -20,6 +20,7 @@ from dicomweb_gateway.qido.names import fold_name, name_words
 from dicomweb_gateway.qido.sounds import sound_of
 from dicomweb_gateway.qido.temporal import stored_date, stored_moment, stored_time
 from dicomweb_gateway.qido.texts import searchable
+from dicomweb_gateway.sight import SERIES_TRAITS
 
 Row = dict[str, Any]
 Reader = Callable[[Tags, str], Any]
@@ -83,14 +84,22 @@ _INT32 = 2**31 - 1
 _TIMEZONE = "TimezoneOffsetFromUTC"
 
 
-def variant_key(document: ImageSetDocument) -> str:
+def variant_key(document: ImageSetDocument, *, apart: bool = False) -> str:
     """What tells variants of one Study Instance UID apart (64 hex digits).
 
     The data store, and all that is said of patient and study: who may see one image set is told nothing
-    that only another one says.
+    that only another one says. `apart`: also what is said of its series by which rules judge them.
     """
     told = dumps(study_attributes(document)).decode()
+    if apart:
+        series = {one.series_uid: trait_columns(one) for one in document.series()}
+        told += dumps(dict(sorted(series.items()))).decode()
     return hashlib.sha256(f"{document.datastore_id}\0{told}".encode()).hexdigest()
+
+
+def trait_columns(series: SeriesDocument) -> Row:
+    """What rules can ask of a series itself, as its columns hold it."""
+    return columns(side.gateway_series, SERIES_TRAITS, series.tags)
 
 
 def study_row(document: ImageSetDocument) -> Row:

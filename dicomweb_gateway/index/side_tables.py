@@ -16,8 +16,9 @@
 
 A study normally has one variant. It has more when image sets of one Study Instance UID name different
 patients, so that no answer mixes two people, or describe the study otherwise, or lie in different data
-stores, so that nobody is told what only an image set says which they may not see. `is_main` marks the variant
-that `/studies` shows (that of the best image set). Likewise for a series.
+stores, so that nobody is told what only an image set says which they may not see; and when they say different
+things of one series that access rules judge it by. `is_main` marks the variant that `/studies` shows (that of
+the best image set). Likewise for a series.
 
 Text compares byte by byte everywhere (utf8mb4_bin on MySQL), and holds stripped values; what is answered
 comes from `attributes`, DICOM JSON of that level without bulk data.

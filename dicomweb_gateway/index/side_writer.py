@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import tzinfo
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Table, delete, insert, select, update
 
 from dicomweb_gateway.imagesets.metadata import ImageSetDocument, InstanceDocument, SeriesDocument
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import FRAME_PORTION, insert_row, portions
-from dicomweb_gateway.index.image_set_rows import StoredSet
+from dicomweb_gateway.index.image_set_rows import Links, StoredSet
 from dicomweb_gateway.index.rows import (
     Row,
     frame_rows,
@@ -19,12 +19,16 @@ from dicomweb_gateway.index.rows import (
     request_rows,
     series_row,
     study_row,
+    trait_columns,
     variant_key,
     word_rows,
 )
+from dicomweb_gateway.sight import SERIES_TRAITS
 
 _STUDY, _SERIES = side.gateway_study, side.gateway_series
 _INSTANCE, _FRAME = side.gateway_instance, side.gateway_frame
+
+_SERIES_TRAITS = tuple(_SERIES.c[keyword.lower()] for keyword in SERIES_TRAITS)
 
 Held = set[tuple[str, str]]
 """(series UID, instance UID) pairs."""
@@ -54,12 +58,18 @@ class Writer:
         other = None if imageset_key is None else self.sets.get(imageset_key)
         return other is None or other.imageset_key == self.own.imageset_key or self.own.rank > other.rank
 
-    def put_study(self, document: ImageSetDocument) -> int:
-        """The study variant of the document's patient, written where we win; its key."""
+    def put_study(self, document: ImageSetDocument, links: Links) -> int:
+        """The study variant of the document's patient, written where we win; its key.
+
+        `links` are those of all image sets of the study. One that says otherwise of a series than others of
+        the variant do, in what rules judge it by, gets a variant apart: a series' row says what all its image
+        sets say, so that it shows none of them for another's sake, and hides none.
+        """
         identity = {"study_uid": document.study_uid, "patient_key": variant_key(document)}
-        found = self.connection.execute(
-            select(_STUDY.c.study_key, _STUDY.c.imageset_key).filter_by(**identity)
-        ).first()
+        found = self._variant(identity)
+        if found is not None and self._contradicts(int(found.study_key), document, links):
+            identity["patient_key"] = variant_key(document, apart=True)
+            found = self._variant(identity)
         if found is not None and not self.wins_over(found.imageset_key):
             return int(found.study_key)
         values = {**study_row(document), "imageset_key": self.own.imageset_key}
@@ -72,6 +82,26 @@ class Writer:
         self._put_children(side.gateway_person_name, "study_key", key, name_rows(document))
         self._put_children(side.gateway_name_word, "study_key", key, word_rows(document))
         return key
+
+    def _variant(self, identity: Mapping[str, str]) -> Any:
+        query = select(_STUDY.c.study_key, _STUDY.c.imageset_key).filter_by(**identity)
+        return self.connection.execute(query).first()
+
+    def _contradicts(self, study_key: int, document: ImageSetDocument, links: Links) -> bool:
+        """Whether the document says otherwise of a series that another image set of the variant holds."""
+        others = {
+            uid
+            for key, uid in links
+            if key != self.own.imageset_key and self.sets[key].study_key == study_key
+        }
+        shared = [one for one in document.series() if one.series_uid in others]
+        query = select(_SERIES.c.series_uid, *_SERIES_TRAITS).where(_SERIES.c.study_key == study_key)
+        rows = {row[0]: row[1:] for row in self.connection.execute(query)} if shared else {}
+        return any(
+            tuple(trait_columns(one).values()) != tuple(rows[one.series_uid])
+            for one in shared
+            if one.series_uid in rows
+        )
 
     def put_series(self, study_key: int, series: SeriesDocument) -> int:
         """One series below that variant, written where we win; its key."""

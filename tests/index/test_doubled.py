@@ -1,4 +1,7 @@
-"""One instance that two image sets give, each of another patient: who sees both sees each once, unmixed."""
+"""One instance that two image sets give: who sees both sees each once, unmixed.
+
+Each is of another patient, or says another institution of the same series, which access rules can ask for.
+"""
 
 from datetime import datetime
 
@@ -16,23 +19,33 @@ from dicomweb_gateway.sight import EVERYTHING, Grant, Sight
 from tests.index.documents import STORE, document, hex_id, instance
 
 STUDY, SERIES = "1.2", "1.2.1"
-NORTH, SOUTH = (Sight((Grant(None, (("IssuerOfPatientID", (one,)),)),)) for one in ("NORTH", "SOUTH"))
+NAMES = ("NORTH", "SOUTH")
+SIGHTS = {
+    "patients": {one: Sight((Grant(None, (("IssuerOfPatientID", (one,)),)),)) for one in NAMES},
+    "institutions": {one: Sight((Grant(None, (("InstitutionName", (one,)),)),)) for one in NAMES},
+}
 
 
-def put(engine, name, numbers, *, is_primary):
+def put(engine, name, numbers, *, is_primary, differ):
     made = {f"{SERIES}.{n}": instance(f"{SERIES}.{n}", InstanceNumber=str(n)) for n in numbers}
-    patient = {"PatientID": f"P-{name}", "IssuerOfPatientID": name}
-    words = {"SeriesDescription": f"of {name}"}
+    patient = {"PatientID": f"P-{name}", "IssuerOfPatientID": name} if differ == "patients" else {}
+    words = {"SeriesDescription": f"of {name}", "InstitutionName": name}
     found = document(STUDY, {SERIES: made}, name=name, patient=patient, series_tags=words)
     index_image_set(engine, found, version=1, is_primary=is_primary, updated_at=datetime(2024, 1, 1))
 
 
+@pytest.fixture(params=SIGHTS)
+def differ(request):
+    """What tells the two apart."""
+    return request.param
+
+
 @pytest.fixture(params=["main first", "main last"])
-def doubled(request, engine):
+def doubled(request, engine, differ):
     """1 and 2 of NORTH, which is primary; 1 and 3 of SOUTH."""
     writes = [
-        lambda: put(engine, "NORTH", (1, 2), is_primary=True),
-        lambda: put(engine, "SOUTH", (1, 3), is_primary=False),
+        lambda: put(engine, "NORTH", (1, 2), is_primary=True, differ=differ),
+        lambda: put(engine, "SOUTH", (1, 3), is_primary=False, differ=differ),
     ]
     for write in writes if request.param == "main first" else reversed(writes):
         write()
@@ -40,10 +53,14 @@ def doubled(request, engine):
 
 
 SEEN = [
-    (EVERYTHING, {1: "NORTH", 2: "NORTH", 3: "SOUTH"}),
-    (NORTH, {1: "NORTH", 2: "NORTH"}),
-    (SOUTH, {1: "SOUTH", 3: "SOUTH"}),
+    ("ALL", {1: "NORTH", 2: "NORTH", 3: "SOUTH"}),
+    ("NORTH", {1: "NORTH", 2: "NORTH"}),
+    ("SOUTH", {1: "SOUTH", 3: "SOUTH"}),
 ]
+
+
+def sight_of(who, differ):
+    return SIGHTS[differ].get(who, EVERYTHING)
 
 
 def given(records):
@@ -51,10 +68,10 @@ def given(records):
 
 
 @pytest.mark.parametrize("order", [SEEN, SEEN[::-1], [SEEN[2], SEEN[0], SEEN[1]]])
-def test_each_caller_is_led_to_what_they_see_whoever_asked_before(doubled, order):
+def test_each_caller_is_led_to_what_they_see_whoever_asked_before(doubled, differ, order):
     reader = IndexReader(doubled, 3600)
-    for sight, held in [*order, *order]:
-        seen = reader.seen_by(sight)
+    for who, held in [*order, *order]:
+        seen = reader.seen_by(sight_of(who, differ))
         wanted = {number: hex_id(name) for number, name in held.items()}
         for _ in range(4):
             for number in (1, 2, 3):
@@ -70,9 +87,9 @@ def test_each_caller_is_led_to_what_they_see_whoever_asked_before(doubled, order
         assert seen.counts() == {"studies": 1, "series": 1, "instances": len(held)}
 
 
-@pytest.mark.parametrize(("sight", "held"), SEEN)
-def test_searches_find_each_once_and_count_it_once(doubled, sight, held):
-    search = IndexSearch(doubled).seen_by(sight)
+@pytest.mark.parametrize(("who", "held"), SEEN)
+def test_searches_find_each_once_and_count_it_once(doubled, differ, who, held):
+    search = IndexSearch(doubled).seen_by(sight_of(who, differ))
 
     def found(level, *pairs):
         result = search(parse_query(level, [("totalcount", "true"), ("includefield", "all"), *pairs]))
@@ -84,7 +101,7 @@ def test_searches_find_each_once_and_count_it_once(doubled, sight, held):
     for row in rows:
         name = held[int(row["00200013"]["Value"][0])]
         told = orjson.dumps(row).decode()
-        assert f'"P-{name}"' in told
+        assert (f'"P-{name}"' in told) == (differ == "patients")
         assert f'"of {name}"' in told
         assert all(other not in told for other in {"NORTH", "SOUTH"} - {name})
     assert [row["00201209"]["Value"] for row in found("series")] == [[len(held)]]
@@ -93,12 +110,53 @@ def test_searches_find_each_once_and_count_it_once(doubled, sight, held):
     assert len(found("instance", ("SOPInstanceUID", f"{SERIES}.1"))) == 1
 
 
-def test_what_is_left_serves_all(doubled):
+def test_what_is_left_serves_all(doubled, differ):
     remove_image_set(doubled, STORE, hex_id("NORTH"))
     reader = IndexReader(doubled)
     assert given(reader.series_instances(STUDY, SERIES)) == dict.fromkeys((1, 3), hex_id("SOUTH"))
     with pytest.raises(ResourceNotFound):
-        reader.seen_by(NORTH).study_series(STUDY)
+        reader.seen_by(sight_of("NORTH", differ)).study_series(STUDY)
+
+
+@pytest.mark.parametrize("order", [NAMES, NAMES[::-1]])
+def test_one_that_comes_to_say_what_the_other_says_is_no_longer_apart(engine, order):
+    """And one that comes to contradict it is; whichever is indexed again."""
+    for name in NAMES:
+        put(
+            engine,
+            name,
+            (1, 2) if name == "NORTH" else (1, 3),
+            is_primary=name == "NORTH",
+            differ="institutions",
+        )
+    reader, by = IndexReader(engine, 0), SIGHTS["institutions"]
+    for says, version in (("NORTH", 2), ("SOUTH", 3), ("EAST", 4), ("SOUTH", 5)):
+        made = {f"{SERIES}.{n}": instance(f"{SERIES}.{n}", InstanceNumber=str(n)) for n in (1, 3)}
+        found = document(STUDY, {SERIES: made}, name="SOUTH", series_tags={"InstitutionName": says})
+        index_image_set(engine, found, version=version)
+        for name in order:
+            words = {"InstitutionName": "NORTH" if name == "NORTH" else says}
+            numbers = (1, 2) if name == "NORTH" else (1, 3)
+            made = {f"{SERIES}.{n}": instance(f"{SERIES}.{n}", InstanceNumber=str(n)) for n in numbers}
+            again = document(STUDY, {SERIES: made}, name=name, series_tags=words)
+            index_image_set(engine, again, version=1 if name == "NORTH" else version)
+        seen = {
+            name: given(seen.series_instances(STUDY, SERIES)) if exists(seen) else {}
+            for name, sight in by.items()
+            for seen in [reader.seen_by(sight)]
+        }
+        north, south = hex_id("NORTH"), hex_id("SOUTH")
+        all_of_both = {1: north, 2: north, 3: south}
+        assert seen["NORTH"] == (all_of_both if says == "NORTH" else {1: north, 2: north})
+        assert seen["SOUTH"] == ({1: south, 3: south} if says == "SOUTH" else {})
+        assert given(reader.series_instances(STUDY, SERIES)) == all_of_both
+
+
+def exists(reader):
+    try:
+        return bool(reader.study_series(STUDY))
+    except ResourceNotFound:
+        return False
 
 
 def test_the_tables_of_aws_have_the_better_one(doubled):
