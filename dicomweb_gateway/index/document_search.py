@@ -6,8 +6,9 @@ but what is shown. Only how long that takes can depend on what is hidden.
 """
 
 import copy
+import math
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime, tzinfo
 from threading import Semaphore
 from typing import NamedTuple
@@ -34,6 +35,7 @@ from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import sets_of_study
 from dicomweb_gateway.index.latest_sets import Found
 from dicomweb_gateway.index.shown import Stores, in_stores
+from dicomweb_gateway.index.side_reader import known_among
 from dicomweb_gateway.index.traits import traits_of_document
 from dicomweb_gateway.index.unknown_rows import unread_sets
 from dicomweb_gateway.sight import Sight
@@ -92,15 +94,18 @@ class DocumentSearch:
     def of_studies(self, studies: Collection[str], zone: tzinfo, ours: bool) -> DocumentIndex | None:
         """All that is shown of `studies`; None where our tables, if `ours` are there, know it all.
 
+        So too where they do not know what is hidden, unless it is a newer version of what they know.
         PayloadTooLarge above MOST_INSTANCES; GatewayBusy where too many searches read documents at once.
         """
         stores = self._documents.sight.stores
         with reading(self._engine) as connection:
             unknown = unknown_sets(connection, sets_of_studies(connection, studies, stores))
             known = _known(connection, studies, stores, unknown) if ours and unknown else []
-        if ours and not unknown:
+            is_newer = ours and bool(unknown) and bool(known_among(connection, unknown))
+        new = [found for found, _ in self._shown(unknown)]
+        if ours and not new and not is_newer:
             return None
-        found = [*known, *self._documents.sets.ranked(unknown)]
+        found = [*known, *new]
         named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {_UNREAD}"))
         return self._of_sets(found, studies, zone, named)
 
@@ -124,20 +129,23 @@ class DocumentSearch:
 
     def _shown_among(self, refs: list[ImageSetRef]) -> list[tuple[Found, str]]:
         """Those that show something, with the studies that they name."""
-        deadline = patience.until(_LOOKING)
         shown: list[tuple[Found, str]] = []
-        for ref in refs[:_MOST_LOOKED_AT]:
-            if time.monotonic() > deadline:
-                raise GatewayBusy(f"{_UNREAD}: name a study, or ask again")
-            found = self._documents.sets.find(ref)
-            study = self._study_seen(found) if found is not None else ""
-            if found is not None and study:
-                shown.append((found, study))
+        for one in self._shown(refs[:_MOST_LOOKED_AT], patience.until(_LOOKING)):
+            shown.append(one)
             if len(shown) > MOST_LISTED:
                 raise _too_many()
         if len(refs) > _MOST_LOOKED_AT:
             raise GatewayBusy(f"{_UNREAD}: name a study")
         return shown
+
+    def _shown(self, refs: list[ImageSetRef], deadline: float = math.inf) -> Iterator[tuple[Found, str]]:
+        for ref in refs:
+            if time.monotonic() > deadline:
+                raise GatewayBusy(f"{_UNREAD}: name a study, or ask again")
+            found = self._documents.sets.find(ref)
+            study = self._study_seen(found) if found is not None else ""
+            if found is not None and study:
+                yield found, study
 
     def _study_seen(self, found: Found) -> str:
         """The study of an image set of which the sight shows something, else nothing."""
