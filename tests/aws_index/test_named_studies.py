@@ -1,4 +1,4 @@
-"""Searches that name studies, of who does not see everything: documents tell of some, our tables of others."""
+"""Searches that name studies, by who does not see all: documents tell of some, our tables of the others."""
 
 import orjson
 import pytest
