@@ -83,14 +83,16 @@ class DocumentSearch:
         with reading(self._engine) as connection:
             unknown = unknown_sets(connection, sets_of_studies(connection, studies, stores))
             known = _sets(connection, studies) if ours and unknown else []
+        named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {UNREAD}"))
+        if not ours:
+            return self._of_sets(self._documents.sets.ranked(unknown), studies, zone, named)
         shown = self._documents.unread.shown_among(unknown, self._documents.sight)
         new = [(found, study) for found, study in shown if study in studies]
         others = set(map(identity, unknown))
         told = {study for _, study in new} | {one.study_uid for one in known if identity(one.ref) in others}
-        if ours and not told:
+        if not told:
             return None
         found = [*_found(known, told, stores, others), *(one for one, _ in new)]
-        named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {UNREAD}"))
         return self._of_sets(found, told, zone, named)
 
     def of_unread(self, zone: tzinfo, ours: bool) -> DocumentIndex | None:
