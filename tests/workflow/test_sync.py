@@ -76,6 +76,18 @@ class House:
     def run(self):
         return self.sync.data_store(STORE)
 
+    def lose_index_after(self, number):
+        """It takes so many image sets more; `del house.writer.put` brings it back."""
+        put, left = self.writer.put, [number]
+
+        def put_some(*arguments, **keywords):
+            if not left[0]:
+                raise IndexUnavailable("gone")
+            left[0] -= 1
+            return put(*arguments, **keywords)
+
+        self.writer.put = put_some
+
 
 @pytest.fixture
 def house(tmp_path):
@@ -215,15 +227,7 @@ def test_a_broken_off_run_goes_on_where_it_stopped(house):
     """The index goes away in the middle; the next run reads only what is still missing."""
     for number in range(20):
         house.store.put(f"set {number}", f"1.2.{number + 1}")
-    put, left = house.writer.put, [7]
-
-    def put_some(*arguments, **keywords):
-        if not left[0]:
-            raise IndexUnavailable("gone")
-        left[0] -= 1
-        return put(*arguments, **keywords)
-
-    house.writer.put = put_some
+    house.lose_index_after(7)
     with pytest.raises(IndexUnavailable):
         Synchroniser(house.writer, house.store, workers=1).data_store(STORE)
     del house.writer.put
