@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from dicomweb_gateway.dicom.codestream import BARE_START
+from dicomweb_gateway.dicom.jp2_boxes import BARE_START
 from dicomweb_gateway.errors import (
     GatewayError,
     UpstreamFailed,

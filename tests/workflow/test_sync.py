@@ -19,7 +19,8 @@ from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, Im
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
-from dicomweb_gateway.workflow.sync import Synchroniser, SyncReport
+from dicomweb_gateway.workflow.sync import Synchroniser
+from dicomweb_gateway.workflow.sync_report import SyncReport
 from tests.index_files import migrated_file
 from tests.routes.archive import STORE, hex_id, image_set
 
@@ -324,7 +325,7 @@ def test_prune_of_a_data_store_that_is_gone(house, listed):
 
 def test_throttled_reads_are_tried_again(house, monkeypatch):
     pauses = []
-    monkeypatch.setattr("dicomweb_gateway.workflow.sync.time.sleep", pauses.append)
+    monkeypatch.setattr("dicomweb_gateway.workflow.image_set_indexing.time.sleep", pauses.append)
     one = house.store.put("one")
     answers = [UpstreamThrottled("slow down")] * 3
     metadata = house.store.metadata
