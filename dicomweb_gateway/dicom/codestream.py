@@ -1,7 +1,8 @@
 """JPEG 2000 family marker parser: SIZ, COD, tile-parts; bytes in, frozen values out.
 
 ISO/IEC 15444-1 annex A, 15444-15 (HTJ2K); boxes are a matter of `jp2_boxes.py`. Facts on HealthImaging's own
-frames in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are found by walking SOT markers.
+frames in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are found by walking SOT
+markers.
 """
 
 import struct

@@ -16,6 +16,7 @@ from dicomweb_gateway.workflow.image_set_indexing import ImageSetIndexing
 from dicomweb_gateway.workflow.sync_report import Listener, SyncReport
 
 _LOG = logging.getLogger(__name__)
+
 WORKERS = 8
 """Image sets that are read and indexed at once."""
 
