@@ -342,7 +342,7 @@ def test_tags_of_a_version_that_nobody_judged_are_left_out(seen_by, upstream, ve
     assert found["DICOMTags"]["DICOMPatientId"] == "P2"
 
 
-def test_what_is_judged_is_what_is_sent(tmp_path):
+def test_what_is_judged_is_what_is_sent(fresh, tmp_path):
     """The latest version is read anew at any moment, here each time, and may be another patient's then."""
 
     class Changing:
@@ -352,9 +352,8 @@ def test_what_is_judged_is_what_is_sent(tmp_path):
         def metadata(self, ref, deadline=None):
             return next(self.blobs)
 
-    house = build(tmp_path)
-    documents = DocumentCache(Changing(house.image_sets.documents[SET]), tmp_path / "changing", ttl=0)
-    services = replace(house.services, archive=replace(house.services.archive, documents=documents))
+    documents = DocumentCache(Changing(fresh.image_sets.documents[SET]), tmp_path / "changing", ttl=0)
+    services = replace(fresh.services, archive=replace(fresh.services.archive, documents=documents))
     client = create_app(services.seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))).test_client()
     statuses = set()
     for _ in range(6):
