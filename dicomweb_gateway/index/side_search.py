@@ -231,17 +231,20 @@ class SideSearch(SearchTables):
     def _number_shown(self, attribute: QueryAttribute) -> Expression:
         """How many series or instances of a study, or instances of a series, are shown."""
         other, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
-        if attribute.level == "study":
-            mine = other.c.study_uid == _STUDY.c.study_uid
-        else:
-            mine = other.c.series_key == _SERIES.c.series_key
+        mine = [other.c.study_uid == _STUDY.c.study_uid]
+        if attribute.level == "series" and self.doubled:
+            mine = [other.c.study_uid == _SERIES.c.study_uid, other.c.series_uid == _SERIES.c.series_uid]
+        elif attribute.level == "series":
+            mine = [other.c.series_key == _SERIES.c.series_key]
         if attribute.keyword == "NumberOfStudyRelatedSeries":
             query = select(func.count(other.c.series_uid.distinct()))
         else:
-            number = func.count(one.c.instance_uid.distinct()) if self.doubled else func.count()
+            # an instance of two series is two, one of two variants of a series is one
+            path = other.c.series_uid + "/" + one.c.instance_uid
+            number = func.count(path.distinct()) if self.doubled else func.count()
             query = select(number).select_from(other).join(one, one.c.series_key == other.c.series_key)
             query = query.where(*instances_shown(one, self.sight, other))
-        return query.where(mine, *series_shown(other, self.sight)).scalar_subquery()
+        return query.where(*mine, *series_shown(other, self.sight)).scalar_subquery()
 
 
 def _of_persons(condition: NameIn | NameWords, found: Candidates | None) -> Expression:

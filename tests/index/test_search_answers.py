@@ -175,3 +175,8 @@ def test_the_timezone_is_answered_where_instances_have_it(engine):
     for level in ("study", "series", "instance"):
         (row,) = ask(engine, level).rows
         assert row["00080201"] == {"vr": "SH", "Value": ["+0100"]}
+    # where a series has none the other does not speak for it: a rule may hide one of them
+    both = {"1.2.1": made, "1.2.2": {"1.2.2.1": instance("1.2.2.1")}}
+    index_image_set(engine, document("1.2", both), version=2)
+    assert "00080201" not in ask(engine, "study").rows[0]
+    assert ["00080201" in row for row in ask(engine, "series").rows] == [True, False]
