@@ -11,7 +11,8 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderF
 
 from dicomweb_gateway.service.server_limits import ServerLimits
 
-_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]")
+_REQUEST_LINE = re.compile(rb"[!-~]+ (?:/[!-~]*|\*|[Hh][Tt][Tt][Pp][Ss]?://[!-~]+) HTTP/1\.[01]")
+"""With a path, an address of HTTP's, or the asterisk (RFC 9112 3.2); CONNECT is for proxies."""
 BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 NO_HTTP = re.compile(rb"\s*[^\s!-~]")
 """What no request begins with, such as the greeting of a client that expects TLS."""
@@ -84,8 +85,8 @@ def _check_framing(framing: dict[bytes, bytes], version_1_0: bool) -> None:
     length, coding = framing.get(b"content-length"), framing.get(b"transfer-encoding")
     if coding is not None and (length is not None or (version_1_0 and coding)):
         raise RefusedHead(BadRequest("the end of the body is told in two ways"))
-    if coding is not None and b"," in coding:
-        raise RefusedHead(BadRequest("the body has several transfer codings"))
+    if coding is not None and (b"," in coding or not coding):
+        raise RefusedHead(BadRequest("the body has several transfer codings, or an empty one"))
     if length is not None and len(length) > _LONGEST_NUMBER and length.isdigit():
         raise RefusedHead(RequestEntityTooLarge("the body is too large"))
 
