@@ -39,6 +39,9 @@ from dicomweb_gateway.qido.texts import searchable
 MAX_VALUES = 10_000
 """Values of one key."""
 
+MAX_PATTERNS = 200
+"""Names, ranges and values with wildcards of one key: the database looks at each of them in each row."""
+
 MAX_TEXT = 1024
 """Characters of one text value; nothing that is stored for matching is longer."""
 
@@ -47,6 +50,9 @@ MAX_WILDCARDS = 16
 
 MAX_WORDS = 24
 """Words of one name in fuzzy matching; each is a look-up of its own, and names have at most 15 components."""
+
+_ONE_BY_ONE = frozenset((Matching.NAME, Matching.DATE, Matching.TIME, Matching.MOMENT))
+"""Kinds whose values are not looked up in a list."""
 
 EMPTY = '""'
 """The value that matches no value (Q-25)."""
@@ -99,6 +105,8 @@ def make_condition(
     empty = IsEmpty(attribute) if len(rest) < len(asked) else None
     if empty is not None and not rest:
         return empty
+    if attribute.matching in _ONE_BY_ONE and len(rest) > MAX_PATTERNS:
+        raise InvalidRequest(f"{name}: more than {MAX_PATTERNS} values")
     condition = _MAKERS[attribute.matching](attribute, rest, name, options)
     return condition if empty is None or condition is None else EmptyOr(empty, condition)
 
@@ -244,7 +252,7 @@ def _patterns(attribute: QueryAttribute, values: list[str], name: str) -> tuple[
     A short value with a comma also counts as a whole: descriptions contain commas.
     """
     if attribute.vr not in LIST_VRS:
-        return tuple(_pattern(value, name) for value in dict.fromkeys(values))
+        return _few(tuple(_pattern(value, name) for value in dict.fromkeys(values)), name)
     parts = [part.strip(" ") for value in values for part in _SEPARATORS.split(value)]
     if any(is_universal(part) for part in parts if part):
         return None
@@ -252,7 +260,13 @@ def _patterns(attribute: QueryAttribute, values: list[str], name: str) -> tuple[
     members = [member for member in dict.fromkeys([*whole, *parts]) if member]
     if len(members) > MAX_VALUES:
         raise InvalidRequest(f"{name}: more than {MAX_VALUES} values")
-    return tuple(_pattern(member, name) for member in members)
+    return _few(tuple(_pattern(member, name) for member in members), name)
+
+
+def _few(patterns: tuple[TextPattern, ...], name: str) -> tuple[TextPattern, ...]:
+    if sum(pattern.wildcard for pattern in patterns) > MAX_PATTERNS:
+        raise InvalidRequest(f"{name}: more than {MAX_PATTERNS} values with wildcards")
+    return patterns
 
 
 def _pattern(text: str, name: str) -> TextPattern:
