@@ -95,6 +95,8 @@ REFUSED = [
     ("a line without colon", 400, GET + b"nonsense\r\n\r\n"),
     ("two hosts", 400, GET + b"Host: y\r\n\r\n"),
     ("a host with an underscore", 400, b"GET / HTTP/1.1\r\nHost: x\r\nHo_st: y\r\nHOST: z\r\n\r\n"),
+    ("a host with a path", 400, b"GET /a HTTP/1.1\r\nHost: x/y\r\n\r\n"),
+    ("a host with a user", 400, b"GET /a HTTP/1.1\r\nHost: u@x\r\n\r\n"),
     ("an address with another host", 400, b"GET http://y/a HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("an address of another scheme", 400, b"GET ftp://x/a HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("an address without a slash", 400, b"GET smuggled HTTP/1.1\r\nHost: x\r\n\r\n"),
