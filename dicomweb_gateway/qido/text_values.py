@@ -9,6 +9,9 @@ from dicomweb_gateway.qido.expression import TextPattern
 MAX_VALUES = 10_000
 """Values of one key."""
 
+MAX_PATTERNS = 200
+"""Names, ranges and values with wildcards of one key: the database looks at each of them in each row."""
+
 MAX_TEXT = 1024
 """Characters of one text value; nothing that is stored for matching is longer."""
 
@@ -32,7 +35,7 @@ def text_patterns(attribute: QueryAttribute, values: list[str], name: str) -> tu
     A short value with a comma also counts as a whole: descriptions contain commas.
     """
     if attribute.vr not in LIST_VRS:
-        return tuple(text_pattern(value, name) for value in dict.fromkeys(values))
+        return _few(tuple(text_pattern(value, name) for value in dict.fromkeys(values)), name)
     parts = [part.strip(" ") for value in values for part in SEPARATORS.split(value)]
     if any(is_universal(part) for part in parts if part):
         return None
@@ -40,7 +43,13 @@ def text_patterns(attribute: QueryAttribute, values: list[str], name: str) -> tu
     members = [member for member in dict.fromkeys([*whole, *parts]) if member]
     if len(members) > MAX_VALUES:
         raise InvalidRequest(f"{name}: more than {MAX_VALUES} values")
-    return tuple(text_pattern(member, name) for member in members)
+    return _few(tuple(text_pattern(member, name) for member in members), name)
+
+
+def _few(patterns: tuple[TextPattern, ...], name: str) -> tuple[TextPattern, ...]:
+    if sum(pattern.wildcard for pattern in patterns) > MAX_PATTERNS:
+        raise InvalidRequest(f"{name}: more than {MAX_PATTERNS} values with wildcards")
+    return patterns
 
 
 def text_pattern(text: str, name: str) -> TextPattern:

@@ -29,6 +29,7 @@ from dicomweb_gateway.qido.name_values import name_groups, name_words_of
 from dicomweb_gateway.qido.numbers import exact_number
 from dicomweb_gateway.qido.ranges import date_range, moment_range, time_range
 from dicomweb_gateway.qido.text_values import (
+    MAX_PATTERNS,
     MAX_VALUES,
     SEPARATORS,
     is_universal,
@@ -36,6 +37,9 @@ from dicomweb_gateway.qido.text_values import (
     text_patterns,
 )
 from dicomweb_gateway.qido.texts import searchable
+
+_ONE_BY_ONE = frozenset((Matching.NAME, Matching.DATE, Matching.TIME, Matching.MOMENT))
+"""Kinds whose values are not looked up in a list."""
 
 EMPTY = '""'
 """The value that matches no value (Q-25)."""
@@ -81,6 +85,8 @@ def make_condition(
     empty = IsEmpty(attribute) if len(rest) < len(asked) else None
     if empty is not None and not rest:
         return empty
+    if attribute.matching in _ONE_BY_ONE and len(rest) > MAX_PATTERNS:
+        raise InvalidRequest(f"{name}: more than {MAX_PATTERNS} values")
     condition = _MAKERS[attribute.matching](attribute, rest, name, options)
     return condition if empty is None or condition is None else EmptyOr(empty, condition)
 
