@@ -313,6 +313,8 @@ def test_unusable_caches_are_refused_by_name(given, name):
 
 def test_caches_as_they_are_written():
     assert load_settings({"memcached_address": "null"}).shared_cache is None
+    off = {"memcached_address": "cache", "enable_amazon_elasticache": "false"}
+    assert load_settings(off).shared_cache is None
     assert load_settings({"memcached_address": "a:1, b:2"}).shared_cache.memcached == ("a:1", "b:2")
     assert load_settings({"redis_url": "rediss://:pw@a/1"}).shared_cache.redis_url == "rediss://:pw@a/1"
     where = {"redis_url": "redis://:pw@a/1"}

@@ -27,6 +27,7 @@ from dicomweb_gateway.index.records import InstanceRecord, SeenFrame
 from dicomweb_gateway.index.shown import in_stores
 from dicomweb_gateway.index.side_reader import OrderedSeries
 from dicomweb_gateway.index.traits import shows_document, traits_of_document
+from dicomweb_gateway.index.unread import UnreadSets
 from dicomweb_gateway.index.whole import Served
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
@@ -57,6 +58,7 @@ class AwsReader:
         self._sight = sight
         self._served = Served(sight)
         self.sets = LatestSets(source, seconds, gone)
+        self.unread = UnreadSets(engine, self.sets)
         self._frames: HotMap[dict[str, SeenFrame]] = HotMap(seconds, KEPT_FRAMES, len)
 
     def seen_by(self, sight: Sight) -> "AwsReader":

@@ -6,14 +6,12 @@ but what is shown. Only how long that takes can depend on what is hidden.
 """
 
 import copy
-import time
 from collections.abc import Collection, Iterable
 from datetime import datetime, tzinfo
 from threading import Semaphore
 from typing import NamedTuple
 
-from sqlalchemy import Connection, Engine, select
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine
 
 from dicomweb_gateway import patience
 from dicomweb_gateway.errors import (
@@ -25,17 +23,15 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_image_sets import identity, sets_of_studies, unknown_sets
 from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.document_index import DocumentIndex
-from dicomweb_gateway.index.engine import lacks_table, reading
+from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.image_set_rows import sets_of_study
 from dicomweb_gateway.index.latest_sets import Found
-from dicomweb_gateway.index.shown import Stores, in_stores
-from dicomweb_gateway.index.traits import traits_of_document
-from dicomweb_gateway.index.unknown_rows import unread_sets
+from dicomweb_gateway.index.shown import Stores
+from dicomweb_gateway.index.unread import UNREAD
 from dicomweb_gateway.sight import Sight
 
 MOST_LISTED = 200
@@ -50,24 +46,13 @@ MOST_LISTED_INSTANCES = 10_000
 MOST_INSTANCES = 30_000
 """Instances that may be seen of the studies that one search names."""
 
-_MOST_LOOKED_AT = 10_000
-"""Image sets whose documents such a search may read to find those that are shown."""
-
-_LOOKING = 20.0
-"""Seconds that it may take. What was read is at hand for a while, so that the next search gets further."""
-
 _KEPT_SECONDS = 600.0
 _KEPT_BYTES = 128 << 20
 """A version of an image set never changes, so what was made of some is kept for the next searches."""
 
-_KEPT_STUDIES = 100_000
-"""Image sets of which the study is kept that a sight sees in them, some 200 bytes each."""
-
 _MADE_AT_ONCE = 2
 _PATIENCE = 30.0
 """Seconds that a search waits for its turn: what is being made is not counted among what is kept."""
-
-_UNREAD = "`index sync` has not read all image sets that the AWS Lambda has indexed"
 
 
 class DocumentSearch:
@@ -80,7 +65,6 @@ class DocumentSearch:
         self._engine = engine
         self._documents = documents
         self._kept: HotMap[DocumentIndex] = HotMap(_KEPT_SECONDS, most_bytes, lambda made: made.size)
-        self._studies: HotMap[str] = HotMap(_KEPT_SECONDS, _KEPT_STUDIES, lambda _: 1)
         self._turns = Semaphore(_MADE_AT_ONCE)
 
     def seen_by(self, sight: Sight) -> "DocumentSearch":
@@ -101,7 +85,7 @@ class DocumentSearch:
         if ours and not unknown:
             return None
         found = [*known, *self._documents.sets.ranked(unknown)]
-        named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {_UNREAD}"))
+        named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {UNREAD}"))
         return self._of_sets(found, studies, zone, named)
 
     def of_unread(self, zone: tzinfo, ours: bool) -> DocumentIndex | None:
@@ -111,9 +95,11 @@ class DocumentSearch:
         these are too many for one search, GatewayBusy where it takes too long to find them, and as above.
         """
         stores = self._documents.sight.stores
-        with reading(self._engine) as connection:
-            refs = _all_unread(connection, stores)
-        new = self._shown_among(refs)
+        new: list[tuple[Found, str]] = []
+        for one in self._documents.unread.shown(self._documents.sight):
+            new.append(one)
+            if len(new) > MOST_LISTED:
+                raise _too_many()
         if ours and not new:
             return None
         studies = {study for _, study in new}
@@ -121,40 +107,6 @@ class DocumentSearch:
             known = _known(connection, studies, stores, [one.ref for one, _ in new]) if ours else []
         listed = _Most(MOST_LISTED_INSTANCES, _too_many())
         return self._of_sets([*known, *(one for one, _ in new)], studies, zone, listed)
-
-    def _shown_among(self, refs: list[ImageSetRef]) -> list[tuple[Found, str]]:
-        """Those that show something, with the studies that they name."""
-        deadline = patience.until(_LOOKING)
-        shown: list[tuple[Found, str]] = []
-        for ref in refs[:_MOST_LOOKED_AT]:
-            if time.monotonic() > deadline:
-                raise GatewayBusy(f"{_UNREAD}: name a study, or ask again")
-            found = self._documents.sets.find(ref)
-            study = self._study_seen(found) if found is not None else ""
-            if found is not None and study:
-                shown.append((found, study))
-            if len(shown) > MOST_LISTED:
-                raise _too_many()
-        if len(refs) > _MOST_LOOKED_AT:
-            raise GatewayBusy(f"{_UNREAD}: name a study")
-        return shown
-
-    def _study_seen(self, found: Found) -> str:
-        """The study of an image set of which the sight shows something, else nothing."""
-        if not found.ref.version_id:
-            # GetImageSet is denied: the latest version may be of somebody else in a moment
-            return self._look_into(found.ref)
-        key = (self._documents.sight.digest, found.ref)
-        return self._studies.get(key, lambda: self._look_into(found.ref))
-
-    def _look_into(self, ref: ImageSetRef) -> str:
-        sight = self._documents.sight
-        try:
-            document = self._documents.sets.document(ref)
-        except UpstreamNotFound:
-            return ""
-        shows = any(sight.shows(document.datastore_id, traits_of_document(one)) for one in document.series())
-        return document.study_uid if shows else ""
 
     def _of_sets(
         self, found: list[Found], studies: Collection[str], zone: tzinfo, most: "_Most"
@@ -192,7 +144,7 @@ class DocumentSearch:
 
 
 def _too_many() -> InvalidRequest:
-    return InvalidRequest(f"name a study (StudyInstanceUID): {_UNREAD}")
+    return InvalidRequest(f"name a study (StudyInstanceUID): {UNREAD}")
 
 
 class _Most(NamedTuple):
@@ -215,15 +167,3 @@ def _known(
         and (stores is None or one.datastoreid in stores)
         and identity(one.ref) not in others
     ]
-
-
-def _all_unread(connection: Connection, stores: Stores) -> list[ImageSetRef]:
-    """Image sets of data stores that our tables do not know, one more than may be looked at at most."""
-    try:
-        return unread_sets(connection, stores, _MOST_LOOKED_AT + 1)
-    except DBAPIError as error:
-        if not lacks_table(error):
-            raise
-    table = aws.imageset
-    query = select(table.c.datastoreid, table.c.imagesetid).where(in_stores(table.c.datastoreid, stores))
-    return [ImageSetRef(*row) for row in connection.execute(query.limit(_MOST_LOOKED_AT + 1))]

@@ -64,7 +64,10 @@ class HoldingsReader:
         return shows_document(self._sight, document)
 
     def has_store(self, datastore_id: str) -> bool:
-        """Whether anything of the data store may be seen and the index holds something of it."""
+        """Whether anything of the data store may be seen and the index holds something of it.
+
+        Where documents must tell, GatewayBusy when that takes too long, and UpstreamError.
+        """
         if self._sight.stores is not None and datastore_id not in self._sight.stores:
             return False
         sight = self._sight.within(frozenset((datastore_id,)))
@@ -72,8 +75,10 @@ class HoldingsReader:
             return True
         if self._aws is None:
             return False
+        if not sight.shows_all_of(datastore_id):
+            return any(True for _ in self._aws.unread.shown(sight))
         with reading(self._engine) as connection:
-            return known_stores.lambda_has_store(connection, datastore_id, sight)
+            return known_stores.lambda_has_store(connection, datastore_id)
 
     def ping(self) -> None:
         """IndexUnavailable unless the database answers and has our tables or, with a source, AWS's."""

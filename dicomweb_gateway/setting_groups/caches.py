@@ -57,10 +57,7 @@ class CacheSettings(PlaceSettings):
     @field_validator("memcached_address")
     @classmethod
     def _servers(cls, addresses: tuple[str, ...]) -> tuple[str, ...]:
-        servers = tuple(one for one in addresses if one.lower() not in ("null", "none"))
-        for one in servers:
-            host_and_port(one)
-        return servers
+        return tuple(one for one in addresses if one.lower() not in ("null", "none"))
 
     @field_validator("redis_url")
     @classmethod
@@ -71,6 +68,14 @@ class CacheSettings(PlaceSettings):
 
     @model_validator(mode="after")
     def _one_shared_cache(self) -> Self:
+        if not self.enable_amazon_elasticache:
+            # the samples' settings may name anything then
+            return self
+        for one in self.memcached_address:
+            try:
+                host_and_port(one)
+            except ValueError as error:
+                raise ValueError(f"MEMCACHED_ADDRESS: {error}") from None
         if self.memcached_address and self.redis_url is not None:
             raise ValueError("MEMCACHED_ADDRESS and REDIS_URL exclude each other")
         return self

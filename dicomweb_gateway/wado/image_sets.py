@@ -39,10 +39,10 @@ def image_set_document(
         # a version that does not exist says nothing of the others: the rows are not stale then
         held = opened_document(archive, ref) if version_id is None else archive.documents.opened(ref)
     except UpstreamNotFound as error:
-        raise _unknown(image_set_id) from error
+        raise _unknown(ref) from error
     # what is judged, named and sent is of one reading: the latest version may be another one the next time
     if not archive.index.sees_document(held.document):
-        raise _unknown(image_set_id)
+        raise _unknown(ref)
     return Document(version_id or held.digest, held.pieces())
 
 
@@ -76,6 +76,8 @@ def asking(archive: Archive) -> PassedOn:
     return archive.passed_on
 
 
-def _unknown(image_set_id: str) -> ResourceNotFound:
-    """What the index says of image sets that it does not know: what is hidden must look the same."""
-    return ResourceNotFound(f"the index does not know image set {image_set_id}")
+def _unknown(ref: ImageSetRef) -> ResourceNotFound:
+    """What is said of what is not there, and of what is hidden: it must look the same."""
+    if ref.version_id is not None:
+        return ResourceNotFound(f"image set {ref.image_set_id} has no version {ref.version_id}")
+    return ResourceNotFound(f"the index does not know image set {ref.image_set_id}")

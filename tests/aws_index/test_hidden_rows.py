@@ -16,8 +16,9 @@ import pytest
 from sqlalchemy import create_engine
 
 from dicomweb_gateway.dicom.json_model import dumps
-from dicomweb_gateway.errors import GatewayError
+from dicomweb_gateway.errors import GatewayBusy, GatewayError
 from dicomweb_gateway.imagesets.metadata import parse_document
+from dicomweb_gateway.index import unread
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
 from dicomweb_gateway.index.indexer import index_image_set
@@ -200,6 +201,23 @@ def test_what_is_shown_is_found(places):
     rows = asked(full, "series", "", {"study_uid": "1.2"}).rows
     assert [one["0020000E"]["Value"] for one in rows] == [["1.2.1"], ["1.2.4"]]
     assert full.reader.study_series("1.2") == ["1.2.1", "1.2.4"]
+    assert full.reader.has_store(STORE)
+
+
+def test_what_takes_too_long_to_look_for_is_refused(places, kind, monkeypatch):
+    """A shorter list would look like a whole one."""
+    full, bare = places
+    if kind not in ("lambda alone", "hidden by ours"):
+        assert asked(full, "study", "", {}).total == 3
+        return
+    for name, value in (("_LOOKING", -1), ("_MOST_LOOKED_AT", 1)):
+        with monkeypatch.context() as patch:
+            patch.setattr(unread, name, value)
+            for place in places:
+                with pytest.raises(GatewayBusy, match="index sync"):
+                    asked(place, "study", "", {})
+                assert asked(place, "study", "StudyInstanceUID=1.2", {}).total == 1
+    assert asked(full, "study", "", {}) == asked(bare, "study", "", {})
 
 
 def looked_up(ask, *path):
