@@ -36,6 +36,8 @@ SAME_ID = {**NORTH, "PatientName": "SECRET^Same", "PatientComments": "SECRET", "
 CT_OF_NORTH = Sight((Grant(None, (("IssuerOfPatientID", ("north",)), ("Modality", ("CT",)))),))
 OTHER_STORE = "f" * 32
 SIGHTS = {"by attributes": CT_OF_NORTH, "by data store": EVERYTHING.within(frozenset({STORE}))}
+BARE = {hex_id("v2"), hex_id("v3"), hex_id("h3")}
+"""Those of which the Lambda wrote no instances (flaw 7)."""
 HIDDEN = ("h1", "h2", "h3", "h4", "h5", "h6")
 
 
@@ -79,16 +81,20 @@ class Place(NamedTuple):
     search: IndexSearch
     reader: IndexReader
 
+    def seen_by(self, sight):
+        return Place(self.search.seen_by(sight), self.reader.seen_by(sight))
+
 
 @contextmanager
-def made(request, kind, hides, folder, has_hidden):
+def made(request, kind, folder, hides=None):
+    """An index with what `hides` hides, None: with nothing that anything hides."""
     always, shown, other = KINDS[kind]
     steps = [(always, raw("1.5", "o", slices("1.5.1", 1), patient=NORTH))]
     steps += [(shown, seen(number)) for number in range(3)]
-    steps += [(other, one) for one in hidden(kind, hides) if has_hidden]
+    steps += [(other, one) for one in (hidden(kind, hides) if hides else ())]
     with ExitStack() as stack:
         if kind == "sqlite":
-            url = f"sqlite:///{folder}/{has_hidden}.db"
+            url = f"sqlite:///{folder}/index.db"
         else:
             server = request.getfixturevalue("mariadb_server")
             name, url = new_aws_database(server)
@@ -99,7 +105,8 @@ def made(request, kind, hides, folder, has_hidden):
         stack.callback(writer.dispose)
         image_sets, versions = ImageSets(writer), count(4)
         for who, document in steps:
-            image_sets.put(document, indexed=who == "lambda")
+            has_rows = document["ImageSetID"] not in BARE
+            image_sets.put(document, indexed=who == "lambda", instance_level=has_rows)
             is_hidden = document["ImageSetID"] in set(map(hex_id, HIDDEN))
             image_sets.primary |= {document["ImageSetID"]} if is_hidden else set()
             if who == "ours":
@@ -108,10 +115,7 @@ def made(request, kind, hides, folder, has_hidden):
                 index_image_set(writer, parsed, version=version, is_primary=is_hidden)
         engine = writer if kind == "sqlite" else stack.enter_context(proxy_of(server, url))
         source = None if kind == "sqlite" else image_sets
-        yield Place(
-            IndexSearch(engine, source=source).seen_by(SIGHTS[hides]),
-            IndexReader(engine, 60, source, 60).seen_by(SIGHTS[hides]),
-        )
+        yield Place(IndexSearch(engine, source=source), IndexReader(engine, 60, source, 60))
 
 
 @pytest.fixture(scope="module", params=KINDS)
@@ -125,11 +129,16 @@ def hides(request):
 
 
 @pytest.fixture(scope="module")
-def places(request, kind, hides, tmp_path_factory):
+def without(request, kind, tmp_path_factory):
+    with made(request, kind, tmp_path_factory.mktemp("bare")) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def places(request, kind, hides, without, tmp_path_factory):
     """(with what is hidden, without)."""
-    folder = tmp_path_factory.mktemp("hidden")
-    with made(request, kind, hides, folder, True) as full, made(request, kind, hides, folder, False) as bare:
-        yield full, bare
+    with made(request, kind, tmp_path_factory.mktemp("hidden"), hides) as place:
+        yield place.seen_by(SIGHTS[hides]), without.seen_by(SIGHTS[hides])
 
 
 SEARCHES = [
@@ -137,7 +146,7 @@ SEARCHES = [
     *((level, "", {"study_uid": "1.2"}) for level in ("series", "instance")),
     ("instance", "", {"study_uid": "1.2", "series_uid": "1.2.1"}),
     ("instance", "", {"study_uid": "1.2", "series_uid": "1.2.2"}),
-    *((level, "", {"study_uid": "1.9"}) for level in ("series", "instance")),
+    *((level, "", {"study_uid": uid}) for level in ("series", "instance") for uid in ("1.3", "1.9")),
     *(
         (level, "StudyInstanceUID=1.2,1.3,1.9&includefield=all", {})
         for level in ("study", "series", "instance")
@@ -200,6 +209,7 @@ def test_what_is_shown_is_found(places):
     assert told == [[{"Alphabetic": "Seen^One"}], ["20240101"], ["CT"], [2], [3]]
     rows = asked(full, "series", "", {"study_uid": "1.2"}).rows
     assert [one["0020000E"]["Value"] for one in rows] == [["1.2.1"], ["1.2.4"]]
+    assert asked(full, "instance", "", {"study_uid": "1.3"}).total == 1
     assert full.reader.study_series("1.2") == ["1.2.1", "1.2.4"]
     assert full.reader.has_store(STORE)
 
