@@ -211,7 +211,7 @@ class Place:
             index,
             documents,
             frames,
-            Prefetcher(index, frames),
+            Prefetcher(frames),
             pictures=KeptPictures(folder / "pictures", 1 << 20),
             passed_on=PassedOn(self.upstream),  # type: ignore[arg-type]
         )
