@@ -263,8 +263,7 @@ class SideSearch(SearchTables):
         if attribute.level == "study":
             mine = other.c.study_uid == _STUDY.c.study_uid
         else:
-            # other variants give instances of it too
-            mine = and_(other.c.study_uid == _SERIES.c.study_uid, other.c.series_uid == _SERIES.c.series_uid)
+            mine = other.c.series_key == _SERIES.c.series_key
         if attribute.keyword == "NumberOfStudyRelatedSeries":
             query = select(func.count(other.c.series_uid.distinct()))
         else:
