@@ -88,9 +88,13 @@ class BasicLogin:
         if kept is not None and user is not None:
             return kept, _proof(user)
         one, all_of_them = f"user {address} {name}", f"address {address}"
-        self._users_failed.check(one)
-        self._addresses_failed.check(all_of_them)
-        if not self._is_right(digest, user, password) or user is None:
+
+        def check() -> None:
+            self._users_failed.check(one)
+            self._addresses_failed.check(all_of_them)
+
+        check()
+        if not self._is_right(digest, user, password, check) or user is None:
             self._users_failed.note_failure(one)
             self._addresses_failed.note_failure(all_of_them)
             raise Unauthenticated(_WRONG)
@@ -114,7 +118,7 @@ class BasicLogin:
         row = "" if user is None else f"{user.password}\0{sorted(user.caller.groups)}"
         return hmac.digest(self._key, f"{name}\0{password}\0{row}".encode(), "sha256")
 
-    def _is_right(self, digest: bytes, user: User | None, password: str) -> bool:
+    def _is_right(self, digest: bytes, user: User | None, password: str, check: Callable[[], None]) -> bool:
         """Whether the password is right; found out once for all who ask for it at this moment."""
         with self._lock:
             running = self._running.get(digest)
@@ -127,7 +131,7 @@ class BasicLogin:
             except Late:
                 raise GatewayBusy(_BUSY) from None
         try:
-            right = self._computed(user, password)
+            right = self._computed(user, password, check)
         except BaseException as error:
             running.set_exception(error)
             raise
@@ -138,13 +142,15 @@ class BasicLogin:
             with self._lock:
                 del self._running[digest]
 
-    def _computed(self, user: User | None, password: str) -> bool:
+    def _computed(self, user: User | None, password: str, check: Callable[[], None]) -> bool:
         if not self._inside.acquire(blocking=False):
             raise GatewayBusy(_BUSY)
         try:
             if not self._turns.acquire(timeout=_WAIT_SECONDS):
                 raise GatewayBusy(_BUSY)
             try:
+                # others may have failed while this one waited: guesses that come at once are no way around
+                check()
                 return self._hash_of(user).fits(password)
             finally:
                 self._turns.release()

@@ -141,7 +141,8 @@ def _include(values: list[str]) -> tuple[list[Path], bool]:
 
 
 def _order(level: Level, values: list[str]) -> tuple[OrderKey, ...]:
-    keys = []
+    """Each attribute once: where it comes again all that it could tell apart is told apart."""
+    keys: dict[int, OrderKey] = {}
     for member in (member.strip(" ") for value in values for member in value.split(",")):
         if not member:
             continue
@@ -149,8 +150,8 @@ def _order(level: Level, values: list[str]) -> tuple[OrderKey, ...]:
         attribute = None if tag is None else ATTRIBUTES.get(tag)
         if attribute is None or not usable_at(attribute, level) or attribute.matching is Matching.MODALITIES:
             raise InvalidRequest(f"orderby: cannot sort by {_printable(member)} at {level} level")
-        keys.append(OrderKey(attribute, member.startswith("-")))
-    return tuple(keys)
+        keys.setdefault(attribute.tag, OrderKey(attribute, member.startswith("-")))
+    return tuple(keys.values())
 
 
 def _number(controls: dict[str, list[str]], name: str) -> int | None:

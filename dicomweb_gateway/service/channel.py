@@ -140,6 +140,14 @@ class Channel(SendingChannel):
         """Whether no request is being read or answered, and no answer waits to be sent."""
         return not (self.requests or self.request is not None or self.total_outbufs_len or self._serving)
 
+    @property
+    def is_spare(self) -> bool:
+        """Whether its end would cost nobody an answer: no request has come whole."""
+        if self.requests or self.total_outbufs_len or self._serving:
+            return False
+        half: Any = self.request
+        return half is None or not half.headers_finished
+
     def cut_off(self) -> None:
         """End the connection with whatever it has under way."""
         account = self.account

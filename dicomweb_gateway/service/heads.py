@@ -17,6 +17,7 @@ from waitress.utilities import BadRequest, build_http_date
 
 from dicomweb_gateway.service.account import Account
 from dicomweb_gateway.service.body_file import BodyFile
+from dicomweb_gateway.service.chunks import Chunks
 from dicomweb_gateway.service.server_limits import ServerLimits
 from dicomweb_gateway.service.strict import (
     BARE_LINE_END,
@@ -61,6 +62,8 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
 
     first_line: Any
     headers: Any
+    body_rcv: Any
+    chunked: bool
     command: Any
     version: Any
     path: Any
@@ -131,6 +134,9 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
             super().parse_header(header_plus)
             self.repeated = _repeated(lines)
             self._make_room()
+            if self.chunked:
+                # waitress refuses what is as large
+                self.body_rcv = Chunks(self.body_rcv.getbuf(), self.adj.max_request_body_size - 1)
             if plain is not None and self.body_rcv is None and not self.expect_continue:
                 self._remember(lines)
             return

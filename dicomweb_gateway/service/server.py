@@ -5,6 +5,7 @@ import logging
 import resource
 import select
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -32,6 +33,8 @@ from dicomweb_gateway.web.services import Services
 _LOG = logging.getLogger(__name__)
 _CONNECTIONS = 4096
 """Idle keep-alive connections must never keep a new client out (DESIGN 5)."""
+_SPARE_SECONDS = 1.0
+"""How long nothing must have moved on a connection that is closed for another one."""
 _LOOKAHEAD = 1
 """Requests that are read while one is answered; more than none, so that a client that leaves is noticed."""
 _TOO_MANY = (
@@ -51,6 +54,8 @@ class Server(TcpWSGIServer):
     socket: Any
     is_draining = False
     """Whether each answer is the last one of its connection."""
+    _look_again_at = 0.0
+    """When to look for connections to close, once there were none (time.time)."""
 
     def __init__(
         self,
@@ -131,6 +136,31 @@ class Server(TcpWSGIServer):
                 channel.will_close = True
                 self.wake(channel)
         give_back()
+
+    def readable(self) -> bool:
+        """Whether to accept; where all connections are taken, those make room on which nothing happens."""
+        if self.accepting and len(self.watched) >= self.adj.connection_limit:
+            self._make_room()
+        return bool(super().readable())
+
+    def _make_room(self) -> None:
+        """Close a few that have been silent for the longest; a proxy may be about to use its own."""
+        now = time.time()
+        if now < self._look_again_at:
+            return
+        before = now - _SPARE_SECONDS
+        silent = [
+            channel
+            for channel in self.active_channels.values()
+            if channel.last_activity < before
+            and channel.is_spare
+            and not is_trusted(channel.addr[0], self._proxies)
+        ]
+        silent.sort(key=lambda channel: channel.last_activity)
+        for channel in silent[: 1 + self.adj.connection_limit // 32]:
+            channel.handle_close()
+        if not silent:
+            self._look_again_at = now + _SPARE_SECONDS / 10
 
     def handle_error(self) -> None:
         """End this process, which the master replaces; waitress would go on without listening."""

@@ -11,11 +11,14 @@ from waitress.utilities import BadRequest, RequestEntityTooLarge, RequestHeaderF
 
 from dicomweb_gateway.service.server_limits import ServerLimits
 
-_REQUEST_LINE = re.compile(rb"[!-~]+ [!-~]+ HTTP/1\.[01]")
+_REQUEST_LINE = re.compile(rb"[!-~]+ (?:/[!-~]*|\*|[Hh][Tt][Tt][Pp][Ss]?://[!-~]+) HTTP/1\.[01]")
+"""With a path, an address of HTTP's, or the asterisk (RFC 9112 3.2); CONNECT is for proxies."""
 BARE_LINE_END = re.compile(rb"(?<!\r)\n")
 NO_HTTP = re.compile(rb"\s*[^\s!-~]")
 """What no request begins with, such as the greeting of a client that expects TLS."""
 _ABSOLUTE = re.compile(rb"[!-~]+ (https?)://([^/?#]*)", re.IGNORECASE)
+_HOST = re.compile(rb"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]{0,5})?")
+"""A name or an address, with a port or without; "" where an address has none (RFC 9112 3.2)."""
 _USUAL_PORT = {b"http": b":80", b"https": b":443"}
 _FRAMING = (b"content-length", b"transfer-encoding", b"host")
 """Headers of which one request has one line at most, and which no name with an underscore may pass for."""
@@ -84,8 +87,8 @@ def _check_framing(framing: dict[bytes, bytes], version_1_0: bool) -> None:
     length, coding = framing.get(b"content-length"), framing.get(b"transfer-encoding")
     if coding is not None and (length is not None or (version_1_0 and coding)):
         raise RefusedHead(BadRequest("the end of the body is told in two ways"))
-    if coding is not None and b"," in coding:
-        raise RefusedHead(BadRequest("the body has several transfer codings"))
+    if coding is not None and (b"," in coding or not coding):
+        raise RefusedHead(BadRequest("the body has several transfer codings, or an empty one"))
     if length is not None and len(length) > _LONGEST_NUMBER and length.isdigit():
         raise RefusedHead(RequestEntityTooLarge("the body is too large"))
 
@@ -93,6 +96,8 @@ def _check_framing(framing: dict[bytes, bytes], version_1_0: bool) -> None:
 def _check_host(request_line: bytes, host: bytes | None) -> None:
     """An address that names a host itself counts more than Host (RFC 9112 3.2.2), so they must be one."""
     absolute = _ABSOLUTE.match(request_line)
+    if host is not None and not _HOST.fullmatch(host):
+        raise RefusedHead(BadRequest("the Host header names no host"))
     if absolute is None or host is None:
         return
     usual = _USUAL_PORT[absolute[1].lower()]

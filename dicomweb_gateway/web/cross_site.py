@@ -60,12 +60,20 @@ def check_own_origin(request: Request, config: WebConfig, loopback: bool = False
         if site not in (None, "none"):
             raise CrossSite("another site's page sends this")
         return
-    own = (urlsplit(root_url(request, config)).netloc.lower(), request.host.lower())
     is_listed_one = bool(config.cors_origins) and is_listed(origin, config.cors_origins)
-    if origin.partition("://")[2].lower() in own or (loopback and is_loopback_origin(origin)):
+    if _is_own(origin.lower(), request, config) or (loopback and is_loopback_origin(origin)):
         return
     if not is_listed_one or "*" in config.cors_origins:
         raise CrossSite("a page of another origin sends this, and it is not listed (setting CORS_ORIGINS)")
+
+
+def _is_own(origin: str, request: Request, config: WebConfig) -> bool:
+    """Whether a page of ours asks. Where ours come by TLS, one that did not may be anybody's."""
+    scheme, _, host = origin.partition("://")
+    root = urlsplit(root_url(request, config))
+    if host == root.netloc.lower():
+        return (scheme, root.scheme) != ("http", "https")
+    return host == request.host.lower()
 
 
 def _kind(request: Request) -> str:

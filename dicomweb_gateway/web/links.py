@@ -1,11 +1,15 @@
 """Absolute links: where this gateway is reached from outside (dicomweb.md C-8, V-6)."""
 
+import re
+
 from flask import Request
 
 from dicomweb_gateway.access.networks import is_trusted
 from dicomweb_gateway.web.services import WebConfig
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+_HOST = re.compile(r"(?:[0-9A-Za-z._-]+|\[[0-9A-Fa-f:.]+\])(?::[0-9]{1,5})?")
+_PREFIX = re.compile(r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*")
 
 
 def base_path(request: Request, config: WebConfig) -> str:
@@ -43,7 +47,8 @@ def _with_port(host: str, scheme: str, port: int) -> str:
 def _forwarded(request: Request) -> tuple[str, str, str]:
     """(scheme, host, prefix) by Forwarded (RFC 7239), else by X-Forwarded-*, first hop.
 
-    A scheme that is not HTTP's is not believed. `prefix` begins with a slash and does not end with one.
+    What is no scheme of HTTP's, no host or no plain path is not believed: many a proxy passes on what its
+    client wrote. `prefix` begins with a slash and does not end with one.
     """
     fields = {}
     for pair in request.headers.get("Forwarded", "").partition(",")[0].split(";"):
@@ -56,6 +61,9 @@ def _forwarded(request: Request) -> tuple[str, str, str]:
     scheme = (fields.get("proto") or header("X-Forwarded-Proto")).lower()
     if scheme not in _DEFAULT_PORTS:
         scheme = request.scheme
-    host = fields.get("host") or header("X-Forwarded-Host") or request.host
+    told = fields.get("host") or header("X-Forwarded-Host")
+    host = told if _HOST.fullmatch(told) else request.host
     prefix = header("X-Forwarded-Prefix").strip("/")
+    if not _PREFIX.fullmatch(prefix):
+        prefix = ""
     return scheme, host, prefix and f"/{prefix}"

@@ -125,6 +125,41 @@ def test_who_fails_again_and_again_must_wait(path, hashed):
         login.caller_of(coded("anna:wrong one"), "10.0.0.2")
 
 
+def test_guesses_that_come_at_once_are_no_way_around(path, monkeypatch):
+    """Those that waited for their turn while others failed are not judged."""
+    login = BasicLogin(path)
+    for _ in range(4):
+        with pytest.raises(Unauthenticated):
+            login.caller_of(coded("anna:wrong one"), "10.0.0.1")
+    gate, begun = threading.Event(), threading.Semaphore(0)
+    fits = PasswordHash.fits
+
+    def slow(self, password):
+        begun.release()
+        assert gate.wait(10)
+        return fits(self, password)
+
+    monkeypatch.setattr(PasswordHash, "fits", slow)
+    results = []
+
+    def guess(number):
+        with pytest.raises((Unauthenticated, TooManyRequests)) as refused:
+            login.caller_of(coded(f"anna:guess {number}"), "10.0.0.1")
+        results.append(refused.type)
+
+    threads = [threading.Thread(target=guess, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    assert begun.acquire(timeout=10)
+    while login._inside._value:
+        pass
+    gate.set()
+    for thread in threads:
+        thread.join()
+    assert results.count(Unauthenticated) <= 2
+    assert len(results) == 8
+
+
 def test_an_address_that_tries_user_after_user_must_wait(path):
     login = BasicLogin(path)
     for number in range(50):

@@ -32,8 +32,9 @@ from dicomweb_gateway.qido.expression import (
     UidIn,
 )
 from dicomweb_gateway.qido.keys import MAX_STORED
+from dicomweb_gateway.qido.name_values import MAX_WORDS
 from dicomweb_gateway.qido.parse import parse_query
-from dicomweb_gateway.qido.values import MAX_VALUES, MAX_WORDS
+from dicomweb_gateway.qido.text_values import MAX_PATTERNS, MAX_VALUES
 
 BY_KEYWORD = {row.keyword: row for row in [*ATTRIBUTES.values(), *REQUEST_ITEM_ATTRIBUTES.values()]}
 
@@ -440,6 +441,29 @@ def test_orderby():
         ("SeriesNumber", False),
         ("PatientName", False),
     ]
+
+
+def test_an_attribute_that_comes_again_in_orderby_changes_nothing():
+    """Thousands of them are seconds of work."""
+    order = parse_query(
+        "study", [("orderby", "PatientName,-StudyDate," + "-PatientName,StudyDate," * 2000)]
+    ).order
+    assert [(key.attribute.keyword, key.descending) for key in order] == [
+        ("PatientName", False),
+        ("StudyDate", True),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("PatientName", "a{}"), ("StudyDate", "20200101-"), ("StudyTime", "-10"), ("PatientID", "*{}*")],
+)
+def test_of_what_is_looked_at_one_by_one_a_search_has_no_thousands(key, value):
+    pairs = [(key, value.format(number)) for number in range(MAX_PATTERNS + 1)]
+    assert parse_query("study", pairs[1:]).conditions
+    with pytest.raises(InvalidRequest, match=f"{key}: more than {MAX_PATTERNS} values"):
+        parse_query("study", pairs)
+    assert parse_query("study", [("PatientID", ",".join(str(number) for number in range(3000)))]).conditions
 
 
 def test_random_query_strings_are_parsed_or_refused():

@@ -16,6 +16,7 @@ from waitress.channel import HTTPChannel
 from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame
 from dicomweb_gateway.imagesets.store import FrameKey
+from dicomweb_gateway.service import server as service_server
 from dicomweb_gateway.service.channel import Channel
 from dicomweb_gateway.service.outgoing import OutgoingBytes
 from dicomweb_gateway.service.pace import Pace
@@ -166,10 +167,9 @@ def house(tmp_path):
 def start(house):
     running = []
 
-    def begin(idle_seconds=60):
-        running.append(
-            Running(house, ServerLimits(idle_seconds=idle_seconds, header_seconds=min(20, idle_seconds)))
-        )
+    def begin(idle_seconds=60, **more):
+        limits = ServerLimits(idle_seconds=idle_seconds, header_seconds=min(20, idle_seconds))
+        running.append(Running(house, limits, **more))
         return running[-1]
 
     yield begin
@@ -448,12 +448,23 @@ def test_a_server_that_cannot_accept_does_not_go_on_in_silence(house, monkeypatc
     server.watched.close()
 
 
-def test_hundreds_of_idle_connections_keep_nobody_out(start):
+def test_idle_connections_keep_nobody_out(house, start, monkeypatch):
+    """Whether they say nothing or only begin to; who is being answered, or comes by a proxy, stays."""
+    monkeypatch.setattr(service_server, "_connection_limit", lambda: 64)
+    monkeypatch.setattr(service_server, "_SPARE_SECONDS", 0.0)
     running = start()
-    idle = [socket.create_connection(running._door.getsockname()) for _ in range(300)]
+    taking = running.ask("/frames", 4096)
+    idle = [running.connect() for _ in range(150)]
+    for one in idle[::2]:
+        with suppress(OSError):
+            one.sendall(b"GET /short HTTP/1.1\r\nHost: x\r\n")
     assert body_of(running.ask("/short")) == b"ok"
-    for one in idle:
-        one.close()
+    assert body_of(taking) == house.whole()
+    trusting = start(proxies=("127.0.0.1",))
+    client = trusting.ask("/short", stays=True)
+    assert client.recv(1000).startswith(b"HTTP/1.1 200")
+    trusting.server._make_room()
+    assert len(trusting.server.active_channels) == 1
 
 
 def test_requests_close_upon_each_other_get_their_own_answers(start, monkeypatch):

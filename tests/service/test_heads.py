@@ -44,7 +44,6 @@ def parsed(parser, request):
         b"Host: a\r\nConnection: Keep-Alive\r\n\r\n",
         b"Host: a\r\nContent-Length: 0\r\n\r\n",
         b"Host: a\r\nExpect: 100-continue\r\n\r\n",
-        b"Host: a\r\nTransfer-Encoding: \r\n\r\n",
         b"\r\n",
     ],
 )

@@ -44,6 +44,7 @@ def test_a_session_needs_its_token(method, operation):
         {"X_CSRF_Token": "other", "Origin": OWN},
         {"X_CSRF_Token": "tökeñ".encode().decode("latin-1"), "Origin": OWN},
         {"X_CSRF_Token": "t0ken", "Origin": "https://evil.example.org"},
+        {"X_CSRF_Token": "t0ken", "Origin": "http://gw.example.org"},
         {"X_CSRF_Token": "t0ken", "Origin": "null"},
         {"X_CSRF_Token": "t0ken", "Origin": "https://gw.example.org.evil.org"},
         {"X_CSRF_Token": "t0ken", "Origin": "https://gw.example.org:8443"},

@@ -75,6 +75,18 @@ LINKS = [
         {"trusted_proxies": PROXY},
         "http://pacs.example.org/img/aetitle",
     ),
+    (
+        "a host that is none is not believed",
+        {**FORWARDED, "X-Forwarded-Host": 'evil.org/"><b>'},
+        {"trusted_proxies": PROXY},
+        "https://gw.example.org:8080/img/aetitle",
+    ),
+    (
+        "a prefix that is no path is not believed",
+        {**FORWARDED, "X-Forwarded-Prefix": '/a"><b>'},
+        {"trusted_proxies": PROXY},
+        "https://pacs.example.org/aetitle",
+    ),
     ("trusted, nothing forwarded", {}, {"trusted_proxies": PROXY}, "http://gw.example.org:8080/aetitle"),
 ]
 
