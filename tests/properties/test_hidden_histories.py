@@ -1,7 +1,7 @@
 """What a caller may see, after image sets changed and went, against an index that never knew the rest.
 
 Image sets are of one series each, as HealthImaging makes them: where several are shared and one of them is
-contradicted, the others are described apart too. PROPERTY_CASES sets the number of histories (default 8).
+contradicted, the others are described apart too. PROPERTY_CASES sets the number of histories (default 6).
 """
 
 import os
@@ -22,7 +22,7 @@ from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.sight import Grant, Sight
 from tests.index.documents import hex_id, instance, raw_document
 
-CASES = int(os.environ.get("PROPERTY_CASES", "8"))
+CASES = int(os.environ.get("PROPERTY_CASES", "6"))
 STUDY = "1.2"
 SERIES = ("1.2.1", "1.2.2")
 STORES = ("a" * 32, "b" * 32)
