@@ -26,7 +26,7 @@ CASES = int(os.environ.get("PROPERTY_CASES", "6"))
 STUDY = "1.2"
 SERIES = ("1.2.1", "1.2.2")
 STORES = ("a" * 32, "b" * 32)
-SETS = {"first": STORES[0], "second": STORES[0], "third": STORES[0], "fourth": STORES[1]}
+SETS = {"first": STORES[0], "second": STORES[0], "third": STORES[1]}
 CT, NORTH = ("Modality", ("CT",)), ("IssuerOfPatientID", ("north",))
 SIGHTS = [
     Sight((Grant(None, (CT,)),)),
@@ -38,17 +38,17 @@ SIGHTS = [
 
 def changes(chance):
     """Names of image sets and their new versions in the order in which they come, None for one that goes."""
-    for number in range(1, 8):
+    for number in range(1, 10):
         name = chance.choice(list(SETS))
-        if chance.random() < 0.15:
+        if chance.random() < 0.1:
             yield name, None
             continue
         series = {
             uid: {
                 f"{uid}.{n}": instance(f"{uid}.{n}", InstanceNumber=str(n))
-                for n in chance.choice([(1,), (2,), (1, 2)])
+                for n in chance.choice([(1,), (1, 2), (1, 2), (1, 2)])
             }
-            for uid in chance.choice([SERIES[:1], SERIES[:1], SERIES[1:]])
+            for uid in chance.choice([SERIES[:1], SERIES[:1], SERIES[:1], SERIES[1:]])
         }
         issuer = chance.choice(["north", "north", "south"])
         raw = raw_document(
