@@ -138,7 +138,7 @@ def make_services(
             index,
             documents,
             pool,
-            Prefetcher(index, pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
+            Prefetcher(pool, ahead_bytes=_ahead_bytes(settings)) if settings.prefetch else None,
             spools=SpoolSpace(settings.spool_folder, MIN_FREE_BYTES),
             first_levels=FirstLevels(settings.level_bytes),
             passed_on=image_sets.passed_on,

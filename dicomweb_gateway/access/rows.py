@@ -5,12 +5,12 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 
 from dicomweb_gateway.access.watched_file import read_text
 from dicomweb_gateway.errors import SettingsError
@@ -24,6 +24,17 @@ def checked_name(name: str) -> str:
     if not _NAME.fullmatch(name) or not name.isprintable():
         raise ValueError("a name is 1 to 255 printable characters without colon, comma and quote")
     return name
+
+
+Name = Annotated[str, AfterValidator(checked_name)]
+
+
+class NamedRow(BaseModel):
+    """A row that is known by its name, and holds nothing that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
 
 
 def parse_rows(text: str, table: str, kind: type[_Row], path: Path) -> list[_Row]:
@@ -87,6 +98,16 @@ def replace_text(path: Path, text: str) -> None:
         if (known.st_uid, known.st_gid) != (new.stat().st_uid, new.stat().st_gid):
             os.chown(new, known.st_uid, known.st_gid)
     new.replace(path)
+
+
+def remove_row(path: Path, table: str, read: Callable[[Path], Sequence[NamedRow]], name: str) -> None:
+    """Take the row named `name` out of the file that `read` reads; SettingsError where there is none."""
+    with held(path):
+        rows = read(path)
+        left = [row.model_dump() for row in rows if row.name != name]
+        if len(left) == len(rows):
+            raise SettingsError(f"{path} has no {table.removesuffix('s')} named {name}")
+        replace_text(path, text_of(table, left))
 
 
 def _written(value: Any) -> str:

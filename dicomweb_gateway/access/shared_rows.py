@@ -10,6 +10,8 @@ import struct
 from hashlib import blake2b
 from typing import NamedTuple
 
+from dicomweb_gateway.telemetry.rows import is_process
+
 ROWS_EACH = 3
 """Rows of one web process and of those whose place it has taken and that still end their answers."""
 _OWNER = struct.Struct("<q")
@@ -76,15 +78,7 @@ def found_in(memory: mmap.mmap, digest: bytes, first: int, end: int, size: int) 
 
 
 def _lives(pid: int) -> bool:
-    if pid == os.getpid():
-        return False
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
+    return pid != os.getpid() and is_process(pid)
 
 
 class Place(NamedTuple):

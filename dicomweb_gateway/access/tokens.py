@@ -9,10 +9,19 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
 from dicomweb_gateway.access.caller import Caller
-from dicomweb_gateway.access.rows import checked_name, held, parse_rows, present_text, replace_text, text_of
+from dicomweb_gateway.access.rows import (
+    Name,
+    NamedRow,
+    held,
+    parse_rows,
+    present_text,
+    remove_row,
+    replace_text,
+    text_of,
+)
 from dicomweb_gateway.access.watched_file import WatchedFile
 from dicomweb_gateway.errors import SettingsError
 
@@ -21,7 +30,6 @@ _PREFIX = "dwg_"
 _RANDOM_BYTES = 32
 _SHORTEST = 43
 """Characters of 32 random bytes in base 64; what is shorter is no token, whatever the file says."""
-_Name = Annotated[str, AfterValidator(checked_name)]
 
 
 def _digest(text: str) -> str:
@@ -30,15 +38,12 @@ def _digest(text: str) -> str:
     return text
 
 
-class TokenRow(BaseModel):
+class TokenRow(NamedRow):
     """One row of the file; `expires` None: never."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: _Name
     sha256: Annotated[str, AfterValidator(_digest)]
-    groups: tuple[_Name, ...] = ()
-    scopes: tuple[_Name, ...] = ()
+    groups: tuple[Name, ...] = ()
+    scopes: tuple[Name, ...] = ()
     expires: datetime | None = None
 
     def has_expired(self, now: datetime) -> bool:
@@ -102,12 +107,7 @@ def add_token(
 
 def remove_token(path: Path, name: str) -> None:
     """Take the token named `name` out of the file; SettingsError where there is none."""
-    with held(path):
-        rows = read_tokens(path)
-        left = [row.model_dump() for row in rows if row.name != name]
-        if len(left) == len(rows):
-            raise SettingsError(f"{path} has no token named {name}")
-        replace_text(path, text_of(TABLE, left))
+    remove_row(path, TABLE, read_tokens, name)
 
 
 def _known(text: str, path: Path) -> dict[str, _Known]:

@@ -4,29 +4,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator
 
 from dicomweb_gateway.access.caller import Caller
 from dicomweb_gateway.access.passwords import PasswordHash, hash_password, parse_hash
-from dicomweb_gateway.access.rows import checked_name, held, parse_rows, present_text, replace_text, text_of
+from dicomweb_gateway.access.rows import (
+    Name,
+    NamedRow,
+    held,
+    parse_rows,
+    present_text,
+    remove_row,
+    replace_text,
+    text_of,
+)
 from dicomweb_gateway.errors import SettingsError
 
 TABLE = "users"
-_Name = Annotated[str, AfterValidator(checked_name)]
 
 
 def _hash(text: str) -> str:
     return str(parse_hash(text))
 
 
-class UserRow(BaseModel):
+class UserRow(NamedRow):
     """One row of the file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    name: _Name
     password: Annotated[str, AfterValidator(_hash)]
-    groups: tuple[_Name, ...] = ()
+    groups: tuple[Name, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +72,7 @@ def set_user(path: Path, name: str, password: str, groups: tuple[str, ...] | Non
 
 def remove_user(path: Path, name: str) -> None:
     """Take a user out of the file; SettingsError where there is none of that name."""
-    with held(path):
-        rows = read_users(path)
-        left = [row.model_dump() for row in rows if row.name != name]
-        if len(left) == len(rows):
-            raise SettingsError(f"{path} has no user named {name}")
-        replace_text(path, text_of(TABLE, left))
+    remove_row(path, TABLE, read_users, name)
 
 
 def _rows(text: str, path: Path) -> list[UserRow]:

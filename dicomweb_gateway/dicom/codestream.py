@@ -1,7 +1,8 @@
-"""JPEG 2000 family marker parser: boxes, SIZ, COD, tile-parts; bytes in, frozen values out.
+"""JPEG 2000 family marker parser: SIZ, COD, tile-parts; bytes in, frozen values out.
 
-ISO/IEC 15444-1 annexes A (markers) and I (boxes), 15444-15 (HTJ2K); facts on HealthImaging's own frames
-in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are found by walking SOT markers.
+ISO/IEC 15444-1 annex A, 15444-15 (HTJ2K); boxes are a matter of `jp2_boxes.py`. Facts on HealthImaging's own
+frames in healthimaging.md 3.2. TLM is only noticed, never trusted: tile-parts are found by walking SOT
+markers.
 """
 
 import struct
@@ -11,15 +12,10 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypedDict
 
+from dicomweb_gateway.dicom.jp2_boxes import codestream_span
 from dicomweb_gateway.errors import CorruptFrame
 
-JP2_SIGNATURE = b"\x00\x00\x00\x0cjP  \r\n\x87\n"
-"""The first box of every JP2 and JPH file (15444-1 I.5.1)."""
-
 SIZ, COD, TLM, SOT, EOC = 0xFF51, 0xFF52, 0xFF55, 0xFF90, 0xFFD9
-BARE_START = b"\xff\x4f\xff\x51"
-"""SOC and SIZ: the start of every bare codestream."""
-
 PROGRESSIONS = ("LRCP", "RLCP", "RPCL", "PCRL", "CPRL")
 
 _HEADS = 64
@@ -30,7 +26,6 @@ _LARGEST_TILE_COUNT = 65535
 _LARGEST_DECOMPOSITION_COUNT = 32
 _MOST_TILE_PARTS = 1 << 18
 _MOST_SEGMENTS = 1 << 15
-_MOST_BOXES = 1 << 10
 """Far above anything real; without an end to them a hostile gigabyte would be walked for minutes."""
 
 
@@ -82,54 +77,6 @@ class Codestream:
     def body_end(self) -> int:
         """Offset behind the last whole tile-part."""
         return self.tile_parts[-1].end if self.tile_parts else self.header_end
-
-
-def is_boxed(data: bytes) -> bool:
-    """Whether `data` opens with the JP2 signature box."""
-    return data[:12] == JP2_SIGNATURE
-
-
-def codestream_span(data: bytes) -> tuple[int, int]:
-    """[start, end) of the codestream in `data`: the `jp2c` box's contents, or everything when it is bare.
-
-    A `jp2c` box cut short counts as far as the data go. Raises CorruptFrame without a codestream.
-    """
-    if is_boxed(data):
-        for kind, start, end in _boxes(data):
-            if kind == b"jp2c":
-                return start, end
-        raise CorruptFrame("JP2 boxes without a codestream box")
-    if not data.startswith(BARE_START):
-        raise CorruptFrame("neither a JPEG 2000 codestream nor JP2 boxes")
-    return 0, len(data)
-
-
-def unbox(data: bytes) -> bytes:
-    """The bare codestream out of JP2/JPH boxes; a bare one comes back unchanged. Raises CorruptFrame."""
-    start, end = codestream_span(data)
-    return data if (start, end) == (0, len(data)) else bytes(data[start:end])
-
-
-def _boxes(data: bytes) -> Iterator[tuple[bytes, int, int]]:
-    """(type, contents start, contents end) of the top-level boxes; LBox 1 is an XLBox, 0 runs to the end."""
-    position = 0
-    for _ in range(_MOST_BOXES):
-        if position + 8 > len(data):
-            return
-        length, kind = struct.unpack_from(">I4s", data, position)
-        head = 8
-        if length == 1:
-            if position + 16 > len(data):
-                return
-            length = struct.unpack_from(">Q", data, position + 8)[0]
-            head = 16
-        elif length == 0:
-            length = len(data) - position
-        if length < head:
-            raise CorruptFrame("a JP2 box is shorter than its own header")
-        yield kind, position + head, min(position + length, len(data))
-        position += length
-    raise CorruptFrame(f"more than {_MOST_BOXES} JP2 boxes")
 
 
 def parse_codestream(data: bytes) -> Codestream:

@@ -26,6 +26,11 @@ class SpoolSpace:
 
     def require(self, descriptor: int, size: int, what: str) -> None:
         """StorageUnavailable where the disk of an open file has no room for `size` bytes more of `what`."""
-        disk = os.fstatvfs(descriptor)
-        if disk.f_bavail * disk.f_frsize - size < self.min_free_bytes:
+        if free_bytes(descriptor) - size < self.min_free_bytes:
             raise StorageUnavailable(f"the disk is too full to keep {what}")
+
+
+def free_bytes(place: str | int) -> int:
+    """Bytes that an ordinary process may still write on the disk of a folder or an open file; OSError."""
+    disk = os.statvfs(place)
+    return disk.f_bavail * disk.f_frsize

@@ -14,11 +14,12 @@ from dicomweb_gateway.errors import (
 )
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.frame_file import HEADER_SIZE
+from dicomweb_gateway.frames.frame_on_disk import FrameOnDisk
 from dicomweb_gateway.frames.gate import UrgentFirst
 from dicomweb_gateway.frames.integrity import check
 from dicomweb_gateway.frames.janitor import Janitor
 from dicomweb_gateway.frames.recent import RecentFrames
-from dicomweb_gateway.frames.store import FrameOnDisk, FrameStore
+from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import LostFrame, StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, WorkQueue
 from dicomweb_gateway.imagesets.pacing import Urgency

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from dicomweb_gateway.dicom.codestream import BARE_START
+from dicomweb_gateway.dicom.jp2_boxes import BARE_START
 from dicomweb_gateway.errors import (
     GatewayError,
     UpstreamFailed,
@@ -24,9 +24,10 @@ from dicomweb_gateway.errors import (
 from dicomweb_gateway.frames.bringing import Bringer, Brought, FrameSource
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.connection import Connection
+from dicomweb_gateway.frames.frame_on_disk import FrameOnDisk
 from dicomweb_gateway.frames.janitor import Janitor, Share
 from dicomweb_gateway.frames.protocol import HELLO, Answer, Request
-from dicomweb_gateway.frames.store import FrameOnDisk, FrameStore
+from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import StoreUnwritable
 from dicomweb_gateway.frames.work_queue import Job, Waiter, WorkQueue
 from dicomweb_gateway.imagesets.store import WantedFrame

@@ -1,6 +1,6 @@
 """Keeps a share of the frame store within its byte budget and the disk above its free-space floor.
 
-A frame belongs to the fetcher that its folder belongs to (`store.folder_of`), so each fetcher counts and
+A frame belongs to the fetcher that its folder belongs to (`places.folder_of`), so each fetcher counts and
 evicts what it alone writes: nothing has to be agreed on between processes.
 """
 
@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple
 
+from dicomweb_gateway.dicom.spool_space import free_bytes
 from dicomweb_gateway.frames.frame_file import UNREAD
 from dicomweb_gateway.frames.incoming import INCOMING
-from dicomweb_gateway.frames.store import FOLDERS, free_bytes
+from dicomweb_gateway.frames.places import FOLDERS
 from dicomweb_gateway.frames.stored_frame import StoreUnwritable
 from dicomweb_gateway.telemetry.catalogue import CACHE_EVICTIONS
 from dicomweb_gateway.telemetry.meters import count

@@ -11,8 +11,10 @@ from typing import Any, NamedTuple
 from dicomweb_gateway import patience
 from dicomweb_gateway.errors import FetchersUnavailable, UpstreamTimeout
 from dicomweb_gateway.frames.channel import Channel, Pending
+from dicomweb_gateway.frames.frame_on_disk import FrameOnDisk
+from dicomweb_gateway.frames.places import folder_of
 from dicomweb_gateway.frames.protocol import Answer
-from dicomweb_gateway.frames.store import FrameOnDisk, FrameStore, folder_of
+from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey, WantedFrame
 from dicomweb_gateway.telemetry.catalogue import CACHE, POOL_EVENTS

@@ -3,7 +3,7 @@
 from io import BytesIO
 from typing import BinaryIO, Protocol
 
-from dicomweb_gateway.dicom.codestream import BARE_START
+from dicomweb_gateway.dicom.jp2_boxes import BARE_START
 from dicomweb_gateway.errors import CorruptFrame
 
 

@@ -5,25 +5,22 @@ elements whose values differ are made anew.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import compress
 from operator import is_not, ne
 from typing import Any, NamedTuple
 
 import orjson
 
-from dicomweb_gateway.dicom.json_model import PADDING, UTF8, converter_of, dumps, element
+from dicomweb_gateway.dicom.json_model import UTF8, dumps, element
+from dicomweb_gateway.imagesets.element_makers import Maker, maker_of
 from dicomweb_gateway.imagesets.elements import (
     CHARACTER_SET,
-    SINGLE_TEXT,
     WAVEFORM_DATA,
     BulkUri,
     element_json,
-    plain_vr,
     read_element,
-    sequence_tag,
     shown_tag,
-    tag_of,
 )
 from dicomweb_gateway.imagesets.values import Tags
 
@@ -31,16 +28,8 @@ _MOST_PLANS = 64
 _MOST_FAMILIES = 8
 _CHARACTER_SET = f"{CHARACTER_SET:08X}"
 _LABEL = f'"{_CHARACTER_SET}":'.encode() + dumps(element("CS", [UTF8]))
-_NUMBERS = frozenset({"FL", "FD", "SL", "SS", "UL", "US"})
-"""Their text may be NaN, whose null is a value."""
-_TEXT = converter_of("UI")
 _UNMIXED = frozenset({str, int, bool, type(None)})
 """Types whose values are the same where they are equal."""
-
-_Maker = Callable[[Any], bytes | None]
-"""Makes a whole element of a value; None where it cannot."""
-_Layout = list[tuple[str, _Maker]]
-"""The keys of an item with what makes their elements, tags ascending."""
 
 
 class SharedJson:
@@ -130,14 +119,14 @@ class _Plan:
         self._above: list[tuple[int, bytes, Tags, str]] = []
         # of each key: the place of its element among the pieces, None for none, and what makes it if it can
         self._places: list[int | None] = [None] * len(keys)
-        self._makers: list[_Maker | None] = [None] * len(keys)
+        self._makers: list[Maker | None] = [None] * len(keys)
         positions = {key: position for position, key in enumerate(keys)}
         for tag, (level, key) in sources.items():
             if tag == _CHARACTER_SET:
                 self._pieces[numbers[tag]] = _LABEL
             elif level is None:
                 self._places[positions[key]] = numbers[tag]
-                self._makers[positions[key]] = _text_maker(key, family.vrs)
+                self._makers[positions[key]] = maker_of(key, family.vrs)
             else:
                 self._put_above(numbers[tag], _head(tag), level, key)
         self._heads = [_head(tag) for tag in tags]
@@ -241,91 +230,3 @@ def _is_mixed(value: Any) -> bool:
     if kind is list:
         return not all(one.__class__ is str for one in value)
     return kind is dict or (kind is float and value == 0)
-
-
-def _text_maker(key: str, vrs: Mapping[str, str]) -> _Maker | None:
-    """Makes the whole element of a value that needs nothing of its neighbours; None where the VR may vary.
-
-    What it makes nothing of, it gives None for.
-    """
-    plain = plain_vr(key, vrs)
-    if plain is None:
-        return _items_maker(key, vrs)
-    tag, vr = plain
-    convert = converter_of(vr)
-    is_number, is_whole = vr in _NUMBERS, vr in SINGLE_TEXT
-    head = b'"%08X":{"vr":"%b","Value":' % (tag, vr.encode())
-    empty = b'"%08X":{"vr":"%b"}' % (tag, vr.encode())
-
-    def made(value: Any) -> bytes | None:
-        kind = value.__class__
-        if kind is str:
-            if is_number or ("\\" in value and not is_whole):
-                return None
-            single = convert(value)
-        elif kind is int or kind is float:
-            single = convert(value)
-        elif kind is list and not is_number and value and all(one.__class__ is str for one in value):
-            if len(value) > 1:
-                return b"%b%b}" % (head, orjson.dumps([convert(one) for one in value]))
-            single = convert(value[0])
-        else:
-            return None
-        return empty if single is None else b"%b[%b]}" % (head, orjson.dumps(single))
-
-    if convert is not _TEXT or is_whole:
-        return made
-    begun, dumped = head + b"[", orjson.dumps
-
-    def made_text(value: Any) -> bytes | None:
-        if value.__class__ is not str or "\\" in value:
-            return made(value)
-        stripped = value.strip(PADDING)
-        return begun + dumped(stripped) + b"]}" if stripped else empty
-
-    return made_text
-
-
-def _items_maker(key: str, vrs: Mapping[str, str]) -> _Maker | None:
-    """The same for sequences of items that hold nothing but plain values and such sequences."""
-    tag = sequence_tag(key, vrs)
-    if tag is None:
-        return None
-    layouts: dict[tuple[str, ...], _Layout | None] = {}
-
-    def made(value: Any) -> bytes | None:
-        if value.__class__ is not list or not value:
-            return None
-        items = []
-        for item in value:
-            if item.__class__ is not dict:
-                return None
-            keys = tuple(item)
-            if keys not in layouts:
-                if len(layouts) >= _MOST_PLANS:
-                    layouts.clear()
-                layouts[keys] = _layout(keys, vrs)
-            layout = layouts[keys]
-            if layout is None:
-                return None
-            pieces = [make(item[name]) for name, make in layout]
-            if None in pieces:
-                return None
-            items.append(b"{%b}" % b",".join(pieces))  # type: ignore[arg-type]
-        return b'"%08X":{"vr":"SQ","Value":[%b]}' % (tag, b",".join(items))
-
-    return made
-
-
-def _layout(keys: tuple[str, ...], vrs: Mapping[str, str]) -> "_Layout | None":
-    """The keys of an item with what makes their elements, tags ascending; None where one is not so plain."""
-    layout: dict[int, tuple[str, _Maker]] = {}
-    for key in keys:
-        tag = tag_of(key)
-        if tag is None:
-            continue
-        make = _text_maker(key, vrs)
-        if make is None or tag in layout:
-            return None
-        layout[tag] = key, make
-    return [layout[tag] for tag in sorted(layout)]

@@ -1,15 +1,16 @@
 """What the AWS Lambda keeps of a study, series or instance, as DICOM JSON (healthimaging.md 6.2, 6.3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
-from sqlalchemy import ColumnElement, Table
+from sqlalchemy import ColumnElement, Connection, Table
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.imagesets.elements import dicom_json
 from dicomweb_gateway.index import tables as aws
+from dicomweb_gateway.index.aws_numbers import NONE, counted, modalities_of
 from dicomweb_gateway.index.aws_values import stored_text, stored_values
 from dicomweb_gateway.index.rows import (
     INSTANCE_KEYWORDS,
@@ -17,7 +18,7 @@ from dicomweb_gateway.index.rows import (
     SERIES_KEYWORDS,
     STUDY_KEYWORDS,
 )
-from dicomweb_gateway.qido.answers import Found
+from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.attributes import Level
 from dicomweb_gateway.qido.expression import QidoQuery
 
@@ -63,7 +64,7 @@ def attributes_of(level: Level, row: Any) -> JsonObject:
     return dicom_json(tags, {})
 
 
-def found_row(query: QidoQuery, row: Any) -> Found:
+def _found_row(query: QidoQuery, row: Any) -> Found:
     """A row of `COLUMNS` and the UIDs of its levels as what is answered; numbers and modalities not yet."""
     found = Found(study_uid=row.study_uid, study=attributes_of("study", row))
     if query.level != "study":
@@ -73,6 +74,24 @@ def found_row(query: QidoQuery, row: Any) -> Found:
         # what HealthImaging stores unless told otherwise; the Lambda does not note it
         found.stored_syntax, found.has_frames = HTJ2K_LOSSLESS_RPCL, "00280010" in found.instance
     return found
+
+
+def answers_of(connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
+    """Such rows as they are answered, in their order; numbers are counted (Q-49) or unknown (flaw 7)."""
+    studies = {row.study_uid for row in rows} if query.shows_study else set()
+    series = {row.series_uid for row in rows} if query.shows_series else set()
+    modalities = modalities_of(connection, studies)
+    numbers = counted(connection, aws.study.c.studyinstanceuid, studies)
+    in_series = counted(connection, aws.series.c.seriesinstanceuid, series)
+    answers = []
+    for row in rows:
+        found = _found_row(query, row)
+        found.modalities = modalities.get(row.study_uid, ())
+        found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, NONE)
+        if query.shows_series:
+            found.instances_of_series = in_series.get(row.series_uid, NONE).instances
+        answers.append(answer(query, found))
+    return answers
 
 
 def _value(keyword: str, value: Any) -> Any:

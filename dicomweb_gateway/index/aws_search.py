@@ -4,22 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import (
-    ColumnElement,
-    Connection,
-    FromClause,
-    Table,
-    and_,
-    exists,
-    false,
-    func,
-    or_,
-    select,
-)
+from sqlalchemy import Connection, FromClause, Table, and_, exists, false, or_, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import tables as aws
-from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, attributes_of, found_row
+from dicomweb_gateway.index.aws_answers import COLUMNS, LISTS, answers_of, attributes_of
 from dicomweb_gateway.index.aws_columns import (
     begins_certainly,
     decimal_of,
@@ -33,11 +22,17 @@ from dicomweb_gateway.index.aws_columns import (
     text_of,
     words_like,
 )
-from dicomweb_gateway.index.aws_numbers import COUNTS, NONE, counted, modalities_of
-from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of
+from dicomweb_gateway.index.aws_numbers import COUNTS
+from dicomweb_gateway.index.aws_sources import (
+    aws_column,
+    column_of,
+    is_about_patient,
+    joined_of,
+    with_patient,
+)
+from dicomweb_gateway.index.patterns import Expression, any_of, prefix_of, some
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.unknown_rows import UnknownRows
-from dicomweb_gateway.qido.answers import answer
 from dicomweb_gateway.qido.attributes import MODALITIES_IN_STUDY, Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
@@ -46,44 +41,19 @@ from dicomweb_gateway.qido.expression import (
     ModalitiesIn,
     NameIn,
     NameWords,
-    OrderKey,
     QidoQuery,
     RequestItem,
     TextPattern,
 )
 
-_ISSUER, _PATIENT, _STUDY = aws.issuer, aws.patient, aws.study
-_SERIES, _INSTANCE = aws.series, aws.instance
+_PATIENT, _STUDY, _SERIES, _INSTANCE = aws.patient, aws.study, aws.series, aws.instance
 _OF: dict[Level, Table] = {"study": _STUDY, "series": _SERIES, "instance": _INSTANCE}
-_HOMES: dict[Level, tuple[Table, ...]] = {
-    "study": (_STUDY, _PATIENT, _ISSUER),
-    "series": (_SERIES,),
-    "instance": (_INSTANCE,),
-}
-_UNUSABLE = frozenset({"ObservationTime", "WindowCenter", "WindowWidth"})
-"""Attributes whose column is never filled (flaw 4), or holds lists of numbers as text, cut short (flaw 2)."""
-
 _NUMBERS_IN_TEXT = frozenset({"SeriesNumber"})
 _UID_OF = {
     "study": _STUDY.c.studyinstanceuid,
     "series": _SERIES.c.seriesinstanceuid,
     "instance": _INSTANCE.c.sopinstanceuid,
 }
-
-
-def aws_column(attribute: QueryAttribute) -> ColumnElement[Any] | None:
-    """The Lambda's column of an attribute, None where it has none."""
-    name = attribute.keyword.lower()
-    if attribute.keyword in _UNUSABLE:
-        return None
-    return next((home.c[name] for home in _HOMES[attribute.level] if name in home.c), None)
-
-
-def _column_of(attribute: QueryAttribute) -> ColumnElement[Any]:
-    column = aws_column(attribute)
-    if column is None:
-        raise LookupError(f"the AWS tables hold no {attribute.keyword}")
-    return column
 
 
 class AwsSearch(SearchTables):
@@ -107,18 +77,14 @@ class AwsSearch(SearchTables):
     def source(self, query: QidoQuery) -> FromClause:
         """The tables of the level and above, with the patient's where a key or the order is about them."""
         joined = self._joined(query.level)
-        return _with_patient(joined) if _is_about_patient(query) else joined
+        return with_patient(joined) if is_about_patient(query) else joined
 
     def answer_source(self, query: QidoQuery) -> FromClause:
         """All of them."""
-        return _with_patient(self._joined(query.level))
+        return with_patient(self._joined(query.level))
 
     def _joined(self, level: Level) -> FromClause:
-        above: FromClause = _STUDY
-        if level != "study":
-            above = _SERIES.join(_STUDY, _STUDY.c.study_pkey == _SERIES.c.study_pkey)
-        if level == "instance":
-            above = _INSTANCE.join(above, _SERIES.c.series_pkey == _INSTANCE.c.series_pkey)
+        above = joined_of(level)
         if self._unknown is not None and self._unknown.few is not None:
             few = self._unknown.few
             above = few.join(above, few.c.key == self.key(level))
@@ -170,7 +136,7 @@ class AwsSearch(SearchTables):
         if attribute.keyword in COUNTS:
             number: Expression = COUNTS[attribute.keyword]()
             return number
-        column = _column_of(attribute)
+        column = column_of(attribute)
         if attribute.keyword in _NUMBERS_IN_TEXT:
             return number_of(column)
         if attribute.matching is Matching.DECIMAL:
@@ -180,7 +146,7 @@ class AwsSearch(SearchTables):
 
     def texts(self, attribute: QueryAttribute, patterns: tuple[TextPattern, ...]) -> Expression:
         """By the column's own index first, then byte by byte."""
-        column = _column_of(attribute)
+        column = column_of(attribute)
         return (
             member_like_any(column, patterns)
             if attribute.keyword in LISTS
@@ -204,7 +170,7 @@ class AwsSearch(SearchTables):
         meets = text_like_any(other.c.modality, condition.patterns)
         if found is None:
             return exists().where(same, meets)
-        return select(func.count()).select_from(other).where(same, meets).scalar_subquery() > 0
+        return some(select(other).where(same, meets))
 
     def request(self, condition: RequestItem) -> Expression:
         """Nothing: the Lambda keeps no request attributes."""
@@ -218,7 +184,7 @@ class AwsSearch(SearchTables):
             present = text_of(other.c.modality).is_not(None)
             return ~exists().where(same, present)
         if attribute.matching is Matching.NAME:
-            return ~has_name(_column_of(attribute))
+            return ~has_name(column_of(attribute))
         column = self.column(attribute)
         return or_(column.is_(None), column == "") if attribute.matching is Matching.UID else column.is_(None)
 
@@ -233,7 +199,7 @@ class AwsSearch(SearchTables):
 
     def alphabetic(self, attribute: QueryAttribute) -> Expression:
         """The folded first component group."""
-        return first_group(_column_of(attribute))
+        return first_group(column_of(attribute))
 
     def uids(self, level: Level) -> list[Expression]:
         """The UID, of which these tables know one row, and the key where our own tables sort by one too."""
@@ -265,23 +231,10 @@ class AwsSearch(SearchTables):
 
     def answers(self, connection: Connection, query: QidoQuery, rows: Sequence[Any]) -> list[JsonObject]:
         """Rows of `columns` as DICOM JSON, in their order; numbers are counted (Q-49) or unknown (flaw 7)."""
-        studies = {row.study_uid for row in rows} if query.shows_study else set()
-        series = {row.series_uid for row in rows} if query.shows_series else set()
-        modalities = modalities_of(connection, studies)
-        numbers = counted(connection, _STUDY.c.studyinstanceuid, studies)
-        in_series = counted(connection, _SERIES.c.seriesinstanceuid, series)
-        answers = []
-        for row in rows:
-            found = found_row(query, row)
-            found.modalities = modalities.get(row.study_uid, ())
-            found.series_of_study, found.instances_of_study = numbers.get(row.study_uid, NONE)
-            if query.shows_series:
-                found.instances_of_series = in_series.get(row.series_uid, NONE).instances
-            answers.append(answer(query, found))
-        return answers
+        return answers_of(connection, query, rows)
 
     def _meets_names(self, condition: NameIn) -> Expression:
-        column = _column_of(condition.attribute)
+        column = column_of(condition.attribute)
         indexed = condition.attribute.keyword == "PatientName" and self._names_are_indexed()
         return any_of(
             and_(*(name_like(column, group, indexed) for group in groups))
@@ -289,7 +242,7 @@ class AwsSearch(SearchTables):
         )
 
     def _meets_words(self, condition: NameWords) -> Expression:
-        column = _column_of(condition.attribute)
+        column = column_of(condition.attribute)
         return any_of(words_like(column, words) for words in condition.alternatives)
 
     def _of_persons(
@@ -304,27 +257,4 @@ class AwsSearch(SearchTables):
         if found is None:
             return _STUDY.c.patient_pkey.in_(here.correlate(None))
         same = _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey
-        counted = here.where(same).with_only_columns(func.count()).correlate(_STUDY)
-        return counted.scalar_subquery() > 0
-
-
-def _with_patient(joined: FromClause) -> FromClause:
-    return joined.outerjoin(_PATIENT, _PATIENT.c.patient_pkey == _STUDY.c.patient_pkey).outerjoin(
-        _ISSUER, _ISSUER.c.issuer_pkey == _PATIENT.c.issuer_pkey
-    )
-
-
-def _is_about_patient(query: QidoQuery) -> bool:
-    asked = [*query.conditions, *(key for key in query.order)]
-    return any(map(_names_patient, asked))
-
-
-def _names_patient(asked: Condition | OrderKey) -> bool:
-    """Whether it reads a column of the patient's; names do so by themselves."""
-    match asked:
-        case EmptyOr(empty, _):
-            return _names_patient(empty)
-        case NameIn() | NameWords() | ModalitiesIn() | RequestItem() | ItemIn():
-            return False
-    column = aws_column(asked.attribute)
-    return column is not None and column.table in (_PATIENT, _ISSUER)
+        return some(here.where(same).correlate(_STUDY))

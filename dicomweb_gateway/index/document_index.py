@@ -4,6 +4,7 @@ What was never put into it cannot be told by any answer: neither by words nor by
 """
 
 import weakref
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, tzinfo
 from threading import Lock
@@ -32,17 +33,18 @@ class DocumentIndex:
     """Answers as an index does that `index sync` filled with what `sight` shows of the documents put in.
 
     `zone`: of moments in data that names none (Q-20). Any number of threads may search, one at a time.
-    `size` is about how many bytes of memory it takes, `instances` how many were put in, of `studies`.
+    `size` is about how many bytes of memory it takes, `instances` how many were put in. `studies`: of which
+    it is told all, if only that nothing of them is shown.
     """
 
-    def __init__(self, sight: Sight, zone: tzinfo) -> None:
+    def __init__(self, sight: Sight, zone: tzinfo, studies: Collection[str] = ()) -> None:
         self._sight = sight
         self._zone = zone
         self._lock = Lock()
         self._engine = memory_engine()
         weakref.finalize(self, self._engine.dispose)
         self.instances = 0
-        self.studies: set[str] = set()
+        self.studies = frozenset(studies)
         self.size = _EMPTY_BYTES
         with index_errors():
             metadata.create_all(self._engine)
@@ -59,7 +61,6 @@ class DocumentIndex:
         if not shown or not document.study_uid:
             return
         seen = replace(document, raw_series=shown)
-        self.studies.add(document.study_uid)
         self.instances += sum(len(series.raw_instances) for series in seen.series())
         index_image_set(
             self._engine,

@@ -6,7 +6,7 @@ but what is shown. Only how long that takes can depend on what is hidden.
 """
 
 import copy
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable
 from datetime import datetime, tzinfo
 from threading import Semaphore
 from typing import NamedTuple
@@ -21,14 +21,13 @@ from dicomweb_gateway.errors import (
     RequestError,
     UpstreamNotFound,
 )
-from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_image_sets import identity, sets_of_studies, unknown_sets
 from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.document_index import DocumentIndex
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.hot import HotMap
-from dicomweb_gateway.index.image_set_rows import sets_of_study
+from dicomweb_gateway.index.image_set_rows import StoredSet, sets_of_study
 from dicomweb_gateway.index.latest_sets import Found
 from dicomweb_gateway.index.shown import Stores
 from dicomweb_gateway.index.unread import UNREAD
@@ -74,19 +73,27 @@ class DocumentSearch:
         return bound
 
     def of_studies(self, studies: Collection[str], zone: tzinfo, ours: bool) -> DocumentIndex | None:
-        """All that is shown of `studies`; None where our tables, if `ours` are there, know it all.
+        """Those of `studies`, each as a whole, in which an image set is shown that our tables do not know.
 
-        PayloadTooLarge above MOST_INSTANCES; GatewayBusy where too many searches read documents at once.
+        So too where they know an older version of one, whatever the newer one shows. None where there is no
+        such study, and our tables, if `ours` are there, know everything. PayloadTooLarge above
+        MOST_INSTANCES; GatewayBusy where too many searches read documents at once.
         """
         stores = self._documents.sight.stores
         with reading(self._engine) as connection:
             unknown = unknown_sets(connection, sets_of_studies(connection, studies, stores))
-            known = _known(connection, studies, stores, unknown) if ours and unknown else []
-        if ours and not unknown:
-            return None
-        found = [*known, *self._documents.sets.ranked(unknown)]
+            known = _sets(connection, studies) if ours and unknown else []
         named = _Most(MOST_INSTANCES, PayloadTooLarge(f"too many instances in these studies: {UNREAD}"))
-        return self._of_sets(found, studies, zone, named)
+        if not ours:
+            return self._of_sets(self._documents.sets.ranked(unknown), studies, zone, named)
+        shown = self._documents.unread.shown_among(unknown, self._documents.sight)
+        new = [(found, study) for found, study in shown if study in studies]
+        others = set(map(identity, unknown))
+        told = {study for _, study in new} | {one.study_uid for one in known if identity(one.ref) in others}
+        if not told:
+            return None
+        found = [*_found(known, told, stores, others), *(one for one, _ in new)]
+        return self._of_sets(found, told, zone, named)
 
     def of_unread(self, zone: tzinfo, ours: bool) -> DocumentIndex | None:
         """The studies, each as a whole, in which an image set is shown that our tables do not know.
@@ -104,9 +111,11 @@ class DocumentSearch:
             return None
         studies = {study for _, study in new}
         with reading(self._engine) as connection:
-            known = _known(connection, studies, stores, [one.ref for one, _ in new]) if ours else []
+            known = _sets(connection, studies) if ours else []
+        others = {identity(one.ref) for one, _ in new}
         listed = _Most(MOST_LISTED_INSTANCES, _too_many())
-        return self._of_sets([*known, *(one for one, _ in new)], studies, zone, listed)
+        found = [*_found(known, studies, stores, others), *(one for one, _ in new)]
+        return self._of_sets(found, studies, zone, listed)
 
     def _of_sets(
         self, found: list[Found], studies: Collection[str], zone: tzinfo, most: "_Most"
@@ -130,7 +139,7 @@ class DocumentSearch:
     def _filled(
         self, found: Iterable[Found], studies: Collection[str], zone: tzinfo, most: "_Most"
     ) -> DocumentIndex:
-        made = DocumentIndex(self._documents.sight, zone)
+        made = DocumentIndex(self._documents.sight, zone, studies)
         for one in found:
             try:
                 document = self._documents.sets.document(one.ref)
@@ -154,16 +163,20 @@ class _Most(NamedTuple):
     error: RequestError
 
 
-def _known(
-    connection: Connection, studies: Collection[str], stores: Stores, newer: Iterable[ImageSetRef]
+def _sets(connection: Connection, studies: Collection[str]) -> list[StoredSet]:
+    """The image sets of studies that our tables hold."""
+    return [one for uid in studies for one in sets_of_study(connection, uid).values()]
+
+
+def _found(
+    sets: list[StoredSet], studies: Collection[str], stores: Stores, others: Container[tuple[str, str]]
 ) -> list[Found]:
-    """The image sets of studies that our tables hold, at the versions that they have; without the `newer`."""
-    others = set(map(identity, newer))
+    """Those of `sets` in studies and data stores, at the versions that our tables have; without `others`."""
     return [
         Found(one.ref, (bool(one.is_primary), one.updated_at or datetime.min))
-        for uid in studies
-        for one in sets_of_study(connection, uid).values()
-        if one.state == side.ACTIVE
+        for one in sets
+        if one.study_uid in studies
+        and one.state == side.ACTIVE
         and (stores is None or one.datastoreid in stores)
         and identity(one.ref) not in others
     ]

@@ -114,8 +114,8 @@ class IndexSearch:
         studies = studies_named(query)
         if studies is not None:
             told = self._told.of_studies(studies, query.zone, ours)
-            return self._of_ours(query) if told is None else told.search(query)
-        told = self._told.of_unread(query.zone, ours)
+        else:
+            told = self._told.of_unread(query.zone, ours)
         if told is None:
             return self._of_ours(query)
         return self._of_ours(query, told) if ours else told.search(query)
@@ -123,7 +123,7 @@ class IndexSearch:
     def _of_ours(self, query: QidoQuery, told: DocumentIndex | None = None) -> SearchResult:
         """By our tables, and what is `told` of studies that they do not know whole."""
         made = NOTHING_MADE if told is None else told.matches(query)
-        without = frozenset[str]() if told is None else frozenset(told.studies)
+        without = frozenset[str]() if told is None else told.studies
         with reading(self._engine) as connection:
             sight = sight_here(connection, self._sight, self._can_be_aws)
             tables = self._side(connection, query, sight, without=without)

@@ -107,9 +107,10 @@ def _index(
     tombstones.bury(connection, own.study_uid, before - after)
     note_instances(connection, (uid for _, uid in before - after))
     ledger.forget_failure(connection, document.datastore_id, document.image_set_id)
+    left = None if known is None or known.study_key == own.study_key else known.study_key
     weaker = known is not None and own.rank < known.rank
-    if weaker or before - after:
-        reindex += _heirs(connection, own)
+    if left is not None or weaker or before - after:
+        reindex += _heirs(connection, own, left)
     return IndexedImageSet(
         own.ref, own.study_uid, True, len(document.raw_series), len(after), tuple(dict.fromkeys(reindex))
     )
@@ -129,9 +130,9 @@ def _write(
 ) -> tuple[StoredSet, side_writer.Held]:
     """The image set as it now stands, and the instances that it gives."""
     sets = sets_of_study(connection, document.study_uid)
-    writer = side_writer.Writer(connection, sets[key], sets, zone)
     links = links_of_study(connection, document.study_uid)
-    study_key = writer.put_study(document, links)
+    writer = side_writer.Writer(connection, sets[key], sets, links, zone)
+    study_key = writer.put_study(document)
     sets[key] = own = sets[key]._replace(study_key=study_key)
     put_set(connection, own, {"study_key": study_key})
     series_keys = {series.series_uid: writer.put_series(study_key, series) for series in document.series()}
@@ -161,7 +162,7 @@ def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> lis
     if own is None:
         aws_writer.forget_unknown(connection, datastore_id, image_set_id)
         return []
-    heirs = _heirs(connection, own)
+    heirs = _heirs(connection, own, own.study_key)
     lost = side_writer.forget(connection, own.imageset_key)
     tombstones.bury(connection, own.study_uid, lost)
     aws_writer.forget_image_set(connection, datastore_id, image_set_id)
@@ -176,12 +177,17 @@ def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> lis
     return heirs
 
 
-def _heirs(connection: Connection, own: StoredSet) -> list[ImageSetRef]:
-    """The image sets that share a series with `own`, and the best one of the study, best first."""
+def _heirs(connection: Connection, own: StoredSet, left: int | None) -> list[ImageSetRef]:
+    """Image sets that share a series with `own`, and the best of the study and of variant `left`, best first.
+
+    `left`: where it is no longer, so that another is to give and say there what it gave and said.
+    """
     sets = sets_of_study(connection, own.study_uid)
     del sets[own.imageset_key]
     links = links_of_study(connection, own.study_uid)
     series = {uid for key, uid in links if key == own.imageset_key}
-    sharing = {key for key, uid in links if uid in series}
+    heirs = {key for key, uid in links if uid in series and key in sets}
     ranked = sorted(sets.values(), key=lambda one: one.rank, reverse=True)
-    return [one.ref for number, one in enumerate(ranked) if number == 0 or one.imageset_key in sharing]
+    heirs.update(one.imageset_key for one in ranked[:1])
+    heirs.update([one.imageset_key for one in ranked if one.study_key == left][:1])
+    return [one.ref for one in ranked if one.imageset_key in heirs]

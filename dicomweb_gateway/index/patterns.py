@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_
+from sqlalchemy import ColumnElement, Select, and_, false, func, or_
 
 from dicomweb_gateway.qido.expression import DateRange, MomentRange, TextPattern, TimeRange
 
@@ -21,6 +21,11 @@ _FIRST_SURROGATE, _AFTER_SURROGATES = 0xD800, 0xE000
 def any_of(expressions: Iterable[Expression]) -> Expression:
     """One of `expressions` holds; none of none does, where an empty `OR` would let everything through."""
     return or_(false(), *expressions)
+
+
+def some(query: Select[Any]) -> Expression:
+    """At least one row, counted: a form that no database turns into a join of its own choice."""
+    return query.with_only_columns(func.count()).scalar_subquery() > 0
 
 
 def like_any(column: Expression, patterns: tuple[TextPattern, ...]) -> Expression:

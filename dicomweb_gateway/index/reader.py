@@ -2,13 +2,11 @@
 
 import copy
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, update
+from sqlalchemy import Engine, update
 from sqlalchemy.exc import DBAPIError
 
-from dicomweb_gateway.errors import RequestError, ResourceNotFound
 from dicomweb_gateway.imagesets.store import ImageSetRef, WantedFrame
 from dicomweb_gateway.index import side_reader
 from dicomweb_gateway.index import side_tables as side
@@ -16,17 +14,15 @@ from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, writing
 from dicomweb_gateway.index.gone import GoneSets
-from dicomweb_gateway.index.holdings_reader import HoldingsReader
 from dicomweb_gateway.index.hot import HotMap
 from dicomweb_gateway.index.hot_frames import LARGEST, FramesOfSet, HotFrames
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
-from dicomweb_gateway.index.instance_records import load_outlines, load_records
 from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.picture_modalities import is_picture
 from dicomweb_gateway.index.records import InstanceOutline, InstanceRecord, SeenFrame
+from dicomweb_gateway.index.series_reader import Bindings, SeriesReader
 from dicomweb_gateway.index.side_reader import below
-from dicomweb_gateway.index.tombstones import missing
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _INSTANCE, _SET = side.gateway_instance, side.gateway_imageset
@@ -37,16 +33,7 @@ HOT_BUDGET = 50_000
 """Instances and frames kept for hot lookups, about 300 bytes each."""
 
 
-@dataclass(slots=True)
-class _Bindings:
-    """What all bound readers of one share. `need_traits`: one of them judges by attributes."""
-
-    need_traits: bool
-    number: int = 0
-    """Of `IndexChanges`, up to which changes of others are known."""
-
-
-class IndexReader(HoldingsReader):
+class IndexReader(SeriesReader):
     """Reads the index; every method raises IndexUnavailable when the database does not answer.
 
     What was deleted not long ago raises ResourceGone where ResourceNotFound is said below.
@@ -81,10 +68,9 @@ class IndexReader(HoldingsReader):
         self._hot = HotInstances(cache_seconds, HOT_BUDGET)
         self._sets: HotMap[list[_DatedSet]] = HotMap(cache_seconds, HOT_BUDGET, len)
         self._frames = HotFrames(cache_seconds)
-        self._gone = GoneSets()
-        aws = None if source is None else AwsReader(engine, source, latest_seconds, self._gone, sight)
-        super().__init__(engine, aws, sight)
-        self._bindings = _Bindings(sight.has_wanted)
+        gone = GoneSets()
+        aws = None if source is None else AwsReader(engine, source, latest_seconds, gone, sight)
+        super().__init__(engine, aws, sight, gone, Bindings(sight.has_wanted))
 
     def seen_by(self, sight: Sight) -> "IndexReader":
         """This reader, which sees no more than `sight` shows; cheap, all that is kept is shared."""
@@ -251,59 +237,3 @@ class IndexReader(HoldingsReader):
         if not sets:
             raise self._missing(study_uid, series_uid)
         return sets
-
-    def _side_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
-        return self._records(below(study_uid, series_uid))
-
-    def _records(self, series: ColumnElement[bool], *conditions: ColumnElement[bool]) -> list[InstanceRecord]:
-        """What our tables hold of a series."""
-        with_traits = self._bindings.need_traits
-
-        def load(connection: Connection) -> list[InstanceRecord]:
-            found = load_records(connection, self._sight, series, *conditions, with_traits=with_traits)
-            return self._there(found)
-
-        return self._side(load) or []
-
-    def _series_records(self, study_uid: str, series_uid: str) -> list[InstanceRecord]:
-        return self._completed(self._side_records(study_uid, series_uid), study_uid, series_uid)
-
-    def _completed(
-        self, records: list[InstanceRecord], study_uid: str, series_uid: str
-    ) -> list[InstanceRecord]:
-        """`records` of our tables with those that only documents give."""
-        if self._aws is None:
-            return records
-        known = {record.instance_uid for record in records}
-        more = [one for one in self._aws.instances(study_uid, series_uid) if one.instance_uid not in known]
-        return sorted(records + more, key=_order) if more else records
-
-    def _series_outlines(self, study_uid: str, series_uid: str) -> list[InstanceOutline]:
-        path = below(study_uid, series_uid)
-        found = self._side(lambda one: load_outlines(one, self._sight, path)) or []
-        gone = {ref for ref in {one.image_set for one in found} if ref in self._gone}
-        if gone:
-            found = [one for one in found if one.image_set not in gone]
-        if self._aws is None:
-            return found
-        known = {one.instance_uid for one in found}
-        more = [one for one in self._aws.instances(study_uid, series_uid) if one.instance_uid not in known]
-        return [one.outline for one in self._series_records(study_uid, series_uid)] if more else found
-
-    def _missing(
-        self, study_uid: str, series_uid: str | None = None, instance_uid: str | None = None
-    ) -> RequestError:
-        """The error for a path that leads nowhere."""
-        path = (study_uid, series_uid, instance_uid)
-        named = " of ".join(uid for uid in reversed(path) if uid)
-        is_open = self._sight.is_everything
-        known = self._side(lambda connection: missing(connection, *path)) if is_open else None
-        return known or ResourceNotFound(f"the index does not know {named}")
-
-    def _there(self, records: Iterator[InstanceRecord]) -> list[InstanceRecord]:
-        return [record for record in records if record.image_set not in self._gone]
-
-
-def _order(record: InstanceRecord) -> tuple[int, str]:
-    number = record.instance_number
-    return side.MISSING_LAST if number is None else number, record.instance_uid

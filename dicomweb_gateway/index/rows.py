@@ -1,7 +1,7 @@
 """One image set metadata document as column values; nothing here touches the database."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import astuple
 from datetime import tzinfo
 from functools import cache
@@ -114,7 +114,9 @@ def study_row(document: ImageSetDocument) -> Row:
 def study_attributes(document: ImageSetDocument) -> JsonObject:
     """What the index holds of a study and its patient."""
     attributes = dicom_json({**document.patient, **document.study}, {})
-    _add_timezone(attributes, document.series())
+    # where series differ in it none speaks for those that a rule may hide
+    offsets = {_timezone(one) for one in document.series()}
+    _add_timezone(attributes, offsets.pop() if len(offsets) == 1 else None)
     return attributes
 
 
@@ -156,7 +158,7 @@ def series_attributes(series: SeriesDocument) -> JsonObject:
     first = next(series.instances(), None)
     signed = first is not None and integer(first.tags, "PixelRepresentation") == 1
     attributes = dicom_json(series.tags, {}, signed=signed)
-    _add_timezone(attributes, iter([series]))
+    _add_timezone(attributes, _timezone(series))
     return attributes
 
 
@@ -290,9 +292,13 @@ def _order(number: int | None) -> int:
     return side.MISSING_LAST if number is None else number
 
 
-def _add_timezone(attributes: JsonObject, series: Iterator[SeriesDocument]) -> None:
+def _timezone(series: SeriesDocument) -> str | None:
+    """The first offset that an instance of a series names."""
+    offsets = (text(one.tags, _TIMEZONE) for one in series.instances())
+    return next((found for found in offsets if found), None)
+
+
+def _add_timezone(attributes: JsonObject, offset: str | None) -> None:
     """HealthImaging keeps the offset with the instances; answers want it above (dicomweb.md Q-44)."""
-    offsets = (text(i.tags, _TIMEZONE) for one in series for i in one.instances())
-    offset = next((found for found in offsets if found), None)
     if offset:
         attributes["00080201"] = element("SH", [offset])

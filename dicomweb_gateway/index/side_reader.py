@@ -11,6 +11,7 @@ from dicomweb_gateway.index.records import SeenFrame
 from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS, traits_of
 from dicomweb_gateway.index.shown import rows_shown
 from dicomweb_gateway.index.traits import traits_of_columns
+from dicomweb_gateway.index.variants import ranks
 from dicomweb_gateway.sight import Sight
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
@@ -100,9 +101,10 @@ def known_among(connection: Connection, refs: list[ImageSetRef]) -> set[tuple[st
 
 
 def modalities_with_pixels(connection: Connection, study_uid: str, sight: Sight) -> dict[str, str | None]:
-    """The series of a study that have pixels, and their modalities."""
+    """The series of a study that have pixels, and their modalities by the best image set that gives such."""
     pixels = _has_instance(sight).where(_INSTANCE.c.pixel_keyword.is_not(None))
     query = select(_SERIES.c.series_uid, _SERIES.c.modality).where(_SERIES.c.study_uid == study_uid, pixels)
+    query = query.outerjoin(_SET, _SET.c.imageset_key == _SERIES.c.imageset_key).order_by(*ranks(_SET))
     return {row.series_uid: row.modality for row in connection.execute(query)}
 
 

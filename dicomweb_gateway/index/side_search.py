@@ -5,36 +5,32 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, FromClause, Select, Table, and_, exists, func, or_, select
+from sqlalchemy import Connection, FromClause, Table, and_, exists, func, or_, select
 
 from dicomweb_gateway.dicom.json_model import JsonObject
 from dicomweb_gateway.index import side_tables as side
-from dicomweb_gateway.index.patterns import Expression, any_of, like_any, prefix_of
+from dicomweb_gateway.index.patterns import Expression, like_any, prefix_of, some
 from dicomweb_gateway.index.search_tables import Candidates, Driver, SearchTables
 from dicomweb_gateway.index.shown import instances_shown, series_shown, studies_shown
 from dicomweb_gateway.index.side_answers import add_unknown, columns, count_visible, found_rows, study_answers
+from dicomweb_gateway.index.side_names import first_group, has_no_name, meets_names, names_driver
+from dicomweb_gateway.index.side_requests import meets_request
 from dicomweb_gateway.index.unknown_below import has_unknown_modality, unknown_below
 from dicomweb_gateway.index.variants import is_best_instance
 from dicomweb_gateway.qido.answers import answer
 from dicomweb_gateway.qido.attributes import Level, Matching, QueryAttribute
 from dicomweb_gateway.qido.expression import (
     Condition,
-    EmptyOr,
-    IsEmpty,
     ModalitiesIn,
     NameIn,
-    NamePattern,
-    NameWord,
     NameWords,
     QidoQuery,
     RequestItem,
-    TextIn,
     TextPattern,
 )
 from dicomweb_gateway.sight import EVERYTHING, Sight
 
 _STUDY, _SERIES, _INSTANCE = side.gateway_study, side.gateway_series, side.gateway_instance
-_NAME, _WORD, _REQUEST = side.gateway_person_name, side.gateway_name_word, side.gateway_request
 _COUNTS = frozenset(
     {"NumberOfStudyRelatedSeries", "NumberOfStudyRelatedInstances", "NumberOfSeriesRelatedInstances"}
 )
@@ -133,21 +129,11 @@ class SideSearch(SearchTables):
 
     def names(self, condition: NameIn, found: Candidates | None) -> Expression:
         """By the folded component groups."""
-        if found is not None and found.keys is not None:
-            return _STUDY.c.study_key.in_(found.keys)
-        take = _named if found is None else _named_here
-        return any_of(
-            and_(*(take(condition.attribute, group) for group in groups)) for groups in condition.alternatives
-        )
+        return _of_persons(condition, found)
 
     def words(self, condition: NameWords, found: Candidates | None) -> Expression:
         """By the words of the name."""
-        if found is not None and found.keys is not None:
-            return _STUDY.c.study_key.in_(found.keys)
-        take = _worded if found is None else _worded_here
-        return any_of(
-            and_(*(take(condition.attribute, word) for word in words)) for words in condition.alternatives
-        )
+        return _of_persons(condition, found)
 
     def modalities(self, condition: ModalitiesIn, found: Candidates | None) -> Expression:
         """The series of all variants count: they are all found below the study."""
@@ -164,15 +150,11 @@ class SideSearch(SearchTables):
         meets = and_(like_any(other.c.modality, condition.patterns), *series_shown(other, self.sight))
         if found is None:
             return exists().where(same, meets)
-        return _some(select(func.count()).select_from(other).where(same, meets))
+        return some(select(other).where(same, meets))
 
     def request(self, condition: RequestItem) -> Expression:
         """By the table of request items."""
-        same = _REQUEST.c.series_key == _SERIES.c.series_key
-        found = exists().where(same, *(_of_request(one) for one in condition.conditions))
-        if all(isinstance(one, IsEmpty | EmptyOr) for one in condition.conditions):
-            return or_(found, ~exists().where(same))
-        return found
+        return meets_request(condition)
 
     def mentions(self, level: Level, text: str) -> Expression:
         """The DICOM JSON of the level contains `text`."""
@@ -181,9 +163,7 @@ class SideSearch(SearchTables):
     def empty(self, attribute: QueryAttribute) -> Expression:
         """NULL in the column, or no row in the table that holds the values."""
         if attribute.matching is Matching.NAME:
-            return ~exists().where(
-                _NAME.c.study_key == _STUDY.c.study_key, _NAME.c.keyword == attribute.keyword
-            )
+            return has_no_name(attribute)
         if attribute.matching is Matching.MODALITIES:
             other = _SERIES.alias("any_series")
             same = other.c.study_uid == _STUDY.c.study_uid
@@ -203,12 +183,7 @@ class SideSearch(SearchTables):
 
     def alphabetic(self, attribute: QueryAttribute) -> Expression:
         """The folded first component group of the study's name."""
-        return (
-            select(_NAME.c.folded)
-            .where(_NAME.c.study_key == _STUDY.c.study_key, _NAME.c.keyword == attribute.keyword)
-            .where(_NAME.c.groupnumber == 1)
-            .scalar_subquery()
-        )
+        return first_group(attribute)
 
     def uids(self, level: Level) -> list[Expression]:
         """The UID, and the key where several variants may be shown."""
@@ -221,12 +196,8 @@ class SideSearch(SearchTables):
     def driver(self, condition: Condition) -> Driver | None:
         """Keys of studies by the index over names, words or modalities."""
         match condition:
-            case NameIn(attribute, alternatives) if all(len(groups) == 1 for groups in alternatives):
-                patterns = tuple(groups[0] for groups in alternatives)
-                begins = all(prefix_of(one.pattern.text) for one in patterns)
-                return Driver(_names_like(attribute, patterns), begins)
-            case NameWords(attribute, ((word,),)):
-                return Driver(_words_like(attribute, word), bool(prefix_of(word.pattern.text)))
+            case NameIn() | NameWords():
+                return names_driver(condition)
             case ModalitiesIn(patterns):
                 same = like_any(_SERIES.c.modality, patterns)
                 query = select(_SERIES.c.study_uid).where(same, *series_shown(_SERIES, self.sight))
@@ -260,67 +231,24 @@ class SideSearch(SearchTables):
     def _number_shown(self, attribute: QueryAttribute) -> Expression:
         """How many series or instances of a study, or instances of a series, are shown."""
         other, one = _SERIES.alias("counted"), _INSTANCE.alias("counted_instance")
-        if attribute.level == "study":
-            mine = other.c.study_uid == _STUDY.c.study_uid
-        else:
-            mine = other.c.series_key == _SERIES.c.series_key
+        mine = [other.c.study_uid == _STUDY.c.study_uid]
+        if attribute.level == "series" and self.doubled:
+            mine = [other.c.study_uid == _SERIES.c.study_uid, other.c.series_uid == _SERIES.c.series_uid]
+        elif attribute.level == "series":
+            mine = [other.c.series_key == _SERIES.c.series_key]
         if attribute.keyword == "NumberOfStudyRelatedSeries":
             query = select(func.count(other.c.series_uid.distinct()))
         else:
-            number = func.count(one.c.instance_uid.distinct()) if self.doubled else func.count()
+            # an instance of two series is two, one of two variants of a series is one
+            path = other.c.series_uid + "/" + one.c.instance_uid
+            number = func.count(path.distinct()) if self.doubled else func.count()
             query = select(number).select_from(other).join(one, one.c.series_key == other.c.series_key)
             query = query.where(*instances_shown(one, self.sight, other))
-        return query.where(mine, *series_shown(other, self.sight)).scalar_subquery()
+        return query.where(*mine, *series_shown(other, self.sight)).scalar_subquery()
 
 
-def _names_like(attribute: QueryAttribute, patterns: tuple[NamePattern, ...]) -> Select[Any]:
-    """Studies that hold a name group like one of the wanted ones."""
-    meets = (
-        like_any(_NAME.c.folded, (one.pattern,))
-        if one.group is None
-        else and_(_NAME.c.groupnumber == one.group, like_any(_NAME.c.folded, (one.pattern,)))
-        for one in patterns
-    )
-    return select(_NAME.c.study_key).where(_NAME.c.keyword == attribute.keyword, any_of(meets))
-
-
-def _named(attribute: QueryAttribute, wanted: NamePattern) -> Expression:
-    return _STUDY.c.study_key.in_(_names_like(attribute, (wanted,)))
-
-
-def _named_here(attribute: QueryAttribute, wanted: NamePattern) -> Expression:
-    return _some(_names_like(attribute, (wanted,)).where(_NAME.c.study_key == _STUDY.c.study_key))
-
-
-def _words_like(attribute: QueryAttribute, word: NameWord) -> Select[Any]:
-    """Studies with a word of the name that begins like the wanted one, or sounds like it."""
-    meets = and_(_WORD.c.keyword == attribute.keyword, like_any(_WORD.c.word, (word.pattern,)))
-    if word.sound:
-        sounds = and_(_WORD.c.keyword == attribute.keyword + side.SOUND, _WORD.c.word == word.sound)
-        meets = or_(meets, sounds)
-    return select(_WORD.c.study_key).where(meets)
-
-
-def _worded(attribute: QueryAttribute, word: NameWord) -> Expression:
-    return _STUDY.c.study_key.in_(_words_like(attribute, word))
-
-
-def _worded_here(attribute: QueryAttribute, word: NameWord) -> Expression:
-    return _some(_words_like(attribute, word).where(_WORD.c.study_key == _STUDY.c.study_key))
-
-
-def _some(query: Select[Any]) -> Expression:
-    """At least one row, counted: a form that no database turns into a join of its own choice."""
-    return query.with_only_columns(func.count()).scalar_subquery() > 0
-
-
-def _of_request(condition: Condition) -> Expression:
-    """A condition on one item of RequestAttributesSequence, all of whose keys are text."""
-    match condition:
-        case TextIn(attribute, patterns):
-            return like_any(_REQUEST.c[attribute.own_column], patterns)
-        case IsEmpty(attribute):
-            return _REQUEST.c[attribute.own_column].is_(None)
-        case EmptyOr(empty, other):
-            return or_(_of_request(empty), _of_request(other))
-    raise TypeError(f"{type(condition).__name__} is no condition on a request item")
+def _of_persons(condition: NameIn | NameWords, found: Candidates | None) -> Expression:
+    """Studies of the persons meant: by the keys that were found, else by the tables of names."""
+    if found is not None and found.keys is not None:
+        return _STUDY.c.study_key.in_(found.keys)
+    return meets_names(condition, each=found is not None)

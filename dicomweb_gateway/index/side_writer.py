@@ -43,7 +43,7 @@ class Claim(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """Writes for image set `own`; `sets` are all image sets of its study, `own` included.
+    """Writes for image set `own`; `sets` are all image sets of its study, `own` included, `links` theirs.
 
     `zone` is the time zone of moments in data that names none.
     """
@@ -51,6 +51,7 @@ class Writer:
     connection: Connection
     own: StoredSet
     sets: Mapping[int, StoredSet]
+    links: Links
     zone: tzinfo
 
     def wins_over(self, imageset_key: int | None) -> bool:
@@ -58,19 +59,28 @@ class Writer:
         other = None if imageset_key is None else self.sets.get(imageset_key)
         return other is None or other.imageset_key == self.own.imageset_key or self.own.rank > other.rank
 
-    def put_study(self, document: ImageSetDocument, links: Links) -> int:
+    def _writes_over(self, imageset_key: int | None, study_key: int, series_uid: str | None = None) -> bool:
+        """Whether what `imageset_key` said of a variant, or of a series of it, is to be replaced by ours.
+
+        Always where it has gone to another variant since, or holds the series no more.
+        """
+        other = None if imageset_key is None else self.sets.get(imageset_key)
+        holds = series_uid is None or (imageset_key, series_uid) in self.links
+        return other is None or other.study_key != study_key or not holds or self.wins_over(imageset_key)
+
+    def put_study(self, document: ImageSetDocument) -> int:
         """The study variant of the document's patient, written where we win; its key.
 
-        `links` are those of all image sets of the study. One that says otherwise of a series than others of
-        the variant do, in what rules judge it by, gets a variant apart: a series' row says what all its image
-        sets say, so that it shows none of them for another's sake, and hides none.
+        An image set that says otherwise of a series than others of the variant do, in what rules judge it
+        by, gets a variant apart: a series' row says what all its image sets say, so that it shows none of
+        them for another's sake, and hides none.
         """
         identity = {"study_uid": document.study_uid, "patient_key": variant_key(document)}
         found = self._variant(identity)
-        if found is not None and self._contradicts(int(found.study_key), document, links):
+        if found is not None and self._contradicts(int(found.study_key), document):
             identity["patient_key"] = variant_key(document, apart=True)
             found = self._variant(identity)
-        if found is not None and not self.wins_over(found.imageset_key):
+        if found is not None and not self._writes_over(found.imageset_key, int(found.study_key)):
             return int(found.study_key)
         values = {**study_row(document), "imageset_key": self.own.imageset_key}
         if found is None:
@@ -87,11 +97,11 @@ class Writer:
         query = select(_STUDY.c.study_key, _STUDY.c.imageset_key).filter_by(**identity)
         return self.connection.execute(query).first()
 
-    def _contradicts(self, study_key: int, document: ImageSetDocument, links: Links) -> bool:
+    def _contradicts(self, study_key: int, document: ImageSetDocument) -> bool:
         """Whether the document says otherwise of a series that another image set of the variant holds."""
         others = {
             uid
-            for key, uid in links
+            for key, uid in self.links
             if key != self.own.imageset_key and self.sets[key].study_key == study_key
         }
         shared = [one for one in document.series() if one.series_uid in others]
@@ -109,7 +119,7 @@ class Writer:
         found = self.connection.execute(
             select(_SERIES.c.series_key, _SERIES.c.imageset_key).filter_by(**identity)
         ).first()
-        if found is not None and not self.wins_over(found.imageset_key):
+        if found is not None and not self._writes_over(found.imageset_key, study_key, series.series_uid):
             return int(found.series_key)
         values = {**series_row(series), "imageset_key": self.own.imageset_key}
         if found is None:

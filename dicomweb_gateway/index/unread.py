@@ -1,5 +1,6 @@
 """Image sets that only the AWS Lambda has indexed, as far as a sight shows something of them."""
 
+import math
 import time
 from collections.abc import Iterator
 
@@ -50,15 +51,21 @@ class UnreadSets:
         deadline = patience.until(_LOOKING)
         with reading(self._engine) as connection:
             refs = _all_unread(connection, sight.stores)
-        for ref in refs[:_MOST_LOOKED_AT]:
+        yield from self.shown_among(refs[:_MOST_LOOKED_AT], sight, deadline)
+        if len(refs) > _MOST_LOOKED_AT:
+            raise GatewayBusy(f"{UNREAD}: name a study")
+
+    def shown_among(
+        self, refs: list[ImageSetRef], sight: Sight, deadline: float = math.inf
+    ) -> Iterator[tuple[Found, str]]:
+        """The same among some image sets, until `deadline` (time.monotonic)."""
+        for ref in refs:
             if time.monotonic() > deadline:
                 raise GatewayBusy(f"{UNREAD}: name a study, or ask again")
             found = self._sets.find(ref)
             study = self._study_seen(sight, found.ref) if found is not None else ""
             if found is not None and study:
                 yield found, study
-        if len(refs) > _MOST_LOOKED_AT:
-            raise GatewayBusy(f"{UNREAD}: name a study")
 
     def _study_seen(self, sight: Sight, ref: ImageSetRef) -> str:
         """The study of an image set of which the sight shows something, else nothing."""

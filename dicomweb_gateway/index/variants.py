@@ -49,12 +49,13 @@ def is_of_better_set(other: FromClause, own: FromClause) -> Expression:
     both = exists().where(
         theirs.c.imageset_key == other.c.imageset_key,
         ours.c.imageset_key == own.c.imageset_key,
-        _is_above(_ranks(theirs), _ranks(ours)),
+        _is_above(ranks(theirs), ranks(ours)),
     )
     return both.correlate(other, own)
 
 
-def _ranks(sets: FromClause) -> list[Expression]:
+def ranks(sets: FromClause) -> list[Expression]:
+    """What image sets are compared by, as `StoredSet.rank`: the larger wins."""
     is_primary = case((sets.c.is_primary, 1), else_=0)
     return [
         case((sets.c.state == side.ACTIVE, 1), else_=0),

@@ -14,7 +14,8 @@ from functools import partial
 
 import numpy as np
 
-from dicomweb_gateway.dicom.codestream import Codestream, parse_codestream, unbox
+from dicomweb_gateway.dicom.codestream import Codestream, parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import unbox
 from dicomweb_gateway.dicom.pixel_description import PixelDescription
 from dicomweb_gateway.dicom.transfer_syntax import (
     EXPLICIT_VR_BE,

@@ -8,14 +8,8 @@ import struct
 
 import numpy as np
 
-from dicomweb_gateway.dicom.codestream import (
-    JP2_SIGNATURE,
-    TLM,
-    header_segments,
-    is_boxed,
-    parse_codestream,
-    unbox,
-)
+from dicomweb_gateway.dicom.codestream import TLM, header_segments, parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import JP2_SIGNATURE, is_boxed, unbox
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.optionals import (
     Samples,

@@ -69,6 +69,9 @@ def _check_sight(sight: Sight, datastore_id: str, edit: Edit) -> None:
     if edit.whole_study or edit.revert_to:
         name = "includeStudyImageSets" if edit.whole_study else "revertToVersion"
         raise InvalidRequest(f"{name} is for who may see the whole data store")
+    if not edit.is_study_only:
+        # HealthImaging changes these of what is not primary alone, so another one is there, maybe hidden
+        raise InvalidRequest("patient and series are changed by who may see the whole data store")
     judged = {keyword for grant in sight.grants for keyword, _ in grant.wanted}
     for keyword in sorted(judged & edit.keywords):
         raise InvalidRequest(f"{keyword} decides what you may see, so you may not change it")

@@ -73,7 +73,7 @@ def frames_response(
     if known is not None:
         return known
     if gateway.archive.prefetcher is not None:
-        gateway.archive.prefetcher.asked(record, wanted[-1])
+        gateway.archive.prefetcher.asked(gateway.archive.index, record, wanted[-1])
     numbers = frame_numbers or range(1, len(wanted) + 1)
     prefix = _location(gateway, request, record)
     parts = [

@@ -72,7 +72,7 @@ def _tell_prefetcher(gateway: Services, path: ResourcePath) -> None:
         or path.instance_uid is not None
     ):
         return
-    prefetcher.opened(path.study_uid, path.series_uid)
+    prefetcher.opened(gateway.archive.index, path.study_uid, path.series_uid)
 
 
 def _pieces(

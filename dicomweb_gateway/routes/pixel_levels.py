@@ -67,5 +67,5 @@ def _frame(study: str, series: str, instance: str, frames: str) -> LeveledFrame:
     record = gateway.archive.index.instance(study, series, instance)
     frame = leveled_frame(open_picture(gateway.archive, record), numbers[0])
     if gateway.archive.prefetcher is not None:
-        gateway.archive.prefetcher.asked(record, frame.wanted)
+        gateway.archive.prefetcher.asked(gateway.archive.index, record, frame.wanted)
     return frame

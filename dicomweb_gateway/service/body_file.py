@@ -7,6 +7,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import Any, BinaryIO
 
+from dicomweb_gateway.dicom.spool_space import free_bytes
+
 _LOOK_BYTES = 16 << 20
 """Between two looks at how much room is left."""
 
@@ -66,8 +68,7 @@ class BodyFile:
             self._file = TemporaryFile(dir=self._folder, buffering=0)  # noqa: SIM115
         if self._length - self._looked_at >= _LOOK_BYTES:
             self._looked_at = self._length
-            disk = os.fstatvfs(self._file.fileno())
-            if disk.f_bavail * disk.f_frsize < self._min_free_bytes + _LOOK_BYTES:
+            if free_bytes(self._file.fileno()) < self._min_free_bytes + _LOOK_BYTES:
                 raise OSError(28, "no room")
         rest = memoryview(data)
         while rest:

@@ -13,8 +13,9 @@ from dicomweb_gateway.imagesets.data_stores import ACTIVE, DataStores
 from dicomweb_gateway.imagesets.import_jobs import ImportJobs
 from dicomweb_gateway.service.server_limits import MIN_FREE_BYTES
 from dicomweb_gateway.settings import Settings
+from dicomweb_gateway.workflow.importing.config import ImportConfig
 from dicomweb_gateway.workflow.importing.ledger import Ledger
-from dicomweb_gateway.workflow.importing.run import ImportConfig, ImportRun
+from dicomweb_gateway.workflow.importing.run import ImportRun
 from dicomweb_gateway.workflow.importing.staging import BucketStaging, FolderStaging, JobOutput, Staging
 from dicomweb_gateway.workflow.steps import Listener
 

@@ -9,13 +9,8 @@ the frame is one level.
 from collections.abc import Sequence
 from itertools import groupby
 
-from dicomweb_gateway.dicom.codestream import (
-    BARE_START,
-    Codestream,
-    codestream_span,
-    is_boxed,
-    parse_codestream,
-)
+from dicomweb_gateway.dicom.codestream import Codestream, parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import BARE_START, codestream_span, is_boxed
 from dicomweb_gateway.errors import InvalidRequest
 
 

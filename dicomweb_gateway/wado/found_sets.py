@@ -14,10 +14,16 @@ from typing import Any, NamedTuple
 import orjson
 
 from dicomweb_gateway import patience
-from dicomweb_gateway.errors import ResourceNotFound, UpstreamError, UpstreamFailed, UpstreamInvalid
+from dicomweb_gateway.errors import (
+    InvalidRequest,
+    ResourceNotFound,
+    UpstreamError,
+    UpstreamFailed,
+    UpstreamInvalid,
+)
 from dicomweb_gateway.imagesets.aws_errors import of_answer
 from dicomweb_gateway.wado.archive import Archive
-from dicomweb_gateway.wado.image_sets import asking
+from dicomweb_gateway.wado.image_sets import PRIMARY, asking
 from dicomweb_gateway.wado.kept_searches import PageStart, SearchSoFar
 
 MOST_RESULTS = 50
@@ -49,7 +55,9 @@ def found_image_sets(
     """A page of SearchImageSets; ResourceNotFound for a data store that is not served, and UpstreamError.
 
     To whom a data store is not shown as a whole one without anything for them and one that does not exist
-    are the same: an empty list. To them pages are full, or UpstreamThrottled says to ask again.
+    are the same: an empty list. To them pages are full, or UpstreamThrottled says to ask again. That an image
+    set is not primary would tell them that another one is there: they are not told, and may not ask for it
+    (InvalidRequest).
     `criteria` is a JSON object; `most` rows, None for HealthImaging's own number. `about` tells the caller's
     search from all others.
     """
@@ -57,6 +65,8 @@ def found_image_sets(
     if sight.within(frozenset((datastore_id,))).is_nothing:
         raise ResourceNotFound(_UNSERVED)
     is_whole = sight.shows_all_of(datastore_id)
+    if not is_whole and _asks_for_primary(criteria):
+        raise InvalidRequest(f"{PRIMARY} is for who may see the whole data store")
     if not archive.index.has_store(datastore_id):
         if is_whole:
             raise ResourceNotFound(_UNSERVED)
@@ -186,17 +196,23 @@ def _shown(archive: Archive, datastore_id: str, summaries: list[Any]) -> list[tu
     ]
     known = archive.index.image_sets_shown(datastore_id, [row["imageSetId"] for _, row in rows])
     found = [(number, row) for number, row in rows if row["imageSetId"] in known]
-    if not archive.index.sight.has_wanted:
+    if archive.index.sight.shows_all_of(datastore_id):
         return found
     judged = archive.index.judged_versions(datastore_id, [row["imageSetId"] for _, row in found])
     return [(number, _cut(row, judged.get(row["imageSetId"]))) for number, row in found]
 
 
+def _asks_for_primary(criteria: bytes) -> bool:
+    filters = orjson.loads(criteria).get("filters") or ()
+    return any(PRIMARY in value for one in filters for value in one["values"] if isinstance(value, dict))
+
+
 def _cut(row: dict[str, Any], judged: str | None) -> dict[str, Any]:
-    """`row` without the numbers of a study, which count also what is hidden.
+    """`row` without what depends on others that are hidden: numbers of a study, whether it is primary.
 
     Without any tags where it tells of another version than the `judged` one, which may be of another patient.
     """
+    row = {name: value for name, value in row.items() if name != PRIMARY}
     tags = row.get("DICOMTags")
     if judged is None or str(row.get("version")) != judged:
         return {name: value for name, value in row.items() if name != "DICOMTags"}

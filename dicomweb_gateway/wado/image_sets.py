@@ -6,12 +6,15 @@ Only what the index knows is asked of HealthImaging, so nothing else is reached 
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import orjson
+
 from dicomweb_gateway import patience
-from dicomweb_gateway.errors import ResourceNotFound, UpstreamNotFound
+from dicomweb_gateway.errors import ResourceNotFound, UpstreamFailed, UpstreamNotFound
 from dicomweb_gateway.imagesets.passed_on import PassedOn
 from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.wado.archive import Archive, opened_document
 
+PRIMARY = "isPrimary"
 _SECONDS = 30.0
 
 
@@ -46,10 +49,24 @@ def image_set_document(
 def image_set_properties(
     archive: Archive, datastore_id: str, image_set_id: str, version_id: str | None
 ) -> bytes:
-    """GetImageSet's answer as HealthImaging wrote it; ResourceNotFound and UpstreamError."""
-    archive.index.image_set_shown(datastore_id, image_set_id)
+    """GetImageSet's answer as HealthImaging wrote it; ResourceNotFound and UpstreamError.
+
+    Whoever does not see the whole data store is told of no version that is hidden, and not whether it is
+    primary: that it is not would say that another one of its series is there.
+    """
     ref = ImageSetRef(datastore_id, image_set_id, version_id)
-    return asking(archive).image_set(ref, patience.until(_SECONDS))
+    if archive.index.sight.shows_all_of(datastore_id):
+        archive.index.image_set_shown(datastore_id, image_set_id)
+        return asking(archive).image_set(ref, patience.until(_SECONDS))
+    if version_id is None:
+        archive.index.image_set_shown(datastore_id, image_set_id)
+    else:
+        image_set_document(archive, datastore_id, image_set_id, version_id)
+    try:
+        told = orjson.loads(asking(archive).image_set(ref, patience.until(_SECONDS)))
+        return orjson.dumps({name: value for name, value in told.items() if name != PRIMARY})
+    except (orjson.JSONDecodeError, AttributeError) as error:
+        raise UpstreamFailed("HealthImaging sent properties that are not of its schema") from error
 
 
 def asking(archive: Archive) -> PassedOn:

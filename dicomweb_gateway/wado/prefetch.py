@@ -31,6 +31,10 @@ def frame_weight(record: InstanceRecord) -> int:
     return max(1 << 20, record.pixels.frame_length if record.pixels else 0)
 
 
+_Key = tuple[str, str]
+"""What tells those who see the same from others, and a series."""
+
+
 @dataclass(slots=True)
 class _OpenSeries:
     """`whole`: its frames are those of all of its instances, not of the one that was asked last alone."""
@@ -48,19 +52,18 @@ class Prefetcher:
     least. Every web process has its own idea of a series, from the requests that came to it; what several
     of them name is fetched once. A series is looked up `in_background`, so no request waits for that.
 
-    It sees all of `index`, whoever asks, and is told only of what its caller has found. What it fetches lies
-    in the frame store, where nobody reads a frame that their own index does not name.
+    It has a series as the index of those who ask has it, of each sight apart: image sets that are hidden from
+    them, and what others look at, change nothing of what is fetched. That lies in the frame store, where
+    nobody reads a frame that their own index does not name.
     """
 
     def __init__(
         self,
-        index: IndexReader,
         pool: FramePool,
         ahead: int = 128,
         ahead_bytes: int = 128 << 20,
         in_background: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
-        self._index = index
         self._pool = pool
         self._ahead = ahead
         self._ahead_bytes = ahead_bytes
@@ -68,46 +71,48 @@ class Prefetcher:
         self._in_background = (
             in_background or ThreadPoolExecutor(1, thread_name_prefix="series to prefetch").submit
         )
-        self._open: OrderedDict[str, _OpenSeries] = OrderedDict()
+        self._open: OrderedDict[_Key, _OpenSeries] = OrderedDict()
         self._frames = 0
-        self._looked_at: dict[str, WantedFrame | None] = {}
+        self._looked_at: dict[_Key, WantedFrame | None] = {}
         self._openings = float(_OPENINGS)
         self._openings_at = time.monotonic()
         self._lock = Lock()
 
-    def asked(self, record: InstanceRecord, wanted: WantedFrame) -> None:
-        """Frame `wanted` of `record` was asked for; returns at once."""
+    def asked(self, index: IndexReader, record: InstanceRecord, wanted: WantedFrame) -> None:
+        """Frame `wanted` of `record`, found in `index`, was asked for; returns at once."""
+        key = (index.sight.digest, record.series_uid)
         with self._lock:
-            series = self._open.get(record.series_uid)
+            series = self._open.get(key)
             place = None if series is None else series.places.get(wanted.key)
             if series is not None and place is None and not series.whole:
                 # reading so long a series once more for every instance would take a core
-                series = self._remember(record, [record], whole=False)
+                series = self._remember(key, record, [record], whole=False)
                 place = series.places.get(wanted.key)
                 if place is None:
                     return
             if series is None or place is None:
-                is_looked_up = record.series_uid in self._looked_at
-                self._looked_at[record.series_uid] = wanted
+                is_looked_up = key in self._looked_at
+                self._looked_at[key] = wanted
                 named: list[int] = []
             else:
-                self._open.move_to_end(record.series_uid)
+                self._open.move_to_end(key)
                 named = series.window.asked(place, time.monotonic())
         if series is not None and place is not None:
             self._name(series, named)
         elif not is_looked_up:
-            self._in_background(lambda: self._look_up(record.study_uid, record.series_uid, record))
+            self._in_background(lambda: self._look_up(index, record.study_uid, record.series_uid, record))
 
-    def opened(self, study_uid: str, series_uid: str) -> None:
-        """A series is about to be shown: have its first frames fetched, and no more; returns at once.
+    def opened(self, index: IndexReader, study_uid: str, series_uid: str) -> None:
+        """A series of `index` is about to be shown: have its first frames fetched, no more; returns at once.
 
         A viewer that opens a study asks so for every series in it.
         """
+        key = (index.sight.digest, series_uid)
         with self._lock:
-            if series_uid in self._open or series_uid in self._looked_at or not self._may_open():
+            if key in self._open or key in self._looked_at or not self._may_open():
                 return
-            self._looked_at[series_uid] = None
-        self._in_background(lambda: self._look_up(study_uid, series_uid))
+            self._looked_at[key] = None
+        self._in_background(lambda: self._look_up(index, study_uid, series_uid))
 
     def _may_open(self) -> bool:
         now = time.monotonic()
@@ -123,14 +128,17 @@ class Prefetcher:
         if places:
             self._pool.prefetch([series.frames[place] for place in places])
 
-    def _look_up(self, study_uid: str, series_uid: str, asked: InstanceRecord | None = None) -> None:
+    def _look_up(
+        self, index: IndexReader, study_uid: str, series_uid: str, asked: InstanceRecord | None = None
+    ) -> None:
         """Learn the order of a series; go on from the frame that was asked last meanwhile, else begin it."""
-        records = self._read(study_uid, series_uid)
+        key = (index.sight.digest, series_uid)
+        records = _read(index, study_uid, series_uid)
         with self._lock:
-            last = self._looked_at.pop(series_uid)
+            last = self._looked_at.pop(key)
             if not records:
                 return
-            series = self._remember(asked or records[0], records)
+            series = self._remember(key, asked or records[0], records)
             place = None if last is None else series.places.get(last.key)
             named = [] if place is None else series.window.asked(place, time.monotonic())
         if last is None:
@@ -138,18 +146,8 @@ class Prefetcher:
             named = first_looks(len(series.frames))[:fitting]
         self._name(series, named)
 
-    def _read(self, study_uid: str, series_uid: str) -> Sequence[InstanceRecord]:
-        try:
-            return self._index.series_instances(study_uid, series_uid)
-        except GatewayError:
-            # the request itself tells what is wrong
-            return []
-        except Exception:
-            _LOG.exception("a series could not be looked up to prefetch from it")
-            return []
-
     def _remember(
-        self, record: InstanceRecord, records: Sequence[InstanceRecord], whole: bool = True
+        self, key: _Key, record: InstanceRecord, records: Sequence[InstanceRecord], whole: bool = True
     ) -> _OpenSeries:
         frames = [frame for one in records for frame in one.frames]
         if len(frames) > _LARGEST_SERIES:
@@ -157,14 +155,25 @@ class Prefetcher:
         places = {frame.key: place for place, frame in enumerate(frames)}
         most = max(1, min(self._ahead, self._ahead_bytes // frame_weight(record)))
         series = _OpenSeries(frames, places, ViewingWindow(len(frames), most), whole)
-        self._forget(record.series_uid)
-        self._open[record.series_uid] = series
+        self._forget(key)
+        self._open[key] = series
         self._frames += len(frames)
         while len(self._open) > _SERIES_REMEMBERED or self._frames > _FRAMES_REMEMBERED:
             self._forget(next(iter(self._open)))
         return series
 
-    def _forget(self, series_uid: str) -> None:
-        series = self._open.pop(series_uid, None)
+    def _forget(self, key: _Key) -> None:
+        series = self._open.pop(key, None)
         if series is not None:
             self._frames -= len(series.frames)
+
+
+def _read(index: IndexReader, study_uid: str, series_uid: str) -> Sequence[InstanceRecord]:
+    try:
+        return index.series_instances(study_uid, series_uid)
+    except GatewayError:
+        # the request itself tells what is wrong
+        return []
+    except Exception:
+        _LOG.exception("a series could not be looked up to prefetch from it")
+        return []

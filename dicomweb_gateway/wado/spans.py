@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from threading import Lock
 
-from dicomweb_gateway.dicom.codestream import BARE_START, JP2_SIGNATURE, codestream_span
+from dicomweb_gateway.dicom.jp2_boxes import BARE_START, JP2_SIGNATURE, codestream_span
 from dicomweb_gateway.frames.stored_frame import StoredFrame
 from dicomweb_gateway.imagesets.store import FrameKey
 

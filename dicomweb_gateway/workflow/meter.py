@@ -4,7 +4,7 @@ import sys
 import time
 from typing import TextIO
 
-from dicomweb_gateway.workflow.sync import SyncReport
+from dicomweb_gateway.workflow.sync_report import SyncReport
 
 _LIVE_SECONDS = 0.2
 _LOG_SECONDS = 10.0

@@ -2,22 +2,20 @@
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 from itertools import islice
 
-from dicomweb_gateway.errors import UpstreamError, UpstreamNotFound, UpstreamThrottled
-from dicomweb_gateway.imagesets.metadata import parse_document
-from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, ImageSetStore, ImageSetSummary
+from dicomweb_gateway.errors import UpstreamError, UpstreamNotFound
+from dicomweb_gateway.imagesets.store import ImageSetRef, ImageSetStore, ImageSetSummary
 from dicomweb_gateway.index.seen import LAG
 from dicomweb_gateway.index.writer import IndexWriter
-from dicomweb_gateway.workflow.pace import Pace
+from dicomweb_gateway.workflow.image_set_indexing import ImageSetIndexing
+from dicomweb_gateway.workflow.sync_report import Listener, SyncReport
 
 _LOG = logging.getLogger(__name__)
-DELETED = "DELETED"
 
 WORKERS = 8
 """Image sets that are read and indexed at once."""
@@ -34,44 +32,12 @@ LOOK_ON_SECONDS = 300
 LOOK_ON_EVERY = 30
 """Seconds after which a run that goes on looks again."""
 
-THROTTLED_TRIES = 6
-"""Times that an image set is tried while HealthImaging says 429; the waits double from a second on."""
 
-
-@dataclass(slots=True)
-class SyncReport:
-    """What one run did, in image sets; `failures` is image set id to reason.
-
-    `found` counts what the store listed so far, `listed` says whether that is all of it.
-    """
-
-    found: int = 0
-    listed: bool = False
-    indexed: int = 0
-    unchanged: int = 0
-    removed: int = 0
-    failures: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def done(self) -> int:
-        """Image sets that need no more work."""
-        return self.indexed + self.unchanged + len(self.failures)
-
-    def numbers(self) -> dict[str, int]:
-        """The figures that are kept of a run."""
-        own = {"indexed": self.indexed, "unchanged": self.unchanged, "removed": self.removed}
-        return {**own, "failed": len(self.failures)}
-
-
-Listener = Callable[[SyncReport], None]
-
-
-class Synchroniser:
+class Synchroniser(ImageSetIndexing):
     """Brings an index up to date with an image set store; safe to run at any time and to break off.
 
     A run that was broken off goes on where it stopped: image sets that the index holds at their version are
-    only listed, not read. `per_second` bounds the metadata reads of all threads together. Data stores that
-    are not `allowed` (None: all are) are neither read nor indexed, whatever the index holds or noted of them.
+    only listed, not read; `workers` are read at once.
     """
 
     def __init__(
@@ -82,11 +48,8 @@ class Synchroniser:
         per_second: float | None = None,
         allowed: frozenset[str] | None = None,
     ) -> None:
-        self._index = index
-        self._allowed = allowed
-        self._store = store
+        super().__init__(index, store, per_second, allowed)
         self._workers = workers
-        self._pace = Pace(per_second)
 
     def data_store(
         self,
@@ -140,18 +103,6 @@ class Synchroniser:
         report.unchanged = max(0, len(known) - report.removed)
         return report
 
-    def image_set(self, ref: ImageSetRef) -> int:
-        """One image set as it stands; the number of instances that it now gives.
-
-        Raises UpstreamNotFound, after taking it out of the index, when HealthImaging no longer has it.
-        """
-        try:
-            found = self._existing(ref)
-        except UpstreamNotFound:
-            self.remove(ref)
-            raise
-        return self._put_found(found)
-
     def listed(self, summaries: Iterable[ImageSetSummary]) -> int:
         """Index those image sets that the index does not hold at their version; how many there were."""
         indexed = 0
@@ -161,10 +112,6 @@ class Synchroniser:
                 self._put(ref, summary.is_primary, summary.updated_at)
                 indexed += 1
         return indexed
-
-    def remove(self, ref: ImageSetRef) -> None:
-        """Take an image set out of the index; others may then give what it gave."""
-        self._again(self._index.remove(ref))
 
     def retry(self) -> SyncReport:
         """Try the image sets again that failed before."""
@@ -253,47 +200,3 @@ class Synchroniser:
                 on_progress(report)
             except UpstreamError as error:
                 self._note(ref, error, report)
-
-    def _existing(self, ref: ImageSetRef) -> ImageSetProperties:
-        """Its properties; UpstreamNotFound also for one that HealthImaging calls deleted."""
-        found = self._store.image_set(ref)
-        if found.state == DELETED:
-            raise UpstreamNotFound(f"image set {ref.image_set_id} is deleted")
-        return found
-
-    def _put_found(self, found: ImageSetProperties) -> int:
-        return self._put(found.ref, found.is_primary, found.updated_at)
-
-    def _put(self, ref: ImageSetRef, is_primary: bool | None, updated_at: datetime | None) -> int:
-        document = parse_document(self._metadata(ref))
-        version = int(ref.version_id or 1)
-        indexed = self._index.put(document, version=version, is_primary=is_primary, updated_at=updated_at)
-        self._again(indexed.reindex)
-        return indexed.instances
-
-    def _metadata(self, ref: ImageSetRef) -> bytes:
-        pause = 1.0
-        for _ in range(THROTTLED_TRIES - 1):
-            self._pace.wait()
-            try:
-                return self._store.metadata(ref)
-            except UpstreamThrottled:
-                time.sleep(pause)
-                pause *= 2
-        return self._store.metadata(ref)
-
-    def _may_read(self, datastore_id: str) -> bool:
-        return self._allowed is None or datastore_id in self._allowed
-
-    def _again(self, refs: Iterable[ImageSetRef]) -> None:
-        """Image sets that may now give what a changed or removed one no longer gives."""
-        for ref in refs:
-            if not self._may_read(ref.datastore_id):
-                continue
-            latest = ImageSetRef(ref.datastore_id, ref.image_set_id)
-            try:
-                self._put_found(self._existing(latest))
-            except UpstreamNotFound:
-                continue
-            except UpstreamError as error:
-                self._index.note_failure(latest, str(error))

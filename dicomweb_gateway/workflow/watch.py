@@ -19,7 +19,8 @@ from dicomweb_gateway.imagesets.store import ImageSetRef
 from dicomweb_gateway.index.writer import IndexWriter
 from dicomweb_gateway.telemetry.catalogue import WATCH_MESSAGES, WATCH_SECONDS
 from dicomweb_gateway.telemetry.meters import count, observe
-from dicomweb_gateway.workflow.sync import Synchroniser, SyncReport
+from dicomweb_gateway.workflow.sync import Synchroniser
+from dicomweb_gateway.workflow.sync_report import SyncReport
 
 _LOG = logging.getLogger(__name__)
 Result = TypeVar("Result")

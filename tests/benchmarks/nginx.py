@@ -1,45 +1,25 @@
-"""nginx with a private configuration in a folder of its own: one worker, sendfile, nothing logged."""
+"""nginx as a yardstick: it sends files, and logs nothing."""
 
-import os
-import pwd
 import socket
-import subprocess
 import time
 from pathlib import Path
 
 from tests.benchmarks.gateway import free_port
 from tests.benchmarks.processes import Family
-from tests.databases import find_program
+from tests.nginx import program, start
 
-_CONFIGURATION = """
-daemon off;
-{user}worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 2048; }}
-http {{
+_INSIDE = """
     access_log off;
     sendfile on;
     tcp_nopush on;
     keepalive_requests 10000000;
     keepalive_timeout 600s;
     default_type application/octet-stream;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
     server {{
         listen 127.0.0.1:{port};
         root {folder}/files;
     }}
-}}
 """
-
-
-def program() -> str | None:
-    """Where nginx lies, None when it is not installed."""
-    return find_program("nginx")
 
 
 class Nginx:
@@ -51,11 +31,8 @@ class Nginx:
         (folder / "files").mkdir(parents=True)
         self._files = folder / "files"
         self.port = free_port()
-        configuration = folder / "nginx.conf"
-        configuration.write_text(_CONFIGURATION.format(folder=folder, port=self.port, user=_user()))
-        self.process = subprocess.Popen(
-            [found, "-p", str(folder), "-c", str(configuration), "-e", str(folder / "error.log")]
-        )
+        inside = _INSIDE.format(folder=folder, port=self.port)
+        self.process = start(found, folder, inside, connections=2048)
         until = time.monotonic() + 20
         while True:
             with socket.socket() as probe:
@@ -78,8 +55,3 @@ class Nginx:
         """End it."""
         self.process.terminate()
         self.process.wait(20)
-
-
-def _user() -> str:
-    """The user of the workers: root's own, as nobody may not read private folders."""
-    return f"user {pwd.getpwuid(0).pw_name};\n" if os.geteuid() == 0 else ""

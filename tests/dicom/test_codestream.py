@@ -6,13 +6,8 @@ import imagecodecs
 import numpy as np
 import pytest
 
-from dicomweb_gateway.dicom.codestream import (
-    JP2_SIGNATURE,
-    codestream_span,
-    is_boxed,
-    parse_codestream,
-    unbox,
-)
+from dicomweb_gateway.dicom.codestream import parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import JP2_SIGNATURE, codestream_span, is_boxed, unbox
 from dicomweb_gateway.errors import CorruptFrame
 
 GREY = np.arange(200 * 300, dtype="<u2").reshape(200, 300) % 4096

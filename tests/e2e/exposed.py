@@ -1,7 +1,5 @@
 """nginx as deploy/nginx.conf has it, in front of a gateway."""
 
-import os
-import pwd
 import shutil
 import socket
 import ssl
@@ -16,26 +14,9 @@ import pytest
 
 from tests.certificates import write_certificate
 from tests.conftest import ROOT
-from tests.databases import find_program
+from tests.nginx import program, start
 
 from .house import free_port
-
-_OUTER = """
-daemon off;
-{user}
-worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 512; }}
-http {{
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    include {folder}/site.conf;
-}}
-"""
 
 
 class Front:
@@ -80,8 +61,8 @@ def nginx_before(folder: Path, *gateways: str, options: Sequence[str] = ()) -> I
     `gateways` are host and port of each; `options` are the marks of lines that are commented out, such as
     "cache", and are to hold.
     """
-    program = find_program("nginx")
-    if program is None:
+    found = program()
+    if found is None:
         pytest.skip("nginx is not installed")
     folder.mkdir()
     port = free_port()
@@ -105,10 +86,7 @@ def nginx_before(folder: Path, *gateways: str, options: Sequence[str] = ()) -> I
         assert f"#{option} " in site
         site = site.replace(f"#{option} ", "")
     (folder / "site.conf").write_text(site)
-    user = f"user {pwd.getpwuid(0).pw_name};" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(_OUTER.format(folder=folder, user=user))
-    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-    with subprocess.Popen(command) as process:
+    with start(found, folder, f"    include {folder}/site.conf;") as process:
         try:
             _wait_for(port, process, folder)
             yield Front(port, folder)

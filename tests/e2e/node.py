@@ -93,10 +93,15 @@ def drive(script: str, lasts: float = LASTS, **task: Any) -> dict[str, Any]:
         "shots": SHOTS,
         "patience": PATIENCE,
     }
+    return told_by(node, script, {**common, **task}, lasts)
+
+
+def told_by(node: str, script: str, task: dict[str, Any], lasts: float) -> dict[str, Any]:
+    """What `script`, one of `javascript/`, tells of its task; it may take `lasts` seconds."""
     done = subprocess.run(
         [node, script],
         cwd=FOLDER,
-        input=json.dumps({**common, **task}),
+        input=json.dumps(task),
         capture_output=True,
         text=True,
         timeout=lasts,

@@ -1,7 +1,6 @@
 """OHIF's built viewer on a loopback port, driven in Chromium by `javascript/ohif.mjs`."""
 
 import json
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -10,7 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from .node import FOLDER
+from .node import told_by
 
 LASTS = 400
 """Seconds that one drive may take."""
@@ -96,16 +95,4 @@ def served(viewer: Path, base: str) -> Iterator[str]:
 
 def drive(node: str, task: dict[str, Any]) -> dict[str, Any]:
     """What `ohif.mjs` saw; what it takes and gives stands there."""
-    command = [node, "ohif.mjs"]
-    done = subprocess.run(
-        command,
-        cwd=FOLDER,
-        input=json.dumps(task),
-        capture_output=True,
-        text=True,
-        timeout=LASTS,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout)
-    return seen
+    return told_by(node, "ohif.mjs", task, LASTS)

@@ -1,9 +1,6 @@
 """The README's nginx before a gateway keeps frames, for each caller or, on purpose, for all (7.2)."""
 
-import os
-import pwd
 import re
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,29 +10,13 @@ import requests
 
 from dicomweb_gateway.access.tokens import add_token
 from dicomweb_gateway.workflow.samples import write_synthetic_series
-from tests.databases import find_program
 from tests.emulator.running import client_of
+from tests.nginx import program, start
 
 from .house import House, answers, free_port, wait_for
 
 README = Path(__file__).parents[2] / "README.md"
-_HTTP = """
-daemon off;
-{user}worker_processes 1;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log;
-events {{ worker_connections 256; }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/body;
-    proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi;
-    uwsgi_temp_path {folder}/uwsgi;
-    scgi_temp_path {folder}/scgi;
-    add_header X-Cache $upstream_cache_status always;
-{recipe}
-}}
-"""
+_SAYS_WHENCE = "access_log off;\nadd_header X-Cache $upstream_cache_status always;\n"
 
 
 def recipe(folder: Path, port: int, gateway: int) -> str:
@@ -49,17 +30,13 @@ def recipe(folder: Path, port: int, gateway: int) -> str:
 @contextmanager
 def nginx(folder: Path, gateway: int) -> Iterator[str]:
     """Its root."""
-    program = find_program("nginx")
-    if program is None:
+    found = program()
+    if found is None:
         pytest.skip("nginx is not installed")
     folder.mkdir()
     port = free_port()
-    user = f"user {pwd.getpwuid(0).pw_name};\n" if os.geteuid() == 0 else ""
-    (folder / "nginx.conf").write_text(
-        _HTTP.format(folder=folder, user=user, recipe=recipe(folder, port, gateway))
-    )
-    command = [program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]
-    with subprocess.Popen(command) as process:
+    inside = _SAYS_WHENCE + recipe(folder, port, gateway)
+    with start(found, folder, inside) as process:
         root = f"http://127.0.0.1:{port}"
         try:
             wait_for(lambda: answers(f"{root}/datastore/healthcheck") or process.poll() is None)

@@ -9,7 +9,8 @@ import pytest
 import requests
 from botocore.exceptions import ClientError
 
-from dicomweb_gateway.dicom.codestream import is_boxed, parse_codestream, unbox
+from dicomweb_gateway.dicom.codestream import parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import is_boxed, unbox
 from dicomweb_gateway.emulator.config import EmulatorConfig, Faults
 from tests.emulator.files import ct_slice, pixels_of, save
 from tests.emulator.running import instances_of, running

@@ -23,7 +23,7 @@ from dicomweb_gateway.errors import (
     UpstreamTimeout,
     UpstreamUnavailable,
 )
-from dicomweb_gateway.frames import bringing, store
+from dicomweb_gateway.frames import bringing, checked_files
 from dicomweb_gateway.frames.config import FetcherConfig
 from dicomweb_gateway.frames.fetcher import Fetcher
 from dicomweb_gateway.frames.pool import FramePool
@@ -270,8 +270,8 @@ def test_a_stored_frame_that_the_disk_does_not_give_back_is_fetched(tmp_path, mo
     with fetching(tmp_path, answers) as pool:
         found = pool.get(raw_wanted(1))
         numbers = count()
-        monkeypatch.setattr(store.frame_file, "payload_checksum", lambda name, payload: next(numbers))
-        monkeypatch.setattr(store, "_remove", lambda path: None)
+        monkeypatch.setattr(checked_files.frame_file, "payload_checksum", lambda name, payload: next(numbers))
+        monkeypatch.setattr(checked_files, "remove", lambda path: None)
         assert found.read() == raw_frame(1)
     assert answers.calls == 2
 

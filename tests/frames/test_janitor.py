@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from dicomweb_gateway.dicom.spool_space import free_bytes
 from dicomweb_gateway.frames.frame_file import HEADER_SIZE
 from dicomweb_gateway.frames.incoming import INCOMING
 from dicomweb_gateway.frames.janitor import Janitor, Share
-from dicomweb_gateway.frames.store import FrameStore, folder_of, free_bytes
+from dicomweb_gateway.frames.places import folder_of
+from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import StoreUnwritable
 from tests.frames.conftest import key_of
 

@@ -11,7 +11,8 @@ import pytest
 
 from dicomweb_gateway.frames.frame_file import HEADER_SIZE
 from dicomweb_gateway.frames.incoming import INCOMING
-from dicomweb_gateway.frames.store import FrameStore, key_digest
+from dicomweb_gateway.frames.places import key_digest
+from dicomweb_gateway.frames.store import FrameStore
 from dicomweb_gateway.frames.stored_frame import FrameInMemory, LostFrame, StoreUnwritable
 from dicomweb_gateway.imagesets.store import FrameKey
 

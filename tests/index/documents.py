@@ -44,19 +44,9 @@ def instance(uid: str, frames: int = 1, **tags: Any) -> dict[str, Any]:
     }
 
 
-def document(
-    study_uid: str,
-    series: dict[str, dict[str, Any]],
-    *,
-    name: str = "set",
-    patient: dict[str, Any] | None = None,
-    study: dict[str, Any] | None = None,
-    series_tags: dict[str, Any] | None = None,
-    store: str = STORE,
-) -> ImageSetDocument:
-    """One image set; `series` is series UID to instance UID to `instance(...)`, `name` makes its id."""
-    levels = {"patient": patient, "study": study, "series_tags": series_tags}
-    return parse_document(orjson.dumps(raw_document(study_uid, series, name=name, store=store, **levels)))
+def document(study_uid: str, series: dict[str, dict[str, Any]], **more: Any) -> ImageSetDocument:
+    """The image set of `raw_document`, which takes `more`."""
+    return parse_document(orjson.dumps(raw_document(study_uid, series, **more)))
 
 
 def raw_document(
@@ -69,7 +59,10 @@ def raw_document(
     series_tags: dict[str, Any] | None = None,
     store: str = STORE,
 ) -> dict[str, Any]:
-    """The same as decoded JSON."""
+    """One image set as decoded JSON.
+
+    `series` is series UID to instance UID to `instance(...)`, `name` makes its id.
+    """
     return {
         "SchemaVersion": "1.1",
         "DatastoreID": store,

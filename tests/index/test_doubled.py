@@ -21,8 +21,11 @@ from tests.index.documents import STORE, document, hex_id, instance
 STUDY, SERIES = "1.2", "1.2.1"
 NAMES = ("NORTH", "SOUTH")
 SIGHTS = {
-    "patients": {one: Sight((Grant(None, (("IssuerOfPatientID", (one,)),)),)) for one in NAMES},
-    "institutions": {one: Sight((Grant(None, (("InstitutionName", (one,)),)),)) for one in NAMES},
+    differ: {
+        name: Sight((Grant(None, ((keyword, values),)),))
+        for name, values in (*((one, (one,)) for one in NAMES), ("BOTH", NAMES))
+    }
+    for differ, keyword in (("patients", "IssuerOfPatientID"), ("institutions", "InstitutionName"))
 }
 
 
@@ -87,7 +90,7 @@ def test_each_caller_is_led_to_what_they_see_whoever_asked_before(doubled, diffe
         assert seen.counts() == {"studies": 1, "series": 1, "instances": len(held)}
 
 
-@pytest.mark.parametrize(("who", "held"), SEEN)
+@pytest.mark.parametrize(("who", "held"), [*SEEN, ("BOTH", SEEN[0][1])])
 def test_searches_find_each_once_and_count_it_once(doubled, differ, who, held):
     search = IndexSearch(doubled).seen_by(sight_of(who, differ))
 
@@ -105,6 +108,9 @@ def test_searches_find_each_once_and_count_it_once(doubled, differ, who, held):
         assert f'"of {name}"' in told
         assert all(other not in told for other in {"NORTH", "SOUTH"} - {name})
     assert [row["00201209"]["Value"] for row in found("series")] == [[len(held)]]
+    for number in range(1, 4):
+        same = found("series", ("NumberOfSeriesRelatedInstances", str(number)))
+        assert len(same) == (number == len(held))
     assert [row["00201208"]["Value"] for row in found("study")] == [[len(held)]]
     assert len(found("study", ("NumberOfStudyRelatedInstances", str(len(held))))) == 1
     assert len(found("instance", ("SOPInstanceUID", f"{SERIES}.1"))) == 1

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from dicomweb_gateway.dicom.codestream import is_boxed, parse_codestream, unbox
+from dicomweb_gateway.dicom.codestream import parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import is_boxed, unbox
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.encoders import (
     box_jp2,

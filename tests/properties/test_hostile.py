@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
 from dicomweb_gateway.app import create_app
@@ -19,6 +19,7 @@ from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.wado.archive import Archive
 from dicomweb_gateway.web.services import HealthReport, Services, WebConfig
 from tests.properties import store as made
+from tests.properties.drawing import drawn
 from tests.properties.matcher import Matcher
 
 CASES = int(os.environ.get("PROPERTY_CASES", "400"))
@@ -160,14 +161,7 @@ def clean(value: str) -> str:
     return "".join(" " if ord(one) < 32 or ord(one) == 127 else one for one in value)
 
 
-@settings(
-    max_examples=max(1, CASES // BATCH),
-    deadline=None,
-    database=None,
-    derandomize="PROPERTY_CASES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@drawn(max(1, CASES // BATCH), phases=[Phase.generate])
 @given(batch=batches)
 def test_no_query_string_breaks_the_gateway_or_widens_an_answer(ask, batch):
     for route, query in batch:

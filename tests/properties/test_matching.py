@@ -3,10 +3,9 @@
 PROPERTY_CASES sets the number of searches, as for test_search.py.
 """
 
-import os
 from functools import cache
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.imagesets.elements import dicom_json
@@ -14,6 +13,7 @@ from dicomweb_gateway.qido.matching import meets
 from dicomweb_gateway.qido.parse import parse_query
 from tests.properties import matcher
 from tests.properties import store as made
+from tests.properties.drawing import LARGE, drawn
 from tests.properties.matcher import LEVELS, Matcher, RefusedError
 from tests.properties.strategies import CASES, searches
 from tests.properties.test_search import SWITCHES, UID_OF
@@ -57,13 +57,7 @@ def expected(seed, level, pairs, switches, scope):
         return None
 
 
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    database=None,
-    derandomize="PROPERTY_CASES" not in os.environ,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@drawn(CASES, LARGE)
 @given(asked=searches())
 def test_dicom_json_meets_what_the_contract_says(asked):
     seed, level, pairs, switches, scope, _ = asked

@@ -7,9 +7,10 @@ import os
 from urllib.parse import quote
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import Phase, given
 from hypothesis import strategies as st
 
+from tests.properties.drawing import drawn
 from tests.routes.archive import BROKEN, CT, JPEG, RGB, SEG, SR, STUDY, UNNAMED, build, path_of
 from tests.web.rendering_archive import CINE, CINES, FILMS, H264, MPEG2, PAGE, PAPER, PAPERS, STILL, series
 
@@ -133,14 +134,7 @@ def client(tmp_path_factory):
     return build(folder, more=series(), max_frames=4, max_rendered_instances=3).app.test_client()
 
 
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    database=None,
-    derandomize="PROPERTY_CASES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-    phases=[Phase.generate],
-)
+@drawn(CASES, phases=[Phase.generate])
 @given(address=addresses(), accept=st.sampled_from(ACCEPTS), method=st.sampled_from(["GET", "HEAD"]))
 def test_no_render_request_breaks_the_gateway(client, address, accept, method):
     response = client.open(address, method=method, headers={"Accept": accept} if accept is not None else {})

@@ -4,15 +4,14 @@ PROPERTY_CASES sets the number of searches for each database (default 200, the s
 the variable set they differ from run to run).
 """
 
-import os
-
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from dicomweb_gateway.errors import InvalidRequest
 from dicomweb_gateway.qido.parse import parse_query
 from tests.index.searching import search
 from tests.properties import matcher
 from tests.properties import store as made
+from tests.properties.drawing import LARGE, drawn
 from tests.properties.matcher import Matcher, RefusedError
 from tests.properties.strategies import CASES, searches
 
@@ -43,13 +42,7 @@ def expected(studies, level, pairs, switches, scope, page):
     return found[page[1] : page[1] + page[0]] if page else found
 
 
-@settings(
-    max_examples=CASES,
-    deadline=None,
-    database=None,
-    derandomize="PROPERTY_CASES" not in os.environ,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
-)
+@drawn(CASES, LARGE)
 @given(asked=searches())
 def test_searches_find_what_the_contract_says(engine_of, asked):
     seed, *query = asked

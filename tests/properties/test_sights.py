@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine
 
@@ -27,11 +27,11 @@ from dicomweb_gateway.sight import Grant, Sight
 from tests.aws_index.conftest import ImageSets
 from tests.databases import drop_database, new_aws_database
 from tests.properties.aws_store import Archive, fill, lambda_archive, mixed_archive
+from tests.properties.drawing import drawn
 from tests.properties.matcher import like
 from tests.properties.store import Thing
 from tests.properties.strategies import known_values, near
-from tests.properties.test_aws_search import answered, asked_of, counts, expected, shown
-from tests.properties.test_search import UID_OF
+from tests.properties.test_aws_search import answered, asked_of, check_page, expected
 
 CASES = int(os.environ.get("PROPERTY_CASES", "40"))
 STORES = ("a" * 32, "b" * 32)
@@ -157,13 +157,7 @@ def visible(sight: Sight, studies: tuple[Thing, ...]) -> tuple[Thing, ...]:
     return tuple(found)
 
 
-SETTINGS = settings(
-    max_examples=CASES,
-    deadline=None,
-    database=None,
-    derandomize="PROPERTY_CASES" not in os.environ,
-    suppress_health_check=list(HealthCheck),
-)
+SETTINGS = drawn(CASES)
 
 
 def known_of(kind: str, archive: Archive, sight: Sight) -> Container[str]:
@@ -189,14 +183,7 @@ def test_what_a_sight_hides_is_as_if_it_did_not_exist(index_of, kind, data):
     seen_archive = Archive(visible(sight, archive.studies), known=known_of(kind, archive, sight))
     held = kind != "lambda" or not sight.is_everything
     wanted = expected(seen_archive, level, pairs, switches, scope, order, held=held)
-    if wanted is None or found is None:
-        assert found is wanted
-        return
-    rows, total = found
-    assert total == len(wanted)
-    wanted = wanted[page[1] : page[1] + page[0]] if page else wanted
-    assert [row[UID_OF[level]]["Value"][0] for row in rows] == [chain[-1].uid for chain in wanted]
-    assert [shown(row) for row in rows] == [counts(level, scope, chain) for chain in wanted]
+    check_page(found, wanted, level, scope, page)
 
 
 def looked_up(ask, *path):

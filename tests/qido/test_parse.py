@@ -32,8 +32,9 @@ from dicomweb_gateway.qido.expression import (
     UidIn,
 )
 from dicomweb_gateway.qido.keys import MAX_STORED
+from dicomweb_gateway.qido.name_values import MAX_WORDS
 from dicomweb_gateway.qido.parse import parse_query
-from dicomweb_gateway.qido.values import MAX_PATTERNS, MAX_VALUES, MAX_WORDS
+from dicomweb_gateway.qido.text_values import MAX_PATTERNS, MAX_VALUES
 
 BY_KEYWORD = {row.keyword: row for row in [*ATTRIBUTES.values(), *REQUEST_ITEM_ATTRIBUTES.values()]}
 

@@ -3,6 +3,7 @@
 import pytest
 
 from tests.routes.archive import House, build
+from tests.routes.browsers import make_site
 
 
 @pytest.fixture(scope="session")
@@ -13,6 +14,18 @@ def house(tmp_path_factory) -> House:
 @pytest.fixture
 def fresh(tmp_path) -> House:
     return build(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """What browsers log in to."""
+    return make_site(tmp_path_factory.mktemp("site"))
+
+
+@pytest.fixture(scope="module")
+def services(site):
+    """Of one gateway of the site."""
+    return site.services()
 
 
 @pytest.fixture

@@ -166,7 +166,14 @@ def test_a_whole_study_is_changed_with_what_is_not_primary(gateway):
     )["destinationImageSetProperties"]["imageSetId"]
     assert gateway.store(part10(ct_slice(3, study=33, StudyDescription="Before"))).status_code == 200
     patient = {"latestVersion": "1", "patient": {"PatientName": "New^Name"}}
-    answer = gateway.client.post(f"/image-sets/{one['datastoreId']}/{copy}/attributes", json=patient)
+    place = f"/image-sets/{one['datastoreId']}/{copy}/attributes"
+    # who sees a part is not told by a refusal that another one is primary
+    rule = Rule(operations=("search", "retrieve", "admin"), only={"Modality": ("CT",)})
+    rules = AccessRules(gateway.services.config.ae_paths, (rule,))
+    client = create_app(replace(gateway.services, rules=rules)).test_client()
+    refused = [client.post(url, json=patient) for url in (place, gateway.address(33))]
+    assert {(one.status_code, "whole data store" in one.json["message"]) for one in refused} == {(400, True)}
+    answer = gateway.client.post(place, json=patient)
     assert answer.status_code == 200, answer.text
     properties = gateway.emulator.client.get_image_set(
         datastoreId=one["datastoreId"], imageSetId=one["imageSetId"]

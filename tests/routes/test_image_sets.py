@@ -30,7 +30,8 @@ class Upstream:
 
     def image_set(self, ref, deadline=None):
         self.asked.append(ref)
-        return orjson.dumps({"imageSetId": ref.image_set_id, "versionId": ref.version_id or "1"})
+        told = {"imageSetId": ref.image_set_id, "versionId": ref.version_id or "1", "isPrimary": True}
+        return orjson.dumps(told)
 
     def search(self, datastore_id, criteria, query, deadline=None):
         self.asked.append((criteria, query))
@@ -102,7 +103,7 @@ def test_what_is_held_already_is_304(client):
 
 def test_properties_are_healthimagings_own(client, upstream):
     answer = client.get(f"{ONE}/getImageSet?version=3")
-    assert answer.get_json() == {"imageSetId": SET, "versionId": "3"}
+    assert answer.get_json() == {"imageSetId": SET, "versionId": "3", "isPrimary": True}
     assert "immutable" not in answer.headers["Cache-Control"]
     assert client.post(f"{ONE}/getImageSet").get_json()["versionId"] == "1"
     assert [ref.version_id for ref in upstream.asked] == ["3", None]
@@ -330,6 +331,32 @@ def test_counts_of_a_study_are_left_out_where_some_of_it_may_be_hidden(seen_by, 
     assert seen_by(NOTHING).post(SEARCH).status_code == 404
 
 
+def test_that_it_is_not_primary_tells_of_another_one(seen_by, house, upstream):
+    """HealthImaging keeps apart what contradicts the first one that came: that one may be hidden."""
+    upstream.pages[None] = page({**row(SET), "isPrimary": False})
+    asked = {"filters": [{"operator": "EQUAL", "values": [{"isPrimary": True}]}]}
+    elsewhere = Sight((Grant(frozenset({STORE})), Grant(None, (("Modality", ("CT",)),))))
+    for sight, is_told in ((CT_OF_P1, False), (None, True), (elsewhere, True)):
+        client = seen_by(sight)
+        (found,) = client.post(SEARCH).get_json()["imageSetsMetadataSummaries"]
+        properties = client.get(f"{ONE}/getImageSet").get_json()
+        assert ("isPrimary" in found) == ("isPrimary" in properties) == is_told
+        assert found.keys() - {"isPrimary"} == row(SET).keys()
+        assert properties.keys() - {"isPrimary"} == {"imageSetId", "versionId"}
+        refused = client.post(SEARCH, json=asked)
+        assert refused.status_code == (200 if is_told else 400)
+    nothing = seen_by(CT_OF_P1).post(f"/datastore/{'0' * 32}/searchImageSets", json=asked)
+    assert (nothing.status_code, nothing.data) == (400, seen_by(CT_OF_P1).post(SEARCH, json=asked).data)
+
+
+def test_a_version_that_is_hidden_has_no_properties(seen_by, house):
+    client = seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))
+    assert client.get(f"{ONE}/getImageSet?version=1").status_code == 200
+    house.image_sets.documents[SET] = house.image_sets.documents[SET].replace(b'"P1 "', b'"P2"')
+    assert client.get(f"{ONE}/getImageSet?version=2").status_code == 404
+    assert seen_by().get(f"{ONE}/getImageSet?version=2").status_code == 200
+
+
 @pytest.mark.parametrize("version", [2, None, "1"])
 def test_tags_of_a_version_that_nobody_judged_are_left_out(seen_by, upstream, version):
     """HealthImaging searches the latest version, the rules judge the indexed one."""
@@ -342,7 +369,7 @@ def test_tags_of_a_version_that_nobody_judged_are_left_out(seen_by, upstream, ve
     assert found["DICOMTags"]["DICOMPatientId"] == "P2"
 
 
-def test_what_is_judged_is_what_is_sent(tmp_path):
+def test_what_is_judged_is_what_is_sent(fresh, tmp_path):
     """The latest version is read anew at any moment, here each time, and may be another patient's then."""
 
     class Changing:
@@ -352,9 +379,8 @@ def test_what_is_judged_is_what_is_sent(tmp_path):
         def metadata(self, ref, deadline=None):
             return next(self.blobs)
 
-    house = build(tmp_path)
-    documents = DocumentCache(Changing(house.image_sets.documents[SET]), tmp_path / "changing", ttl=0)
-    services = replace(house.services, archive=replace(house.services.archive, documents=documents))
+    documents = DocumentCache(Changing(fresh.image_sets.documents[SET]), tmp_path / "changing", ttl=0)
+    services = replace(fresh.services, archive=replace(fresh.services.archive, documents=documents))
     client = create_app(services.seen_by(Sight((Grant(wanted=(("PatientID", ("P1",)),)),)))).test_client()
     statuses = set()
     for _ in range(6):

@@ -11,7 +11,7 @@ from dicomweb_gateway.app import create_app
 from dicomweb_gateway.errors import CorruptFrame
 from dicomweb_gateway.telemetry.catalogue import METRICS, PREFIX
 from dicomweb_gateway.web.services import About, HealthReport
-from tests.routes.archive import CT, build, path_of
+from tests.routes.archive import CT, path_of
 from tests.routes.callers import Locked, lock
 
 FRAME = f"{path_of(CT, 1)}/frames/1"
@@ -116,13 +116,12 @@ def test_without_a_login_only_this_machine_looks_inside(house):
         assert client.get(path, headers={"X-Forwarded-For": "127.0.0.1"}).status_code == 404
 
 
-def test_the_status_page_masks_and_escapes(tmp_path):
-    house = build(tmp_path)
+def test_the_status_page_masks_and_escapes(fresh):
     about = About(
         version="<b>", settings=(("REDIS_URL", "<script>", True),), parts=lambda: (("index", False, "&"),)
     )
-    client = create_app(replace(house.services, about=about)).test_client()
-    house.frames.frames[house.key(CT)] = CorruptFrame("torn 1.2.10")
+    client = create_app(replace(fresh.services, about=about)).test_client()
+    fresh.frames.frames[fresh.key(CT)] = CorruptFrame("torn 1.2.10")
     assert client.get(FRAME).status_code == 502
     page = client.get("/status")
     text = page.get_data(as_text=True)
@@ -192,9 +191,8 @@ def test_slow_requests_are_logged_with_where_time_went(house, caplog):
     assert caplog.records[0].facts["route"] == "/studies"
 
 
-def test_what_makes_health_red_is_among_the_recent_errors(tmp_path):
-    house = build(tmp_path)
-    red = replace(house.services, health=lambda: HealthReport(failing="frame store: no room"))
+def test_what_makes_health_red_is_among_the_recent_errors(fresh):
+    red = replace(fresh.services, health=lambda: HealthReport(failing="frame store: no room"))
     client = create_app(red).test_client()
     assert client.get("/health").status_code == 503
     first = client.get("/status?format=json").get_json()["recent_errors"][0]

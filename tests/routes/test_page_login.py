@@ -15,21 +15,11 @@ from dicomweb_gateway.web.viewer import Viewer, ViewerLogin
 from dicomweb_gateway.web.viewer_files import ViewerFiles
 from tests.e2e.login_page import CLIENT, served_login
 from tests.routes.archive import CT, path_of
-from tests.routes.browsers import PASSWORD, ROOT, Browser, make_site, parameters, write_user
+from tests.routes.browsers import PASSWORD, ROOT, Browser, parameters, write_user
 from tests.web.ohif_files import write_ohif
 
 FRAME = f"{path_of(CT, 1)}/frames/1"
 STUDIES = "/aetitle/studies"
-
-
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return make_site(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def services(site):
-    return site.services()
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from dicomweb_gateway.tlm.levels import level_bounds
-from tests.routes.archive import BOXED, CT, JPEG, PDF, PDF_BYTES, RGB, build, path_of, slice_pixels
+from tests.routes.archive import BOXED, CT, JPEG, PDF, PDF_BYTES, RGB, path_of, slice_pixels
 
 OHIF = "multipart/related; type=application/octet-stream; transfer-syntax=*"
 ALONE = "application/octet-stream; transfer-syntax=*"
@@ -36,8 +36,8 @@ def test_ranges_put_together_are_the_whole(get, accept, size):
         assert part.data == whole.data[start:end]
 
 
-def test_cornerstone_reads_on_in_another_process_and_after_a_restart(get, tmp_path):
-    other = build(tmp_path).app.test_client()
+def test_cornerstone_reads_on_in_another_process_and_after_a_restart(get, fresh):
+    other = fresh.app.test_client()
     first = get(FRAME, OHIF, Range="bytes=0-999")
     rest = other.get(
         FRAME, headers={"Accept": OHIF, "Range": "bytes=1000-", "If-Range": first.headers["ETag"]}

@@ -5,7 +5,7 @@ import pytest
 from dicomweb_gateway.app import create_app
 from dicomweb_gateway.sight import EVERYTHING, NOTHING, Grant, Sight
 from dicomweb_gateway.web.services import MOST_SIGHTS
-from tests.routes.archive import CT, SR, STORE, STUDY, build, path_of
+from tests.routes.archive import CT, SR, STORE, STUDY, path_of
 from tests.routes.test_data_stores import PATHS
 
 STUDY_PATH = f"/aetitle/studies/{STUDY}"
@@ -14,11 +14,6 @@ HIDDEN = [path for path in PATHS if path.startswith(path_of(CT))]
 
 def of(modality):
     return Sight((Grant(None, (("Modality", (modality,)),)),))
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("sights"))
 
 
 @pytest.fixture(scope="module")

@@ -18,16 +18,6 @@ ASKED = {"base": "/aetitle", "study": STUDY}
 JSON = "application/json"
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    return make_site(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
-def services(site):
-    return site.services()
-
-
 @pytest.fixture
 def browser(site, services):
     made = site.browser(services)

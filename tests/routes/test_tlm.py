@@ -206,16 +206,15 @@ def test_a_repeated_parameter_is_400(house, ask):
     assert house.app.test_client().get(address(key, twice)).status_code == 400
 
 
-def test_level_0_is_kept_and_the_rest_is_cut_without_asking_for_more(tmp_path):
-    house = build(tmp_path)
-    house.services.archive.first_levels.__init__(1 << 20)
-    key = house.key(CT)
-    post = partial(house.app.test_client().post, json={"imageFrameId": key.frame_id})
-    frame = house.frames.frames[key]
+def test_level_0_is_kept_and_the_rest_is_cut_without_asking_for_more(fresh):
+    fresh.services.archive.first_levels.__init__(1 << 20)
+    key = fresh.key(CT)
+    post = partial(fresh.app.test_client().post, json={"imageFrameId": key.frame_id})
+    frame = fresh.frames.frames[key]
     answers = [post(address(key, "?startLevel=0&endLevel=0")) for _ in range(3)]
     assert {answer.get_data() for answer in answers} == {frame[: level_bounds(frame)[1]]}
     assert len({str(lasting(answer)) for answer in answers}) == 1
-    assert house.frames.asked == [key]
+    assert fresh.frames.asked == [key]
 
 
 @pytest.mark.parametrize(

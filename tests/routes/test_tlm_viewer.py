@@ -7,7 +7,8 @@ it has so far.
 import numpy as np
 import pytest
 
-from dicomweb_gateway.dicom.codestream import parse_codestream, unbox
+from dicomweb_gateway.dicom.codestream import parse_codestream
+from dicomweb_gateway.dicom.jp2_boxes import unbox
 from dicomweb_gateway.dicom.transfer_syntax import HTJ2K_LOSSLESS_RPCL
 from dicomweb_gateway.errors import UndecodablePixels
 from dicomweb_gateway.pixels.decoders import decode_frame

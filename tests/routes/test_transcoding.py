@@ -23,7 +23,6 @@ from tests.routes.archive import (
     RGB,
     SEG,
     STUDY,
-    build,
     parts_of,
     path_of,
     rgb_pixels,
@@ -226,9 +225,8 @@ def test_a_series_and_a_study_in_another_syntax(house, get):
         assert begun.status_code == 206
 
 
-def test_large_answers_wait_on_the_disk_and_a_full_disk_is_503(tmp_path, monkeypatch):
+def test_large_answers_wait_on_the_disk_and_a_full_disk_is_503(fresh, tmp_path, monkeypatch):
     monkeypatch.setattr(spool, "IN_MEMORY", 1000)
-    fresh = build(tmp_path)
     client = fresh.app.test_client()
     path, asked = f"{path_of(RGB, 1)}/frames", {"Accept": parts_in(f"{ROOT}.4.80")}
     assert client.get(path, headers=asked).status_code == 200

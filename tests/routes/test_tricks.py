@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.routes.archive import CT, HTML, STORE, STUDY, UNNAMED, build, hex_id, lasting, path_of
+from tests.routes.archive import CT, HTML, STORE, STUDY, UNNAMED, hex_id, lasting, path_of
 from tests.routes.test_app import READABLE
 
 FRAME = f"{path_of(CT, 1)}/frames/1"
@@ -55,11 +55,6 @@ PATHS = [
     f"{TLM}?imageFrameId={hex_id('frame', CT, 1, 1)}&startLevel=%D9%A1",
     f"{TLM}?imageFrameId=../../x",
 ]
-
-
-@pytest.fixture(scope="module")
-def house(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("tricks"))
 
 
 @pytest.fixture(scope="module")

@@ -2,17 +2,9 @@
 
 import pytest
 
-from tests.routes.archive import House, build
+from tests.routes.conftest import fresh, house
 
-
-@pytest.fixture(scope="session")
-def house(tmp_path_factory) -> House:
-    return build(tmp_path_factory.mktemp("house"))
-
-
-@pytest.fixture
-def fresh(tmp_path) -> House:
-    return build(tmp_path)
+__all__ = ["fresh", "house"]
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import pytest
 
 from dicomweb_gateway import aws_lambda
-from dicomweb_gateway.errors import IndexUnavailable, UpstreamFailed
+from dicomweb_gateway.errors import UpstreamFailed
 from dicomweb_gateway.qido.parse import parse_query
 from dicomweb_gateway.workflow.event_batch import follow_batch
 from dicomweb_gateway.workflow.watch import Watcher
@@ -55,15 +55,7 @@ def test_a_failing_image_set_is_noted_in_the_index(house):
 
 def test_without_an_index_all_that_is_not_done_comes_again(house):
     one, two = house.store.put("one"), house.store.put("two", "1.2.2")
-    put, left = house.writer.put, [1]
-
-    def put_one(*arguments, **keywords):
-        if not left[0]:
-            raise IndexUnavailable("gone")
-        left[0] -= 1
-        return put(*arguments, **keywords)
-
-    house.writer.put = put_one
+    house.lose_index_after(1)
     assert again(house, event(STORE, one), event(STORE, two)) == ["m1"]
     del house.writer.put
     assert again(house, event(STORE, two)) == []

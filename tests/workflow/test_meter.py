@@ -5,7 +5,7 @@ import io
 import pytest
 
 from dicomweb_gateway.workflow.meter import SyncMeter, progress_line
-from dicomweb_gateway.workflow.sync import SyncReport
+from dicomweb_gateway.workflow.sync_report import SyncReport
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,8 @@ from dicomweb_gateway.imagesets.store import ImageSetProperties, ImageSetRef, Im
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.reader import IndexReader
 from dicomweb_gateway.index.writer import IndexWriter
-from dicomweb_gateway.workflow.sync import Synchroniser, SyncReport
+from dicomweb_gateway.workflow.sync import Synchroniser
+from dicomweb_gateway.workflow.sync_report import SyncReport
 from tests.index_files import migrated_file
 from tests.routes.archive import STORE, hex_id, image_set
 
@@ -75,6 +76,18 @@ class House:
 
     def run(self):
         return self.sync.data_store(STORE)
+
+    def lose_index_after(self, number):
+        """It takes so many image sets more; `del house.writer.put` brings it back."""
+        put, left = self.writer.put, [number]
+
+        def put_some(*arguments, **keywords):
+            if not left[0]:
+                raise IndexUnavailable("gone")
+            left[0] -= 1
+            return put(*arguments, **keywords)
+
+        self.writer.put = put_some
 
 
 @pytest.fixture
@@ -215,15 +228,7 @@ def test_a_broken_off_run_goes_on_where_it_stopped(house):
     """The index goes away in the middle; the next run reads only what is still missing."""
     for number in range(20):
         house.store.put(f"set {number}", f"1.2.{number + 1}")
-    put, left = house.writer.put, [7]
-
-    def put_some(*arguments, **keywords):
-        if not left[0]:
-            raise IndexUnavailable("gone")
-        left[0] -= 1
-        return put(*arguments, **keywords)
-
-    house.writer.put = put_some
+    house.lose_index_after(7)
     with pytest.raises(IndexUnavailable):
         Synchroniser(house.writer, house.store, workers=1).data_store(STORE)
     del house.writer.put
@@ -320,7 +325,7 @@ def test_prune_of_a_data_store_that_is_gone(house, listed):
 
 def test_throttled_reads_are_tried_again(house, monkeypatch):
     pauses = []
-    monkeypatch.setattr("dicomweb_gateway.workflow.sync.time.sleep", pauses.append)
+    monkeypatch.setattr("dicomweb_gateway.workflow.image_set_indexing.time.sleep", pauses.append)
     one = house.store.put("one")
     answers = [UpstreamThrottled("slow down")] * 3
     metadata = house.store.metadata

@@ -146,15 +146,7 @@ def test_nothing_is_deleted_before_it_is_indexed(house):
     house.store.put("two", "1.2.2")
     house.tell("one")
     house.tell("two")
-    put, left = house.writer.put, [1]
-
-    def put_one(*arguments, **keywords):
-        if not left[0]:
-            raise IndexUnavailable("gone")
-        left[0] -= 1
-        return put(*arguments, **keywords)
-
-    house.writer.put = put_one
+    house.lose_index_after(1)
     with pytest.raises(IndexUnavailable):
         house.drain()
     assert len(house.known) == 1

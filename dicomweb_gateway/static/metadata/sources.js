@@ -34,7 +34,8 @@ function imageSetAddress({ datastoreId, imageSetId }, operation, version) {
 export async function latestOf(source) {
   if (!source.imageSetId) return null;
   const properties = await askJson(imageSetAddress(source, "getImageSet"));
-  source.isPrimary = properties.isPrimary === true;
+  // who does not see the whole data store is not told, and changes what is of the study alone
+  source.isPrimary = properties.isPrimary !== false;
   return /^[0-9]{1,6}$/.test(properties.versionId ?? "") ? Number(properties.versionId) : null;
 }
 

@@ -9,68 +9,40 @@ import fcntl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TypeVar
 
 from dicomweb_gateway.dicom.found_files import FoundFile
-from dicomweb_gateway.dicom.spool_space import SpoolSpace
 from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamError
 from dicomweb_gateway.imagesets.import_jobs import ImportJob, ImportJobs
 from dicomweb_gateway.imagesets.store import ImageSetRef
-from dicomweb_gateway.workflow.importing.job_logs import JobLogs, read_logs
+from dicomweb_gateway.workflow.importing.config import ImportConfig
+from dicomweb_gateway.workflow.importing.job_logs import read_logs
 from dicomweb_gateway.workflow.importing.ledger import (
     ATTEMPTED,
     CLEARED,
     ENDED,
-    FAILED,
     FILLING,
-    IMPORTED,
     INDEXED,
-    NOTED,
     READ,
     STAGED,
     STARTED,
-    UNCHANGED,
     Batch,
     FileRow,
     Ledger,
 )
-from dicomweb_gateway.workflow.importing.naming import staged_name, with_own_names
 from dicomweb_gateway.workflow.importing.report import ImportReport
 from dicomweb_gateway.workflow.importing.scan import Checked, checked_files, found_files, shared_out
 from dicomweb_gateway.workflow.importing.staging import JobOutput, Staging
 from dicomweb_gateway.workflow.importing.trying import may_pass
 from dicomweb_gateway.workflow.importing.uploading import stage
+from dicomweb_gateway.workflow.importing.verdicts import COMPLETED, verdicts
 from dicomweb_gateway.workflow.steps import Listener, Progress, silent
 
-COMPLETED = "COMPLETED"
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True, slots=True)
-class ImportConfig:
-    """What an import is to do. Times in seconds; `wait_seconds` None: jobs are followed to their end.
-
-    `again`: files that were imported as they are come once more. `delete_staged`: nothing stays in the
-    bucket. What must be unpacked to be checked is unpacked in `space`.
-    """
-
-    datastore_id: str
-    role_arn: str
-    workers: int = 16
-    again: bool = False
-    delete_staged: bool = False
-    batch_files: int = 5000
-    batch_bytes: int = 10_000_000_000
-    jobs_at_once: int = 20
-    tries: int = 10
-    pause: float = 5.0
-    poll: float = 2.0
-    wait_seconds: float | None = None
-    space: SpoolSpace = field(default_factory=SpoolSpace)
 
 
 class ImportRun:
@@ -204,15 +176,9 @@ class ImportRun:
             time.sleep(self._config.poll)
 
     def _read(self, run: str, batch: Batch) -> Batch:
-        has_completed = batch.status == COMPLETED
         read = partial(self._output.read, batch.output or "")
-        logs = self._patiently(lambda: read_logs(read, required=has_completed))
-        files = list(self._ledger.files(run, batch.number))
-        rows = with_own_names([_told(row, logs, batch) for row in files if row.state == STAGED], files)
-        lost = [row for row in rows if row.state == FAILED and row.reason is None]
-        if lost:
-            state, reason = (UNCHANGED, None) if len(lost) <= logs.unchanged else (FAILED, _UNTOLD)
-            rows = [replace(row, state=state, reason=reason) if row in lost else row for row in rows]
+        logs = self._patiently(lambda: read_logs(read, required=batch.status == COMPLETED))
+        rows = verdicts(list(self._ledger.files(run, batch.number)), logs, batch)
         done = replace(batch, state=READ, image_sets=logs.image_sets)
         self._ledger.put_batch(run, done, rows)
         self._tell(Progress("read", quiet=True))
@@ -282,24 +248,5 @@ class ImportRun:
             path.unlink(missing_ok=True)
 
 
-_UNTOLD = "the logs of the import job do not tell of it"
-
-
 def _input(run: str, batch: Batch) -> str:
     return f"{run}/input/{batch.number:05d}"
-
-
-def _told(row: FileRow, logs: JobLogs, batch: Batch) -> FileRow:
-    """What the logs say of a file; FAILED without a reason where they say nothing."""
-    name = staged_name(row)
-    if name in logs.failures:
-        return replace(row, state=FAILED, reason=logs.failures[name])
-    if name in logs.warnings:
-        return replace(row, state=NOTED, reason=logs.warnings[name])
-    if name in logs.imported:
-        return replace(row, state=IMPORTED)
-    if batch.status != COMPLETED:
-        return replace(
-            row, state=FAILED, reason=f"the import job failed: {batch.message or 'no reason given'}"
-        )
-    return replace(row, state=FAILED)

@@ -85,49 +85,33 @@ def _details(own: tuple[float, Outcome], bare: tuple[float, Outcome], length: in
 
 _BESIDE = "a constant answer of that size, Flask on the same server"
 
+_RATE = Budget(0.5, at_most=False)
+_MEMORY = Budget(_GROWTH_MB, of_ratio=False)
+
+
+def _lines(name: str, what: str) -> tuple[Line, Line]:
+    return (
+        Line(f"level-0-{name}", f"{what}, as seen", _BESIDE, "answers/s", _RATE),
+        Line(f"level-0-{name}-cpu", "the same by CPU", _BESIDE, "answers/s", _RATE),
+    )
+
+
 SCENARIOS = (
     Scenario(
         "levels",
         "level 0 of frames that the gateway has, by POST and by GET; memory that 2,500 frames leave",
         (
-            Line(
-                "level-0-post",
-                "level 0 of a cached frame, POST, as seen",
-                _BESIDE,
-                "answers/s",
-                Budget(0.5, at_most=False),
-            ),
-            Line("level-0-post-cpu", "the same by CPU", _BESIDE, "answers/s", Budget(0.5, at_most=False)),
-            Line(
-                "level-0-get",
-                "level 0 of a cached frame, GET, as seen",
-                _BESIDE,
-                "answers/s",
-                Budget(0.5, at_most=False),
-            ),
-            Line("level-0-get-cpu", "the same by CPU", _BESIDE, "answers/s", Budget(0.5, at_most=False)),
-            Line(
-                "level-0-many",
-                "level 0 of 2,500 cached frames in turn, GET, as seen",
-                _BESIDE,
-                "answers/s",
-                Budget(0.5, at_most=False),
-            ),
-            Line("level-0-many-cpu", "the same by CPU", _BESIDE, "answers/s", Budget(0.5, at_most=False)),
+            *_lines("post", "level 0 of a cached frame, POST"),
+            *_lines("get", "level 0 of a cached frame, GET"),
+            *_lines("many", "level 0 of 2,500 cached frames in turn, GET"),
             Line(
                 "level-memory-cold",
                 "memory that 2,500 cold frames leave in all processes (PSS)",
                 "-",
                 "MB",
-                Budget(_GROWTH_MB, of_ratio=False),
+                _MEMORY,
             ),
-            Line(
-                "level-memory-warm",
-                "the same after all rounds so far",
-                "-",
-                "MB",
-                Budget(_GROWTH_MB, of_ratio=False),
-            ),
+            Line("level-memory-warm", "the same after all rounds so far", "-", "MB", _MEMORY),
         ),
         _levels,
     ),

@@ -7,7 +7,8 @@
 //   first and full are milliseconds from the click until a picture was drawn, across the pixels of the first one;
 //   requests and bytes are those until the full one, steps when the answers to each request came, in milliseconds.
 
-import { seen, task, tell, watched, FLAGS } from './driving.mjs';
+import { seen, task, tell, watched } from './driving.mjs';
+import { FLAGS } from './flags.mjs';
 import { chromium } from 'playwright-core';
 
 seen.clicks = [];

@@ -11,15 +11,8 @@ import { readFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
 
-export const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import { FLAGS } from './flags.mjs';
+
 const WIDTHS = { wide: 1400, narrow: 390 };
 const ALIVE = 'main script, main svg, main [onerror], main [onmouseover], main b';
 

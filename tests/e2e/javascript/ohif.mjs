@@ -11,15 +11,8 @@
 import { text } from 'node:stream/consumers';
 import { chromium } from 'playwright-core';
 
-const FLAGS = [
-  '--no-sandbox',
-  '--disable-gpu',
-  '--disable-quic',
-  '--no-first-run',
-  '--disable-background-networking',
-  '--disable-component-update',
-  '--disable-sync',
-];
+import { FLAGS } from './flags.mjs';
+
 const ROWS = 'tbody tr[aria-selected]';
 const SERIES = '[data-cy="study-browser-thumbnail"], [data-cy="study-browser-thumbnail-no-image"]';
 const ENOUGH_COLOURS = 16;

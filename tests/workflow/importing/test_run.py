@@ -13,9 +13,10 @@ from dicomweb_gateway.aws.buckets import Buckets
 from dicomweb_gateway.errors import BucketError, ImportTrouble, UpstreamFailed, UpstreamInvalid
 from dicomweb_gateway.imagesets.aws_errors import of_answer
 from dicomweb_gateway.imagesets.import_jobs import ImportJob, ImportJobs
+from dicomweb_gateway.workflow.importing.config import ImportConfig
 from dicomweb_gateway.workflow.importing.ledger import Ledger
 from dicomweb_gateway.workflow.importing.report import write_file_report
-from dicomweb_gateway.workflow.importing.run import ImportConfig, ImportRun
+from dicomweb_gateway.workflow.importing.run import ImportRun
 from dicomweb_gateway.workflow.importing.staging import BucketStaging, FolderStaging, JobOutput
 from tests.buckets import aws_server, bucket, buckets
 from tests.emulator.files import ct_slice, save
