@@ -1,5 +1,6 @@
 """One image set's metadata document into index rows, in one transaction, as often as one likes."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
@@ -12,6 +13,7 @@ from dicomweb_gateway.index import aws_writer, ledger, mains, side_writer, tombs
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.chunks import portions
 from dicomweb_gateway.index.image_set_rows import (
+    Links,
     StoredSet,
     find_set,
     links_of_study,
@@ -103,7 +105,7 @@ def _index(
     put_links(connection, key, list(document.raw_series))
     before = side_writer.forget(connection, key)
     aws_writer.forget_instances(connection, document.datastore_id, document.image_set_id)
-    own, after = _write(connection, document, key, zone)
+    own, after, apart = _write(connection, document, key, zone)
     tombstones.bury(connection, own.study_uid, before - after)
     note_instances(connection, (uid for _, uid in before - after))
     ledger.forget_failure(connection, document.datastore_id, document.image_set_id)
@@ -111,6 +113,9 @@ def _index(
     weaker = known is not None and own.rank < known.rank
     if left is not None or weaker or before - after:
         reindex += _heirs(connection, own, left)
+    if known is not None and known.version < version:
+        # what it said until now may be why they are apart
+        reindex += apart
     return IndexedImageSet(
         own.ref, own.study_uid, True, len(document.raw_series), len(after), tuple(dict.fromkeys(reindex))
     )
@@ -127,8 +132,8 @@ def _locked_set(
 
 def _write(
     connection: Connection, document: ImageSetDocument, key: int, zone: tzinfo
-) -> tuple[StoredSet, side_writer.Held]:
-    """The image set as it now stands, and the instances that it gives."""
+) -> tuple[StoredSet, side_writer.Held, list[ImageSetRef]]:
+    """The image set as it now stands, the instances that it gives, and who tells otherwise of its series."""
     sets = sets_of_study(connection, document.study_uid)
     links = links_of_study(connection, document.study_uid)
     writer = side_writer.Writer(connection, sets[key], sets, links, zone)
@@ -153,7 +158,15 @@ def _write(
             aws.put_instances(series_pkey, imageset_pkey, foremost)
             held.update((series.series_uid, uid) for uid in uids)
     aws_writer.settle(connection, own.study_uid, mains.count(connection, own.study_uid))
-    return own, held
+    return own, held, _told_apart(own, sets, links)
+
+
+def _told_apart(own: StoredSet, sets: Mapping[int, StoredSet], links: Links) -> list[ImageSetRef]:
+    """The image sets of other variants in the same data store that share a series with `own`."""
+    series = {uid for key, uid in links if key == own.imageset_key}
+    sharing = {key for key, uid in links if uid in series}
+    others = (one for key, one in sets.items() if key in sharing and one.study_key != own.study_key)
+    return [one.ref for one in others if one.datastoreid == own.datastoreid]
 
 
 def _remove(connection: Connection, datastore_id: str, image_set_id: str) -> list[ImageSetRef]:

@@ -11,7 +11,7 @@ from dicomweb_gateway.index.records import SeenFrame
 from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS, traits_of
 from dicomweb_gateway.index.shown import rows_shown
 from dicomweb_gateway.index.traits import traits_of_columns
-from dicomweb_gateway.index.variants import ranks
+from dicomweb_gateway.index.variants import has_variants, is_best_instance, ranks
 from dicomweb_gateway.sight import Sight
 
 _SERIES, _INSTANCE = side.gateway_series, side.gateway_instance
@@ -77,7 +77,8 @@ def image_sets(
 ) -> list[tuple[ImageSetRef, datetime | None]]:
     """The image sets that give the instances of a study or series, at their indexed versions.
 
-    With each when HealthImaging changed it last (UTC, without zone), None when that is unknown.
+    Of an instance that several variants give that is the best one. With each when HealthImaging changed it
+    last (UTC, without zone), None when that is unknown.
     """
     query: Select[Any] = (
         select(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version, _SET.c.updated_at)
@@ -89,7 +90,9 @@ def image_sets(
         .group_by(_SET.c.datastoreid, _SET.c.imagesetid, _SET.c.version, _SET.c.updated_at)
         .order_by(func.min(_SERIES.c.series_order), func.min(_SERIES.c.series_uid), _SET.c.imagesetid)
     )
-    rows = connection.execute(query)
+    rows = connection.execute(query).all()
+    if len(rows) > 1 and has_variants(connection, "instance"):
+        rows = connection.execute(query.where(is_best_instance(sight))).all()
     return [(ImageSetRef(row.datastoreid, row.imagesetid, str(row.version)), row.updated_at) for row in rows]
 
 
