@@ -170,10 +170,16 @@ class AwsReader:
         return any(one.pixels for _, series in documents for one in series.instances())
 
     def frame(self, datastore_id: str, image_set_id: str, frame_id: str) -> SeenFrame | None:
-        """A frame of an image set that has a row, whatever its attributes; None when it is not there."""
-        if not self._rows_of(datastore_id, [image_set_id]):
-            return None
-        found = self.sets.find(ImageSetRef(datastore_id, image_set_id))
+        """A frame of an image set that has a row, whatever its attributes; None when it is not there.
+
+        Of one that our side tables know they tell: no document is read for it.
+        """
+        ref = ImageSetRef(datastore_id, image_set_id)
+        refs = [ref] if self._rows_of(datastore_id, [image_set_id]) else []
+        with reading(self._engine) as connection:
+            if not unknown_sets(connection, refs):
+                return None
+        found = self.sets.find(ref)
         if found is None:
             return None
         return self._frames.get(found.ref, lambda: self._frames_of(found.ref)).get(frame_id)

@@ -14,6 +14,7 @@ from dicomweb_gateway.imagesets.values import text
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.chunks import FRAME_PORTION, insert_row, portions
+from dicomweb_gateway.index.column_values import columns
 from dicomweb_gateway.index.image_set_rows import StoredSet
 from dicomweb_gateway.index.rows import (
     PATIENT_KEYWORDS,
@@ -21,7 +22,6 @@ from dicomweb_gateway.index.rows import (
     STUDY_KEYWORDS,
     Row,
     aws_instance_row,
-    columns,
     frame_rows,
 )
 

@@ -50,7 +50,10 @@ class HoldingsReader:
         known = self._side(lambda one: whole_sets(one, datastore_id, image_set_ids, self._sight)) or {}
         shown = {uid for uid, is_shown in known.items() if is_shown}
         others = [uid for uid in image_set_ids if uid not in known]
-        return shown if self._aws is None else shown | self._aws.whole_sets(datastore_id, others)
+        if self._aws is None or len(shown) == len(set(image_set_ids)):
+            return shown
+        # what is hidden costs what is unknown does
+        return shown | self._aws.whole_sets(datastore_id, others or [""])
 
     def judged_versions(self, datastore_id: str, image_set_ids: Collection[str]) -> dict[str, str | None]:
         """By their ids the versions of image sets of a data store by which `image_sets_shown` judges them."""

@@ -50,14 +50,14 @@ class HotFrames:
         image_set = path[:2]
         whole = self._sets.peek(image_set)
         known = None if whole is None else whole.get(path[2])
-        found = _first_seen(sight, known or self._kept.peek(path) or ())
+        found = first_seen(sight, known or self._kept.peek(path) or ())
         if found is not None:
             return found
         epoch = self._kept.epoch
         frames = load()
         if frames:
             self._kept.keep(path, frames, epoch)
-        found = _first_seen(sight, frames)
+        found = first_seen(sight, frames)
         if found is not None and whole is None and self._neighbours.looked_up(image_set):
             self._read_whole(image_set, load_set)
         return found
@@ -91,7 +91,8 @@ def _size(frames: FramesOfSet) -> int:
     return sum(map(len, frames.values()))
 
 
-def _first_seen(sight: Sight, frames: Iterable[SeenFrame]) -> WantedFrame | None:
+def first_seen(sight: Sight, frames: Iterable[SeenFrame]) -> WantedFrame | None:
+    """The first of some frames that `sight` shows."""
     for wanted, traits in frames:
         if is_seen(sight, wanted.key.datastore_id, traits):
             return wanted

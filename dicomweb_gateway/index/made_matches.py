@@ -14,8 +14,8 @@ from dicomweb_gateway.index import tables as aws
 from dicomweb_gateway.index.aws_numbers import counted, modalities_of
 from dicomweb_gateway.index.aws_reader import AwsReader
 from dicomweb_gateway.index.bare_series import BareSeries
+from dicomweb_gateway.index.held_attributes import instance_attributes, series_attributes, study_attributes
 from dicomweb_gateway.index.merging import Place
-from dicomweb_gateway.index.rows import instance_attributes, series_attributes, study_attributes
 from dicomweb_gateway.qido.answers import Found, answer
 from dicomweb_gateway.qido.expression import QidoQuery
 from dicomweb_gateway.qido.matching import meets, sort_value

@@ -9,9 +9,9 @@ from sqlalchemy import ColumnElement, Engine, Select, and_, exists, select
 from dicomweb_gateway.index import side_tables as side
 from dicomweb_gateway.index.aws_image_sets import sets_of_studies, unknown_sets
 from dicomweb_gateway.index.chunks import portions
+from dicomweb_gateway.index.column_values import columns
 from dicomweb_gateway.index.engine import reading
 from dicomweb_gateway.index.image_set_rows import StoredSet
-from dicomweb_gateway.index.rows import columns
 from dicomweb_gateway.index.series_traits import TRAIT_COLUMNS
 from dicomweb_gateway.index.traits import traits_of_columns
 from dicomweb_gateway.sight import EVERYTHING, Sight

@@ -15,7 +15,7 @@ from dicomweb_gateway.index.changes import IndexChanges
 from dicomweb_gateway.index.engine import index_errors, is_refusal, lacks_table, writing
 from dicomweb_gateway.index.gone import GoneSets
 from dicomweb_gateway.index.hot import HotMap
-from dicomweb_gateway.index.hot_frames import LARGEST, FramesOfSet, HotFrames
+from dicomweb_gateway.index.hot_frames import LARGEST, FramesOfSet, HotFrames, first_seen
 from dicomweb_gateway.index.hot_instances import HotInstances, Loaded
 from dicomweb_gateway.index.image_set_rows import is_set
 from dicomweb_gateway.index.latest_sets import ImageSetSource
@@ -215,9 +215,10 @@ class IndexReader(SeriesReader):
     def _load_frames(self, datastore_id: str, image_set_id: str, frame_id: str) -> list[SeenFrame]:
         path = (datastore_id, image_set_id, frame_id)
         found = self._side(lambda connection: side_reader.frames(connection, *path)) or []
-        if not found and self._aws is not None:
+        if self._aws is not None and first_seen(self._sight, found) is None:
+            # what is hidden costs what is unknown does
             one = self._aws.frame(*path)
-            found = [] if one is None else [one]
+            found = found if one is None else [*found, one]
         return found
 
     def _load_frames_of_set(self, datastore_id: str, image_set_id: str) -> FramesOfSet:

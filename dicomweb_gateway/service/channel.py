@@ -47,7 +47,8 @@ class Channel(SendingChannel):
     def parser_class(self, adj: Any) -> RequestParser:  # type: ignore[override, unused-ignore]
         """The parser of the next request; in the loop's thread, but for waitress's own error answers."""
         before = self._parser
-        self._parser = RequestParser(adj, None if before is None else before.head, self.server.limits)
+        head, blanks = (None, 0) if before is None else (before.head, before.blanks if before.empty else 0)
+        self._parser = RequestParser(adj, head, self.server.limits, blanks)
         self._parser.owner = self
         return self._parser
 

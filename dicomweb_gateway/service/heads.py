@@ -35,6 +35,8 @@ _PLAIN = re.compile(rb"(GET|HEAD) (/(?!/)[0-9A-Za-z._~,/-]*)(?:\?([!-\"$-~]*))? 
 _LONGEST = 4096
 """Bytes of header lines that are remembered for a connection, and of request lines that are not looked at."""
 _TOO_LONG = b"GET / HTTP/1.0\r\n"
+_MOST_BLANKS = 8
+"""Blank lines before a request, in pairs; old clients send one (RFC 9112 2.2)."""
 _LIMITS = ServerLimits()
 
 
@@ -80,12 +82,18 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
     """The page that sent a request which could not be read."""
     body_file: BodyFile | None
     """Where the body of a request goes that stores instances."""
+    empty: Any
+    blanks: int
+    """How many pairs of blank lines came in the place of a request since the last one."""
     repeated: frozenset[str] = frozenset()
     """Names, as in the environment, of headers that came in several lines: waitress joins their values."""
 
-    def __init__(self, adj: Any, before: Head | None, limits: ServerLimits | None = None) -> None:
+    def __init__(
+        self, adj: Any, before: Head | None, limits: ServerLimits | None = None, blanks: int = 0
+    ) -> None:
         super().__init__(adj)
         self.head = before
+        self.blanks = blanks
         self.task = self.account = self.owner = self.origin = self.body_file = None
         self._limits = limits or _LIMITS
 
@@ -96,6 +104,12 @@ class RequestParser(HTTPRequestParser):  # type: ignore[misc, unused-ignore]
         except RefusedHead as refused:
             self._refuse(refused.error, data)
             return len(data)
+        if self.empty:
+            self.blanks += 1
+            if self.blanks > _MOST_BLANKS:
+                # who sends nothing else would hold the connection for ever
+                self.empty = False
+                self._refuse(BadRequest("there are blank lines in the place of a request"), b"")
         if self.body_file is not None and self.body_file.failure and self.error is None:
             self._refuse(InsufficientStorage(self.body_file.failure), b"")
             return len(data)

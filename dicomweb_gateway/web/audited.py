@@ -42,6 +42,9 @@ _SECRET = frozenset(
     )
 )
 """Parameters whose values are never written."""
+_TOKEN = re.compile(r"dwg_[A-Za-z0-9_-]{20,}|eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
+"""Static tokens and JWT, wherever somebody has put them by mistake."""
+_LEFT_OUT = "[left out]"
 _NAMED = re.compile(
     r"/(studies|series|instances|frames|rendered|thumbnail|bulkdata|datastore|imageSet)/([^/]+)"
 )
@@ -172,17 +175,23 @@ def what_was_asked(path: str, query: Iterable[_Parameter]) -> dict[str, Any]:
 
     A path that names none is written as it is.
     """
+    path = _without_tokens(path)
     found: dict[str, Any] = {_FIELDS[kind]: name for kind, name in _NAMED.findall(path)}
     if not found:
         found["path"] = path
     told: dict[str, Any] = {}
     for name, values in query:
         if name.strip().lower() in _SECRET:
-            values = ["[left out]"] * len(values)
-        told[name] = values if len(values) > 1 else values[0]
+            values = [_LEFT_OUT] * len(values)
+        values = [_without_tokens(value) for value in values]
+        told[_without_tokens(name)] = values if len(values) > 1 else values[0]
     if told:
         found["query"] = told
     return found
+
+
+def _without_tokens(text: str) -> str:
+    return _TOKEN.sub(_LEFT_OUT, text) if "dwg_" in text or "eyJ" in text else text
 
 
 def _line_of(

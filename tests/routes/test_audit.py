@@ -1,5 +1,6 @@
 """Who saw what: one line in the audit log for each request, and patients' data nowhere else (PS3.15 A.5)."""
 
+import json
 import logging
 
 import pytest
@@ -65,6 +66,20 @@ def test_what_was_asked_and_what_came(house, path, event, operation, facts):
     assert line["bytes"] == int(answer.headers.get("Content-Length", 0))
     assert {name: line[name] for name in facts} == facts
     assert (line["method"], line["address"]) == ("GET", "127.0.0.1")
+
+
+def test_a_token_in_the_wrong_place_is_written_nowhere(house):
+    static, jwt = "dwg_" + "A" * 43, "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhIn0.c2ln"
+    for path in (
+        f"/aetitle/studies?x=1;token={static}&token[]={jwt}&{static}=1",
+        f"/aetitle/{jwt}",
+        f"/aetitle/studies/{static}/metadata",
+    ):
+        house.get(path)
+    lines = json.dumps(house.lines())
+    assert static not in lines
+    assert jwt not in lines
+    assert lines.count("[left out]") == 5
 
 
 def test_what_was_asked_in_a_body(house):

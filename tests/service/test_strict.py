@@ -101,6 +101,7 @@ REFUSED = [
     ("an address of another scheme", 400, b"GET ftp://x/a HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("an address without a slash", 400, b"GET smuggled HTTP/1.1\r\nHost: x\r\n\r\n"),
     ("an empty coding", 400, GET + b"Transfer-Encoding:\r\n\r\n"),
+    ("blank lines without end", 400, b"\r\n" * 40),
     ("a bad chunk size", 400, GET + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"),
     ("a chunk that does not end", 400, GET + b"Transfer-Encoding: chunked\r\n\r\n2\r\nabcd\r\n0\r\n\r\n"),
     ("a body that is too large", 413, GET + b"Content-Length: 1001\r\n\r\n"),
@@ -148,6 +149,7 @@ def test_the_same_after_a_good_request_whose_lines_are_known(start, asked):
         GET + b"X_Odd_Name: 1\r\n\r\n",
         GET + b"X-A: " + b"a" * (LIMITS.header_bytes - len(GET) - 9) + b"\r\n\r\n",
         b"GET /a HTTP/1.0\r\n\r\n",
+        b"\r\n" * 6 + GET + b"\r\n",
         GET + "X-A: ü\r\n\r\n".encode("latin-1"),
     ],
 )
