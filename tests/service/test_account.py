@@ -23,6 +23,7 @@ class Endings(Refusals):
         self.told = []
         self.lines = []
         self.gate = threading.Event()
+        self.begun = threading.Event()
 
     def noted(self, peer, method, path, query, headers, status):
         return lambda ending: self.lines.append((path, status, ending.status, ending.is_whole))
@@ -31,6 +32,7 @@ class Endings(Refusals):
         path = environ["PATH_INFO"]
         environ[AT_END].append(lambda ending: self.told.append((path, ending)))
         if path == "/wait":
+            self.begun.set()
             self.gate.wait(20)
         if path == "/broken":
             raise RuntimeError("no answer")
@@ -123,7 +125,7 @@ def test_a_client_that_leaves_in_the_middle(running, house):
 
 def test_a_client_that_leaves_before_the_answer(running, house):
     client = ask(running, b"/wait")
-    until(lambda: any(one.requests for one in running.server.active_channels.values()))
+    assert house.begun.wait(20)
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
     until(lambda: not running.server.active_channels)
