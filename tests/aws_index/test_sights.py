@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from dicomweb_gateway.errors import ResourceNotFound
+from dicomweb_gateway.errors import ResourceNotFound, UpstreamFailed
 from dicomweb_gateway.imagesets.metadata import parse_document
 from dicomweb_gateway.index.engine import make_engine
 from dicomweb_gateway.index.index_search import IndexSearch
@@ -158,4 +158,35 @@ def test_what_our_tables_hide_no_row_of_the_lambdas_shows(aws_url, image_sets):
     (row,) = search(parse_query("study", [("StudyInstanceUID", "1.2")])).rows
     assert (row["00201206"]["Value"], row["00201208"]["Value"]) == ([1], [1])
     assert found(everybody.seen_by(CT), "instance") == ["1.2.1.1", "1.2.1.2"]
+    engine.dispose()
+
+
+@pytest.mark.parametrize("call", ["document", "properties"])
+@pytest.mark.parametrize("sight", [MR, EVERYTHING.within(frozenset({STORE}))])
+def test_what_cannot_be_read_now_is_an_error_and_no_shorter_list(
+    aws_url, image_sets, monkeypatch, call, sight
+):
+    """Beside our tables and without: one image set fails, whose study nobody names, and is named."""
+    for one in sets():
+        image_sets.put(one)
+    other = raw("1.9", "z", slices("1.9.1", 1), series={"Modality": "MR"})
+    image_sets.put({**other, "DatastoreID": "f" * 32})
+    engine = make_engine(aws_url)
+    ask, broken = getattr(image_sets, call), hex_id("c")
+
+    def answer(ref):
+        if ref.image_set_id == broken:
+            raise UpstreamFailed("it is ill")
+        return ask(ref)
+
+    for step in (lambda: None, lambda: upgrade(aws_url)):
+        step()
+        search = IndexSearch(engine, source=image_sets, latest_seconds=0).seen_by(sight)
+        with monkeypatch.context() as patch:
+            patch.setattr(image_sets, call, answer)
+            for key in ([], [("StudyInstanceUID", "1.2,1.3")]):
+                with pytest.raises(UpstreamFailed):
+                    search(parse_query("study", key))
+            assert search(parse_query("study", [("StudyInstanceUID", "1.2")])).total == 1
+        assert found(search, "study") == ["1.2", "1.3", *(["1.9"] if sight is MR else [])]
     engine.dispose()
