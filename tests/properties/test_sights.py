@@ -198,7 +198,7 @@ def looked_up(ask, *path):
 
 
 @pytest.mark.parametrize("kind", ARCHIVES)
-@settings(SETTINGS, max_examples=max(1, CASES // 2))
+@drawn(max(1, CASES // 2))
 @given(data=st.data())
 def test_look_ups_lead_to_what_is_shown(index_of, kind, data):
     seed = data.draw(st.integers(0, 3))
