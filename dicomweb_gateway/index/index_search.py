@@ -23,7 +23,7 @@ from dicomweb_gateway.index.latest_sets import ImageSetSource
 from dicomweb_gateway.index.made_matches import NOTHING_MADE, instance_numbers, made_matches, study_facts
 from dicomweb_gateway.index.other_variants import searched
 from dicomweb_gateway.index.rare_sights import is_rare
-from dicomweb_gateway.index.search import NOTHING_FOUND, SearchResult, search
+from dicomweb_gateway.index.search import SearchResult, search
 from dicomweb_gateway.index.search_tables import SearchTables
 from dicomweb_gateway.index.side_search import SideSearch
 from dicomweb_gateway.index.unknown_rows import UnknownRows, has_ours, number_unknown, unknown_rows
@@ -110,7 +110,7 @@ class IndexSearch:
         if is_all_known:
             return self._of_ours(query)
         if self._told is None:
-            return self._of_ours(query) if ours else NOTHING_FOUND
+            return self._of_ours(query) if ours else SearchResult([], 0, 0, ())
         studies = studies_named(query)
         if studies is not None:
             told = self._told.of_studies(studies, query.zone, ours)

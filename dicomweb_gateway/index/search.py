@@ -42,9 +42,6 @@ class SearchResult:
     warnings: tuple[str, ...]
 
 
-NOTHING_FOUND = SearchResult([], 0, 0, ())
-
-
 def search(
     connection: Connection,
     sources: Sequence[SearchTables],

@@ -56,9 +56,10 @@ class UnreadSets:
             raise GatewayBusy(f"{UNREAD}: name a study")
 
     def shown_among(
-        self, refs: list[ImageSetRef], sight: Sight, deadline: float = math.inf
+        self, refs: list[ImageSetRef], sight: Sight, deadline: float | None = None
     ) -> Iterator[tuple[Found, str]]:
-        """The same among some image sets, until `deadline` (time.monotonic)."""
+        """The same among some image sets, until `deadline` (time.monotonic), None: that of the request."""
+        deadline = patience.until(math.inf) if deadline is None else deadline
         for ref in refs:
             if time.monotonic() > deadline:
                 raise GatewayBusy(f"{UNREAD}: name a study, or ask again")
